@@ -1,0 +1,18 @@
+# ResNet-18 of half width, from scratch: about 15 s an epoch of ISIC 2018 at 64 px on
+# one CPU core.
+model = dict(
+    type='ImageClassifier',
+    data_preprocessor=dict(
+        mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], to_rgb=True
+    ),
+    backbone=dict(
+        type='ResNet',
+        depth=18,
+        stem_channels=32,
+        base_channels=32,
+        out_indices=(3,),
+        init_cfg=None,
+    ),
+    neck=dict(type='GlobalAveragePooling'),
+    head=dict(in_channels=256),
+)

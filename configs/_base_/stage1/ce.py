@@ -1,0 +1,2 @@
+# Cross-entropy alone: the baseline.
+head = dict(type='LinearClsHead')

@@ -1,0 +1,9 @@
+# Cross-entropy and a triplet loss over all triplets of the batch.
+head = dict(
+    type='mmimbal.MetricLearningClsHead',
+    metric_loss=dict(
+        type='mmimbal.TripletMarginLoss',
+        margin=0.2,
+        distance=dict(type='mmimbal.CosineSimilarity'),
+    ),
+)

@@ -1,0 +1,19 @@
+_base_ = [
+    '../_base_/datasets/rbc12_64px.py',
+    '../_base_/models/resnet18_half.py',
+    '../_base_/stage1/triplet.py',
+    '../_base_/stage2/crt.py',
+    '../_base_/schedules/scratch_40e.py',
+    '../_base_/runtime.py',
+]
+
+model = dict(head=dict(_base_.head, num_classes=_base_.num_classes))
+train_cfg = dict(max_epochs=_base_.train_cfg.max_epochs + _base_.stage2_epochs)
+default_hooks = dict(
+    two_stage=dict(
+        type='mmimbal.TwoStageHook',
+        epoch=_base_.train_cfg.max_epochs,
+        stage2=dict(_base_.stage2, model=dict(head=dict(metric_weight=0.0))),
+    )
+)
+work_dir = 'work_dirs/rbc12/{{ fileBasenameNoExtension }}'

@@ -1,0 +1,86 @@
+"""Digits-LT: scikit-learn's bundled digits made long-tailed. No download."""
+
+import numpy as np
+from mmpretrain.datasets import BaseDataset
+from sklearn.datasets import load_digits
+
+from mmimbal.registry import DATASETS
+
+VAL_PER_CLASS = 20
+TEST_PER_CLASS = 50
+SPLITS = ('train', 'val', 'test')
+
+
+@DATASETS.register_module()
+class DigitsLT(BaseDataset):
+    """The 1797 digits of scikit-learn, 8x8, with an exponentially long-tailed split.
+
+    Validation and test are balanced (20 and 50 images of each digit). In training,
+    digit 0 keeps all images and every further digit a constant factor less, down to
+    ``1 / ratio`` of them. The same images every time.
+
+    Args:
+        split: ``'train'``, ``'val'`` or ``'test'``.
+        ratio: Images of the most common class over images of the rarest, >= 1.
+        **kwargs: As in :class:`mmpretrain.datasets.BaseDataset`.
+
+    Raises:
+        ValueError: If there is no such split, or the ratio leaves a class empty.
+    """
+
+    METAINFO = {'classes': tuple(str(digit) for digit in range(10))}  # noqa: RUF012
+
+    def __init__(self, split: str, ratio: float = 50, **kwargs) -> None:
+        if split not in SPLITS:
+            raise ValueError(f'DigitsLT has no split {split!r}, only {SPLITS}')
+        self.split = split
+        self.ratio = ratio
+        super().__init__(ann_file='', **kwargs)
+
+    def load_data_list(self) -> list[dict]:
+        """Return ``img`` (8, 8, 3), uint8, and ``gt_label`` of each digit."""
+        digits = load_digits()
+        images = np.repeat((digits.images * 15).astype(np.uint8)[..., None], 3, axis=3)
+        rows = [np.flatnonzero(digits.target == label) for label in range(10)]
+        held_out = VAL_PER_CLASS + TEST_PER_CLASS
+        most = min(map(len, rows)) - held_out
+        kept = exponential_counts(most, len(rows), self.ratio)
+        cuts = {
+            'val': [slice(VAL_PER_CLASS)] * 10,
+            'test': [slice(VAL_PER_CLASS, held_out)] * 10,
+            'train': [slice(held_out, held_out + count) for count in kept],
+        }[self.split]
+        shuffle = np.random.default_rng(0).permutation
+        return [
+            dict(img=images[row], gt_label=label)
+            for label, cut in enumerate(cuts)
+            for row in shuffle(rows[label])[cut]
+        ]
+
+    def extra_repr(self) -> list[str]:
+        """Name the split and the ratio."""
+        return [f'Split: \t{self.split}', f'Ratio: \t{self.ratio}']
+
+
+def exponential_counts(most: int, num_classes: int, ratio: float) -> np.ndarray:
+    """Return class counts that fall exponentially from ``most`` to ``most / ratio``.
+
+    As in Cui et al., https://arxiv.org/abs/1901.05555.
+
+    Args:
+        most: Images of the first class.
+        num_classes: Number of classes, K.
+        ratio: First count over last count, >= 1.
+
+    Returns:
+        Counts, (K,), int64, rounded.
+
+    Raises:
+        ValueError: If the ratio is below 1, or so large that a class stays empty.
+    """
+    if ratio < 1:
+        raise ValueError(f'ratio={ratio} must be at least 1')
+    counts = np.round(most * ratio ** -np.linspace(0, 1, num_classes)).astype(np.int64)
+    if counts[-1] < 1:
+        raise ValueError(f'ratio={ratio} leaves no image of the rarest of {most} images')
+    return counts

@@ -1,0 +1,1 @@
+from .class_balanced import ClassBalancedSampler

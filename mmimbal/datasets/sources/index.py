@@ -1,0 +1,69 @@
+"""A folder with an ``index.csv``: the generic CSV, and the form shared copies have."""
+
+from pathlib import Path
+
+from mmimbal.datasets.csv_dataset import read_rows, require_columns
+from mmimbal.datasets.sources.source import Image, Source
+
+IMAGE_FOLDERS = ('', 'images', 'jpg')
+
+
+def read_index(
+    src: Path,
+    classes: tuple[str, ...] | None = None,
+    group: str | None = None,
+    origin: str = 'unknown',
+    licence: str = 'unknown',
+) -> Source:
+    """Read ``index.csv`` (``file,label[,split]`` and a column of groups) in a folder.
+
+    Args:
+        src: The folder. Files are relative to it, or to its ``images/`` or ``jpg/``.
+        classes: Names of integer labels; the sorted labels themselves if ``None``.
+        group: Column that holds the group; ``group`` if there is one, by default.
+        origin: Where the images come from.
+        licence: Under which terms.
+
+    Raises:
+        FileNotFoundError: If the CSV or an image is missing.
+        ValueError: If a column is missing, or a label is outside the classes.
+    """
+    index = src / 'index.csv'
+    rows = read_rows(index)
+    if group is not None:
+        require_columns(rows[0], (group,), index)
+    labels = sorted({row['label'] for row in rows})
+    if classes is None:
+        names = {label: label for label in labels}
+        if all(label.isdecimal() for label in labels):
+            labels.sort(key=int)
+    else:
+        names = {str(number): name for number, name in enumerate(classes)}
+        names |= {name: name for name in classes}
+        unknown = [label for label in labels if label not in names]
+        if unknown:
+            raise ValueError(
+                f'{index} has labels outside the {len(classes)} classes: '
+                f'{", ".join(unknown)}'
+            )
+    folder = _image_folder(src, rows[0]['file'])
+    images = [
+        Image(
+            path=folder / row['file'],
+            label=names[row['label']],
+            group=row.get(group or 'group'),
+            split=row.get('split'),
+        )
+        for row in rows
+    ]
+    return Source(images, classes or tuple(labels), origin, licence)
+
+
+def _image_folder(src: Path, file: str) -> Path:
+    for name in IMAGE_FOLDERS:
+        if (src / name / file).is_file():
+            return src / name
+    raise FileNotFoundError(
+        f'{file}, the first image of {src / "index.csv"}, is neither in {src} nor in '
+        f'its {" or ".join(IMAGE_FOLDERS[1:])}/'
+    )

@@ -1,0 +1,136 @@
+"""Loading checkpoints without running the code a stranger may have put into them."""
+
+import pickle
+import sys
+
+import numpy as np
+import torch
+from mmengine.dist import barrier, get_local_rank
+from mmengine.logging import HistoryBuffer
+from mmengine.runner.checkpoint import CheckpointLoader
+
+HISTORY_METHODS = ('min', 'max', 'mean', 'current')
+
+
+class UnsafeCheckpointError(RuntimeError):
+    """A checkpoint refers to something that plain weights do not need."""
+
+
+def use_safe_loading() -> None:
+    """Make mmengine load every file and download with ``weights_only=True``.
+
+    mmengine 0.10.7 cannot resume from its own checkpoints that way
+    (mmengine#1655): what they hold besides tensors, the log history, is allowed by
+    name here, and nothing else is.
+    """
+    torch.serialization.add_safe_globals(
+        [
+            HistoryBuffer,
+            (_history_method, 'builtins.getattr'),
+            np.ndarray,
+            np.dtype,
+            *{type(np.dtype(kind)) for kind in ('f4', 'f8', 'i4', 'i8', '?')},
+            *_numpy_constructors(),
+        ]
+    )
+    CheckpointLoader.register_scheme('', load_from_local, force=True)
+    CheckpointLoader.register_scheme(
+        ('http://', 'https://'), load_from_http, force=True
+    )
+
+
+def load_from_local(filename: str, map_location=None) -> dict:
+    """Load a checkpoint file of plain tensors, numbers, strings and containers.
+
+    Args:
+        filename: Path of the file.
+        map_location: As in :func:`torch.load`.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        UnsafeCheckpointError: If the file refers to any other Python object. Nothing
+            of it has been run by then.
+    """
+    try:
+        checkpoint = torch.load(filename, map_location, weights_only=True)
+    except FileNotFoundError:
+        raise FileNotFoundError(f'no checkpoint at {filename}') from None
+    except pickle.UnpicklingError as error:
+        raise UnsafeCheckpointError(_explain(filename, error)) from None
+    return _without_code(checkpoint)
+
+
+def load_from_http(
+    filename: str,
+    map_location=None,
+    model_dir: str | None = None,
+    progress: bool | None = None,
+) -> dict:
+    """Download a checkpoint once per machine and load it as safely as a local one.
+
+    Args:
+        filename: The URL.
+        map_location: As in :func:`torch.load`.
+        model_dir: Where downloads are kept; torch's hub folder if ``None``.
+        progress: Whether to draw a bar; if ``None``, on a terminal only.
+
+    Raises:
+        UnsafeCheckpointError: As in :func:`load_from_local`.
+    """
+
+    def load() -> dict:
+        return torch.hub.load_state_dict_from_url(
+            filename,
+            model_dir,
+            map_location,
+            progress=sys.stderr.isatty() if progress is None else progress,
+            weights_only=True,
+        )
+
+    try:
+        if get_local_rank() == 0:
+            checkpoint = load()
+        barrier()
+        if get_local_rank() != 0:
+            checkpoint = load()
+    except pickle.UnpicklingError as error:
+        raise UnsafeCheckpointError(_explain(filename, error)) from None
+    return _without_code(checkpoint)
+
+
+def _without_code(checkpoint: dict) -> dict:
+    """Drop ``meta['config']``, which ``Runner.resume`` would execute as Python."""
+    if isinstance(checkpoint, dict) and isinstance(checkpoint.get('meta'), dict):
+        checkpoint['meta'].pop('config', None)
+    return checkpoint
+
+
+def _explain(filename: str, error: pickle.UnpicklingError) -> str:
+    try:
+        found = torch.serialization.get_unsafe_globals_in_checkpoint(filename)
+    except Exception:  # a legacy file, a URL, or no checkpoint at all
+        found = []
+    what = f'it refers to {", ".join(found)}' if found else str(error).split('\n')[0]
+    return (
+        f'{filename} was not loaded and nothing in it was run: {what}. A checkpoint '
+        'may hold tensors, numbers, strings and containers only. If you wrote it '
+        "yourself, save it again as {'state_dict': model.state_dict()}."
+    )
+
+
+def _history_method(owner: type, name: str):
+    """Stand in for ``getattr`` in a pickle: methods of HistoryBuffer only."""
+    if owner is not HistoryBuffer or name not in HISTORY_METHODS:
+        raise pickle.UnpicklingError(f'getattr({owner!r}, {name!r}) is not allowed')
+    return getattr(owner, name)
+
+
+def _numpy_constructors() -> list:
+    """Name the two functions NumPy pickles with, as numpy 1 and numpy 2 spell them."""
+    reconstruct = np.array(0.0).__reduce__()[0]
+    scalar = np.float64(0).__reduce__()[0]
+    return [
+        (function, f'numpy.{core}.multiarray.{name}')
+        for function, name in ((reconstruct, '_reconstruct'), (scalar, 'scalar'))
+        for core in ('core', '_core')
+    ]

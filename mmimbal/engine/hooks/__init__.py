@@ -1,0 +1,3 @@
+from .class_counts_hook import ClassCountsHook
+from .two_stage_hook import TwoStageHook
+from .work_dir_hook import WorkDirHook

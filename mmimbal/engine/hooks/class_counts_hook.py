@@ -1,0 +1,58 @@
+"""Class counts for every loss, head and metric that wants them."""
+
+import numpy as np
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from mmimbal.datasets import get_class_counts, get_class_names
+from mmimbal.registry import HOOKS
+
+
+@HOOKS.register_module()
+class ClassCountsHook(Hook):
+    """Call ``set_class_counts(counts)`` on whoever has it: modules and metrics.
+
+    Counts are those of the training dataset, (K,), int64, and are kept in the
+    checkpoint's ``meta['class_counts']``, from where a test run reads them. They are
+    given anew each epoch, since a loss may have been switched.
+    """
+
+    counts: np.ndarray | None = None
+
+    def before_train(self, runner: Runner) -> None:
+        """Count the training images."""
+        dataset = runner.train_dataloader.dataset
+        self.counts = get_class_counts(dataset)
+        counted = zip(get_class_names(dataset), self.counts, strict=True)
+        runner.logger.info(
+            f'Training images per class: {", ".join(f"{n} {c}" for n, c in counted)}'
+        )
+        self._hand_out(runner)
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Reach losses that were switched in."""
+        self._hand_out(runner)
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Keep the counts for test runs."""
+        if self.counts is not None:
+            checkpoint['meta']['class_counts'] = self.counts.tolist()
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Read the counts of the run that wrote the checkpoint."""
+        counts = checkpoint.get('meta', {}).get('class_counts')
+        if counts is not None:
+            self.counts = np.array(counts)
+            self._hand_out(runner)
+
+    def _hand_out(self, runner: Runner) -> None:
+        loops = (runner._val_loop, runner._test_loop)
+        metrics = (
+            metric
+            for loop in loops
+            if hasattr(loop, 'evaluator')
+            for metric in loop.evaluator.metrics
+        )
+        for taker in (*runner.model.modules(), *metrics):
+            if hasattr(taker, 'set_class_counts'):
+                taker.set_class_counts(self.counts)

@@ -1,0 +1,166 @@
+"""Stage 2: freeze the backbone and train a fresh head."""
+
+import copy
+
+from mmengine.hooks import EMAHook, Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from torch import nn
+
+from mmimbal.engine.stage2 import (
+    FROZEN_PARTS,
+    build_fresh_head,
+    find_checkpoint,
+    freeze,
+    load_stage1,
+)
+from mmimbal.registry import HOOKS
+
+STAGE2_KEYS = ('model', 'train_dataloader', 'optim_wrapper', 'param_scheduler')
+
+
+@HOOKS.register_module()
+class TwoStageHook(Hook):
+    """Train a fresh head on the frozen backbone of stage 1 (arXiv:1910.09217).
+
+    In a run of its own, ``stage1`` names the backbone, and the head is the config's.
+    In a single run, ``epoch`` is where stage 2 begins and ``stage2`` what differs from
+    then on; head, sampler, optimizer and schedule start anew. A resumed run goes on in
+    its stage, loading and initialising nothing.
+
+    Args:
+        stage1: Checkpoint of stage 1, or its work dir, whose best one is taken.
+        epoch: First epoch of stage 2 in a single run, counted from 0.
+        stage2: For a single run, what to change in ``model.head``,
+            ``train_dataloader``, ``optim_wrapper`` and ``param_scheduler``, laid out
+            and merged as in a config that inherits. Schedules count from the
+            beginning of stage 2.
+        bn: ``'frozen'`` keeps backbone and neck to the bit; ``'updated'`` lets batch
+            norm go on updating its statistics, as the reference code of cRT does.
+
+    Raises:
+        ValueError: If neither or both of ``stage1`` and ``epoch`` are given, ``bn`` is
+            unknown, or ``stage2`` has other keys; at the start of training, if a
+            single run uses EMA, or resumes from a run without stages.
+    """
+
+    # Before the hooks that look at the sampler, the optimizer and the class counts.
+    priority = 'ABOVE_NORMAL'
+
+    def __init__(
+        self,
+        stage1: str | None = None,
+        epoch: int | None = None,
+        stage2: dict | None = None,
+        bn: str = 'frozen',
+    ) -> None:
+        if (stage1 is None) == (epoch is None):
+            raise ValueError(
+                'TwoStageHook takes either stage1 (a run of its own) or epoch (the '
+                f'first of stage 2 in a single run), got stage1={stage1}, epoch={epoch}'
+            )
+        if bn not in ('frozen', 'updated'):
+            raise ValueError(f"bn={bn!r} must be 'frozen' or 'updated'")
+        unknown = set(stage2 or {}) - set(STAGE2_KEYS)
+        if unknown or (stage2 and epoch is None):
+            raise ValueError(
+                f'stage2 changes {", ".join(STAGE2_KEYS)} of a single run, got '
+                f'{", ".join(stage2)} with epoch={epoch}'
+            )
+        self.stage1 = stage1
+        self.epoch = epoch
+        self.stage2 = stage2 or {}
+        self.bn = bn
+        self.stage = 1
+        self.resumed = False
+
+    def before_run(self, runner: Runner) -> None:
+        """Refuse averaging over a switch of heads."""
+        if self.epoch is not None and any(isinstance(h, EMAHook) for h in runner.hooks):
+            raise ValueError(
+                'EMAHook would average the head of stage 1 into that of stage 2. Remove '
+                'it, or run stage 2 from a config of its own'
+            )
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Enter stage 2, before a resumed run loads the state of its optimizer."""
+        if not runner._resume:
+            return
+        stage = checkpoint.get('meta', {}).get('stage')
+        if stage is None:
+            raise ValueError(
+                'cannot resume: the checkpoint was not written by a run with a '
+                'TwoStageHook. To start stage 2 from it, give it as --stage1'
+            )
+        self.resumed = True
+        if self.epoch is not None and stage == 2:
+            self._switch(runner)
+
+    def before_train(self, runner: Runner) -> None:
+        """Begin stage 2 in a run of its own."""
+        if self.stage1 is None:
+            return
+        if not self.resumed:
+            checkpoint = find_checkpoint(self.stage1)
+            load_stage1(_bare(runner.model), checkpoint)
+            runner.logger.info(f'Stage 2: backbone and neck from {checkpoint}')
+        self._freeze(runner)
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Begin stage 2 at its epoch of a single run."""
+        if self.epoch is not None and self.stage == 1 and runner.epoch >= self.epoch:
+            # The best of stage 1 had another head: it must not pass for the result.
+            for key in ('best_score', 'best_ckpt'):
+                runner.message_hub.runtime_info.pop(key, None)
+            self._switch(runner)
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Record the stage."""
+        checkpoint['meta']['stage'] = self.stage
+
+    def _switch(self, runner: Runner) -> None:
+        """Replace head, loader, optimizer and schedule by those of stage 2."""
+        cfg = copy.deepcopy(runner.cfg)
+        cfg.merge_from_dict(copy.deepcopy(self.stage2))
+        model, loop = _bare(runner.model), runner.train_loop
+        model.head = build_fresh_head(model.head, cfg.model.head, runner.seed)
+        self._freeze(runner)
+        loop.dataloader = runner.build_dataloader(
+            cfg.train_dataloader, seed=runner.seed
+        )
+        runner.optim_wrapper = runner.build_optim_wrapper(cfg.optim_wrapper)
+        runner.scale_lr(runner.optim_wrapper, runner.auto_scale_lr)
+        runner.optim_wrapper.initialize_count_status(
+            runner.model, loop.iter, loop.max_iters
+        )
+        if cfg.get('param_scheduler') is not None:
+            runner.param_schedulers = runner.build_param_scheduler(
+                cfg.param_scheduler
+            )
+        runner.logger.info(
+            f'Stage 2: fresh {type(model.head).__name__}, loader, optimizer and schedule'
+        )
+
+    def _freeze(self, runner: Runner) -> None:
+        model = _bare(runner.model)
+        parts = [part for part in FROZEN_PARTS if getattr(model, part, None)]
+        for part in parts:
+            freeze(getattr(model, part), update_bn=self.bn == 'updated')
+        if model is not runner.model:
+            # DDP waits for gradients of all that learned when it wrapped the model.
+            runner.model = runner.wrap_model(runner.cfg.get('model_wrapper_cfg'), model)
+        self.stage = 2
+        runner.logger.info(
+            f'Stage 2: froze {" and ".join(parts)} ({_size(model, parts)}, BN statistics '
+            f'{self.bn}); training head ({_size(model, ["head"])})'
+        )
+
+
+def _bare(model: nn.Module) -> nn.Module:
+    return model.module if is_model_wrapper(model) else model
+
+
+def _size(model: nn.Module, parts: list[str]) -> str:
+    parameters = [p for part in parts for p in getattr(model, part).parameters()]
+    total = sum(parameter.numel() for parameter in parameters)
+    return f'{total:,} weights in {len(parameters)} tensors'

@@ -1,0 +1,58 @@
+"""A work dir holds one experiment."""
+
+import difflib
+from pathlib import Path
+
+import torch
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from mmimbal.registry import HOOKS
+
+# How a run is started, not what it computes.
+LAUNCH_KEYS = ('launcher', 'load_from', 'resume', 'model_wrapper_cfg')
+
+
+@HOOKS.register_module()
+class WorkDirHook(Hook):
+    """Refuse to train over the checkpoints of another config.
+
+    The config of the newest checkpoint is compared as text, and never executed. A
+    resumed run may change its config.
+
+    Raises:
+        FileExistsError: If the work dir holds checkpoints of another config; the
+            message shows the lines that differ.
+    """
+
+    priority = 'VERY_HIGH'
+
+    def before_train(self, runner: Runner) -> None:
+        """Compare the config with that of the last checkpoint."""
+        pointer = Path(runner.work_dir, 'last_checkpoint')
+        if runner._resume or not pointer.is_file():
+            return
+        checkpoint = Path(pointer.read_text().strip())
+        if not checkpoint.is_file():
+            return
+        meta = torch.load(checkpoint, 'cpu', weights_only=True, mmap=True)['meta']
+        differences = differing_lines(meta['cfg'], runner.cfg.pretty_text)
+        if differences:
+            raise FileExistsError(
+                f'{runner.work_dir} holds a run of another config. Choose another '
+                '--work-dir, or remove that one. Lines that differ (- there, + now):\n'
+                + '\n'.join(differences[:10])
+            )
+
+
+def differing_lines(old: str, new: str) -> list[str]:
+    """Return the lines in which two config texts differ, but for how runs start."""
+    lines = [
+        [line for line in text.splitlines() if not line.startswith(LAUNCH_KEYS)]
+        for text in (old, new)
+    ]
+    return [
+        line
+        for line in difflib.unified_diff(*lines, lineterm='', n=0)
+        if not line.startswith(('---', '+++', '@@'))
+    ]

@@ -1,0 +1,1 @@
+from .imbalance_metric import ImbalanceMetric

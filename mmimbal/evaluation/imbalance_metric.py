@@ -1,0 +1,116 @@
+"""Metrics that a common class cannot dominate."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import MMLogger
+from mmpretrain.evaluation import ConfusionMatrix
+
+from mmimbal.evaluation.class_groups import groups_by_count, groups_by_name
+from mmimbal.evaluation.confusion import (
+    balanced_accuracy,
+    group_recall,
+    macro_f1,
+    recall_per_class,
+)
+from mmimbal.evaluation.table import format_table
+from mmimbal.registry import METRICS
+
+
+@METRICS.register_module()
+class ImbalanceMetric(BaseMetric):
+    """Balanced accuracy, macro F1, and recall per class and group of classes, in %.
+
+    Gives ``balanced_accuracy``, ``macro_f1``, ``head_recall``, ``medium_recall``,
+    ``tail_recall`` and ``recall/<class name>``, and logs a table of the classes. Any
+    of them can be named in ``save_best``, with ``rule='greater'``.
+
+    Args:
+        groups: Class names of ``head``, ``medium`` and ``tail``. If ``None``, groups
+            follow from the training images per class (> 100, 20..100, < 20), which
+            ``mmimbal.ClassCountsHook`` provides. An empty group is left out.
+        **kwargs: As in :class:`mmengine.evaluator.BaseMetric`.
+
+    Raises:
+        ValueError: If the dataset does not name its classes, or ``groups`` names
+            others.
+    """
+
+    def __init__(
+        self, groups: Mapping[str, Sequence[str]] | None = None, **kwargs
+    ) -> None:
+        super().__init__(**kwargs)
+        self.groups = groups
+        self.class_counts: np.ndarray | None = None
+
+    def set_class_counts(self, counts: np.ndarray) -> None:
+        """Take the training images per class, (K,)."""
+        self.class_counts = counts
+
+    def process(self, data_batch, data_samples: Sequence[dict]) -> None:
+        """Keep the true and the predicted label of each sample."""
+        for sample in data_samples:
+            self.results.append(
+                (sample['gt_label'].item(), sample['pred_label'].item())
+            )
+
+    def compute_metrics(self, results: list[tuple[int, int]]) -> dict[str, float]:
+        """Compute all metrics from (true, predicted) labels of the whole dataset."""
+        classes = (self.dataset_meta or {}).get('classes')
+        if not classes:
+            raise ValueError(
+                'ImbalanceMetric names recalls by class, but the dataset has no class '
+                'names. Give it metainfo=dict(classes=[...])'
+            )
+        labels, predictions = torch.tensor(results).T
+        confusion = ConfusionMatrix.calculate(predictions, labels, len(classes))
+        recalls = dict(zip(classes, recall_per_class(confusion).tolist(), strict=True))
+        present = {name: recall for name, recall in recalls.items() if recall == recall}
+        self._log_table(confusion, recalls)
+        groups = {
+            f'{name}_recall': group_recall(confusion, members)
+            for name, members in self._class_groups(classes).items()
+            if members
+        }
+        metrics = {
+            'balanced_accuracy': balanced_accuracy(confusion),
+            'macro_f1': macro_f1(confusion),
+            **{name: recall for name, recall in groups.items() if recall == recall},
+            **{f'recall/{name}': recall for name, recall in present.items()},
+        }
+        return {name: 100 * value for name, value in metrics.items()}
+
+    def _class_groups(self, classes: Sequence[str]) -> dict[str, list[int]]:
+        if self.groups is not None:
+            groups = groups_by_name(self.groups, list(classes))
+        elif self.class_counts is not None:
+            groups = groups_by_count(self.class_counts)
+        else:
+            MMLogger.get_current_instance().warning(
+                'No recall by head, medium and tail: neither groups nor training '
+                'counts are known. Add dict(type="mmimbal.ClassCountsHook"), or give '
+                'ImbalanceMetric(groups=...)'
+            )
+            return {}
+        empty = [name for name, members in groups.items() if not members]
+        if empty:
+            MMLogger.get_current_instance().info(
+                f'Left out, as no class belongs there: {", ".join(empty)}'
+            )
+        return groups
+
+    def _log_table(self, confusion: torch.Tensor, recalls: dict[str, float]) -> None:
+        trained = self.class_counts
+        rows = [
+            (
+                name,
+                str(trained[label]) if trained is not None else '?',
+                str(int(confusion[label].sum())),
+                f'{100 * recall:.1f}' if recall == recall else '-',
+            )
+            for label, (name, recall) in enumerate(recalls.items())
+        ]
+        table = format_table(('class', 'training images', 'images', 'recall %'), rows)
+        MMLogger.get_current_instance().info(f'Recall per class\n{table}')

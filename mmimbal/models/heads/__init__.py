@@ -1,0 +1,1 @@
+from .metric_learning_head import MetricLearningClsHead

@@ -1,0 +1,2 @@
+from . import pml
+from .gather import gather_embeddings, gather_labels

@@ -1,0 +1,51 @@
+"""Numbers that show in the log whether a metric loss has work left, or collapsed."""
+
+import torch
+import torch.nn.functional as F
+from pytorch_metric_learning.distances import BaseDistance
+
+
+@torch.no_grad()
+def embedding_spread(embeddings: torch.Tensor) -> torch.Tensor:
+    """Return how evenly directions fill the sphere, after https://arxiv.org/abs/2011.10566.
+
+    Args:
+        embeddings: (N, D), of any length.
+
+    Returns:
+        A scalar: 0 when all embeddings point the same way, 1 when they spread evenly.
+    """
+    directions = F.normalize(embeddings)
+    return directions.var(dim=0, correction=0).sum().sqrt()
+
+
+@torch.no_grad()
+def active_triplets(
+    embeddings: torch.Tensor,
+    labels: torch.Tensor,
+    distance: BaseDistance,
+    margin: float,
+) -> torch.Tensor:
+    """Return the share of triplets whose negative is nearer than positive plus margin.
+
+    Takes O(N^2 log N) time: each anchor's negatives are sorted, and each positive
+    counts those nearer than itself plus the margin.
+
+    Args:
+        embeddings: (N, D).
+        labels: (N,).
+        distance: Of pytorch-metric-learning; a similarity is taken as its negative.
+        margin: In units of the distance.
+
+    Returns:
+        A scalar in 0..1; 0 if there is no triplet.
+    """
+    distances = distance(embeddings)
+    if distance.is_inverted:
+        distances = -distances
+    same = labels[:, None] == labels
+    positive = same & ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)
+    negatives = distances.masked_fill(same, torch.inf).sort(dim=1).values
+    nearer = torch.searchsorted(negatives, distances + margin)
+    total = (positive.sum(1) * (~same).sum(1)).sum().clamp(min=1)
+    return (nearer * positive).sum() / total

@@ -1,0 +1,77 @@
+"""Everything of pytorch-metric-learning that a config can use, registered by a loop."""
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from numbers import Number
+
+import torch
+from pytorch_metric_learning import distances, losses, miners, reducers, regularizers
+
+from mmimbal.registry import MODELS
+
+# Base classes, mixins, and what does not map (embeddings, labels) to a number.
+NOT_STANDALONE = {
+    'BaseLossWrapper',
+    'BaseMetricLossFunction',
+    'EmbeddingRegularizerMixin',
+    'WeightRegularizerMixin',
+    'GenericPairLoss',
+    'SelfSupervisedLoss',
+    'VICRegLoss',
+    'BaseMiner',
+    'EmbeddingsAlreadyPackagedAsTriplets',
+    'BaseDistance',
+    'BatchedDistance',
+    'BaseReducer',
+    'DoNothingReducer',
+    'BaseRegularizer',
+}
+
+
+def register_pml() -> list[str]:
+    """Register the losses, miners, distances, reducers and regularizers of PML.
+
+    Arguments that are themselves components may be configs:
+    ``dict(type='mmimbal.TripletMarginLoss',
+    distance=dict(type='mmimbal.CosineSimilarity'))``.
+
+    Returns:
+        The registered names.
+    """
+    names = []
+    for module in (losses, miners, distances, reducers, regularizers):
+        for name, component in inspect.getmembers(module, inspect.isclass):
+            if name not in NOT_STANDALONE:
+                MODELS.register_module(name, module=from_config(component))
+                names.append(name)
+    return names
+
+
+def from_config(component: type) -> Callable:
+    """Return a function that builds ``component`` from arguments out of a config."""
+
+    @functools.wraps(component, updated=())
+    def build(*args, **kwargs):
+        return component(
+            *map(_build_argument, args),
+            **{name: _build_argument(value) for name, value in kwargs.items()},
+        )
+
+    return build
+
+
+def _build_argument(value):
+    """Build configs, also inside containers; make lists of numbers tensors."""
+    if isinstance(value, Mapping):
+        if 'type' in value:
+            return MODELS.build(value)
+        return {key: _build_argument(item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        if all(isinstance(item, Number) for item in value):
+            return torch.tensor(value)
+        return [_build_argument(item) for item in value]
+    return value
+
+
+register_pml()

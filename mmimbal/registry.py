@@ -1,0 +1,71 @@
+"""The registries of mmimbal: children of mmengine's root, scope ``mmimbal``."""
+
+import difflib
+
+import mmengine.registry as root
+import mmpretrain.registry as mmpretrain
+from mmengine.registry import DefaultScope
+
+SCOPE = 'mmimbal'
+
+
+class Registry(root.Registry):
+    """A registry that refuses unknown names instead of passing them on.
+
+    In mmengine ``mmimbal.EMAHook`` would fall through to mmengine's ``EMAHook``. Here
+    it is an error that names the components with similar names. Only inside a config
+    inherited as ``mmimbal::...``, whose components mmengine builds in our scope, do
+    names without a prefix mean MMPretrain's.
+
+    Args:
+        parent: The root registry.
+        location: Module that registers the components.
+    """
+
+    def __init__(self, parent: root.Registry, location: str) -> None:
+        super().__init__(
+            parent.name, parent=parent, scope=SCOPE, locations=[location]
+        )
+
+    def get(self, key: str) -> type:
+        """Return the component registered under ``key``.
+
+        Raises:
+            KeyError: If mmimbal has no component of that name.
+        """
+        scope, name = self.split_scope_key(key)
+        if scope not in (None, SCOPE):
+            return super().get(key)
+        self.import_from_location()
+        if name in self.module_dict:
+            return self.module_dict[name]
+        if scope is None and _is_current_scope():
+            return self.root.get(f'mmpretrain.{name}')
+        near = difflib.get_close_matches(name, self.module_dict, n=3, cutoff=0.5)
+        hint = f'Near names: {", ".join(near)}.' if near else 'No name is near.'
+        raise KeyError(
+            f"mmimbal has no {self.name} '{name}'. {hint} Components of MMPretrain "
+            "and mmengine are written without the 'mmimbal.' prefix."
+        )
+
+
+def _is_current_scope() -> bool:
+    current = DefaultScope.get_current_instance()
+    return current is not None and current.scope_name == SCOPE
+
+
+MODELS = Registry(root.MODELS, 'mmimbal.models')
+DATASETS = Registry(root.DATASETS, 'mmimbal.datasets')
+DATA_SAMPLERS = Registry(root.DATA_SAMPLERS, 'mmimbal.datasets')
+TRANSFORMS = Registry(root.TRANSFORMS, 'mmimbal.datasets')
+HOOKS = Registry(root.HOOKS, 'mmimbal.engine.hooks')
+LOOPS = Registry(root.LOOPS, 'mmimbal.engine')
+OPTIM_WRAPPERS = Registry(root.OPTIM_WRAPPERS, 'mmimbal.engine.amp')
+METRICS = Registry(root.METRICS, 'mmimbal.evaluation')
+
+# The rest stay empty, so that a config inherited as mmimbal::... finds, in our scope,
+# MMPretrain's components of these kinds too.
+for _registry in vars(mmpretrain).values():
+    if isinstance(_registry, root.Registry) and _registry.parent is not None:
+        if SCOPE not in _registry.parent.children:
+            Registry(_registry.parent, 'mmimbal')

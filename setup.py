@@ -1,0 +1,30 @@
+from runpy import run_path
+
+from setuptools import find_packages, setup
+
+setup(
+    name='mmimbal',
+    version=run_path('mmimbal/version.py')['__version__'],
+    description='Two-stage training on class-imbalanced images, for MMPretrain',
+    long_description=open('README.md', encoding='utf-8').read(),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    python_requires='>=3.10',
+    packages=find_packages(include=['mmimbal', 'mmimbal.*']),
+    package_data={'mmimbal': ['.mim/*.yml', '.mim/**/*.py', '.mim/**/*.sh']},
+    install_requires=[
+        'torch',
+        'torchvision',
+        'mmengine>=0.10.7',
+        'mmpretrain>=1.2.0',
+        'pytorch-metric-learning>=2.9.0',
+        'scikit-learn',
+        'matplotlib',
+        'tqdm',
+        'setuptools<82',  # mmengine 0.10.7 imports pkg_resources
+    ],
+    extras_require={
+        'lite': ['mmcv-lite>=2.0.1'],
+        'dev': ['hypothesis', 'pytest', 'ruff'],
+    },
+)

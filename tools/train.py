@@ -1,0 +1,44 @@
+"""Train a classifier from a config."""
+
+import argparse
+
+from mmengine.runner import Runner
+
+from mmimbal.engine.flags import add_common_flags, load_config, use_amp
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='e.g. configs/isic/stage1_triplet.py')
+    parser.add_argument(
+        '--stage1', help='checkpoint or work dir of stage 1, for a stage-2 config'
+    )
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        help='go on from a checkpoint; from the last of the work dir if none is named',
+    )
+    add_common_flags(parser)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Merge the flags into the config and train."""
+    args = parse_args()
+    cfg = load_config(args)
+    if args.amp:
+        use_amp(cfg)
+    if args.resume:
+        cfg.resume = True
+        cfg.load_from = None if args.resume == 'auto' else args.resume
+    if args.stage1:
+        if 'two_stage' not in cfg.default_hooks:
+            raise SystemExit(f'--stage1 is for stage-2 configs, which {args.config} is not')
+        cfg.default_hooks.two_stage.stage1 = args.stage1
+    Runner.from_cfg(cfg).train()
+
+
+if __name__ == '__main__':
+    main()
