@@ -12,6 +12,7 @@ default_hooks = dict(
     ),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     visualization=dict(type='VisualizationHook', enable=False),
+    channels_last=dict(type='mmimbal.ChannelsLastHook'),
     work_dir=dict(type='mmimbal.WorkDirHook'),
     class_counts=dict(type='mmimbal.ClassCountsHook'),
 )

@@ -29,7 +29,8 @@ class CSVDataset(BaseDataset):
     Raises:
         FileNotFoundError: If the folder, the CSV, or an image in it is missing.
         ValueError: If a column or the split is missing, a label is unknown, a path
-            leaves the folder, or (unless ``test_mode``) a class has no image.
+            leaves the folder, the classes differ from those of ``dataset.json``, or
+            (unless ``test_mode``) a class has no image.
     """
 
     def __init__(
@@ -46,8 +47,7 @@ class CSVDataset(BaseDataset):
         """Read the rows of the split: ``img_path``, ``gt_label`` and ``group``."""
         index = Path(self.ann_file)
         rows = read_rows(index)
-        classes = tuple(self._metainfo.get('classes') or read_classes(index, rows))
-        self._metainfo['classes'] = classes
+        classes = self._metainfo['classes'] = self._choose_classes(index, rows)
         rows = select_split(rows, self.split, index)
         labels = encode_labels(rows, classes, index)
         check_files(rows, index)
@@ -61,6 +61,16 @@ class CSVDataset(BaseDataset):
             )
             for row, label in zip(rows, labels, strict=True)
         ]
+
+    def _choose_classes(self, index: Path, rows: list[dict]) -> tuple[str, ...]:
+        found = read_classes(index, rows)
+        chosen = tuple(self._metainfo.get('classes') or found)
+        if index.with_name('dataset.json').is_file() and chosen != found:
+            raise ValueError(
+                f'the config names the classes {", ".join(chosen)}, but the '
+                f'dataset.json beside {index} says {", ".join(found)}'
+            )
+        return chosen
 
     def extra_repr(self) -> list[str]:
         """Name the file and the split."""
@@ -98,15 +108,15 @@ def require_columns(found: Iterable[str], wanted: Iterable[str], index: Path) ->
         )
 
 
-def read_classes(index: Path, rows: list[dict[str, str]]) -> list[str]:
+def read_classes(index: Path, rows: list[dict[str, str]]) -> tuple[str, ...]:
     """Return the class names: of ``dataset.json``, else the sorted labels."""
     description = index.with_name('dataset.json')
     if description.is_file():
-        return json.loads(description.read_text(encoding='utf-8'))['classes']
+        return tuple(json.loads(description.read_text(encoding='utf-8'))['classes'])
     labels = {row['label'] for row in rows}
     if all(label.isdecimal() for label in labels):
-        return [str(label) for label in range(max(map(int, labels)) + 1)]
-    return sorted(labels)
+        return tuple(str(label) for label in range(max(map(int, labels)) + 1))
+    return tuple(sorted(labels))
 
 
 def select_split(

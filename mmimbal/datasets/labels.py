@@ -4,7 +4,6 @@ from collections.abc import Sized
 from functools import singledispatch
 
 import mmengine.dataset as wrappers
-import mmpretrain.datasets as mmpretrain
 import numpy as np
 import torch.utils.data as torch_data
 from mmengine.runner.runner import _SlicedDataset
@@ -55,11 +54,6 @@ def _(dataset: wrappers.RepeatDataset) -> np.ndarray:
 @get_labels.register
 def _(dataset: wrappers.ClassBalancedDataset) -> np.ndarray:
     return get_labels(dataset.dataset)[np.asarray(dataset.repeat_indices)]
-
-
-@get_labels.register
-def _(dataset: mmpretrain.KFoldDataset) -> np.ndarray:
-    return get_labels(dataset.dataset)  # already cut down to its fold
 
 
 @get_labels.register

@@ -1,0 +1,1 @@
+from .recall_by_count import draw_recall_by_count

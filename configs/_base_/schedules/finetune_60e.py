@@ -3,8 +3,8 @@ optim_wrapper = dict(
     optimizer=dict(type='SGD', lr=0.01, momentum=0.9, weight_decay=5e-4, nesterov=True)
 )
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.1, end=2, convert_to_iter_based=True),
-    dict(type='CosineAnnealingLR', T_max=58, begin=2, convert_to_iter_based=True),
+    dict(type='LinearLR', start_factor=0.1, by_epoch=False, end=100),
+    dict(type='CosineAnnealingLR', T_max=60, convert_to_iter_based=True),
 ]
 train_cfg = dict(by_epoch=True, max_epochs=60, val_interval=1)
 val_cfg = dict()

@@ -1,3 +1,4 @@
+from .channels_last_hook import ChannelsLastHook
 from .class_counts_hook import ClassCountsHook
 from .two_stage_hook import TwoStageHook
 from .work_dir_hook import WorkDirHook

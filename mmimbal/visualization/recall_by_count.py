@@ -1,0 +1,52 @@
+"""Recall of each class against its training images."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+COLOURS = ('#9a9a9a', '#3b7dd8', '#d1495b', '#3a9b6e')
+
+
+def draw_recall_by_count(
+    recalls: Mapping[str, np.ndarray],
+    counts: Sequence[int],
+    classes: Sequence[str],
+    path: Path,
+) -> None:
+    """Draw per-class recall, classes from the most common to the rarest.
+
+    Args:
+        recalls: For each method, recall in % of each class in each run, (R, K). The
+            mean over runs is drawn, and its standard deviation as a bar.
+        counts: Training images per class, (K,).
+        classes: Class names, (K,).
+        path: Where to write the picture.
+    """
+    order = np.argsort(-np.asarray(counts), kind='stable')
+    places = np.arange(len(order))
+    figure = Figure(figsize=(7.5, 4.2), layout='constrained')
+    axes = figure.subplots()
+    for number, (method, values) in enumerate(recalls.items()):
+        values = np.asarray(values)[:, order]
+        axes.errorbar(
+            places + 0.12 * (number - (len(recalls) - 1) / 2),
+            values.mean(axis=0),
+            values.std(axis=0, ddof=1) if len(values) > 1 else None,
+            label=method,
+            color=COLOURS[number % len(COLOURS)],
+            marker='o',
+            markersize=5,
+            linewidth=1.5,
+            capsize=2,
+        )
+    names = [f'{classes[label]}\n{counts[label]}' for label in order]
+    axes.set_xticks(places, names)
+    axes.set_xlabel('class, and its training images')
+    axes.set_ylabel('recall on test, %')
+    axes.set_ylim(0, 103)
+    axes.grid(axis='y', alpha=0.3)
+    axes.spines[['top', 'right']].set_visible(False)
+    axes.legend(frameon=False, loc='lower left')
+    figure.savefig(path, dpi=130)

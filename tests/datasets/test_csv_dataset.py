@@ -1,0 +1,106 @@
+import json
+
+import pytest
+from tests.conftest import rows_of, write_index
+
+from mmimbal.datasets import CSVDataset, get_class_counts
+
+
+def test_reads_a_split(folder):
+    dataset = CSVDataset(str(folder), split='val')
+    assert dataset.CLASSES == ('a', 'b', 'c')
+    assert get_class_counts(dataset).tolist() == [2, 2, 2]
+    item = dataset.get_data_info(0)
+    assert item['img_path'] == str(folder / 'images/val_a_0.png')
+    assert (item['gt_label'], item['group']) == (0, 'val_a_0')
+
+
+def test_all_rows_without_a_split(folder):
+    assert len(CSVDataset(str(folder))) == 24
+
+
+def test_classes_come_from_the_json(folder):
+    (folder / 'dataset.json').write_text(json.dumps({'classes': ['c', 'b', 'a']}))
+    dataset = CSVDataset(str(folder), split='val')
+    assert dataset.CLASSES == ('c', 'b', 'a')
+    assert dataset.get_data_info(0)['gt_label'] == 2
+
+
+def test_classes_of_the_config_must_be_those_of_the_json(folder):
+    (folder / 'dataset.json').write_text(json.dumps({'classes': ['a', 'b', 'c']}))
+    with pytest.raises(ValueError, match=r'b, a, c.*a, b, c'):
+        CSVDataset(str(folder), metainfo=dict(classes=['b', 'a', 'c']))
+
+
+def test_integer_labels_mean_indices(tmp_path):
+    rows = [{'file': f'{n}.png', 'label': str(n % 11)} for n in range(22)]
+    dataset = CSVDataset(str(write_index(tmp_path, rows)))
+    assert dataset.CLASSES == tuple(map(str, range(11)))
+    assert dataset.get_gt_labels().tolist() == [n % 11 for n in range(22)]
+
+
+def test_byte_order_mark_quotes_and_commas(tmp_path):
+    rows = [{'file': f'{n}.png', 'label': 'a, "b"'} for n in range(2)]
+    index = write_index(tmp_path, rows) / 'index.csv'
+    index.write_bytes(b'\xef\xbb\xbf' + index.read_bytes())
+    assert CSVDataset(str(tmp_path)).CLASSES == ('a, "b"',)
+
+
+def test_missing_folder_says_how_to_make_one(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r'prepare_dataset\.py'):
+        CSVDataset(str(tmp_path / 'nothing'))
+
+
+def test_missing_image_is_named(folder):
+    (folder / 'images/train_b_1.png').unlink()
+    with pytest.raises(FileNotFoundError, match=r'1 of the 12 .*train_b_1\.png'):
+        CSVDataset(str(folder), split='train')
+
+
+@pytest.mark.parametrize('column', ['file', 'label'])
+def test_missing_column_is_named(folder, column):
+    index = folder / 'index.csv'
+    index.write_text(index.read_text().replace(column, 'other', 1))
+    with pytest.raises(ValueError, match=f'no column {column}; its columns are: .*other'):
+        CSVDataset(str(folder))
+
+
+def test_missing_split_column_is_named(tmp_path):
+    write_index(tmp_path, [{'file': 'x.png', 'label': 'a'}])
+    with pytest.raises(ValueError, match='no column split'):
+        CSVDataset(str(tmp_path), split='train')
+
+
+def test_unknown_split_lists_the_others(folder):
+    with pytest.raises(ValueError, match=r"no split 'dev'; its splits are: test, train"):
+        CSVDataset(str(folder), split='dev')
+
+
+@pytest.mark.parametrize('label', ['d', '3', '-1', ''])
+def test_unknown_label_is_named(folder, label):
+    (folder / 'dataset.json').write_text(json.dumps({'classes': ['a', 'b', 'c']}))
+    index = folder / 'index.csv'
+    index.write_text(index.read_text().replace('train_a_0.png,a', f'train_a_0.png,{label}'))
+    with pytest.raises(ValueError, match=rf"no class: '{label}'.*train_a_0\.png"):
+        CSVDataset(str(folder))
+
+
+def test_empty_class_in_training_is_named(tmp_path):
+    rows = rows_of(['a', 'b'], {'train': 1}) + rows_of(['a', 'b', 'c'], {'val': 1})
+    write_index(tmp_path, rows)
+    with pytest.raises(ValueError, match='no image to train on for class c'):
+        CSVDataset(str(tmp_path), split='train')
+    assert len(CSVDataset(str(tmp_path), split='train', test_mode=True)) == 2
+
+
+def test_empty_index_is_an_error(tmp_path):
+    (tmp_path / 'index.csv').write_text('file,label\n')
+    with pytest.raises(ValueError, match='no rows'):
+        CSVDataset(str(tmp_path))
+
+
+@pytest.mark.parametrize('file', ['/etc/passwd', '../outside.png', 'a/../../b.png'])
+def test_paths_that_leave_the_folder_are_refused(tmp_path, file):
+    (tmp_path / 'index.csv').write_text(f'file,label\n{file},a\n')
+    with pytest.raises(ValueError, match='outside its own folder'):
+        CSVDataset(str(tmp_path))

@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+from mmengine.dataset import ClassBalancedDataset, ConcatDataset, RepeatDataset
+from mmengine.runner.runner import _SlicedDataset
+from mmpretrain.datasets import KFoldDataset
+from torch.utils.data import Subset, TensorDataset
+
+from mmimbal.datasets import DigitsLT, get_class_counts, get_class_names, get_labels
+
+
+@pytest.fixture
+def digits():
+    return DigitsLT('train')
+
+
+def naive(dataset):
+    """Read the labels one item at a time."""
+    return [dataset[index]['gt_label'] for index in range(len(dataset))]
+
+
+WRAPPERS = {
+    'none': lambda d: d,
+    'concat': lambda d: ConcatDataset([d, DigitsLT('val')]),
+    'repeat': lambda d: RepeatDataset(d, times=3),
+    'class balanced': lambda d: ClassBalancedDataset(d, oversample_thr=0.1),
+    'k-fold': lambda _: KFoldDataset(
+        dict(type='mmimbal.DigitsLT', split='train'), fold=1, num_splits=3, seed=0
+    ),
+    'subset': lambda d: Subset(d, [5, 200, 3]),
+    'sliced': lambda d: _SlicedDataset(d, 7),
+    'nested': lambda d: Subset(ConcatDataset([d, DigitsLT('val')]), [400, 0, 290, 291]),
+}
+
+
+@pytest.mark.parametrize('wrap', WRAPPERS.values(), ids=WRAPPERS.keys())
+def test_labels_are_those_of_the_items(digits, wrap):
+    dataset = wrap(digits)
+    labels = get_labels(dataset)
+    assert labels.dtype == np.int64
+    assert labels.tolist() == naive(dataset)
+    assert get_class_names(dataset) == tuple('0123456789')
+    assert get_class_counts(dataset).tolist() == [
+        naive(dataset).count(label) for label in range(10)
+    ]
+
+
+def test_unlabelled_dataset_is_an_error():
+    with pytest.raises(TypeError, match='no get_gt_labels'):
+        get_labels(TensorDataset())
+
+
+def test_multi_label_dataset_is_an_error(digits):
+    digits.get_gt_labels = lambda: np.zeros((5, 10))
+    with pytest.raises(TypeError, match=r'labels of shape \(5, 10\)'):
+        get_labels(digits)
+
+
+def test_labels_outside_the_classes_are_an_error(digits):
+    digits.get_gt_labels = lambda: np.array([0, 10])
+    with pytest.raises(ValueError, match='0 to 10, but the dataset has 10 classes'):
+        get_class_counts(digits)
+
+
+def test_class_names_are_required(digits):
+    digits._metainfo = {}
+    with pytest.raises(ValueError, match='does not name its classes'):
+        get_class_names(RepeatDataset(digits, 2))

@@ -1,0 +1,46 @@
+import pytest
+from mmengine.config import Config
+from mmengine.registry import HOOKS as ROOT_HOOKS
+from mmengine.registry import DefaultScope
+from mmpretrain.registry import MODELS as MMPRETRAIN_MODELS
+
+from mmimbal.registry import DATA_SAMPLERS, HOOKS, MODELS
+
+
+def test_prefix_finds_ours_from_every_registry():
+    for registry in (MODELS, MMPRETRAIN_MODELS):
+        assert registry.get('mmimbal.MetricLearningClsHead').__module__ == (
+            'mmimbal.models.heads.metric_learning_head'
+        )
+
+
+def test_typo_names_the_near_component():
+    with pytest.raises(KeyError, match="no hook 'TwoStagHook'.*TwoStageHook"):
+        ROOT_HOOKS.build(dict(type='mmimbal.TwoStagHook', epoch=1))
+
+
+def test_components_of_others_are_not_ours():
+    with pytest.raises(KeyError, match="no hook 'EMAHook'"):
+        HOOKS.build(dict(type='mmimbal.EMAHook'))
+    with pytest.raises(KeyError, match="no data sampler 'DefaultSampler'"):
+        DATA_SAMPLERS.get('mmimbal.DefaultSampler')
+
+
+def test_other_scopes_pass_through():
+    assert MODELS.get('mmpretrain.LinearClsHead').__name__ == 'LinearClsHead'
+
+
+def test_our_scope_finds_mmpretrain_without_prefix():
+    with DefaultScope.overwrite_default_scope('mmimbal'):
+        assert MODELS.get('LinearClsHead').__name__ == 'LinearClsHead'
+        with pytest.raises(KeyError):
+            HOOKS.get('mmimbal.EMAHook')
+
+
+def test_configs_are_inherited_from_another_project(tmp_path):
+    leaf = tmp_path / 'mine.py'
+    leaf.write_text("_base_ = 'mmimbal::digits_lt/stage1_triplet.py'\nlog_level='ERROR'")
+    cfg = Config.fromfile(leaf)
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        model = MMPRETRAIN_MODELS.build(cfg.model)
+    assert type(model.head).__name__ == 'MetricLearningClsHead'
