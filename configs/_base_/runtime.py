@@ -11,6 +11,7 @@ default_hooks = dict(
         rule='greater',
     ),
     sampler_seed=dict(type='DistSamplerSeedHook'),
+    sync_buffers=dict(type='mmimbal.SyncBuffersHook'),
     visualization=dict(type='VisualizationHook', enable=False),
     channels_last=dict(type='mmimbal.ChannelsLastHook'),
     work_dir=dict(type='mmimbal.WorkDirHook'),

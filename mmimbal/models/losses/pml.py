@@ -17,6 +17,7 @@ NOT_STANDALONE = {
     'EmbeddingRegularizerMixin',
     'WeightRegularizerMixin',
     'GenericPairLoss',
+    'ManifoldLoss',
     'SelfSupervisedLoss',
     'VICRegLoss',
     'BaseMiner',

@@ -1,0 +1,34 @@
+"""Running a function on several ranks of a gloo group on this machine."""
+
+import socket
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from mmengine.registry import init_default_scope
+
+
+def run_on_ranks(world_size: int, function: Callable, *args) -> list:
+    """Return what ``function(rank, *args)`` returns on each rank."""
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    with tempfile.TemporaryDirectory() as folder:
+        mp.spawn(_run, (world_size, port, folder, function, args), nprocs=world_size)
+        return [
+            torch.load(Path(folder, f'{rank}.pth'), weights_only=False)
+            for rank in range(world_size)
+        ]
+
+
+def _run(rank, world_size, port, folder, function, args):
+    torch.set_num_threads(1)
+    dist.init_process_group(
+        'gloo', f'tcp://127.0.0.1:{port}', rank=rank, world_size=world_size
+    )
+    init_default_scope('mmpretrain')
+    torch.save(function(rank, *args), Path(folder, f'{rank}.pth'))
+    dist.destroy_process_group()

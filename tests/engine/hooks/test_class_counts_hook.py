@@ -1,0 +1,54 @@
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.runner import Runner
+from torch import nn
+
+from mmimbal.datasets import DigitsLT, get_class_counts
+from mmimbal.registry import MODELS
+from tests.conftest import tiny_digits, train
+
+
+@MODELS.register_module()
+class CountingLoss(nn.CrossEntropyLoss):
+    """Remember the counts it is given."""
+
+    counts = None
+
+    def set_class_counts(self, counts):
+        self.counts = counts
+
+    def forward(self, scores, labels, avg_factor=None):
+        assert self.counts is not None
+        return super().forward(scores, labels)
+
+
+EXPECTED = get_class_counts(DigitsLT('train')).tolist()
+
+
+def test_counts_reach_losses_and_metrics(tmp_path):
+    cfg = tiny_digits('stage1_ce', tmp_path)
+    cfg.model.head.loss = dict(type='mmimbal.CountingLoss')
+    runner = train(cfg)
+    assert runner.model.head.loss_module.counts.tolist() == EXPECTED
+    assert runner.val_evaluator.metrics[0].class_counts.tolist() == EXPECTED
+
+
+def test_counts_reach_a_loss_that_was_switched_in(tmp_path):
+    cfg = tiny_digits('two_stage_triplet_crt', tmp_path, default_hooks__two_stage__epoch=1)
+    cfg.default_hooks.two_stage.stage2.model.head.loss = dict(type='mmimbal.CountingLoss')
+    assert train(cfg).model.head.loss_module.counts.tolist() == EXPECTED
+
+
+def test_test_run_reads_them_from_the_checkpoint(tmp_path):
+    train(tiny_digits('stage1_ce', tmp_path))
+    checkpoint = next(Path(tmp_path).glob('best_*.pth'))
+    meta = torch.load(checkpoint, weights_only=True)['meta']
+    assert meta['class_counts'] == EXPECTED
+    runner = Runner.from_cfg(
+        tiny_digits('stage1_ce', tmp_path, load_from=str(checkpoint))
+    )
+    metrics = runner.test()
+    assert np.array_equal(runner.test_evaluator.metrics[0].class_counts, EXPECTED)
+    assert {'head_recall', 'medium_recall', 'tail_recall'} <= metrics.keys()

@@ -1,0 +1,193 @@
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from mmimbal.datasets import ClassBalancedSampler
+from mmimbal.engine.hooks import TwoStageHook
+from tests.conftest import tiny_digits, train
+
+
+@pytest.fixture(scope='module')
+def stage1(tmp_path_factory):
+    """Return the work dir of a stage 1."""
+    folder = tmp_path_factory.mktemp('stage1')
+    train(tiny_digits('stage1_triplet', folder))
+    return folder
+
+
+def stage2_config(work_dir, stage1, **options) -> Config:
+    cfg = tiny_digits('stage2_crt', work_dir, **options)
+    cfg.default_hooks.two_stage.stage1 = str(stage1)
+    return cfg
+
+
+def single_config(work_dir, **options) -> Config:
+    """Return a single run: epochs 0 and 1 are stage 1, epochs 2 and 3 stage 2."""
+    options = {'default_hooks__two_stage__epoch': 2, 'train_cfg__max_epochs': 4} | options
+    return tiny_digits('two_stage_triplet_crt', work_dir, **options)
+
+
+def best(work_dir) -> Path:
+    return next(Path(work_dir).glob('best_*.pth'))
+
+
+def state(path) -> dict[str, torch.Tensor]:
+    return torch.load(path, weights_only=True)['state_dict']
+
+
+def is_frozen(key: str) -> bool:
+    return key.startswith(('backbone', 'neck'))
+
+
+def test_run_of_its_own_keeps_the_backbone_to_the_bit(stage1, tmp_path):
+    train(stage2_config(tmp_path, stage1))
+    before, after = state(best(stage1)), state(tmp_path / 'epoch_2.pth')
+    frozen = [key for key in after if is_frozen(key)]
+    assert len(frozen) > 50
+    assert all(after[key].equal(before[key]) for key in frozen)
+
+
+def test_head_starts_fresh_and_the_backbone_survives_initialisation(stage1, tmp_path):
+    """The checkpoint holds a head of the same shape; it must not come along."""
+    seen = {}
+
+    class Look(TwoStageHook):
+        def before_train_epoch(self, runner):
+            seen.update({k: v.clone() for k, v in runner.model.state_dict().items()})
+            runner.train_loop.stop_training = True
+
+    cfg = stage2_config(tmp_path, stage1, train_cfg__max_epochs=1)
+    del cfg.default_hooks.two_stage
+    runner = Runner.from_cfg(cfg)
+    runner.register_hook(Look(stage1=str(stage1)))
+    runner.train()
+    before = state(best(stage1))
+    assert seen['head.fc.weight'].shape == before['head.fc.weight'].shape
+    assert not seen['head.fc.weight'].equal(before['head.fc.weight'])
+    assert seen['head.fc.weight'].std() < 0.03
+    assert all(seen[key].equal(before[key]) for key in seen if is_frozen(key))
+
+
+def test_batch_norm_may_be_updated(stage1, tmp_path):
+    train(stage2_config(tmp_path, stage1, default_hooks__two_stage__bn='updated'))
+    before, after = state(best(stage1)), state(tmp_path / 'epoch_2.pth')
+    changed = {key for key in after if is_frozen(key) and not after[key].equal(before[key])}
+    assert 'backbone.bn1.running_mean' in changed
+    statistics = ('running_mean', 'running_var', 'num_batches_tracked')
+    assert all(key.endswith(statistics) for key in changed)
+
+
+def test_single_run_switches_everything(tmp_path):
+    runner = train(single_config(tmp_path))
+    start, end = state(tmp_path / 'epoch_2.pth'), state(tmp_path / 'epoch_4.pth')
+    assert all(end[key].equal(start[key]) for key in end if is_frozen(key))
+    assert not end['head.fc.weight'].equal(start['head.fc.weight'])
+    assert isinstance(runner.train_dataloader.sampler, ClassBalancedSampler)
+    assert runner.train_dataloader.sampler.epoch == 3
+    assert runner.model.head.metric_weight == 0
+    options = runner.optim_wrapper.optimizer.param_groups[0]
+    assert options['initial_lr'] == 0.05
+    momenta = runner.optim_wrapper.optimizer.state
+    assert {id(p) for p in momenta} == {id(p) for p in runner.model.head.fc.parameters()}
+
+
+def test_single_run_fits_its_config_and_keeps_the_best_of_stage_2(tmp_path):
+    cfg = single_config(tmp_path)
+    train(cfg)
+    checkpoint = torch.load(
+        max(tmp_path.glob('best_*.pth'), key=lambda f: f.stat().st_mtime),
+        weights_only=True,
+    )
+    assert checkpoint['meta']['stage'] == 2
+    cfg.load_from = str(tmp_path / 'epoch_4.pth')
+    model = Runner.from_cfg(cfg)
+    model.test()
+    loaded = model.model.state_dict()
+    assert all(loaded[key].equal(v) for key, v in state(tmp_path / 'epoch_4.pth').items())
+
+
+@pytest.mark.parametrize('resume_from', [1, 2, 3])
+def test_single_run_resumes_in_its_stage(tmp_path, resume_from):
+    """From stage 1, from the last epoch of stage 1, and from stage 2."""
+    whole = train(single_config(tmp_path / 'whole'))
+    cfg = single_config(tmp_path / 'parts', resume=True)
+    cfg.load_from = str(tmp_path / 'whole' / f'epoch_{resume_from}.pth')
+    resumed = train(cfg)
+    # Augmentations differ (their random state is not resumed), so compare structure
+    # exactly and the frozen backbone with that of the checkpoint.
+    assert resumed.model.head.metric_weight == 0
+    for attribute in ('last_step', '_global_step'):
+        assert [getattr(s, attribute) for s in resumed.param_schedulers] == [
+            getattr(s, attribute) for s in whole.param_schedulers
+        ]
+    assert resumed.optim_wrapper.get_lr() == whole.optim_wrapper.get_lr()
+    if resume_from == 3:
+        start = state(tmp_path / 'whole' / 'epoch_3.pth')
+        end = resumed.model.state_dict()
+        assert all(end[key].equal(start[key]) for key in end if is_frozen(key))
+
+
+def test_resume_in_stage_2_goes_on_with_the_head_of_the_checkpoint(tmp_path):
+    """With nothing left to train, all weights are those of the checkpoint."""
+    train(single_config(tmp_path))
+    cfg = single_config(tmp_path, resume=True)
+    cfg.load_from = str(tmp_path / 'epoch_4.pth')
+    resumed = train(cfg).model.state_dict()
+    assert all(resumed[k].equal(v) for k, v in state(tmp_path / 'epoch_4.pth').items())
+
+
+def test_run_of_its_own_resumes_without_stage_1(stage1, tmp_path):
+    train(stage2_config(tmp_path, stage1))
+    cfg = stage2_config(
+        tmp_path, tmp_path / 'gone', resume=True, train_cfg__max_epochs=3
+    )
+    runner = train(cfg)
+    assert runner.epoch == 3
+    before, after = state(best(stage1)), runner.model.state_dict()
+    assert all(after[key].equal(before[key]) for key in after if is_frozen(key))
+
+
+def test_stage_1_checkpoint_cannot_be_resumed_as_stage_2(stage1, tmp_path):
+    cfg = stage2_config(tmp_path, stage1, resume=True)
+    cfg.load_from = str(best(stage1))
+    with pytest.raises(ValueError, match='give it as --stage1'):
+        train(cfg)
+
+
+def test_missing_stage_1_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r'does not exist.*tools/train\.py'):
+        train(stage2_config(tmp_path, tmp_path / 'gone'))
+
+
+def test_ema_over_a_switch_is_refused(tmp_path):
+    cfg = single_config(tmp_path)
+    cfg.custom_hooks = [dict(type='EMAHook')]
+    with pytest.raises(ValueError, match='EMAHook'):
+        train(cfg)
+
+
+def test_log_says_what_was_frozen(stage1, tmp_path):
+    runner = train(stage2_config(tmp_path, stage1, log_level='INFO'))
+    log = Path(runner.log_dir, f'{runner.timestamp}.log').read_text()
+    assert f'Stage 2: backbone and neck from {best(stage1)}' in log
+    weights = sum(p.numel() for p in runner.model.backbone.parameters())
+    assert f'froze backbone and neck ({weights:,} weights' in log
+    assert 'training head (330 weights in 2 tensors)' in log
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(), 'either stage1'),
+        (dict(stage1='x', epoch=1), 'either stage1'),
+        (dict(stage1='x', bn='eval'), "bn='eval'"),
+        (dict(epoch=1, stage2=dict(head=1)), 'got head'),
+        (dict(stage1='x', stage2=dict(model=1)), 'of a single run'),
+    ],
+)
+def test_bad_options_are_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        TwoStageHook(**options)

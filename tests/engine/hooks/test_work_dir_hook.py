@@ -1,0 +1,23 @@
+import pytest
+
+from mmimbal.engine.hooks.work_dir_hook import differing_lines
+from tests.conftest import tiny_digits, train
+
+
+def test_another_config_in_a_finished_work_dir_is_refused(tmp_path):
+    train(tiny_digits('stage1_ce', tmp_path))
+    with pytest.raises(FileExistsError, match='holds a run of another config') as error:
+        train(tiny_digits('stage1_ce', tmp_path, train_cfg__max_epochs=7))
+    assert '+train_cfg = dict(by_epoch=True, max_epochs=7' in str(error.value)
+
+
+def test_the_same_config_may_run_again_and_resume_may_change(tmp_path):
+    train(tiny_digits('stage1_ce', tmp_path))
+    train(tiny_digits('stage1_ce', tmp_path))
+    cfg = tiny_digits('stage1_ce', tmp_path, train_cfg__max_epochs=3, resume=True)
+    assert train(cfg).epoch == 3
+
+
+def test_differing_lines():
+    assert differing_lines("a = 1\nresume = False\n", "a = 1\nresume = True\n") == []
+    assert differing_lines('a = 1\nb = 2', 'a = 3\nb = 2') == ['-a = 1', '+a = 3']

@@ -1,0 +1,140 @@
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.logging import HistoryBuffer
+from mmengine.runner import Runner, load_checkpoint
+from torch import nn
+
+from mmimbal.engine.checkpoint import UnsafeCheckpointError, load_from_local
+from tests.conftest import tiny_digits, train
+
+
+class Attack:
+    """Create a file when unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (Path(self.path),)
+
+
+class ChainedAttack(Attack):
+    """Reach for a function through getattr, which is allowed for one class only."""
+
+    def __reduce__(self):
+        return getattr, (Path, 'touch')
+
+
+class HistoryAttack(Attack):
+    """Reach through the one class that getattr is allowed for."""
+
+    def __reduce__(self):
+        return getattr, (HistoryBuffer, '__init__')
+
+
+@pytest.fixture
+def trained(tmp_path):
+    return train(tiny_digits('stage1_ce', tmp_path / 'run'))
+
+
+@pytest.mark.parametrize('attack', [Attack, ChainedAttack, HistoryAttack])
+@pytest.mark.parametrize('legacy', [False, True])
+def test_attack_is_refused_and_does_nothing(tmp_path, attack, legacy):
+    trace = tmp_path / 'trace'
+    checkpoint = {'state_dict': {}, 'meta': {'x': attack(trace)}}
+    torch.save(
+        checkpoint, tmp_path / 'bad.pth', _use_new_zipfile_serialization=not legacy
+    )
+    with pytest.raises(UnsafeCheckpointError, match='nothing in it was run'):
+        load_from_local(str(tmp_path / 'bad.pth'))
+    with pytest.raises(UnsafeCheckpointError):
+        load_checkpoint(nn.Linear(1, 1), str(tmp_path / 'bad.pth'))
+    assert not trace.exists()
+
+
+def test_message_names_what_was_found(tmp_path):
+    torch.save({'x': ChainedAttack('')}, tmp_path / 'bad.pth')
+    with pytest.raises(UnsafeCheckpointError, match=r"bad\.pth.*pathlib"):
+        load_from_local(str(tmp_path / 'bad.pth'))
+
+
+def test_plain_pickle_is_refused(tmp_path):
+    trace = tmp_path / 'trace'
+    (tmp_path / 'bad.pth').write_bytes(pickle.dumps(Attack(trace)))
+    with pytest.raises(UnsafeCheckpointError):
+        load_from_local(str(tmp_path / 'bad.pth'))
+    assert not trace.exists()
+
+
+def test_environment_cannot_switch_it_off(tmp_path, monkeypatch):
+    monkeypatch.setenv('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', '1')
+    trace = tmp_path / 'trace'
+    torch.save({'x': Attack(trace)}, tmp_path / 'bad.pth')
+    with pytest.raises(UnsafeCheckpointError):
+        load_from_local(str(tmp_path / 'bad.pth'))
+    assert not trace.exists()
+
+
+def test_config_in_a_checkpoint_is_not_executed_on_resume(tmp_path, trained):
+    trace = tmp_path / 'trace'
+    path = Path(trained.work_dir, 'epoch_1.pth')
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint['meta']['config'] = f'open({str(trace)!r}, "w")'
+    torch.save(checkpoint, path)
+    train(tiny_digits('stage1_ce', tmp_path / 'run', resume=True, load_from=str(path)))
+    assert not trace.exists()
+
+
+def test_attack_through_every_door_of_the_runner(tmp_path):
+    trace = tmp_path / 'trace'
+    bad = tmp_path / 'bad.pth'
+    torch.save({'state_dict': {}, 'meta': {'x': Attack(trace)}}, bad)
+    for resume in (True, False):
+        cfg = tiny_digits(
+            'stage1_ce', tmp_path / 'run', load_from=str(bad), resume=resume
+        )
+        with pytest.raises(UnsafeCheckpointError):
+            Runner.from_cfg(cfg).train()
+    cfg = tiny_digits('stage1_ce', tmp_path / 'run', load_from=str(bad))
+    with pytest.raises(UnsafeCheckpointError):
+        Runner.from_cfg(cfg).test()
+    cfg = tiny_digits('stage2_crt', tmp_path / 'run2')
+    cfg.default_hooks.two_stage.stage1 = str(bad)
+    with pytest.raises(UnsafeCheckpointError):
+        Runner.from_cfg(cfg).train()
+    assert not trace.exists()
+
+
+def test_history_and_numpy_survive(tmp_path):
+    history = HistoryBuffer([1.0, 3.0], [1, 1])
+    state = dict(
+        history=history,
+        scalars=[np.float64(1.5), np.float32(2), np.int64(3), np.bool_(True)],
+        arrays=[np.arange(3), np.ones((2, 2), np.float32)],
+    )
+    torch.save(state, tmp_path / 'good.pth')
+    loaded = load_from_local(str(tmp_path / 'good.pth'))
+    assert loaded['history'].statistics('mean') == 2
+    assert loaded['scalars'] == state['scalars']
+    for array, expected in zip(loaded['arrays'], state['arrays'], strict=True):
+        assert np.array_equal(array, expected)
+
+
+def test_resume_load_from_and_test_work(tmp_path, trained):
+    last = Path(trained.work_dir, 'epoch_2.pth')
+    resumed = train(
+        tiny_digits('stage1_ce', tmp_path / 'run', resume=True, train_cfg__max_epochs=3)
+    )
+    assert resumed.epoch == 3
+    cfg = tiny_digits('stage1_ce', tmp_path / 'other', load_from=str(last))
+    assert Runner.from_cfg(cfg).test()['balanced_accuracy'] >= 0
+    assert train(cfg).epoch == 2
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match='no checkpoint at .*nothing'):
+        load_from_local(str(tmp_path / 'nothing.pth'))

@@ -1,0 +1,106 @@
+import logging
+
+import numpy as np
+import pytest
+import torch
+from mmengine.logging import MMLogger
+from mmpretrain.structures import DataSample
+from sklearn.metrics import balanced_accuracy_score, f1_score, recall_score
+
+from mmimbal.evaluation import ImbalanceMetric
+from tests.conftest import tiny_digits, train
+
+CLASSES = ('a', 'b', 'c', 'd')
+LABELS = np.array([0] * 50 + [1] * 20 + [2] * 9)  # d is absent
+PREDICTIONS = (LABELS + np.random.default_rng(0).integers(0, 2, len(LABELS))) % 4
+
+
+def evaluate(metric, labels=LABELS, predictions=PREDICTIONS, classes=CLASSES):
+    metric.dataset_meta = dict(classes=classes)
+    samples = [
+        DataSample()
+        .set_gt_label(int(label))
+        .set_pred_label(torch.tensor([prediction]))
+        .to_dict()
+        for label, prediction in zip(labels, predictions, strict=True)
+    ]
+    metric.process(None, samples[:30])
+    metric.process(None, samples[30:])
+    return metric.evaluate(len(samples))
+
+
+@pytest.fixture
+def messages():
+    """Collect what is logged."""
+    found = []
+    handler = logging.Handler()
+    handler.emit = lambda record: found.append(record.getMessage())
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel('INFO')
+    logger.addHandler(handler)
+    yield found
+    logger.removeHandler(handler)
+    logger.setLevel(level)
+
+
+@pytest.mark.filterwarnings('ignore')
+def test_values_in_percent_equal_scikit_learn():
+    metrics = evaluate(ImbalanceMetric(groups=dict(head=['a'], tail=['b', 'c', 'd'])))
+    recalls = recall_score(
+        LABELS, PREDICTIONS, labels=range(3), average=None, zero_division=0
+    )
+    assert metrics == pytest.approx(
+        {
+            'balanced_accuracy': 100 * balanced_accuracy_score(LABELS, PREDICTIONS),
+            'macro_f1': 100 * f1_score(LABELS, PREDICTIONS, average='macro'),
+            'head_recall': 100 * recalls[0],
+            'tail_recall': 100 * recalls[1:].mean(),
+            'recall/a': 100 * recalls[0],
+            'recall/b': 100 * recalls[1],
+            'recall/c': 100 * recalls[2],
+        }
+    )
+
+
+def test_groups_follow_from_counts_and_empty_ones_are_left_out(messages):
+    metric = ImbalanceMetric()
+    metric.set_class_counts(np.array([500, 300, 50, 40]))
+    metrics = evaluate(metric)
+    assert 'tail_recall' not in metrics
+    assert metrics['medium_recall'] == pytest.approx(metrics['recall/c'])
+    assert 'Left out, as no class belongs there: tail' in messages
+
+
+def test_without_groups_or_counts_it_says_how_to_get_them(messages):
+    assert 'head_recall' not in evaluate(ImbalanceMetric())
+    assert any('ClassCountsHook' in message for message in messages)
+
+
+def test_log_has_a_table_with_counts(messages):
+    metric = ImbalanceMetric()
+    metric.set_class_counts(np.array([500, 300, 50, 40]))
+    metrics = evaluate(metric)
+    table = next(message for message in messages if message.startswith('Recall per'))
+    rows = [line.split() for line in table.splitlines()[3:]]
+    assert rows[0] == ['a', '500', '50', f'{metrics["recall/a"]:.1f}']
+    assert rows[3] == ['d', '40', '0', '-']
+
+
+def test_class_names_are_required():
+    with pytest.raises(ValueError, match='no class names'):
+        evaluate(ImbalanceMetric(), classes=None)
+
+
+def test_unknown_class_in_groups_is_named():
+    with pytest.raises(ValueError, match='does not have: nevus'):
+        evaluate(ImbalanceMetric(groups=dict(head=['nevus'])))
+
+
+@pytest.mark.parametrize('key', ['macro_f1', 'recall/3', 'tail_recall'])
+def test_drives_save_best(tmp_path, key):
+    cfg = tiny_digits('stage1_ce', tmp_path, default_hooks__checkpoint__save_best=key)
+    runner = train(cfg)
+    best = next(tmp_path.glob(f'best_{key.replace("/", "_")}_epoch_*.pth'))
+    saved = torch.load(best, weights_only=True)['message_hub']['runtime_info']
+    assert saved['best_score'] == runner.message_hub.get_info('best_score')

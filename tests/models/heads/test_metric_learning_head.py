@@ -1,0 +1,139 @@
+import pytest
+import torch
+from mmpretrain.structures import DataSample
+from pytorch_metric_learning.losses import ContrastiveLoss
+from torch.nn import functional as F
+
+from mmimbal.registry import MODELS
+
+TRIPLET = dict(type='mmimbal.TripletMarginLoss', margin=0.2)
+
+
+def build(metric_loss=TRIPLET, **options):
+    head = MODELS.build(
+        dict(
+            type='mmimbal.MetricLearningClsHead',
+            num_classes=3,
+            in_channels=8,
+            metric_loss=metric_loss,
+            **options,
+        )
+    )
+    head.init_weights()
+    return head
+
+
+@pytest.fixture
+def features():
+    torch.manual_seed(0)
+    return torch.randn(12, 8, requires_grad=True)
+
+
+LABELS = torch.arange(12) % 3
+SAMPLES = [DataSample().set_gt_label(int(label)) for label in LABELS]
+
+
+def test_losses_are_cross_entropy_and_the_weighted_metric_loss(features):
+    head = build(dict(type='mmimbal.ContrastiveLoss'), metric_weight=0.3)
+    losses = head.loss((features,), SAMPLES)
+    assert losses['loss_cls'].item() == pytest.approx(
+        F.cross_entropy(head.fc(features), LABELS).item()
+    )
+    expected = 0.3 * ContrastiveLoss()(features, LABELS)
+    assert losses['loss_metric'].item() == pytest.approx(expected.item())
+    assert set(losses) == {'loss_cls', 'loss_metric', 'embedding_spread'}
+    assert not losses['embedding_spread'].requires_grad
+
+
+def test_triplet_loss_reports_active_triplets(features):
+    losses = build().loss((features,), SAMPLES)
+    assert 0 < losses['active_triplets'] < 1
+
+
+def test_projection_is_what_the_metric_loss_sees(features):
+    head = build(dict(type='mmimbal.ContrastiveLoss'), embedding_size=4)
+    expected = ContrastiveLoss()(head.projection(features), LABELS)
+    loss = head.loss((features,), SAMPLES)['loss_metric']
+    assert head.projection(features).shape == (12, 4)
+    assert loss.item() == pytest.approx(expected.item())
+    loss.backward()
+    assert all(p.grad.abs().sum() > 0 for p in head.projection.parameters())
+
+
+def test_initialisation_leaves_the_projection_alone():
+    head = build(embedding_size=4)
+    assert head.fc.weight.std() < 0.03
+    assert head.projection[0].weight.std() > 0.1
+
+
+def test_sizes_reach_losses_that_want_them():
+    assert build(dict(type='mmimbal.ProxyAnchorLoss')).metric_loss.proxies.shape == (3, 8)
+    head = build(dict(type='mmimbal.SubCenterArcFaceLoss'), embedding_size=4)
+    assert head.metric_loss.W.shape == (4, 9)
+    own = dict(type='mmimbal.ProxyAnchorLoss', num_classes=5)
+    assert build(own).metric_loss.proxies.shape == (5, 8)
+
+
+def test_weight_zero_computes_nothing(features):
+    assert set(build(metric_weight=0.0).loss((features,), SAMPLES)) == {'loss_cls'}
+
+
+def test_cross_entropy_sees_the_natural_part_only(features):
+    head = build(dict(type='mmimbal.ContrastiveLoss'), natural_size=5)
+    losses = head.loss((features,), SAMPLES)
+    assert losses['loss_cls'].item() == pytest.approx(
+        F.cross_entropy(head.fc(features[:5]), LABELS[:5]).item()
+    )
+    assert losses['loss_metric'].item() == pytest.approx(
+        ContrastiveLoss()(features, LABELS).item()
+    )
+
+
+def test_metric_loss_runs_in_float32_outside_autocast(features):
+    head = build(dict(type='mmimbal.ProxyAnchorLoss'))
+    seen = []
+    head.metric_loss.register_forward_hook(
+        lambda m, inputs, out: seen.append(
+            (inputs[0].dtype, torch.is_autocast_enabled('cpu'))
+        )
+    )
+    with torch.autocast('cpu', torch.bfloat16):
+        head.loss((features.bfloat16(),), SAMPLES)['loss_metric'].backward()
+    assert seen == [(torch.float32, False)]
+    assert head.metric_loss.proxies.dtype == torch.float32
+    assert head.metric_loss.proxies.grad.dtype == torch.float32
+
+
+def test_a_batch_without_positives_gives_zero_and_a_gradient(features):
+    samples = [DataSample().set_gt_label(label) for label in range(3)]
+    loss = build().loss((features[:3],), samples)['loss_metric']
+    loss.backward()
+    assert loss == 0
+    assert torch.isfinite(features.grad).all()
+
+
+def test_predicts_like_a_linear_head(features):
+    head = build(embedding_size=4)
+    linear = MODELS.get('mmpretrain.LinearClsHead')(3, 8)
+    linear.fc.load_state_dict(head.fc.state_dict())
+    for ours, theirs in zip(
+        head.predict((features,)), linear.predict((features,)), strict=True
+    ):
+        assert ours.pred_score.equal(theirs.pred_score)
+        assert ours.pred_label.equal(theirs.pred_label)
+
+
+def test_mixed_labels_are_an_error(features):
+    mixed = [DataSample().set_gt_score(torch.rand(3)).set_gt_label(0) for _ in range(12)]
+    with pytest.raises(ValueError, match='Mixup'):
+        build().loss((features,), mixed)
+
+
+def test_negative_weight_is_an_error():
+    with pytest.raises(ValueError, match='metric_weight=-1'):
+        build(metric_weight=-1)
+
+
+def test_unknown_loss_names_a_near_one():
+    with pytest.raises(KeyError, match='TripletMarginLoss'):
+        build(dict(type='mmimbal.TripletMarginLos'))
