@@ -24,4 +24,4 @@ lint: install
 	$(BIN)/ruff format --check .
 
 bench: install
-	$(BIN)/python benchmarks/stage1_step.py
+	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done

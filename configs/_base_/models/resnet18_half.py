@@ -11,7 +11,6 @@ model = dict(
         stem_channels=32,
         base_channels=32,
         out_indices=(3,),
-        init_cfg=None,
     ),
     neck=dict(type='GlobalAveragePooling'),
     head=dict(in_channels=256),

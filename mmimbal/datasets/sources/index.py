@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from mmimbal.datasets.csv_dataset import read_rows, require_columns
-from mmimbal.datasets.sources.source import Image, Source
+from mmimbal.datasets.sources.source import Image, Source, missing_file
 
 IMAGE_FOLDERS = ('', 'images', 'jpg')
+LAYOUT = 'index.csv (file,label[,group][,split]) and the images it lists'
 
 
 def read_index(
@@ -29,6 +30,8 @@ def read_index(
         ValueError: If a column is missing, or a label is outside the classes.
     """
     index = src / 'index.csv'
+    if not index.is_file():
+        raise missing_file(index, LAYOUT)
     rows = read_rows(index)
     if group is not None:
         require_columns(rows[0], (group,), index)

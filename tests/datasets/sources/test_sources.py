@@ -1,0 +1,144 @@
+"""A miniature of each layout is read, written, and loaded again."""
+
+import csv
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from mmimbal.datasets import CSVDataset
+from mmimbal.datasets.sources import (
+    read_index,
+    read_isic2018,
+    read_rbc12,
+    write_dataset,
+)
+from mmimbal.datasets.sources.isic2018 import CLASSES, IMAGES, LESIONS, TRUTH
+from mmimbal.datasets.splits import check_groups
+from tests.conftest import rows_of, write_index
+
+
+@pytest.fixture
+def isic(tmp_path):
+    """Return the official layout with 12 lesions of 2 images per class."""
+    src = tmp_path / 'isic'
+    rows, truth, lesions = [], [], []
+    for label, name in enumerate(CLASSES):
+        for number in range(24):
+            image = f'ISIC_{label}{number:03d}'
+            rows.append({'file': f'{IMAGES}/{image}.jpg'})
+            one_hot = {other.upper(): float(other == name) for other in CLASSES}
+            truth.append({'image': image} | one_hot)
+            lesions.append({'image': image, 'lesion_id': f'HAM_{label}{number // 2:02d}'})
+    write_index(src, rows)
+    (src / 'index.csv').unlink()
+    for path, table in ((TRUTH, truth), (LESIONS, lesions)):
+        (src / path).parent.mkdir(exist_ok=True)
+        with open(src / path, 'w', newline='') as file:
+            writer = csv.DictWriter(file, table[0])
+            writer.writeheader()
+            writer.writerows(table)
+    return src
+
+
+def test_official_isic2018(isic, tmp_path):
+    source = read_isic2018(isic)
+    assert len(source.images) == 7 * 24
+    write_dataset(source, tmp_path / 'out')
+    loaded = {s: CSVDataset(str(tmp_path / 'out'), s) for s in ('train', 'val', 'test')}
+    assert loaded['train'].CLASSES == CLASSES
+    items = [(s, d.get_data_info(i)) for s, d in loaded.items() for i in range(len(d))]
+    check_groups([item['group'] for _, item in items], [split for split, _ in items])
+    for _, item in items:  # the label is that of the official file
+        name = item['img_path'].rsplit('_', 1)[1]
+        assert item['gt_label'] == int(name[0])
+    shares = [len(loaded[split]) / len(items) for split in ('train', 'val', 'test')]
+    assert shares == pytest.approx([0.7, 0.1, 0.2], abs=0.05)
+    description = json.loads((tmp_path / 'out/dataset.json').read_text())
+    assert description['licence'] == 'CC BY-NC 4.0'
+    assert description['counts']['train'].keys() == set(CLASSES)
+
+
+@pytest.mark.parametrize('part', [IMAGES, TRUTH, LESIONS])
+def test_missing_official_file_is_named(isic, part):
+    (isic / part).rename(isic / 'elsewhere')
+    with pytest.raises(FileNotFoundError, match=f'{part} is missing. Expected in --src'):
+        read_isic2018(isic)
+
+
+def test_official_rbc12_is_cropped_around_its_points(tmp_path):
+    (tmp_path / 'Dataset').mkdir()
+    (tmp_path / 'Label').mkdir()
+    pixels = np.zeros((480, 640, 3), np.uint8)
+    pixels[100:103, 200:203] = 255
+    for number in range(12):
+        cv2.imwrite(str(tmp_path / f'Dataset/{number}.jpg'), pixels)
+        label = '200 101 3\n5 470 0\n300 300 12\n'
+        (tmp_path / f'Label/{number}.txt').write_text(label)
+    source = read_rbc12(tmp_path)
+    assert [image.label for image in source.images[:2]] == ['spherocyte', 'normal']
+    assert len(source.images) == 24  # class 12 is left out
+    write_dataset(source, tmp_path / 'out')
+    crop = cv2.imread(str(tmp_path / 'out/images/0_200_101_spherocyte.png'))
+    assert crop.shape == (80, 80, 3)
+    assert crop[41, 41].min() > 200 and crop[20, 20].max() < 50
+    corner = cv2.imread(str(tmp_path / 'out/images/0_5_470_normal.png'))
+    assert corner.shape == (80, 80, 3)
+
+
+@pytest.mark.parametrize('part', ['Dataset', 'Label'])
+def test_missing_rbc12_folder_is_named(tmp_path, part):
+    for folder in {'Dataset', 'Label'} - {part}:
+        (tmp_path / folder).mkdir()
+    with pytest.raises(FileNotFoundError, match=f'{part} is missing'):
+        read_rbc12(tmp_path)
+
+
+def test_given_split_and_group_column_are_kept(tmp_path):
+    rows = rows_of(['0', '6'], {'train': 2, 'val': 1, 'test': 1})
+    for row in rows:
+        row['lesion_id'] = row.pop('group').upper()
+    source = read_isic2018(write_index(tmp_path / 'src', rows))
+    write_dataset(source, tmp_path / 'out')
+    with open(tmp_path / 'out/index.csv') as file:
+        written = list(csv.DictReader(file))
+    assert [row['split'] for row in written] == [row['split'] for row in rows]
+    assert [row['group'] for row in written] == [row['lesion_id'] for row in rows]
+    assert {row['label'] for row in written} == {'akiec', 'vasc'}
+
+
+def test_straddling_group_is_refused_and_nothing_is_written(tmp_path):
+    rows = rows_of(['a'], {'train': 2, 'test': 1})
+    for row in rows:
+        row['group'] = 'same'
+    source = read_index(write_index(tmp_path / 'src', rows))
+    with pytest.raises(ValueError, match='first, same, is in test and train'):
+        write_dataset(source, tmp_path / 'out')
+    assert not (tmp_path / 'out').exists()
+
+
+def test_an_existing_dataset_is_not_overwritten(folder):
+    source = read_index(folder)
+    with pytest.raises(FileExistsError, match='already holds a dataset'):
+        write_dataset(source, folder)
+
+
+def test_missing_image_leaves_no_index(folder, tmp_path):
+    source = read_index(folder)
+    (folder / 'images/val_b_0.png').unlink()
+    with pytest.raises(FileNotFoundError, match=r'val_b_0\.png is missing'):
+        write_dataset(source, tmp_path / 'out')
+    assert not (tmp_path / 'out/index.csv').exists()
+
+
+def test_label_outside_the_classes_is_named(tmp_path):
+    write_index(tmp_path, [{'file': 'x.jpg', 'label': '7', 'lesion_id': 'l'}])
+    with pytest.raises(ValueError, match='outside the 7 classes: 7'):
+        read_isic2018(tmp_path)
+
+
+def test_images_of_one_name_are_refused(tmp_path):
+    rows = [{'file': f'{f}/x.png', 'label': 'a', 'split': 'train'} for f in 'ab']
+    with pytest.raises(ValueError, match=r'1 images share a name, such as x\.png'):
+        write_dataset(read_index(write_index(tmp_path / 'src', rows)), tmp_path / 'out')

@@ -1,0 +1,43 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from mmimbal.datasets.splits import check_groups, split_by_group
+
+
+@pytest.fixture
+def images():
+    """Return labels and groups of 2000 images in 800 groups of one class each."""
+    random = np.random.default_rng(0)
+    classes = random.choice(3, 800, p=[0.8, 0.15, 0.05])
+    groups = random.integers(0, 800, 2000)
+    return classes[groups], groups.astype(str)
+
+
+def test_groups_stay_together_and_classes_keep_their_shares(images):
+    labels, groups = images
+    split = split_by_group(labels, groups)
+    check_groups(groups, split)
+    for name, share in {'train': 0.7, 'val': 0.1, 'test': 0.2}.items():
+        assert (split == name).mean() == pytest.approx(share, abs=0.01)
+        for label in range(3):
+            inside = ((split == name) & (labels == label)).sum()
+            assert inside / (labels == label).sum() == pytest.approx(share, abs=0.03)
+
+
+def test_deterministic_by_seed(images):
+    one, again, other = (split_by_group(*images, seed) for seed in (0, 0, 1))
+    assert np.array_equal(one, again)
+    assert not np.array_equal(one, other)
+    assert Counter(one) != {}
+
+
+def test_straddling_group_is_named():
+    with pytest.raises(ValueError, match='1 groups.*the first, b, is in test and train'):
+        check_groups(['a', 'a', 'b', 'b'], ['train', 'train', 'train', 'test'])
+
+
+def test_too_few_groups_are_an_error():
+    with pytest.raises(ValueError, match='3 groups cannot be split'):
+        split_by_group([0, 1, 0], ['a', 'b', 'c'])

@@ -1,0 +1,80 @@
+"""Every config loads, builds, takes a training and a validation step."""
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from mmimbal.registry import MODELS
+from tests.conftest import CONFIGS, rows_of, train, write_index
+
+LEAVES = sorted(
+    str(path.relative_to(CONFIGS))
+    for path in CONFIGS.glob('*/*.py')
+    if path.parent.name != '_base_'
+)
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    """Write tiny data sets with the classes of the real ones; return their folder."""
+    root = tmp_path_factory.mktemp('data')
+    for name in ('isic2018', 'rbc12'):
+        classes = Config.fromfile(CONFIGS / f'_base_/datasets/{name}.py').classes
+        write_index(
+            root / name, rows_of(list(classes), {'train': 1, 'val': 1, 'test': 1}), 32
+        )
+    return root
+
+
+@pytest.fixture
+def load(data, monkeypatch, tmp_path):
+    """Return a function that loads a leaf and cuts it down to one step an epoch."""
+    monkeypatch.setenv('MMIMBAL_DATA', str(data))
+
+    def load(leaf: str) -> Config:
+        cfg = Config.fromfile(CONFIGS / leaf)
+        cfg.work_dir = str(tmp_path / leaf)
+        cfg.log_level = 'WARNING'
+        cfg.model.backbone.init_cfg = None
+        cfg.train_dataloader.batch_size = 300
+        cfg.train_cfg.max_epochs = 1
+        for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+            loader.update(num_workers=0, persistent_workers=False)
+        return cfg
+
+    return load
+
+
+@pytest.mark.parametrize('leaf', LEAVES)
+def test_leaf_takes_a_step(leaf, load, tmp_path):
+    cfg = load(leaf)
+    hooks = [*cfg.default_hooks.values(), *cfg.get('custom_hooks', [])]
+    for hook in hooks:
+        if hook['type'] == 'mmimbal.TwoStageHook' and hook.get('stage1'):
+            stage1 = MODELS.build(cfg.model)
+            torch.save({'state_dict': stage1.state_dict()}, tmp_path / 'stage1.pth')
+            hook['stage1'] = str(tmp_path / 'stage1.pth')
+        elif hook['type'] == 'mmimbal.TwoStageHook':
+            hook['epoch'] = 1
+            cfg.train_cfg.max_epochs = 2
+    runner = train(cfg)
+    assert runner.iter == cfg.train_cfg.max_epochs
+    assert 0 <= runner.message_hub.get_scalar('val/balanced_accuracy').current() <= 100
+
+
+@pytest.mark.parametrize('leaf', [leaf for leaf in LEAVES if 'examples' not in leaf])
+def test_work_dir_is_named_after_the_leaf(leaf):
+    assert Config.fromfile(CONFIGS / leaf).work_dir == f'work_dirs/{leaf[:-3]}'
+
+
+@pytest.mark.parametrize('leaf', [leaf for leaf in LEAVES if 'stage2' in leaf])
+def test_stage_2_follows_its_stage_1(leaf):
+    """The stage 1 it names exists, and has the same backbone and neck."""
+    cfg = Config.fromfile(CONFIGS / leaf)
+    name = cfg.default_hooks.two_stage.stage1.removeprefix('work_dirs/')
+    stage1 = Config.fromfile(CONFIGS / f'{name}.py')
+    for part in ('backbone', 'neck', 'data_preprocessor'):
+        ours, theirs = dict(cfg.model.get(part)), dict(stage1.model.get(part))
+        ours.pop('init_cfg', None), theirs.pop('init_cfg', None)
+        assert ours == theirs
+    assert stage1.work_dir == cfg.default_hooks.two_stage.stage1
