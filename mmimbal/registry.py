@@ -23,9 +23,7 @@ class Registry(root.Registry):
     """
 
     def __init__(self, parent: root.Registry, location: str) -> None:
-        super().__init__(
-            parent.name, parent=parent, scope=SCOPE, locations=[location]
-        )
+        super().__init__(parent.name, parent=parent, scope=SCOPE, locations=[location])
 
     def get(self, key: str) -> type:
         """Return the component registered under ``key``.
@@ -66,6 +64,6 @@ METRICS = Registry(root.METRICS, 'mmimbal.evaluation')
 # The rest stay empty, so that a config inherited as mmimbal::... finds, in our scope,
 # MMPretrain's components of these kinds too.
 for _registry in vars(mmpretrain).values():
-    if isinstance(_registry, root.Registry) and _registry.parent is not None:
-        if SCOPE not in _registry.parent.children:
-            Registry(_registry.parent, 'mmimbal')
+    _parent = getattr(_registry, 'parent', None)
+    if isinstance(_parent, root.Registry) and SCOPE not in _parent.children:
+        Registry(_parent, 'mmimbal')

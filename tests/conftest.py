@@ -32,7 +32,9 @@ def scope():
 def tiny_digits(leaf: str, work_dir: Path, **options) -> Config:
     """Return a leaf of digits_lt with a tiny net and two epochs."""
     cfg = Config.fromfile(CONFIGS / 'digits_lt' / f'{leaf}.py')
-    cfg.merge_from_dict({**TINY, **{k.replace('__', '.'): v for k, v in options.items()}})
+    cfg.merge_from_dict(
+        {**TINY, **{k.replace('__', '.'): v for k, v in options.items()}}
+    )
     cfg.work_dir = str(work_dir)
     return cfg
 

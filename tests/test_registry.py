@@ -15,7 +15,7 @@ def test_prefix_finds_ours_from_every_registry():
 
 
 def test_typo_names_the_near_component():
-    with pytest.raises(KeyError, match="no hook 'TwoStagHook'.*TwoStageHook"):
+    with pytest.raises(KeyError, match=r"no hook 'TwoStagHook'.*TwoStageHook"):
         ROOT_HOOKS.build(dict(type='mmimbal.TwoStagHook', epoch=1))
 
 
@@ -39,7 +39,9 @@ def test_our_scope_finds_mmpretrain_without_prefix():
 
 def test_configs_are_inherited_from_another_project(tmp_path):
     leaf = tmp_path / 'mine.py'
-    leaf.write_text("_base_ = 'mmimbal::digits_lt/stage1_triplet.py'\nlog_level='ERROR'")
+    leaf.write_text(
+        "_base_ = 'mmimbal::digits_lt/stage1_triplet.py'\nlog_level='ERROR'"
+    )
     cfg = Config.fromfile(leaf)
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         model = MMPRETRAIN_MODELS.build(cfg.model)

@@ -87,8 +87,9 @@ def test_scripts_explain_themselves(script):
 
 def test_slurm_script_starts_torchrun_on_each_node(tmp_path):
     """With a stand-in for Slurm that runs the command where it is."""
-    (tmp_path / 'srun').write_text('#!/bin/bash\nwhile [[ $1 == --* ]]; do echo "$1"; '
-                                   'shift; done\nexec "$@"\n')
+    (tmp_path / 'srun').write_text(
+        '#!/bin/bash\nwhile [[ $1 == --* ]]; do echo "$1"; shift; done\nexec "$@"\n'
+    )
     (tmp_path / 'scontrol').write_text('#!/bin/bash\necho 127.0.0.1\n')
     for tool in tmp_path.iterdir():
         tool.chmod(0o755)
@@ -120,7 +121,9 @@ def test_options_that_change_nothing_are_errors():
 
 def test_obvious_mistakes_are_explained(tmp_path):
     leaf = 'configs/digits_lt/stage2_crt.py'
-    message = fail('tools/train.py', leaf, '--stage1', 'nowhere', '--work-dir', tmp_path)
+    message = fail(
+        'tools/train.py', leaf, '--stage1', 'nowhere', '--work-dir', tmp_path
+    )
     assert 'nowhere does not exist' in message.splitlines()[-1]
     message = fail('tools/train.py', 'configs/nowhere.py')
     assert 'configs/nowhere.py' in message.splitlines()[-1]
@@ -129,7 +132,12 @@ def test_obvious_mistakes_are_explained(tmp_path):
     leaf = 'configs/digits_lt/stage1_ce.py'
     message = fail('tools/train.py', leaf, '--stage1', 'x', '--work-dir', tmp_path)
     assert '--stage1 is for stage-2 configs' in message
-    flags = ['--work-dir', tmp_path, '--cfg-options', 'model.head.type=mmimbal.MetricClsHead']
+    flags = [
+        '--work-dir',
+        tmp_path,
+        '--cfg-options',
+        'model.head.type=mmimbal.MetricClsHead',
+    ]
     message = fail('tools/train.py', leaf, *flags)
     assert 'MetricLearningClsHead' in message.splitlines()[-1]
 

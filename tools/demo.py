@@ -105,7 +105,9 @@ def summarise(results: list[dict]) -> str:
             spread = f' ± {stdev(values):.1f}' if len(values) > 1 else ''
             cells.append(f'{mean(values):.1f}{spread}')
         rows.append(cells)
-    return format_table(('test, %', 'balanced accuracy', 'macro F1', 'tail recall'), rows)
+    return format_table(
+        ('test, %', 'balanced accuracy', 'macro F1', 'tail recall'), rows
+    )
 
 
 def main() -> None:

@@ -35,7 +35,9 @@ def main() -> None:
         cfg.load_from = None if args.resume == 'auto' else args.resume
     if args.stage1:
         if 'two_stage' not in cfg.default_hooks:
-            raise SystemExit(f'--stage1 is for stage-2 configs, which {args.config} is not')
+            raise SystemExit(
+                f'--stage1 is for stage-2 configs, which {args.config} is not'
+            )
         cfg.default_hooks.two_stage.stage1 = args.stage1
     Runner.from_cfg(cfg).train()
 

@@ -15,8 +15,6 @@ optim_wrapper = _base_.stage2.optim_wrapper
 param_scheduler = _base_.stage2.param_scheduler
 train_cfg = dict(max_epochs=_base_.stage2_epochs)
 default_hooks = dict(
-    two_stage=dict(
-        type='mmimbal.TwoStageHook', stage1='work_dirs/isic/stage1_triplet'
-    )
+    two_stage=dict(type='mmimbal.TwoStageHook', stage1='work_dirs/isic/stage1_triplet')
 )
 work_dir = 'work_dirs/isic/{{ fileBasenameNoExtension }}'

@@ -82,5 +82,7 @@ def exponential_counts(most: int, num_classes: int, ratio: float) -> np.ndarray:
         raise ValueError(f'ratio={ratio} must be at least 1')
     counts = np.round(most * ratio ** -np.linspace(0, 1, num_classes)).astype(np.int64)
     if counts[-1] < 1:
-        raise ValueError(f'ratio={ratio} leaves no image of the rarest of {most} images')
+        raise ValueError(
+            f'ratio={ratio} leaves no image of the rarest of {most} images'
+        )
     return counts

@@ -84,7 +84,7 @@ def check_options(options: Iterable[str], cfg: Config) -> None:
         else:
             near = difflib.get_close_matches(key, RUNNER_KEYS, n=1)
             hint = f"Did you mean '{near[0]}'?" if near else ''
-        raise KeyError(f"--cfg-options {option} would change nothing. {hint}".rstrip())
+        raise KeyError(f'--cfg-options {option} would change nothing. {hint}'.rstrip())
 
 
 def start_on_cpu(cfg: Config) -> None:
@@ -94,6 +94,8 @@ def start_on_cpu(cfg: Config) -> None:
 
 
 def use_amp(cfg: Config) -> None:
-    """Train in mixed precision: float16 with loss scaling on a GPU, bfloat16 on a CPU."""
+    """Train in mixed precision: float16 on a GPU, bfloat16 on a CPU."""
     on_gpu = torch.cuda.is_available()
-    cfg.optim_wrapper.type = 'AmpOptimWrapper' if on_gpu else 'mmimbal.CPUAmpOptimWrapper'
+    cfg.optim_wrapper.type = (
+        'AmpOptimWrapper' if on_gpu else 'mmimbal.CPUAmpOptimWrapper'
+    )

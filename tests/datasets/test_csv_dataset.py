@@ -1,9 +1,9 @@
 import json
 
 import pytest
-from tests.conftest import rows_of, write_index
 
 from mmimbal.datasets import CSVDataset, get_class_counts
+from tests.conftest import rows_of, write_index
 
 
 def test_reads_a_split(folder):
@@ -35,7 +35,7 @@ def test_classes_of_the_config_must_be_those_of_the_json(folder):
 def test_integer_labels_mean_indices(tmp_path):
     rows = [{'file': f'{n}.png', 'label': str(n % 11)} for n in range(22)]
     dataset = CSVDataset(str(write_index(tmp_path, rows)))
-    assert dataset.CLASSES == tuple(map(str, range(11)))
+    assert tuple(map(str, range(11))) == dataset.CLASSES
     assert dataset.get_gt_labels().tolist() == [n % 11 for n in range(22)]
 
 
@@ -61,7 +61,9 @@ def test_missing_image_is_named(folder):
 def test_missing_column_is_named(folder, column):
     index = folder / 'index.csv'
     index.write_text(index.read_text().replace(column, 'other', 1))
-    with pytest.raises(ValueError, match=f'no column {column}; its columns are: .*other'):
+    with pytest.raises(
+        ValueError, match=f'no column {column}; its columns are: .*other'
+    ):
         CSVDataset(str(folder))
 
 
@@ -72,7 +74,9 @@ def test_missing_split_column_is_named(tmp_path):
 
 
 def test_unknown_split_lists_the_others(folder):
-    with pytest.raises(ValueError, match=r"no split 'dev'; its splits are: test, train"):
+    with pytest.raises(
+        ValueError, match=r"no split 'dev'; its splits are: test, train"
+    ):
         CSVDataset(str(folder), split='dev')
 
 
@@ -80,7 +84,9 @@ def test_unknown_split_lists_the_others(folder):
 def test_unknown_label_is_named(folder, label):
     (folder / 'dataset.json').write_text(json.dumps({'classes': ['a', 'b', 'c']}))
     index = folder / 'index.csv'
-    index.write_text(index.read_text().replace('train_a_0.png,a', f'train_a_0.png,{label}'))
+    index.write_text(
+        index.read_text().replace('train_a_0.png,a', f'train_a_0.png,{label}')
+    )
     with pytest.raises(ValueError, match=rf"no class: '{label}'.*train_a_0\.png"):
         CSVDataset(str(folder))
 

@@ -34,7 +34,9 @@ def test_deterministic_by_seed(images):
 
 
 def test_straddling_group_is_named():
-    with pytest.raises(ValueError, match='1 groups.*the first, b, is in test and train'):
+    with pytest.raises(
+        ValueError, match=r'1 groups.*the first, b, is in test and train'
+    ):
         check_groups(['a', 'a', 'b', 'b'], ['train', 'train', 'train', 'test'])
 
 

@@ -1,5 +1,6 @@
 import torch
-from tests.conftest import tiny_digits, train
+
+from tests.conftest import tiny_digits
 
 
 def test_forward_runs_in_bfloat16_and_weights_stay_float32(tmp_path):
@@ -11,7 +12,9 @@ def test_forward_runs_in_bfloat16_and_weights_stay_float32(tmp_path):
 
     runner = Runner.from_cfg(cfg)
     head = runner.model.head
-    runner.model.backbone.register_forward_hook(lambda m, i, out: seen.add(out[-1].dtype))
+    runner.model.backbone.register_forward_hook(
+        lambda m, i, out: seen.add(out[-1].dtype)
+    )
     head.metric_loss.register_forward_hook(
         lambda m, i, out: seen.add((i[0].dtype, torch.is_autocast_enabled('cpu')))
     )

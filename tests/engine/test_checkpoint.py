@@ -58,7 +58,7 @@ def test_attack_is_refused_and_does_nothing(tmp_path, attack, legacy):
 
 def test_message_names_what_was_found(tmp_path):
     torch.save({'x': ChainedAttack('')}, tmp_path / 'bad.pth')
-    with pytest.raises(UnsafeCheckpointError, match=r"bad\.pth.*pathlib"):
+    with pytest.raises(UnsafeCheckpointError, match=r'bad\.pth.*pathlib'):
         load_from_local(str(tmp_path / 'bad.pth'))
 
 
@@ -136,5 +136,5 @@ def test_resume_load_from_and_test_work(tmp_path, trained):
 
 
 def test_missing_file_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match='no checkpoint at .*nothing'):
+    with pytest.raises(FileNotFoundError, match=r'no checkpoint at .*nothing'):
         load_from_local(str(tmp_path / 'nothing.pth'))

@@ -145,10 +145,10 @@ def test_missing_and_unexpected_layers_are_named(tmp_path):
     state = model.state_dict()
     state['backbone.extra'] = state.pop('backbone.conv1.weight')
     torch.save({'state_dict': state}, tmp_path / 'odd.pth')
-    with pytest.raises(
-        ValueError,
-        match=r'missing in the checkpoint \(backbone\.conv1.*not in the model \(backbone\.e',
-    ):
+    pattern = (
+        r'missing in the checkpoint \(backbone\.conv1.*not in the model \(backbone\.e'
+    )
+    with pytest.raises(ValueError, match=pattern):
         load_stage1(model, tmp_path / 'odd.pth')
 
 
@@ -191,7 +191,9 @@ def test_fresh_head_is_new_and_the_same_for_a_seed():
     'cfg',
     [
         dict(type='LinearClsHead', num_classes=4, in_channels=4),
-        dict(type='StackedLinearClsHead', num_classes=3, in_channels=4, mid_channels=[2]),
+        dict(
+            type='StackedLinearClsHead', num_classes=3, in_channels=4, mid_channels=[2]
+        ),
     ],
 )
 def test_another_head_needs_a_run_of_its_own(cfg):

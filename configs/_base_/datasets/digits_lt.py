@@ -2,38 +2,23 @@
 _base_ = '../pipelines/digits.py'
 
 num_classes = 10
+loader = dict(num_workers=0, collate_fn=dict(type='default_collate'))
+in_order = dict(type='DefaultSampler', shuffle=False)
+held_out = dict(type='mmimbal.DigitsLT', pipeline=_base_.test_pipeline, test_mode=True)
+
 train_dataloader = dict(
+    loader,
     batch_size=64,
-    num_workers=0,
-    collate_fn=dict(type='default_collate'),
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
         type='mmimbal.DigitsLT', split='train', pipeline=_base_.train_pipeline
     ),
 )
 val_dataloader = dict(
-    batch_size=200,
-    num_workers=0,
-    collate_fn=dict(type='default_collate'),
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type='mmimbal.DigitsLT',
-        split='val',
-        pipeline=_base_.test_pipeline,
-        test_mode=True,
-    ),
+    loader, batch_size=200, sampler=in_order, dataset=dict(held_out, split='val')
 )
 test_dataloader = dict(
-    batch_size=200,
-    num_workers=0,
-    collate_fn=dict(type='default_collate'),
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type='mmimbal.DigitsLT',
-        split='test',
-        pipeline=_base_.test_pipeline,
-        test_mode=True,
-    ),
+    loader, batch_size=200, sampler=in_order, dataset=dict(held_out, split='test')
 )
 val_evaluator = dict(type='mmimbal.ImbalanceMetric')
 test_evaluator = val_evaluator

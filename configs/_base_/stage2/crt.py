@@ -11,8 +11,6 @@ stage2 = dict(
         )
     ),
     param_scheduler=[
-        dict(
-            type='CosineAnnealingLR', T_max=stage2_epochs, convert_to_iter_based=True
-        )
+        dict(type='CosineAnnealingLR', T_max=stage2_epochs, convert_to_iter_based=True)
     ],
 )

@@ -37,7 +37,9 @@ def write_dataset(source: Source, out: Path, seed: int = 0) -> dict[str, Counter
             cannot be decoded.
     """
     if (out / 'index.csv').exists():
-        raise FileExistsError(f'{out} already holds a dataset; remove it or choose --out')
+        raise FileExistsError(
+            f'{out} already holds a dataset; remove it or choose --out'
+        )
     images = source.images
     names = _file_names(images)
     groups = [image.group or str(image.path) for image in images]

@@ -76,10 +76,11 @@ class TwoStageHook(Hook):
 
     def before_run(self, runner: Runner) -> None:
         """Refuse averaging over a switch of heads."""
-        if self.epoch is not None and any(isinstance(h, EMAHook) for h in runner.hooks):
+        averages = any(isinstance(hook, EMAHook) for hook in runner.hooks)
+        if self.epoch is not None and averages:
             raise ValueError(
-                'EMAHook would average the head of stage 1 into that of stage 2. Remove '
-                'it, or run stage 2 from a config of its own'
+                'EMAHook would average the head of stage 1 into that of stage 2. '
+                'Remove it, or run stage 2 from a config of its own'
             )
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
@@ -134,16 +135,16 @@ class TwoStageHook(Hook):
             runner.model, loop.iter, loop.max_iters
         )
         if cfg.get('param_scheduler') is not None:
-            runner.param_schedulers = runner.build_param_scheduler(
-                cfg.param_scheduler
-            )
+            runner.param_schedulers = runner.build_param_scheduler(cfg.param_scheduler)
         runner.logger.info(
-            f'Stage 2: fresh {type(model.head).__name__}, loader, optimizer and schedule'
+            f'Stage 2: fresh {type(model.head).__name__}, sampler, optimizer, schedule'
         )
 
     def _freeze(self, runner: Runner) -> None:
         model = _bare(runner.model)
-        parts = [part for part in FROZEN_PARTS if getattr(model, part, None)]
+        parts = [
+            part for part in FROZEN_PARTS if getattr(model, part, None) is not None
+        ]
         for part in parts:
             freeze(getattr(model, part), update_bn=self.bn == 'updated')
         if model is not runner.model:
@@ -151,8 +152,8 @@ class TwoStageHook(Hook):
             runner.model = runner.wrap_model(runner.cfg.get('model_wrapper_cfg'), model)
         self.stage = 2
         runner.logger.info(
-            f'Stage 2: froze {" and ".join(parts)} ({_size(model, parts)}, BN statistics '
-            f'{self.bn}); training head ({_size(model, ["head"])})'
+            f'Stage 2: froze {" and ".join(parts)} ({_size(model, parts)}, '
+            f'BN statistics {self.bn}); training head ({_size(model, ["head"])})'
         )
 
 

@@ -122,7 +122,10 @@ class MetricLearningClsHead(LinearClsHead):
             )
             if isinstance(self.metric_loss, TripletMarginLoss):
                 losses['active_triplets'] = active_triplets(
-                    embeddings, labels, self.metric_loss.distance, self.metric_loss.margin
+                    embeddings,
+                    labels,
+                    self.metric_loss.distance,
+                    self.metric_loss.margin,
                 )
         return losses
 

@@ -76,7 +76,9 @@ def test_ranks_share_one_stream(digits, monkeypatch, world_size, length):
     whole = ClassBalancedSampler(digits, length=length, seed=0).draw(0).tolist()
     parts = []
     for rank in range(world_size):
-        monkeypatch.setattr(class_balanced, 'get_dist_info', lambda r=rank: (r, world_size))
+        monkeypatch.setattr(
+            class_balanced, 'get_dist_info', lambda r=rank: (r, world_size)
+        )
         sampler = ClassBalancedSampler(digits, length=length, seed=0)
         parts.append(list(sampler))
         assert len(parts[-1]) == len(sampler)

@@ -30,7 +30,9 @@ def isic(tmp_path):
             rows.append({'file': f'{IMAGES}/{image}.jpg'})
             one_hot = {other.upper(): float(other == name) for other in CLASSES}
             truth.append({'image': image} | one_hot)
-            lesions.append({'image': image, 'lesion_id': f'HAM_{label}{number // 2:02d}'})
+            lesions.append(
+                {'image': image, 'lesion_id': f'HAM_{label}{number // 2:02d}'}
+            )
     write_index(src, rows)
     (src / 'index.csv').unlink()
     for path, table in ((TRUTH, truth), (LESIONS, lesions)):
@@ -63,7 +65,9 @@ def test_official_isic2018(isic, tmp_path):
 @pytest.mark.parametrize('part', [IMAGES, TRUTH, LESIONS])
 def test_missing_official_file_is_named(isic, part):
     (isic / part).rename(isic / 'elsewhere')
-    with pytest.raises(FileNotFoundError, match=f'{part} is missing. Expected in --src'):
+    with pytest.raises(
+        FileNotFoundError, match=f'{part} is missing. Expected in --src'
+    ):
         read_isic2018(isic)
 
 

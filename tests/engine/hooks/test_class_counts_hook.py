@@ -36,8 +36,12 @@ def test_counts_reach_losses_and_metrics(tmp_path):
 
 
 def test_counts_reach_a_loss_that_was_switched_in(tmp_path):
-    cfg = tiny_digits('two_stage_triplet_crt', tmp_path, default_hooks__two_stage__epoch=1)
-    cfg.default_hooks.two_stage.stage2.model.head.loss = dict(type='mmimbal.CountingLoss')
+    cfg = tiny_digits(
+        'two_stage_triplet_crt', tmp_path, default_hooks__two_stage__epoch=1
+    )
+    cfg.default_hooks.two_stage.stage2.model.head.loss = dict(
+        type='mmimbal.CountingLoss'
+    )
     assert train(cfg).model.head.loss_module.counts.tolist() == EXPECTED
 
 

@@ -26,7 +26,10 @@ def stage2_config(work_dir, stage1, **options) -> Config:
 
 def single_config(work_dir, **options) -> Config:
     """Return a single run: epochs 0 and 1 are stage 1, epochs 2 and 3 stage 2."""
-    options = {'default_hooks__two_stage__epoch': 2, 'train_cfg__max_epochs': 4} | options
+    options = {
+        'default_hooks__two_stage__epoch': 2,
+        'train_cfg__max_epochs': 4,
+    } | options
     return tiny_digits('two_stage_triplet_crt', work_dir, **options)
 
 
@@ -74,7 +77,9 @@ def test_head_starts_fresh_and_the_backbone_survives_initialisation(stage1, tmp_
 def test_batch_norm_may_be_updated(stage1, tmp_path):
     train(stage2_config(tmp_path, stage1, default_hooks__two_stage__bn='updated'))
     before, after = state(best(stage1)), state(tmp_path / 'epoch_2.pth')
-    changed = {key for key in after if is_frozen(key) and not after[key].equal(before[key])}
+    changed = {
+        key for key in after if is_frozen(key) and not after[key].equal(before[key])
+    }
     assert 'backbone.bn1.running_mean' in changed
     statistics = ('running_mean', 'running_var', 'num_batches_tracked')
     assert all(key.endswith(statistics) for key in changed)
@@ -91,7 +96,9 @@ def test_single_run_switches_everything(tmp_path):
     options = runner.optim_wrapper.optimizer.param_groups[0]
     assert options['initial_lr'] == 0.05
     momenta = runner.optim_wrapper.optimizer.state
-    assert {id(p) for p in momenta} == {id(p) for p in runner.model.head.fc.parameters()}
+    assert {id(p) for p in momenta} == {
+        id(p) for p in runner.model.head.fc.parameters()
+    }
 
 
 def test_single_run_fits_its_config_and_keeps_the_best_of_stage_2(tmp_path):
@@ -106,7 +113,9 @@ def test_single_run_fits_its_config_and_keeps_the_best_of_stage_2(tmp_path):
     model = Runner.from_cfg(cfg)
     model.test()
     loaded = model.model.state_dict()
-    assert all(loaded[key].equal(v) for key, v in state(tmp_path / 'epoch_4.pth').items())
+    assert all(
+        loaded[key].equal(v) for key, v in state(tmp_path / 'epoch_4.pth').items()
+    )
 
 
 @pytest.mark.parametrize('resume_from', [1, 2, 3])

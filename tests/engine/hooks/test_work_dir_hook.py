@@ -19,5 +19,5 @@ def test_the_same_config_may_run_again_and_resume_may_change(tmp_path):
 
 
 def test_differing_lines():
-    assert differing_lines("a = 1\nresume = False\n", "a = 1\nresume = True\n") == []
+    assert differing_lines('a = 1\nresume = False\n', 'a = 1\nresume = True\n') == []
     assert differing_lines('a = 1\nb = 2', 'a = 3\nb = 2') == ['-a = 1', '+a = 3']

@@ -67,7 +67,10 @@ def test_initialisation_leaves_the_projection_alone():
 
 
 def test_sizes_reach_losses_that_want_them():
-    assert build(dict(type='mmimbal.ProxyAnchorLoss')).metric_loss.proxies.shape == (3, 8)
+    assert build(dict(type='mmimbal.ProxyAnchorLoss')).metric_loss.proxies.shape == (
+        3,
+        8,
+    )
     head = build(dict(type='mmimbal.SubCenterArcFaceLoss'), embedding_size=4)
     assert head.metric_loss.W.shape == (4, 9)
     own = dict(type='mmimbal.ProxyAnchorLoss', num_classes=5)
@@ -124,7 +127,9 @@ def test_predicts_like_a_linear_head(features):
 
 
 def test_mixed_labels_are_an_error(features):
-    mixed = [DataSample().set_gt_score(torch.rand(3)).set_gt_label(0) for _ in range(12)]
+    mixed = [
+        DataSample().set_gt_score(torch.rand(3)).set_gt_label(0) for _ in range(12)
+    ]
     with pytest.raises(ValueError, match='Mixup'):
         build().loss((features,), mixed)
 

@@ -1,9 +1,9 @@
 import pytest
 import torch
+from mmpretrain.structures import DataSample
 from torch import nn
 
 from mmimbal.registry import MODELS
-from mmpretrain.structures import DataSample
 from tests.distributed import run_on_ranks
 
 LABELS = [0, 1, 2, 0, 1, 2, 0, 0]
