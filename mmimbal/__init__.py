@@ -9,5 +9,7 @@ from mmengine.config.utils import MODULE2PACKAGE  # noqa: E402
 from mmimbal.engine.checkpoint import use_safe_loading  # noqa: E402
 from mmimbal.version import __version__  # noqa: E402
 
-MODULE2PACKAGE['mmimbal'] = 'mmimbal'  # for _base_ = 'mmimbal::...'
+# For _base_ = 'mmimbal::...': by the name of a module, not of the distribution,
+# mmengine finds the folder of an editable install too.
+MODULE2PACKAGE['mmimbal'] = 'mmimbal.registry'
 use_safe_loading()

@@ -5,6 +5,7 @@ from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS as MMPRETRAIN_MODELS
 
 from mmimbal.registry import DATA_SAMPLERS, HOOKS, MODELS
+from tests.conftest import TINY, train
 
 
 def test_prefix_finds_ours_from_every_registry():
@@ -37,12 +38,14 @@ def test_our_scope_finds_mmpretrain_without_prefix():
             HOOKS.get('mmimbal.EMAHook')
 
 
-def test_configs_are_inherited_from_another_project(tmp_path):
+def test_configs_are_inherited_and_run_in_another_project(tmp_path):
+    """mmengine builds what it inherits so in our scope, MMPretrain's parts too."""
     leaf = tmp_path / 'mine.py'
-    leaf.write_text(
-        "_base_ = 'mmimbal::digits_lt/stage1_triplet.py'\nlog_level='ERROR'"
-    )
+    leaf.write_text("_base_ = 'mmimbal::digits_lt/two_stage_triplet_crt.py'")
     cfg = Config.fromfile(leaf)
-    with DefaultScope.overwrite_default_scope('mmpretrain'):
-        model = MMPRETRAIN_MODELS.build(cfg.model)
-    assert type(model.head).__name__ == 'MetricLearningClsHead'
+    assert cfg.model._scope_ == 'mmimbal'
+    cfg.merge_from_dict({**TINY, 'default_hooks.two_stage.epoch': 1})
+    cfg.work_dir = str(tmp_path / 'run')
+    runner = train(cfg)
+    assert type(runner.model.head).__name__ == 'MetricLearningClsHead'
+    assert runner.epoch == 2

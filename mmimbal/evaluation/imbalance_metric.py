@@ -38,6 +38,8 @@ class ImbalanceMetric(BaseMetric):
             others.
     """
 
+    default_prefix = ''
+
     def __init__(
         self, groups: Mapping[str, Sequence[str]] | None = None, **kwargs
     ) -> None:

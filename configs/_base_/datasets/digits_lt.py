@@ -2,12 +2,11 @@
 _base_ = '../pipelines/digits.py'
 
 num_classes = 10
-loader = dict(num_workers=0, collate_fn=dict(type='default_collate'))
 in_order = dict(type='DefaultSampler', shuffle=False)
 held_out = dict(type='mmimbal.DigitsLT', pipeline=_base_.test_pipeline, test_mode=True)
 
 train_dataloader = dict(
-    loader,
+    num_workers=0,
     batch_size=64,
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
@@ -15,10 +14,13 @@ train_dataloader = dict(
     ),
 )
 val_dataloader = dict(
-    loader, batch_size=200, sampler=in_order, dataset=dict(held_out, split='val')
+    num_workers=0, batch_size=200, sampler=in_order, dataset=dict(held_out, split='val')
 )
 test_dataloader = dict(
-    loader, batch_size=200, sampler=in_order, dataset=dict(held_out, split='test')
+    num_workers=0,
+    batch_size=200,
+    sampler=in_order,
+    dataset=dict(held_out, split='test'),
 )
 val_evaluator = dict(type='mmimbal.ImbalanceMetric')
 test_evaluator = val_evaluator

@@ -7,9 +7,7 @@ groups = dict(head=['nv'], medium=['mel', 'bkl', 'bcc', 'akiec'], tail=['vasc', 
 images = dict(
     type='mmimbal.CSVDataset', data_root=data_root, metainfo=dict(classes=classes)
 )
-loader = dict(
-    num_workers=2, persistent_workers=True, collate_fn=dict(type='default_collate')
-)
+loader = dict(num_workers=2, persistent_workers=True)
 in_order = dict(type='DefaultSampler', shuffle=False)
 
 train_dataloader = dict(
