@@ -1,5 +1,8 @@
 import pickle
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -138,3 +141,29 @@ def test_resume_load_from_and_test_work(tmp_path, trained):
 def test_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r'no checkpoint at .*nothing'):
         load_from_local(str(tmp_path / 'nothing.pth'))
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    """Serve the folder ``www`` on this machine; return its URL."""
+    (tmp_path / 'www').mkdir()
+    handler = partial(SimpleHTTPRequestHandler, directory=tmp_path / 'www')
+    with ThreadingHTTPServer(('127.0.0.1', 0), handler) as http:
+        thread = Thread(target=http.serve_forever)
+        thread.start()
+        monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'hub'))
+        yield f'http://127.0.0.1:{http.server_port}'
+        http.shutdown()
+        thread.join()
+
+
+def test_downloads_are_as_safe_as_files(tmp_path, server):
+    source, target = nn.Linear(2, 2), nn.Linear(2, 2)
+    torch.save({'state_dict': source.state_dict()}, tmp_path / 'www' / 'good.pth')
+    load_checkpoint(target, f'{server}/good.pth')
+    assert target.weight.equal(source.weight)
+    trace = tmp_path / 'trace'
+    torch.save({'state_dict': {}, 'x': Attack(trace)}, tmp_path / 'www' / 'bad.pth')
+    with pytest.raises(UnsafeCheckpointError, match=r'bad\.pth was not loaded'):
+        load_checkpoint(target, f'{server}/bad.pth')
+    assert not trace.exists()

@@ -41,7 +41,8 @@ class TwoStageHook(Hook):
     Raises:
         ValueError: If neither or both of ``stage1`` and ``epoch`` are given, ``bn`` is
             unknown, or ``stage2`` has other keys; at the start of training, if a
-            single run uses EMA, or resumes from a run without stages.
+            single run uses EMA, a run of its own has ``load_from``, or a run without
+            stages is resumed.
     """
 
     # Before the hooks that look at the sampler, the optimizer and the class counts.
@@ -102,9 +103,19 @@ class TwoStageHook(Hook):
         if self.stage1 is None:
             return
         if not self.resumed:
+            if runner._load_from:
+                raise ValueError(
+                    f'load_from={runner._load_from} would bring the head of stage 1 '
+                    'along. Give that checkpoint as stage1 of the TwoStageHook, or as '
+                    '--stage1'
+                )
             checkpoint = find_checkpoint(self.stage1)
-            load_stage1(_bare(runner.model), checkpoint)
-            runner.logger.info(f'Stage 2: backbone and neck from {checkpoint}')
+            model = _bare(runner.model)
+            load_stage1(model, checkpoint)
+            runner.logger.info(
+                f'Stage 2: backbone and neck from {checkpoint}, a fresh '
+                f'{type(model.head).__name__}'
+            )
         self._freeze(runner)
 
     def before_train_epoch(self, runner: Runner) -> None:
@@ -137,7 +148,8 @@ class TwoStageHook(Hook):
         if cfg.get('param_scheduler') is not None:
             runner.param_schedulers = runner.build_param_scheduler(cfg.param_scheduler)
         runner.logger.info(
-            f'Stage 2: fresh {type(model.head).__name__}, sampler, optimizer, schedule'
+            f'Stage 2: a fresh {type(model.head).__name__}, sampler, optimizer and '
+            'schedule'
         )
 
     def _freeze(self, runner: Runner) -> None:

@@ -3,10 +3,10 @@
 import difflib
 from pathlib import Path
 
-import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mmimbal.engine.checkpoint import load_from_local
 from mmimbal.registry import HOOKS
 
 # How a run is started, not what it computes.
@@ -35,7 +35,7 @@ class WorkDirHook(Hook):
         checkpoint = Path(pointer.read_text().strip())
         if not checkpoint.is_file():
             return
-        meta = torch.load(checkpoint, 'cpu', weights_only=True, mmap=True)['meta']
+        meta = load_from_local(str(checkpoint), 'cpu')['meta']
         differences = differing_lines(meta['cfg'], runner.cfg.pretty_text)
         if differences:
             raise FileExistsError(

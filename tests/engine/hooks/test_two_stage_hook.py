@@ -166,6 +166,12 @@ def test_stage_1_checkpoint_cannot_be_resumed_as_stage_2(stage1, tmp_path):
         train(cfg)
 
 
+def test_load_from_would_bring_the_head_along(stage1, tmp_path):
+    cfg = stage2_config(tmp_path, stage1, load_from=str(best(stage1)))
+    with pytest.raises(ValueError, match='bring the head of stage 1 along'):
+        train(cfg)
+
+
 def test_missing_stage_1_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError, match=r'does not exist.*tools/train\.py'):
         train(stage2_config(tmp_path, tmp_path / 'gone'))
@@ -181,7 +187,7 @@ def test_ema_over_a_switch_is_refused(tmp_path):
 def test_log_says_what_was_frozen(stage1, tmp_path):
     runner = train(stage2_config(tmp_path, stage1, log_level='INFO'))
     log = Path(runner.log_dir, f'{runner.timestamp}.log').read_text()
-    assert f'Stage 2: backbone and neck from {best(stage1)}' in log
+    assert f'backbone and neck from {best(stage1)}, a fresh LinearClsHead' in log
     weights = sum(p.numel() for p in runner.model.backbone.parameters())
     assert f'froze backbone and neck ({weights:,} weights' in log
     assert 'training head (330 weights in 2 tensors)' in log
