@@ -3,6 +3,7 @@
 import pytest
 import torch
 from mmengine.config import Config
+from mmpretrain.apis import ModelHub
 
 from mmimbal.registry import MODELS
 from tests.conftest import CONFIGS, rows_of, train, write_index
@@ -78,3 +79,9 @@ def test_stage_2_follows_its_stage_1(leaf):
         ours.pop('init_cfg', None), theirs.pop('init_cfg', None)
         assert ours == theirs
     assert stage1.work_dir == cfg.default_hooks.two_stage.stage1
+
+
+def test_imagenet_weights_are_those_mmpretrain_publishes():
+    cfg = Config.fromfile(CONFIGS / '_base_/models/resnet50.py')
+    published = ModelHub.get('resnet50_8xb32_in1k').weights
+    assert cfg.model.backbone.init_cfg.checkpoint == published
