@@ -1,4 +1,4 @@
-"""Drawing an epoch of balanced indices, beside torch's WeightedRandomSampler."""
+"""Drawing an epoch of balanced indices, beside the samplers one would pick instead."""
 
 import argparse
 import json
@@ -9,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from mmengine.dataset import DefaultSampler
+from pytorch_metric_learning.samplers import MPerClassSampler
 from torch.utils.data import WeightedRandomSampler
 
-from mmimbal.datasets import ClassBalancedSampler
+from mmimbal.datasets import ClassBalancedSampler, PKBatchSampler
 from mmimbal.evaluation.table import format_table
 
 ISIC2018 = np.array([229, 359, 769, 80, 779, 4693, 100])
-REPEATS = 5
 
 
 class Labels:
@@ -34,35 +35,77 @@ class Labels:
         return self.labels
 
 
-def seconds(function: Callable) -> float:
+def seconds(function: Callable, repeats: int) -> float:
     """Return the median time of a call."""
     times = []
-    for _ in range(REPEATS):
+    for _ in range(repeats):
         start = time.perf_counter()
         function()
         times.append(time.perf_counter() - start)
     return statistics.median(times)
 
 
-def compare(size: int) -> dict:
-    """Draw one epoch of ``size`` indices with both samplers."""
+def weighted(size: int) -> tuple[float, float, str]:
+    """Draw an epoch with both; the walks of the first epoch are drawn anew each time."""
     dataset = Labels(size)
-    ours = ClassBalancedSampler(dataset, seed=0)
     weights = torch.from_numpy(1 / np.bincount(dataset.labels)[dataset.labels])
     peer = WeightedRandomSampler(weights, size)
 
     def draw_as_the_peer_does() -> torch.Tensor:
         return torch.multinomial(peer.weights, peer.num_samples, peer.replacement)
 
-    times = seconds(lambda: ours.draw(0)), seconds(draw_as_the_peer_does)
-    return dict(
-        case=f'weighted N={size:.0e}'.replace('e+0', 'e'),
-        ours=times[0],
-        peer=times[1],
-        peer_name='torch.utils.data.WeightedRandomSampler',
-        unit='s',
-        ratio=times[1] / times[0],
+    sampler = ClassBalancedSampler(dataset, seed=0)
+    epochs = iter(range(0, 100, 10))  # apart, so that no pass is at hand
+
+    return (
+        seconds(lambda: sampler.draw(next(epochs)), 5),
+        seconds(draw_as_the_peer_does, 5),
+        'torch.utils.data.WeightedRandomSampler',
     )
+
+
+def m_per_class(size: int) -> tuple[float, float, str]:
+    """Draw an epoch of batches of 7 classes with 4 images each."""
+    dataset = Labels(size)
+    ours = PKBatchSampler(DefaultSampler(dataset, seed=0), 28, 4)
+    peer = MPerClassSampler(dataset.labels, 4, 28, size)
+    return (
+        seconds(lambda: list(ours), 5),
+        seconds(lambda: list(peer), 1),
+        'pytorch_metric_learning.samplers.MPerClassSampler',
+    )
+
+
+def stream(size: int) -> tuple[float, None, str]:
+    """Draw an epoch past 2^24 images, which the peer refuses."""
+    dataset = Labels(size)
+    peer = 'torch.utils.data.WeightedRandomSampler'
+    try:
+        list(WeightedRandomSampler(torch.ones(size), 1))
+    except RuntimeError as error:
+        print(f'{peer} at {size:.0e} images: {error}')
+    sampler = ClassBalancedSampler(dataset, seed=0)
+    elapsed = seconds(lambda: sampler.draw(0), 3)
+    print(f'{memory(sampler) / size:.1f} bytes an image in arrays of the sampler')
+    start = time.perf_counter()
+    next(iter(ClassBalancedSampler(dataset, seed=1)))
+    first = time.perf_counter() - start
+    print(f'{first:.1f} s from construction to the first index')
+    return elapsed, None, peer
+
+
+def memory(sampler: ClassBalancedSampler) -> int:
+    """Return the bytes of the arrays a sampler holds after an epoch."""
+    drawn = sum(walk._drawn[1].nbytes for walk in sampler.walks)
+    return drawn + sum(walk.items.nbytes for walk in sampler.walks)
+
+
+CASES = {
+    'weighted N=1e6': lambda: weighted(10**6),
+    'weighted N=1e7': lambda: weighted(10**7),
+    'm-per-class N=1e5': lambda: m_per_class(10**5),
+    'stream N=2e7': lambda: stream(2 * 10**7),
+}
 
 
 def main() -> None:
@@ -70,14 +113,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--json', type=Path, help='write the rows to this file')
     args = parser.parse_args()
-    rows = [compare(size) for size in (10**6, 10**7)]
+    rows = []
+    for case, run in CASES.items():
+        ours, peer, name = run()
+        ratio = peer / ours if peer else None
+        rows.append(
+            dict(case=case, ours=ours, peer=peer, peer_name=name, unit='s', ratio=ratio)
+        )
+        if args.json:
+            args.json.write_text(json.dumps(rows, indent=2) + '\n')
     cells = [
-        (row['case'], *(f'{row[key]:.3f}' for key in ('ours', 'peer', 'ratio')))
+        (
+            row['case'],
+            *(f'{row[key]:.3f}' if row[key] else '-' for key in ('ours', 'peer')),
+            f'{row["ratio"]:.1f}' if row['ratio'] else '-',
+        )
         for row in rows
     ]
     print(format_table(('case', 'ours, s', 'peer, s', 'peer / ours'), cells))
-    if args.json:
-        args.json.write_text(json.dumps(rows, indent=2) + '\n')
 
 
 if __name__ == '__main__':

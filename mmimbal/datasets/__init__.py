@@ -1,4 +1,11 @@
 from .csv_dataset import CSVDataset
 from .digits_lt import DigitsLT
-from .labels import get_class_counts, get_class_names, get_labels
-from .samplers import ClassBalancedSampler
+from .items import (
+    get_class_counts,
+    get_class_names,
+    get_groups,
+    get_labels,
+    read_items,
+)
+from .long_tail import LongTailDataset
+from .samplers import ClassBalancedSampler, PKBatchSampler

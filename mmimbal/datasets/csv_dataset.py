@@ -62,6 +62,10 @@ class CSVDataset(BaseDataset):
             for row, label in zip(rows, labels, strict=True)
         ]
 
+    def get_groups(self) -> list[str]:
+        """Return the group of each image; its file where the CSV has no groups."""
+        return [self.get_data_info(index)['group'] for index in range(len(self))]
+
     def _choose_classes(self, index: Path, rows: list[dict]) -> tuple[str, ...]:
         found = read_classes(index, rows)
         chosen = tuple(self._metainfo.get('classes') or found)

@@ -4,6 +4,7 @@ import numpy as np
 from mmpretrain.datasets import BaseDataset
 from sklearn.datasets import load_digits
 
+from mmimbal.datasets.long_tail import long_tail_counts
 from mmimbal.registry import DATASETS
 
 VAL_PER_CLASS = 20
@@ -44,7 +45,7 @@ class DigitsLT(BaseDataset):
         rows = [np.flatnonzero(digits.target == label) for label in range(10)]
         held_out = VAL_PER_CLASS + TEST_PER_CLASS
         most = min(map(len, rows)) - held_out
-        kept = exponential_counts(most, len(rows), self.ratio)
+        kept = long_tail_counts(most, len(rows), self.ratio)
         cuts = {
             'val': [slice(VAL_PER_CLASS)] * 10,
             'test': [slice(VAL_PER_CLASS, held_out)] * 10,
@@ -60,29 +61,3 @@ class DigitsLT(BaseDataset):
     def extra_repr(self) -> list[str]:
         """Name the split and the ratio."""
         return [f'Split: \t{self.split}', f'Ratio: \t{self.ratio}']
-
-
-def exponential_counts(most: int, num_classes: int, ratio: float) -> np.ndarray:
-    """Return class counts that fall exponentially from ``most`` to ``most / ratio``.
-
-    As in Cui et al., https://arxiv.org/abs/1901.05555.
-
-    Args:
-        most: Images of the first class.
-        num_classes: Number of classes, K.
-        ratio: First count over last count, >= 1.
-
-    Returns:
-        Counts, (K,), int64, rounded.
-
-    Raises:
-        ValueError: If the ratio is below 1, or so large that a class stays empty.
-    """
-    if ratio < 1:
-        raise ValueError(f'ratio={ratio} must be at least 1')
-    counts = np.round(most * ratio ** -np.linspace(0, 1, num_classes)).astype(np.int64)
-    if counts[-1] < 1:
-        raise ValueError(
-            f'ratio={ratio} leaves no image of the rarest of {most} images'
-        )
-    return counts

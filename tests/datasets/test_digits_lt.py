@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 
 from mmimbal.datasets import DigitsLT, get_class_counts
-from mmimbal.datasets.digits_lt import exponential_counts
 
 
 def test_counts_fall_by_a_constant_factor():
@@ -40,7 +39,3 @@ def test_impossible_ratio_is_an_error(ratio):
 def test_unknown_split_is_an_error():
     with pytest.raises(ValueError, match="no split 'training'"):
         DigitsLT('training')
-
-
-def test_exponential_counts():
-    assert exponential_counts(1000, 3, 100).tolist() == [1000, 100, 10]

@@ -1,1 +1,2 @@
 from .class_balanced import ClassBalancedSampler
+from .pk_batch import PKBatchSampler

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from mmimbal.datasets import ClassBalancedSampler, DigitsLT, get_labels
 from mmimbal.datasets.samplers import class_balanced
-from mmimbal.datasets.samplers.class_balanced import largest_remainder, walk
+from mmimbal.datasets.samplers.class_balanced import split_by_rank
 
 
 @pytest.fixture(scope='module')
@@ -92,8 +92,14 @@ def test_ranks_share_one_stream(digits, monkeypatch, world_size, length):
     ('options', 'message'),
     [
         (dict(power=1.5), 'power=1.5 must be between'),
-        (dict(power=-0.1), 'power=-0.1'),
+        (dict(power=-1.1), 'power=-1.1'),
+        (dict(end_power=2, epochs=3), 'end_power=2'),
+        (dict(end_power=0), 'needs both'),
+        (dict(epochs=3), 'needs both'),
+        (dict(end_power=0, epochs=0), 'at least one epoch'),
+        (dict(effective_number=1), 'effective_number=1 must be in'),
         (dict(length=0), 'length=0'),
+        (dict(length=10**9), 'below 1,000,000,000'),
     ],
 )
 def test_bad_options_are_named(digits, options, message):
@@ -108,22 +114,107 @@ def test_empty_class_is_named():
         ClassBalancedSampler(dataset)
 
 
-@given(
-    st.lists(st.floats(0.01, 100), min_size=1, max_size=20),
-    st.integers(1, 1000),
+def test_reversed_draws_the_rarest_most_often(digits):
+    drawn = labels_drawn(digits, ClassBalancedSampler(digits, power=-1, length=10_000))
+    inverse = 1 / np.array([104, 67, 44, 28, 18, 12, 8, 5, 3, 2])
+    expected = inverse / inverse.sum() * 10_000
+    assert all(abs(drawn[label] - expected[label]) < 1 for label in range(10))
+
+
+def test_effective_number(digits):
+    sampler = ClassBalancedSampler(digits, effective_number=0.9, length=10_000)
+    counts = np.array([104, 67, 44, 28, 18, 12, 8, 5, 3, 2])
+    weights = counts * 0.1 / (1 - 0.9**counts)
+    expected = weights / weights.sum() * 10_000
+    assert np.abs(sampler.quotas(0) - expected).max() < 1
+
+
+def test_progressive_sampling_mixes_shares_linearly(digits):
+    options = dict(power=1, end_power=0, epochs=4, length=2910)
+    sampler = ClassBalancedSampler(digits, **options)
+    natural = np.array([104, 67, 44, 28, 18, 12, 8, 5, 3, 2]) / 291
+    for epoch in range(6):
+        progress = min(epoch / 4, 1)
+        expected = ((1 - progress) * natural + progress * 0.1) * 2910
+        assert np.abs(sampler.quotas(epoch) - expected).max() < 1
+        sampler.set_epoch(epoch)
+        drawn = labels_drawn(digits, sampler)
+        assert [drawn[label] for label in range(10)] == sampler.quotas(epoch).tolist()
+
+
+@pytest.mark.parametrize(
+    'options',
+    [
+        dict(length=333),
+        dict(power=1, end_power=-0.5, epochs=5, length=200),
+        dict(effective_number=0.99),
+    ],
 )
-def test_largest_remainder_is_exact_and_near(weights, total):
-    weights = np.array(weights)
-    quotas = largest_remainder(weights, total)
-    assert quotas.sum() == total
-    assert np.abs(quotas - weights / weights.sum() * total).max() < 1
+def test_no_image_repeats_before_its_class_is_used_up_whatever_the_quotas(
+    digits, options
+):
+    sampler = ClassBalancedSampler(digits, seed=1, **options)
+    sampler.set_class_weights(np.linspace(1, 3, 10), epoch=3)
+    labels = get_labels(digits)
+    times = np.zeros(len(digits), int)
+    for epoch in range(7):
+        np.add.at(times, sampler.draw(epoch), 1)
+        for label in range(10):
+            of_class = times[labels == label]
+            assert of_class.max() - of_class.min() <= 1
 
 
-@given(st.integers(1, 10_000), st.integers(0, 50_000), st.integers(0, 3000))
-def test_walk_is_one_sequence_of_permutations(size, start, length):
-    stretch = walk(size, start, length, (0, 1))
-    assert len(stretch) == length
-    whole = walk(size, 0, start + length, (0, 1))
-    assert np.array_equal(whole[start:], stretch)
-    for first in range(0, len(whole) - size + 1, size)[:50]:
-        assert len(set(whole[first : first + size].tolist())) == size
+def test_class_weights_multiply_the_shares_from_their_epoch_on(digits):
+    sampler = ClassBalancedSampler(digits, length=1000, seed=0)
+    before = sampler.draw(0)
+    sampler.set_class_weights([3] + [1] * 9, epoch=1)
+    assert np.array_equal(sampler.draw(0), before)
+    assert sampler.quotas(1)[0] == 250
+    sampler.set_class_weights([1] * 10, epoch=2)
+    assert sampler.quotas(1)[0] == 250
+    assert sampler.quotas(2)[0] == 100
+    sampler.set_class_weights([1] * 10, epoch=1)  # of a run that went back
+    assert [epoch for epoch, _ in sampler.weights] == [0, 1]
+    with pytest.raises(ValueError, match='10 positive class weights'):
+        sampler.set_class_weights([0] * 10, epoch=3)
+
+
+def test_stream_of_several_blocks_is_shuffled_as_a_whole(digits, monkeypatch):
+    """Blocks take from the quotas without replacement: as a shuffle would."""
+    monkeypatch.setattr(class_balanced, 'BLOCK', 100)
+    sampler = ClassBalancedSampler(digits, length=1000, seed=0)
+    blocks = list(sampler.blocks(0))
+    assert [len(block) for block in blocks] == [100] * 10
+    labels = get_labels(digits)
+    counts = np.array([np.bincount(labels[block], minlength=10) for block in blocks])
+    assert (counts.sum(axis=0) == 100).all()
+    firsts = [
+        np.bincount(labels[next(sampler.blocks(epoch))], minlength=10)
+        for epoch in range(300)
+    ]
+    # Hypergeometric: 100 of 1000, 100 of them of the class.
+    assert np.mean(firsts) == pytest.approx(10)
+    assert np.var(firsts, axis=0).mean() == pytest.approx(9 * 900 / 999, rel=0.15)
+
+
+def test_first_index_comes_before_the_epoch_is_drawn(digits, monkeypatch):
+    monkeypatch.setattr(class_balanced, 'BLOCK', 10)
+    sampler = ClassBalancedSampler(digits, length=10**9 - 1)
+    assert 0 <= next(iter(sampler)) < len(digits)
+
+
+@given(
+    st.lists(st.integers(1, 30), min_size=1, max_size=5),
+    st.integers(1, 8),
+)
+def test_ranks_split_a_stream_whatever_its_blocks(sizes, world_size):
+    stream = list(range(sum(sizes)))
+    parts = []
+    for rank in range(world_size):
+        blocks = np.split(np.array(stream), np.cumsum(sizes)[:-1])
+        parts.append(list(split_by_rank(blocks, len(stream), rank, world_size)))
+    merged = [item for group in zip(*parts, strict=True) for item in group]
+    assert merged[: len(stream)] == stream
+    padding = len(merged) - len(stream)
+    assert padding < world_size
+    assert merged[len(stream) :] == (stream * padding)[:padding]

@@ -5,7 +5,15 @@ from mmengine.runner.runner import _SlicedDataset
 from mmpretrain.datasets import KFoldDataset
 from torch.utils.data import Subset, TensorDataset
 
-from mmimbal.datasets import DigitsLT, get_class_counts, get_class_names, get_labels
+from mmimbal.datasets import (
+    CSVDataset,
+    DigitsLT,
+    LongTailDataset,
+    get_class_counts,
+    get_class_names,
+    get_groups,
+    get_labels,
+)
 
 
 @pytest.fixture
@@ -27,6 +35,7 @@ WRAPPERS = {
         dict(type='mmimbal.DigitsLT', split='train'), fold=1, num_splits=3, seed=0
     ),
     'subset': lambda d: Subset(d, [5, 200, 3]),
+    'long tail': lambda d: LongTailDataset(d, ratio=80),
     'sliced': lambda d: _SlicedDataset(d, 7),
     'nested': lambda d: Subset(ConcatDataset([d, DigitsLT('val')]), [400, 0, 290, 291]),
 }
@@ -36,12 +45,39 @@ WRAPPERS = {
 def test_labels_are_those_of_the_items(digits, wrap):
     dataset = wrap(digits)
     labels = get_labels(dataset)
-    assert labels.dtype == np.int64
     assert labels.tolist() == naive(dataset)
     assert get_class_names(dataset) == tuple('0123456789')
     assert get_class_counts(dataset).tolist() == [
         naive(dataset).count(label) for label in range(10)
     ]
+
+
+@pytest.mark.parametrize(
+    'wrap',
+    [
+        lambda d: d,
+        lambda d: ConcatDataset([d, d]),
+        lambda d: RepeatDataset(d, times=2),
+        lambda d: Subset(d, [3, 1]),
+        lambda d: LongTailDataset(d, ratio=2),
+    ],
+)
+def test_groups_are_those_of_the_items(folder, wrap):
+    dataset = wrap(CSVDataset(str(folder), 'train', pipeline=[]))
+    expected = [dataset[index]['group'] for index in range(len(dataset))]
+    assert get_groups(dataset).tolist() == expected
+
+
+def test_groups_of_a_fold(folder):
+    inside = dict(type='mmimbal.CSVDataset', data_root=str(folder), split='train')
+    dataset = KFoldDataset(inside, fold=0, num_splits=3, seed=0)
+    expected = [dataset[index]['group'] for index in range(len(dataset))]
+    assert get_groups(dataset).tolist() == expected
+
+
+def test_dataset_without_groups_is_an_error(digits):
+    with pytest.raises(TypeError, match='DigitsLT does not know which images'):
+        get_groups(digits)
 
 
 def test_unlabelled_dataset_is_an_error():

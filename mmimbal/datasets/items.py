@@ -1,0 +1,139 @@
+"""Labels, groups and class counts of any dataset, read through its wrappers."""
+
+from collections.abc import Callable, Sized
+from functools import singledispatch
+
+import mmengine.dataset as wrappers
+import mmpretrain.datasets as mmpretrain
+import numpy as np
+import torch.utils.data as torch_data
+from mmengine.runner.runner import _SlicedDataset
+
+
+@singledispatch
+def read_items(dataset: Sized, read: Callable[[Sized], np.ndarray]) -> np.ndarray:
+    """Return one value per item of a dataset, looking through wrappers.
+
+    For a wrapper of your own, say how its items follow from those of the dataset
+    inside: ``@read_items.register``.
+
+    Args:
+        dataset: Any dataset, wrapped or not.
+        read: Gives the values of a dataset that is no wrapper, (N,).
+
+    Returns:
+        Values, (N,), in the order of the dataset's indices.
+    """
+    return read(dataset)
+
+
+@read_items.register
+def _(dataset: torch_data.ConcatDataset, read) -> np.ndarray:
+    return np.concatenate([read_items(part, read) for part in dataset.datasets])
+
+
+@read_items.register
+def _(dataset: wrappers.RepeatDataset, read) -> np.ndarray:
+    return np.tile(read_items(dataset.dataset, read), dataset.times)
+
+
+@read_items.register
+def _(dataset: wrappers.ClassBalancedDataset, read) -> np.ndarray:
+    return read_items(dataset.dataset, read)[np.asarray(dataset.repeat_indices)]
+
+
+@read_items.register
+def _(dataset: mmpretrain.KFoldDataset, read) -> np.ndarray:
+    return read_items(dataset.dataset, read)  # already cut down to its fold
+
+
+@read_items.register
+def _(dataset: torch_data.Subset, read) -> np.ndarray:
+    return read_items(dataset.dataset, read)[np.asarray(dataset.indices)]
+
+
+@read_items.register
+def _(dataset: _SlicedDataset, read) -> np.ndarray:
+    return read_items(dataset._dataset, read)[: len(dataset)]
+
+
+def get_labels(dataset: Sized) -> np.ndarray:
+    """Return the label of every item of a dataset, (N,), without loading an image.
+
+    Raises:
+        TypeError: If the dataset has no ``get_gt_labels``, or if an item has several
+            labels or none.
+    """
+    return read_items(dataset, _labels)
+
+
+def get_groups(dataset: Sized) -> np.ndarray:
+    """Return the group (lesion, patient, ...) of every item of a dataset, (N,), str.
+
+    Raises:
+        TypeError: If the dataset has no ``get_groups``.
+    """
+    return read_items(dataset, _groups)
+
+
+def get_class_names(dataset: Sized) -> tuple[str, ...]:
+    """Return the class names of a dataset in label order.
+
+    Raises:
+        ValueError: If neither the dataset nor the one it wraps names its classes.
+    """
+    while dataset is not None:
+        names = (getattr(dataset, 'metainfo', None) or {}).get('classes')
+        if names:
+            return tuple(names)
+        parts = getattr(dataset, 'datasets', None)
+        dataset = parts[0] if parts else getattr(dataset, 'dataset', None)
+    raise ValueError('the dataset does not name its classes: metainfo has no "classes"')
+
+
+def get_class_counts(dataset: Sized) -> np.ndarray:
+    """Return how many items each class has, (K,), int64; classes without any count 0.
+
+    Raises:
+        ValueError: If a label is outside the classes that the dataset names.
+    """
+    return count_classes(get_labels(dataset), get_class_names(dataset))
+
+
+def count_classes(labels: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
+    """Return how many labels each of the named classes has, (K,), int64.
+
+    Raises:
+        ValueError: If a label is outside the classes.
+    """
+    if len(labels) and not 0 <= labels.min() <= labels.max() < len(names):
+        raise ValueError(
+            f'labels run from {labels.min()} to {labels.max()}, but the dataset has '
+            f'{len(names)} classes: {", ".join(names)}'
+        )
+    return np.bincount(labels, minlength=len(names))
+
+
+def _labels(dataset: Sized) -> np.ndarray:
+    if not hasattr(dataset, 'get_gt_labels'):
+        raise TypeError(
+            f'cannot read the labels of a {type(dataset).__name__}: it has no '
+            'get_gt_labels(), and no function registered with '
+            'mmimbal.datasets.read_items.register'
+        )
+    labels = np.asarray(dataset.get_gt_labels())
+    if labels.ndim != 1 or labels.dtype.kind not in 'iu':
+        raise TypeError(
+            f'{type(dataset).__name__} has labels of shape {labels.shape} and type '
+            f'{labels.dtype}; expected one class index per image, shape (N,)'
+        )
+    return labels
+
+
+def _groups(dataset: Sized) -> np.ndarray:
+    if not hasattr(dataset, 'get_groups'):
+        raise TypeError(
+            f'{type(dataset).__name__} does not know which images belong together: it '
+            'has no get_groups(). CSVDataset reads them from a column named group'
+        )
+    return np.asarray(dataset.get_groups(), dtype=str)

@@ -1,0 +1,245 @@
+"""Batches of P classes with K images each."""
+
+import math
+from collections.abc import Iterator
+from itertools import islice
+
+import numpy as np
+from mmengine.dist import get_dist_info
+from torch.utils.data import Sampler
+
+from mmimbal.datasets.items import (
+    count_classes,
+    get_class_names,
+    get_groups,
+    get_labels,
+)
+from mmimbal.datasets.samplers.class_balanced import split_by_label
+from mmimbal.datasets.samplers.walk import Walk
+from mmimbal.registry import DATA_SAMPLERS
+
+BLOCK = 512  # batches drawn at once
+
+
+@DATA_SAMPLERS.register_module()
+class PKBatchSampler(Sampler):
+    """Make batches of P classes with K images each (https://arxiv.org/abs/1703.07737).
+
+    The batch of all ranks holds as many slots of K images as fit. Slots go to the
+    classes equally often: a batch has every class before any class twice. What is
+    left when K does not divide the batch is filled with images of one class, in turn.
+    A class of fewer than K images repeats some.
+
+    Each slot takes the next row of a table that holds every image of its class at
+    least once, so that every image is reached within :attr:`coverage_epochs`. Tables
+    are drawn anew when they are used up. The batches are a function of
+    ``(seed, epoch)``, those of the sampler; rank ``r`` of ``W`` takes ``r::W``.
+
+    A batch may begin with a natural part, taken from the sampler as it comes; an epoch
+    is then one pass over the sampler. ``natural_size`` of
+    :class:`mmimbal.models.MetricLearningClsHead` must be the same.
+
+    Args:
+        sampler: A sampler with ``dataset``, ``seed`` and ``epoch``, such as
+            ``DefaultSampler``. Its length is that of an epoch.
+        batch_size: Images in the batch of a rank.
+        k: Images per slot, at least 2.
+        natural_size: Images in the natural part of a rank's batch.
+        distinct_groups: Fill each slot from different groups (lesions, patients)
+            where possible: two photographs of a lesion are a trivial positive pair.
+
+    Raises:
+        TypeError: If the sampler lacks an attribute, or the dataset its labels or
+            groups.
+        ValueError: If ``k`` is below 2, no slot fits into the batch, or a class has no
+            image.
+    """
+
+    def __init__(
+        self,
+        sampler: Sampler,
+        batch_size: int,
+        k: int,
+        natural_size: int = 0,
+        distinct_groups: bool = False,
+    ) -> None:
+        missing = [
+            name for name in ('dataset', 'seed', 'epoch') if not hasattr(sampler, name)
+        ]
+        if missing:
+            raise TypeError(
+                f'{type(sampler).__name__} has no {", ".join(missing)}; use '
+                'DefaultSampler or mmimbal.ClassBalancedSampler beside PKBatchSampler'
+            )
+        self.rank, self.world_size = get_dist_info()
+        size = (batch_size - natural_size) * self.world_size
+        if k < 2:
+            raise ValueError(f'k={k} must be at least 2: a metric loss needs pairs')
+        if natural_size < 0 or size < k:
+            raise ValueError(
+                f'no slot of k={k} fits into {size} images: batch_size={batch_size} '
+                f'less natural_size={natural_size}, times {self.world_size} ranks'
+            )
+        self.sampler = sampler
+        self.batch_size = batch_size
+        self.natural_size = natural_size
+        self.k = k
+        self.slots, self.rest = divmod(size, k)
+
+        labels, names = get_labels(sampler.dataset), get_class_names(sampler.dataset)
+        counts = count_classes(labels, names)
+        if not counts.all():
+            empty = ', '.join(np.array(names)[counts == 0])
+            raise ValueError(f'no training image of class {empty}')
+        groups = get_groups(sampler.dataset) if distinct_groups else None
+        members = split_by_label(labels, counts)
+        self.tables = [
+            SlotTable(
+                items,
+                np.arange(len(items))
+                if groups is None
+                else np.unique(groups[items], return_inverse=True)[1],
+                k,
+                (sampler.seed, label),
+            )
+            for label, items in enumerate(members)
+        ]
+        self.rests = [
+            Walk(items, (sampler.seed, len(counts), label))
+            for label, items in enumerate(members)
+        ]
+
+    @property
+    def coverage_epochs(self) -> int:
+        """Epochs after which every image of every class has been in a batch."""
+        # In a turn of as many batches as there are classes, each gets `slots` slots.
+        longest = max(table.rows for table in self.tables)
+        turns = math.ceil(longest / self.slots)
+        return math.ceil(turns * len(self.tables) / len(self))
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.sampler) / (self.natural_size or self.batch_size))
+
+    def __iter__(self) -> Iterator[list[int]]:
+        natural = iter(self.sampler)
+        start = self.sampler.epoch * len(self)
+        for first in range(0, len(self), BLOCK):
+            count = min(BLOCK, len(self) - first)
+            drawn = self.draw(start + first, count)
+            for balanced in drawn[:, self.rank :: self.world_size].tolist():
+                part = list(islice(natural, self.natural_size))
+                while len(part) < self.natural_size:  # the end of the epoch: wrap
+                    part += islice(iter(self.sampler), self.natural_size - len(part))
+                yield part + balanced
+
+    def draw(self, first: int, count: int) -> np.ndarray:
+        """Return the P x K part of some batches over all ranks.
+
+        Args:
+            first: Number of the first batch, counted from epoch 0.
+            count: How many batches, B.
+
+        Returns:
+            Dataset indices, (B, slots * k + rest).
+        """
+        classes = len(self.tables)
+        full, extra = divmod(self.slots, classes)
+        # A turn is as many batches as there are classes. In it, each class has `extra`
+        # slots beside those of the full sets.
+        turn, place = divmod(first, classes)
+        schedule = self._schedule(turn, -(-(place + count) // classes), extra)
+        before = first * full + turn * extra
+        before += np.bincount(schedule[:place].ravel(), minlength=classes)
+        sets = np.tile(np.arange(classes), (count, full))
+        chosen = np.hstack([sets, schedule[place : place + count]])
+
+        slots = np.empty((count, self.slots, self.k), np.int64)
+        rest = np.empty((count, self.rest), np.int64)
+        for label, table in enumerate(self.tables):
+            mine = chosen == label
+            slots[mine] = table.take(before[label], mine.sum())
+            # The rest of a batch is of the class whose place in the turn it has.
+            due = rest[(label - place) % classes :: classes]
+            start = (turn + (label < place)) * self.rest
+            due[:] = self.rests[label].take(start, due.size).reshape(due.shape)
+        return np.hstack([slots.reshape(count, -1), rest])
+
+    def _schedule(self, turn: int, turns: int, extra: int) -> np.ndarray:
+        """Return the classes of the extra slots of each batch of some turns.
+
+        (turns * classes, extra). In each turn every class occurs ``extra`` times, and
+        never twice in a batch.
+        """
+        classes = len(self.tables)
+        if not extra:
+            return np.empty((turns * classes, 0), np.int64)
+        drawn = []
+        for number in range(turn, turn + turns):
+            random = np.random.default_rng((self.sampler.seed, classes + 1, number))
+            order = np.repeat(random.permutation(classes), extra)
+            drawn.append(random.permutation(order.reshape(extra, classes).T))
+        return np.concatenate(drawn)
+
+
+class SlotTable:
+    """The images of a class, in rows of K from different groups, drawn anew endlessly.
+
+    Args:
+        items: The images, (N,).
+        groups: Group of each, (N,), numbered from 0.
+        k: Images in a row.
+        seed: Of the tables.
+    """
+
+    def __init__(
+        self, items: np.ndarray, groups: np.ndarray, k: int, seed: tuple[int, ...]
+    ) -> None:
+        self.items = items
+        self.groups = groups
+        self.k = k
+        self.seed = seed
+        self.rows = math.ceil(len(items) / k)
+        self._drawn: tuple[int, np.ndarray] | None = None
+
+    def take(self, start: int, count: int) -> np.ndarray:
+        """Return some rows, (count, k).
+
+        Rows ``t * rows`` to ``(t + 1) * rows`` hold every item at least once.
+        """
+        taken = [np.empty((0, self.k), self.items.dtype)]
+        while count:
+            table, row = divmod(start, self.rows)
+            taken.append(self.items[self._table(table)[row : row + count]])
+            start += len(taken[-1])
+            count -= len(taken[-1])
+        return np.concatenate(taken)
+
+    def _table(self, number: int) -> np.ndarray:
+        if self._drawn is None or self._drawn[0] != number:
+            random = np.random.default_rng((*self.seed, number))
+            self._drawn = number, deal(self.groups, self.k, random)
+        return self._drawn[1]
+
+
+def deal(groups: np.ndarray, k: int, random: np.random.Generator) -> np.ndarray:
+    """Deal items into rows of ``k``, items of one group into different rows.
+
+    Sorted by group, they are dealt to the rows in turn, as cards are: a group lands in
+    as many rows as it has items, if there are so many. Where ``k`` does not divide the
+    items, some of the smallest groups are dealt twice.
+
+    Args:
+        groups: Group of each item, (N,), numbered from 0.
+        k: Items in a row.
+        random: Chooses.
+
+    Returns:
+        Items, (ceil(N / k), k); each of ``range(N)`` occurs at least once.
+    """
+    size, rows = len(groups), math.ceil(len(groups) / k)
+    shuffled = random.permutation(size)
+    spare = shuffled[np.argsort(np.bincount(groups)[groups[shuffled]], kind='stable')]
+    items = np.concatenate([shuffled, np.resize(spare, rows * k - size)])
+    order = random.permutation(groups.max() + 1)[groups[items]]
+    dealt = items[np.argsort(order, kind='stable')]
+    return random.permutation(dealt.reshape(k, rows).T)

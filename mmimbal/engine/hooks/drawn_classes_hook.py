@@ -1,0 +1,72 @@
+"""What the sampler draws, and whether it rebalances a second time."""
+
+import numpy as np
+import torch
+from mmengine.dist import all_reduce
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from mmimbal.datasets import ClassBalancedSampler, PKBatchSampler, get_class_names
+from mmimbal.registry import HOOKS
+
+
+@HOOKS.register_module()
+class DrawnClassesHook(Hook):
+    """Log how many images of each class were drawn in an epoch, over all ranks.
+
+    Warns when a balanced sampler meets a loss that knows the class counts: the two
+    rebalance twice.
+    """
+
+    warned: str | None = None
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Start counting; warn of balancing twice, once for each loss."""
+        self.names = get_class_names(runner.train_dataloader.dataset)
+        self.drawn = torch.zeros(len(self.names), dtype=torch.long)
+        loss = find_prior_based_loss(runner.model)
+        if loss and balances(runner.train_dataloader) and loss != self.warned:
+            self.warned = loss
+            runner.logger.warning(
+                f'{loss} knows the class counts, and the sampler balances classes: '
+                'together they rebalance twice. Use DefaultSampler with it, or plain '
+                'cross-entropy with the sampler'
+            )
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch=None, outputs=None
+    ) -> None:
+        """Count the labels of a batch."""
+        labels = torch.cat([sample.gt_label for sample in data_batch['data_samples']])
+        self.drawn += torch.bincount(labels.cpu(), minlength=len(self.names))
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Log the histogram."""
+        drawn = self.drawn.clone()
+        all_reduce(drawn)
+        shares = ', '.join(
+            f'{name} {count} ({count / drawn.sum():.1%})'
+            for name, count in zip(self.names, drawn.tolist(), strict=True)
+        )
+        runner.logger.info(f'Drawn in epoch {runner.epoch + 1}: {shares}')
+
+
+def balances(loader: torch.utils.data.DataLoader) -> bool:
+    """Return whether a loader draws rare classes more often than they come."""
+    if isinstance(loader.batch_sampler, PKBatchSampler):
+        return loader.batch_sampler.natural_size == 0
+    sampler = loader.sampler
+    if not isinstance(sampler, ClassBalancedSampler):
+        return False
+    drawn = sampler.quotas(sampler.epoch) / sampler.length
+    return bool(np.abs(drawn - sampler.counts / sampler.counts.sum()).max() > 0.01)
+
+
+def find_prior_based_loss(model: torch.nn.Module) -> str | None:
+    """Return the name of a loss in a model that rebalances by class counts."""
+    for module in model.modules():
+        takes_counts = hasattr(module, 'set_class_counts')
+        weighs = getattr(module, 'class_weight', None) is not None
+        if takes_counts or weighs or type(module).__name__ == 'SeesawLoss':
+            return type(module).__name__
+    return None

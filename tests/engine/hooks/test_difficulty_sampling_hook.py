@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+import torch
+
+from mmimbal.engine.hooks import DifficultySamplingHook
+from tests.conftest import tiny_digits, train
+
+
+def config(work_dir, **options):
+    cfg = tiny_digits('stage1_ce', work_dir, train_cfg__max_epochs=3, **options)
+    cfg.train_dataloader.sampler = dict(type='mmimbal.ClassBalancedSampler')
+    cfg.custom_hooks = [
+        dict(type='mmimbal.DifficultySamplingHook', strength=2, floor=0.2)
+    ]
+    return cfg
+
+
+def test_weights_follow_from_recall(tmp_path):
+    runner = train(config(tmp_path))
+    sampler = runner.train_dataloader.sampler
+    assert [epoch for epoch, _ in sampler.weights] == [0, 1, 2, 3]
+    history = runner.message_hub.log_scalars
+    for number, (_, weights) in enumerate(sampler.weights[1:]):
+        recalls = [
+            history[f'val/recall/{label}'].data[0][number] / 100 for label in range(10)
+        ]
+        expected = (1 - np.array(recalls) + 0.2) ** 2
+        assert weights == pytest.approx(expected / expected.mean())
+    assert sampler.quotas(3).tolist() != sampler.quotas(0).tolist()
+
+
+@pytest.mark.parametrize('resume_from', [1, 2])
+def test_resumed_run_draws_what_an_unbroken_one_draws(tmp_path, resume_from):
+    """From a checkpoint as it is written, before the validation of its epoch."""
+    whole = train(config(tmp_path / 'whole')).train_dataloader.sampler
+    path = tmp_path / 'whole' / f'epoch_{resume_from}.pth'
+    checkpoint = torch.load(path, weights_only=True)
+    weights = checkpoint['meta']['class_weights']
+    checkpoint['meta']['class_weights'] = [w for w in weights if w[0] < resume_from]
+    torch.save(checkpoint, path)
+    cfg = config(tmp_path / 'parts', resume=True, load_from=str(path))
+    resumed = train(cfg).train_dataloader.sampler
+    # The same weights up to the epoch of the break, so the same stream in it. (What
+    # is learned there differs: augmentation is not resumed.)
+    assert resumed.weights[: resume_from + 1] == whole.weights[: resume_from + 1]
+    assert np.array_equal(resumed.draw(resume_from), whole.draw(resume_from))
+
+
+def test_weights_are_in_the_checkpoint(tmp_path):
+    runner = train(config(tmp_path))
+    meta = torch.load(tmp_path / 'epoch_3.pth', weights_only=True)['meta']
+    saved = [tuple(item) for item in meta['class_weights']]
+    assert saved == runner.train_dataloader.sampler.weights[: len(saved)]
+    assert len(saved) >= 3
+
+
+def test_other_samplers_are_an_error(tmp_path):
+    cfg = config(tmp_path)
+    cfg.train_dataloader.sampler = dict(type='DefaultSampler')
+    with pytest.raises(TypeError, match='DefaultSampler takes no class weights'):
+        train(cfg)
+
+
+def test_other_metrics_are_an_error(tmp_path):
+    cfg = config(tmp_path, default_hooks__checkpoint__save_best=None)
+    cfg.val_evaluator = dict(type='Accuracy')
+    with pytest.raises(KeyError, match='ImbalanceMetric'):
+        train(cfg)
+
+
+@pytest.mark.parametrize('options', [dict(strength=-1), dict(floor=0)])
+def test_bad_options_are_named(options):
+    with pytest.raises(ValueError, match=next(iter(options))):
+        DifficultySamplingHook(**options)

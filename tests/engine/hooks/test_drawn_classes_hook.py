@@ -1,0 +1,75 @@
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.dataset import DefaultSampler
+from torch import nn
+from torch.utils.data import DataLoader
+
+from mmimbal.datasets import ClassBalancedSampler, DigitsLT, PKBatchSampler
+from mmimbal.engine.hooks.drawn_classes_hook import balances, find_prior_based_loss
+from tests.conftest import tiny_digits, train
+
+
+def log_of(runner) -> str:
+    return Path(runner.log_dir, f'{runner.timestamp}.log').read_text()
+
+
+def config(work_dir, sampler, loss):
+    cfg = tiny_digits('stage1_ce', work_dir, log_level='INFO')
+    cfg.train_dataloader.sampler = sampler
+    cfg.model.head.loss = loss
+    return cfg
+
+
+BALANCED = dict(type='mmimbal.ClassBalancedSampler', length=200)
+WEIGHTED = dict(type='CrossEntropyLoss', class_weight=[1.0] * 10)
+
+
+def test_histogram_is_logged_each_epoch(tmp_path):
+    log = log_of(train(config(tmp_path, BALANCED, dict(type='CrossEntropyLoss'))))
+    expected = ', '.join(f'{label} 20 (10.0%)' for label in range(10))
+    assert f'Drawn in epoch 1: {expected}' in log
+    assert f'Drawn in epoch 2: {expected}' in log
+    assert 'rebalance twice' not in log
+
+
+def test_natural_histogram(tmp_path):
+    log = log_of(train(tiny_digits('stage1_triplet', tmp_path, log_level='INFO')))
+    assert 'Drawn in epoch 1: 0 104 (35.7%), 1 67 (23.0%)' in log
+    assert 'rebalance twice' not in log
+
+
+def test_balancing_twice_is_warned_of_once(tmp_path):
+    log = log_of(train(config(tmp_path, BALANCED, WEIGHTED)))
+    assert log.count('CrossEntropyLoss knows the class counts') == 1
+
+
+@pytest.mark.parametrize(
+    ('make', 'expected'),
+    [
+        (lambda s: dict(sampler=DefaultSampler(s)), False),
+        (lambda s: dict(sampler=ClassBalancedSampler(s, power=1)), False),
+        (lambda s: dict(sampler=ClassBalancedSampler(s, power=0.5)), True),
+        (lambda s: dict(batch_sampler=PKBatchSampler(DefaultSampler(s), 16, 4)), True),
+        (
+            lambda s: dict(
+                batch_sampler=PKBatchSampler(DefaultSampler(s), 16, 4, natural_size=8)
+            ),
+            False,
+        ),
+    ],
+)
+def test_which_loaders_balance(make, expected):
+    dataset = DigitsLT('train')
+    assert balances(DataLoader(dataset, **make(dataset))) is expected
+
+
+def test_which_losses_know_the_counts():
+    loss = nn.CrossEntropyLoss()
+    assert find_prior_based_loss(nn.Sequential(loss)) is None
+    loss.set_class_counts = print
+    assert find_prior_based_loss(nn.Sequential(loss)) == 'CrossEntropyLoss'
+    weighted = nn.Module()
+    weighted.class_weight = torch.ones(3)
+    assert find_prior_based_loss(nn.Sequential(weighted)) == 'Module'
