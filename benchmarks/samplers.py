@@ -46,7 +46,7 @@ def seconds(function: Callable, repeats: int) -> float:
 
 
 def weighted(size: int) -> tuple[float, float, str]:
-    """Draw an epoch with both; the walks of the first epoch are drawn anew each time."""
+    """Draw an epoch with both; ours starts each walk anew."""
     dataset = Labels(size)
     weights = torch.from_numpy(1 / np.bincount(dataset.labels)[dataset.labels])
     peer = WeightedRandomSampler(weights, size)

@@ -12,11 +12,11 @@ from mmimbal.registry import HOOKS
 class DifficultySamplingHook(Hook):
     """Weight classes in a ClassBalancedSampler by how badly they are recalled.
 
-    After each validation, classes weigh ``(1 - recall + floor) ** strength``, normalised
-    to a mean of 1, on top of the sampler's own shares. The weights of all epochs are
-    kept in ``meta['class_weights']`` of the checkpoint. A checkpoint is written before
-    the validation of its epoch; a run resumed from it repeats that validation, so that
-    it draws what a run without a break would have drawn.
+    After each validation, classes weigh ``(1 - recall + floor) ** strength``,
+    normalised to a mean of 1, on top of the sampler's own shares. The weights of all
+    epochs are kept in ``meta['class_weights']`` of the checkpoint. A checkpoint is
+    written before the validation of its epoch; a run resumed from it repeats that
+    validation, so that it draws what a run without a break would have drawn.
 
     Needs ``mmimbal.ImbalanceMetric`` for the recalls.
 
