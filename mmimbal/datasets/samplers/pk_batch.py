@@ -44,6 +44,9 @@ class PKBatchSampler(Sampler):
             ``DefaultSampler``. Its length is that of an epoch.
         batch_size: Images in the batch of a rank.
         k: Images per slot, at least 2.
+        p: Slots in the batch of all ranks, where you want them checked: no more than
+            there are classes, and ``p * k`` images must be the whole P x K part. If
+            ``None``, as many as fit.
         natural_size: Images in the natural part of a rank's batch.
         distinct_groups: Fill each slot from different groups (lesions, patients)
             where possible: two photographs of a lesion are a trivial positive pair.
@@ -51,8 +54,8 @@ class PKBatchSampler(Sampler):
     Raises:
         TypeError: If the sampler lacks an attribute, or the dataset its labels or
             groups.
-        ValueError: If ``k`` is below 2, no slot fits into the batch, or a class has no
-            image.
+        ValueError: If ``k`` is below 2, no slot or not ``p`` slots fit into the batch,
+            ``p`` is more than the classes, or a class has no image.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class PKBatchSampler(Sampler):
         sampler: Sampler,
         batch_size: int,
         k: int,
+        p: int | None = None,
         natural_size: int = 0,
         distinct_groups: bool = False,
     ) -> None:
@@ -91,6 +95,11 @@ class PKBatchSampler(Sampler):
         if not counts.all():
             empty = ', '.join(np.array(names)[counts == 0])
             raise ValueError(f'no training image of class {empty}')
+        if p is not None and (p > len(names) or p * k != size):
+            raise ValueError(
+                f'p={p} slots of k={k} images: there are {len(names)} classes, and the '
+                f'P x K part of the batch has {size} images'
+            )
         groups = get_groups(sampler.dataset) if distinct_groups else None
         members = split_by_label(labels, counts)
         self.tables = [

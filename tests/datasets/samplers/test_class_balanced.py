@@ -2,7 +2,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmimbal.datasets import ClassBalancedSampler, DigitsLT, get_labels
@@ -201,6 +201,43 @@ def test_first_index_comes_before_the_epoch_is_drawn(digits, monkeypatch):
     monkeypatch.setattr(class_balanced, 'BLOCK', 10)
     sampler = ClassBalancedSampler(digits, length=10**9 - 1)
     assert 0 <= next(iter(sampler)) < len(digits)
+
+
+class Images:
+    """Nothing but labels."""
+
+    def __init__(self, counts):
+        self.labels = np.random.default_rng(0).permutation(
+            np.repeat(np.arange(len(counts)), counts)
+        )
+        self.metainfo = dict(classes=tuple(map(str, range(len(counts)))))
+
+    def __len__(self):
+        return len(self.labels)
+
+    def get_gt_labels(self):
+        return self.labels
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.lists(st.integers(1, 10_000), min_size=1, max_size=8),
+    st.floats(-1, 1),
+    st.integers(1, 20_000),
+)
+def test_quotas_and_coverage_whatever_the_counts(counts, power, length):
+    dataset = Images(counts)
+    sampler = ClassBalancedSampler(dataset, power=power, length=length, seed=0)
+    times = np.zeros(len(dataset), int)
+    for epoch in range(3):
+        drawn = sampler.draw(epoch)
+        quotas = np.bincount(dataset.labels[drawn], minlength=len(counts))
+        shares = np.array(counts) ** power / np.sum(np.array(counts) ** power)
+        assert np.abs(quotas - shares * length).max() < 1
+        np.add.at(times, drawn, 1)
+    for label in range(len(counts)):
+        of_class = times[dataset.labels == label]
+        assert of_class.max() - of_class.min() <= 1
 
 
 @given(

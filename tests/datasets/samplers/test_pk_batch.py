@@ -59,6 +59,12 @@ def test_batch_has_p_classes_of_k_images():
         assert sorted(labels.values()) == [5] * 4
 
 
+def test_p_is_checked():
+    dataset = Images([50, 40, 30])
+    batches = list(build(dataset, 12, 4, p=3))
+    assert batches == list(build(dataset, 12, 4))
+
+
 def test_classes_take_turns_equally():
     dataset = Images([500, 40, 300, 20, 80, 90, 10])
     total = sum(labels_in(list(build(dataset, 20, 5))[:49], dataset), Counter())
@@ -211,6 +217,8 @@ def test_ranks_share_a_global_batch(monkeypatch, world_size):
         (dict(k=17), 'no slot of k=17 fits into 16 images'),
         (dict(k=4, natural_size=13), 'natural_size=13'),
         (dict(k=4, natural_size=-1), 'natural_size=-1'),
+        (dict(k=4, p=4), 'p=4 slots of k=4 images: there are 2 classes'),
+        (dict(k=4, p=2), 'P x K part of the batch has 16 images'),
     ],
 )
 def test_bad_options_are_named(options, message):

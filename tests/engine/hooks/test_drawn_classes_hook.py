@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,28 @@ def test_histogram_is_logged_each_epoch(tmp_path):
     assert f'Drawn in epoch 1: {expected}' in log
     assert f'Drawn in epoch 2: {expected}' in log
     assert 'rebalance twice' not in log
+
+
+def test_batches_of_p_x_k_in_a_runner(tmp_path):
+    """mmengine builds the batch sampler, and sets the epoch of the one inside."""
+    cfg = tiny_digits('stage1_triplet', tmp_path, log_level='INFO')
+    cfg.train_dataloader.batch_sampler = dict(
+        type='mmimbal.PKBatchSampler', k=4, p=10, natural_size=24
+    )
+    cfg.model.head.natural_size = 24
+    runner = train(cfg)
+    # 291 natural images in 13 batches of 24, the last one wrapped, and 13 x 10 x 4.
+    drawn = [int(count) for count in _drawn_in_epoch_2(log_of(runner))]
+    assert sum(drawn) == 13 * 64
+    natural = [104, 67, 44, 28, 18, 12, 8, 5, 3, 2]
+    wrapped = [count - 52 - n for count, n in zip(drawn, natural, strict=True)]
+    assert sum(wrapped) == 13 * 24 - 291 and min(wrapped) >= 0
+    assert runner.train_dataloader.batch_sampler.sampler.epoch == 1
+
+
+def _drawn_in_epoch_2(log):
+    line = next(line for line in log.splitlines() if 'Drawn in epoch 2' in line)
+    return re.findall(r'\d (\d+) \(', line)
 
 
 def test_natural_histogram(tmp_path):
