@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from itertools import islice
+from itertools import islice, repeat
 
 import numpy as np
 from mmengine.dist import get_dist_info
@@ -30,9 +30,9 @@ class PKBatchSampler(Sampler):
     left when K does not divide the batch is filled with images of one class, in turn.
     A class of fewer than K images repeats some.
 
-    Each slot takes the next row of a table that holds every image of its class at
-    least once, so that every image is reached within :attr:`coverage_epochs`. Tables
-    are drawn anew when they are used up. The batches are a function of
+    Each takes the next row of a table that holds every image of its class at least
+    once, so that every image is reached within :attr:`coverage_epochs`. Tables are
+    drawn anew when they are used up. The batches are a function of
     ``(seed, epoch)``, those of the sampler; rank ``r`` of ``W`` takes ``r::W``.
 
     A batch may begin with a natural part, taken from the sampler as it comes; an epoch
@@ -48,8 +48,10 @@ class PKBatchSampler(Sampler):
             there are classes, and ``p * k`` images must be the whole P x K part. If
             ``None``, as many as fit.
         natural_size: Images in the natural part of a rank's batch.
-        distinct_groups: Fill each slot from different groups (lesions, patients)
-            where possible: two photographs of a lesion are a trivial positive pair.
+        distinct_groups: Take the images of a class from different groups (lesions,
+            patients) where possible: two photographs of a lesion are a trivial positive
+            pair. Where a batch has all classes and some of them once more, that slot
+            is drawn apart from the others, and so is what K leaves over.
 
     Raises:
         TypeError: If the sampler lacks an attribute, or the dataset its labels or
@@ -102,29 +104,33 @@ class PKBatchSampler(Sampler):
             )
         groups = get_groups(sampler.dataset) if distinct_groups else None
         members = split_by_label(labels, counts)
-        self.tables = [
-            SlotTable(
-                items,
-                np.arange(len(items))
-                if groups is None
-                else np.unique(groups[items], return_inverse=True)[1],
-                k,
-                (sampler.seed, label),
-            )
-            for label, items in enumerate(members)
+        codes = [
+            np.arange(len(items))
+            if groups is None
+            else np.unique(groups[items], return_inverse=True)[1]
+            for items in members
         ]
+
+        def tables(k: int, kind: int) -> list[SlotTable]:
+            seeds = ((sampler.seed, kind, label) for label in range(len(names)))
+            return list(map(SlotTable, members, codes, repeat(k), seeds))
+
+        # A class's slots of the full sets are one row, so that they are distinct too.
+        self.full, self.extra = divmod(self.slots, len(names))
+        self.sets = tables(self.full * k, 1) if self.full else []
+        self.extras = tables(k, 2) if self.extra else []
         self.rests = [
-            Walk(items, (sampler.seed, len(counts), label))
-            for label, items in enumerate(members)
+            Walk(items, (sampler.seed, 3, label)) for label, items in enumerate(members)
         ]
 
     @property
     def coverage_epochs(self) -> int:
         """Epochs after which every image of every class has been in a batch."""
-        # In a turn of as many batches as there are classes, each gets `slots` slots.
-        longest = max(table.rows for table in self.tables)
-        turns = math.ceil(longest / self.slots)
-        return math.ceil(turns * len(self.tables) / len(self))
+        if self.sets:  # each class takes a row a batch
+            return math.ceil(max(table.rows for table in self.sets) / len(self))
+        # In a turn of as many batches as there are classes, each takes `extra` rows.
+        turns = math.ceil(max(table.rows for table in self.extras) / self.extra)
+        return math.ceil(turns * len(self.extras) / len(self))
 
     def __len__(self) -> int:
         return math.ceil(len(self.sampler) / (self.natural_size or self.batch_size))
@@ -151,42 +157,40 @@ class PKBatchSampler(Sampler):
         Returns:
             Dataset indices, (B, slots * k + rest).
         """
-        classes = len(self.tables)
-        full, extra = divmod(self.slots, classes)
+        sets = [table.take(first, count) for table in self.sets]
         # A turn is as many batches as there are classes. In it, each class has `extra`
-        # slots beside those of the full sets.
+        # slots beside those of the full sets, and its place: the batch it is rest of.
+        classes = len(self.rests)
         turn, place = divmod(first, classes)
-        schedule = self._schedule(turn, -(-(place + count) // classes), extra)
-        before = first * full + turn * extra
+        schedule = self._schedule(turn, -(-(place + count) // classes))
+        before = turn * self.extra
         before += np.bincount(schedule[:place].ravel(), minlength=classes)
-        sets = np.tile(np.arange(classes), (count, full))
-        chosen = np.hstack([sets, schedule[place : place + count]])
-
-        slots = np.empty((count, self.slots, self.k), np.int64)
-        rest = np.empty((count, self.rest), np.int64)
-        for label, table in enumerate(self.tables):
+        chosen = schedule[place : place + count]
+        extras = np.empty((*chosen.shape, self.k), np.int64)
+        for label, table in enumerate(self.extras):
             mine = chosen == label
-            slots[mine] = table.take(before[label], mine.sum())
-            # The rest of a batch is of the class whose place in the turn it has.
-            due = rest[(label - place) % classes :: classes]
+            extras[mine] = table.take(before[label], mine.sum())
+        rest = np.empty((count, self.rest), np.int64)
+        for label, walk in enumerate(self.rests):
+            mine = rest[(label - place) % classes :: classes]
             start = (turn + (label < place)) * self.rest
-            due[:] = self.rests[label].take(start, due.size).reshape(due.shape)
-        return np.hstack([slots.reshape(count, -1), rest])
+            mine[:] = walk.take(start, mine.size).reshape(mine.shape)
+        return np.hstack([*sets, extras.reshape(count, -1), rest])
 
-    def _schedule(self, turn: int, turns: int, extra: int) -> np.ndarray:
+    def _schedule(self, turn: int, turns: int) -> np.ndarray:
         """Return the classes of the extra slots of each batch of some turns.
 
         (turns * classes, extra). In each turn every class occurs ``extra`` times, and
         never twice in a batch.
         """
-        classes = len(self.tables)
-        if not extra:
+        classes = len(self.rests)
+        if not self.extra:
             return np.empty((turns * classes, 0), np.int64)
         drawn = []
         for number in range(turn, turn + turns):
-            random = np.random.default_rng((self.sampler.seed, classes + 1, number))
-            order = np.repeat(random.permutation(classes), extra)
-            drawn.append(random.permutation(order.reshape(extra, classes).T))
+            random = np.random.default_rng((self.sampler.seed, 4, number))
+            order = np.repeat(random.permutation(classes), self.extra)
+            drawn.append(random.permutation(order.reshape(self.extra, classes).T))
         return np.concatenate(drawn)
 
 

@@ -117,7 +117,7 @@ def test_promise_is_not_idle():
     """On a real shape: ISIC 2018, 126 of 128 images in slots of 6."""
     dataset = Images([229, 359, 769, 80, 779, 4693, 100])
     sampler = build(dataset, 128, 6)
-    assert sampler.coverage_epochs == 5
+    assert sampler.coverage_epochs == 5  # 261 rows of 18, 55 batches an epoch
     reached = {index for batch in sampler for index in batch}
     assert len(reached) < len(dataset)
 
@@ -158,6 +158,15 @@ def test_distinct_groups(tmp_path):
     for seed in range(5):
         for batch in build(dataset, 10, 5, seed, distinct_groups=True):
             assert len(set(groups[batch])) == 10
+
+
+def test_distinct_groups_over_all_slots_of_a_class():
+    """Three slots of each class in a batch."""
+    dataset = Images([300, 90], group_size=3)
+    groups = np.array(dataset.groups)
+    for seed in range(3):
+        for batch in build(dataset, 24, 4, seed, distinct_groups=True):
+            assert len(set(groups[batch])) == 24
 
 
 def test_distinct_groups_as_far_as_possible():
