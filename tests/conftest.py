@@ -1,12 +1,14 @@
 """What several test files share: small configs, small data sets, quiet runners."""
 
 import csv
+import logging
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
@@ -80,3 +82,18 @@ def folder(tmp_path) -> Path:
     """Return a data set of 3 classes with train, val and test."""
     rows = rows_of(['a', 'b', 'c'], {'train': 4, 'val': 2, 'test': 2})
     return write_index(tmp_path / 'set', rows)
+
+
+@pytest.fixture
+def messages():
+    """Collect what is logged."""
+    found = []
+    handler = logging.Handler()
+    handler.emit = lambda record: found.append(record.getMessage())
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel('INFO')
+    logger.addHandler(handler)
+    yield found
+    logger.removeHandler(handler)
+    logger.setLevel(level)

@@ -72,9 +72,11 @@ def test_a_class_with_fewer_images_keeps_them():
     assert get_class_counts(dataset)[-1] == 2
 
 
-def test_config_and_report(caplog):
+def test_built_from_a_config_it_reports_what_it_keeps(messages):
     dataset = LongTailDataset(dict(type='mmimbal.DigitsLT', split='val'), ratio=10)
     assert get_class_counts(dataset)[-1] == 2
+    report = next(text for text in messages if text.startswith('LongTailDataset('))
+    assert 'keeps 0 20 of 20, 1 15 of 20' in report and '9 2 of 20' in report
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,6 @@
-import logging
-
 import numpy as np
 import pytest
 import torch
-from mmengine.logging import MMLogger
 from mmpretrain.structures import DataSample
 from sklearn.metrics import balanced_accuracy_score, f1_score, recall_score
 
@@ -27,21 +24,6 @@ def evaluate(metric, labels=LABELS, predictions=PREDICTIONS, classes=CLASSES):
     metric.process(None, samples[:30])
     metric.process(None, samples[30:])
     return metric.evaluate(len(samples))
-
-
-@pytest.fixture
-def messages():
-    """Collect what is logged."""
-    found = []
-    handler = logging.Handler()
-    handler.emit = lambda record: found.append(record.getMessage())
-    logger = MMLogger.get_current_instance()
-    level = logger.level
-    logger.setLevel('INFO')
-    logger.addHandler(handler)
-    yield found
-    logger.removeHandler(handler)
-    logger.setLevel(level)
 
 
 @pytest.mark.filterwarnings('ignore')

@@ -6,6 +6,7 @@ from itertools import islice, repeat
 
 import numpy as np
 from mmengine.dist import get_dist_info
+from mmengine.logging import print_log
 from torch.utils.data import Sampler
 
 from mmimbal.datasets.items import (
@@ -122,6 +123,12 @@ class PKBatchSampler(Sampler):
         self.rests = [
             Walk(items, (sampler.seed, 3, label)) for label, items in enumerate(members)
         ]
+        print_log(
+            f'PKBatchSampler: {self.slots} slots of {k} images, {self.rest} more, in '
+            f'each of {len(self)} batches an epoch; every image is reached within '
+            f'{self.coverage_epochs} epochs',
+            logger='current',
+        )
 
     @property
     def coverage_epochs(self) -> int:
