@@ -1,0 +1,114 @@
+"""Sums over all triplets of a batch in O(B^2 log B) time and O(B^2) memory."""
+
+import numpy as np
+import torch
+
+CHUNK = 2**20  # distances sorted at once
+
+
+def triplet_sums(
+    distances: torch.Tensor, labels: torch.Tensor, margin: float, semi_hard: bool
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Sum ``relu(d_ap - d_an + margin)`` over the triplets of each anchor.
+
+    For each anchor, negatives and thresholds ``d_ap + margin`` are sorted together.
+    Running counts and sums then give, for each positive, how many negatives are nearer
+    than its threshold and what they add up to, and for each negative how many
+    thresholds are beyond it: value and gradient of all triplets without making one.
+
+    Args:
+        distances: (B, B), float32, from anchor to other.
+        labels: (B,).
+        margin: In units of the distances, >= 0.
+        semi_hard: Count only triplets whose negative is farther than the positive.
+
+    Returns:
+        The sum for each anchor, (B,), differentiable, and how many of its triplets are
+        above 0, (B,), int64.
+    """
+    return _TripletSums.apply(distances, labels, margin, semi_hard)
+
+
+class _TripletSums(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, distances, labels, margin, semi_hard):
+        sums, counts, gradients = [], [], []
+        rows = max(1, CHUNK // len(labels))
+        for anchors in torch.arange(len(labels), device=labels.device).split(rows):
+            chunk = _sum_below(distances, labels, anchors, margin, margin, True)
+            if semi_hard:  # less the triplets whose negative is not beyond the positive
+                easy = _sum_below(distances, labels, anchors, 0.0, margin, False)
+                chunk = [all_ - part for all_, part in zip(chunk, easy, strict=True)]
+            for parts, part in zip((sums, counts, gradients), chunk, strict=True):
+                parts.append(part)
+        ctx.save_for_backward(torch.cat(gradients))
+        counts = torch.cat(counts)
+        ctx.mark_non_differentiable(counts)
+        return torch.cat(sums), counts
+
+    @staticmethod
+    def backward(ctx, gradient, _):
+        return gradient[:, None] * ctx.saved_tensors[0], None, None, None
+
+
+def _sum_below(
+    distances: torch.Tensor,
+    labels: torch.Tensor,
+    anchors: torch.Tensor,
+    threshold: float,
+    margin: float,
+    strictly: bool,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Sum ``d_ap - d_an + margin`` over negatives with ``d_an < d_ap + threshold``.
+
+    Args:
+        distances: (B, B).
+        labels: (B,).
+        anchors: Rows to take, (R,).
+        threshold: What is added to ``d_ap`` before comparing.
+        margin: What is added to ``d_ap`` in the sum.
+        strictly: Whether equal is not below.
+
+    Returns:
+        Sums, (R,), counts, (R,), and the gradient of each sum, (R, B).
+    """
+    rows = distances[anchors]
+    positive = labels[anchors, None] == labels
+    values = torch.where(positive, rows + threshold, rows)
+    values.scatter_(1, anchors[:, None], torch.inf)  # no pair with itself: sorts last
+    order = _sort(values, positive == strictly)[:, :-1]
+
+    column = order & 0x7FFFFFFF
+    is_positive = positive.gather(1, column)
+    value = values.gather(1, column)
+    nearer = (~is_positive).cumsum(1)
+    total = torch.where(is_positive, 0.0, value).cumsum(1, dtype=torch.float64)
+    farther = is_positive.sum(1, keepdim=True) - is_positive.cumsum(1)
+
+    nearer = torch.where(is_positive, nearer, 0)
+    extra = value.double() + (margin - threshold)
+    sums = torch.where(is_positive, nearer * extra - total, 0.0).sum(1)
+    sums = sums.to(rows.dtype) + 0 * rows.sum(1)  # NaN stays NaN
+    sorted_gradient = torch.where(is_positive, nearer, -farther).to(rows.dtype)
+    gradient = torch.zeros_like(rows).scatter_(1, column, sorted_gradient)
+    return sums, nearer.sum(1), gradient
+
+
+def _sort(values: torch.Tensor, first: torch.Tensor) -> torch.Tensor:
+    """Return int64 keys whose low 31 bits are the columns in ascending order, (R, B).
+
+    Among equal values those marked ``first`` come first. Value, mark and column are
+    packed into one integer, so that one sort of plain numbers does it: on a CPU
+    NumPy's, which uses wide vector instructions.
+
+    Args:
+        values: (R, B), float32.
+        first: (R, B), bool.
+    """
+    bits = values.float().view(torch.int32)
+    bits = bits ^ ((bits >> 31) & 0x7FFFFFFF)  # in the order of the floats
+    columns = torch.arange(values.shape[1], device=values.device)
+    keys = (bits.long() << 32) | (~first).long() << 31 | columns
+    if keys.is_cuda:
+        return keys.sort(dim=1).values
+    return torch.from_numpy(np.sort(keys.numpy(), axis=1))
