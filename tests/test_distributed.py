@@ -10,11 +10,14 @@ from tests.conftest import tiny_digits
 from tests.distributed import run_on_ranks
 
 
-def train_on_rank(rank: int, leaf: str, work_dir: Path, stage1: Path | None) -> dict:
+def train_on_rank(
+    rank: int, leaf: str, work_dir: Path, stage1: Path | None, head: dict | None = None
+) -> dict:
     """Train a leaf as a launcher would; return weights and what the rank drew."""
     os.environ['LOCAL_RANK'] = str(rank)
     cfg = tiny_digits(leaf, work_dir, launcher='pytorch')
     cfg.model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None)
+    cfg.model.head.update(head or {})
     if stage1:
         cfg.default_hooks.two_stage.stage1 = str(stage1)
     if leaf.startswith('two_stage'):
@@ -44,7 +47,7 @@ def test_stage_1_and_stage_2(stage1, tmp_path):
     check_ranks_agree(run_on_ranks(2, train_on_rank, 'stage2_crt', tmp_path, stage1))
 
 
-def test_single_run(tmp_path):
-    check_ranks_agree(
-        run_on_ranks(2, train_on_rank, 'two_stage_triplet_crt', tmp_path, None)
-    )
+def test_single_run_with_weights_that_only_stage_1_trains(tmp_path):
+    head = dict(embedding_size=8, metric_loss=dict(type='mmimbal.ProxyAnchorLoss'))
+    leaf = 'two_stage_triplet_crt'
+    check_ranks_agree(run_on_ranks(2, train_on_rank, leaf, tmp_path, None, head))

@@ -128,7 +128,12 @@ def test_obvious_mistakes_are_explained(tmp_path):
     message = fail('tools/train.py', 'configs/nowhere.py')
     assert 'configs/nowhere.py' in message.splitlines()[-1]
     message = fail('tools/test.py', leaf, 'nowhere.pth')
-    assert 'nowhere.pth does not exist' in message.splitlines()[-1]
+    assert message.splitlines()[-1].endswith(
+        'no checkpoint: nowhere.pth does not exist'
+    )
+    torch.save({'state_dict': torch.nn.Linear(2, 2).state_dict()}, tmp_path / 'x.pth')
+    message = fail('tools/test.py', leaf, tmp_path / 'x.pth', '--work-dir', tmp_path)
+    assert 'head.fc.weight' in message  # not scored
     leaf = 'configs/digits_lt/stage1_ce.py'
     message = fail('tools/train.py', leaf, '--stage1', 'x', '--work-dir', tmp_path)
     assert '--stage1 is for stage-2 configs' in message

@@ -24,6 +24,10 @@ def main() -> None:
         counts = write_dataset(source, out, args.seed)
     except (FileNotFoundError, FileExistsError, ValueError) as error:
         raise SystemExit(f'prepare_dataset: {error}') from None
+    for split, found in counts.items():
+        absent = [name for name in source.classes if not found[name]]
+        if absent:
+            print(f'No image of {", ".join(absent)} in {split}')
     header = ('split', *source.classes, 'total')
     rows = [
         (split, *(str(found[name]) for name in source.classes), str(found.total()))

@@ -23,9 +23,13 @@ def main() -> None:
     """Merge the flags into the config and test."""
     args = parse_args()
     cfg = load_config(args)
-    cfg.load_from = str(find_checkpoint(args.checkpoint))
+    checkpoint = find_checkpoint(args.checkpoint)
+    cfg.load_from = None
     cfg.test_cfg.fp16 = args.amp
-    metrics = Runner.from_cfg(cfg).test()
+    runner = Runner.from_cfg(cfg)
+    # A checkpoint of another model must not be scored.
+    runner.load_checkpoint(str(checkpoint), strict=True)
+    metrics = runner.test()
     if args.out:
         mmengine.dump(metrics, args.out, indent=2)
 

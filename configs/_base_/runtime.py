@@ -6,7 +6,7 @@ default_hooks = dict(
     checkpoint=dict(
         type='CheckpointHook',
         interval=1,
-        max_keep_ckpts=1,
+        max_keep_ckpts=2,
         save_best='balanced_accuracy',
         rule='greater',
     ),

@@ -50,6 +50,7 @@ class CSVDataset(BaseDataset):
         classes = self._metainfo['classes'] = self._choose_classes(index, rows)
         rows = select_split(rows, self.split, index)
         labels = encode_labels(rows, classes, index)
+        check_paths(rows, index)
         check_files(rows, index)
         if not self.test_mode:
             check_no_class_is_empty(labels, classes, f'split {self.split!r} of {index}')
@@ -57,7 +58,7 @@ class CSVDataset(BaseDataset):
             dict(
                 img_path=str(index.parent / row['file']),
                 gt_label=int(label),
-                group=row.get('group', row['file']),
+                group=row.get('group') or row['file'],
             )
             for row, label in zip(rows, labels, strict=True)
         ]
@@ -97,6 +98,9 @@ def read_rows(index: Path) -> list[dict[str, str]]:
         reader = csv.DictReader(file)
         require_columns(reader.fieldnames or [], ('file', 'label'), index)
         rows = list(reader)
+    for number, row in enumerate(rows, start=2):
+        if not row['file'] or not row['label']:
+            raise ValueError(f'{index}, line {number}: a file and a label are needed')
     if not rows:
         raise ValueError(f'{index} has a header but no rows')
     return rows
@@ -144,14 +148,16 @@ def select_split(
 def encode_labels(
     rows: list[dict[str, str]], classes: tuple[str, ...], index: Path
 ) -> np.ndarray:
-    """Turn class names or indices into indices, (N,).
+    """Turn class names, or else indices, into indices, (N,).
 
     Raises:
-        ValueError: If a label is neither a class name nor an index of one.
+        ValueError: If the labels are neither all class names nor all indices.
     """
-    codes = {str(code): code for code in range(len(classes))}
-    codes |= {name: code for code, name in enumerate(classes)}
-    unknown = sorted({row['label'] for row in rows} - codes.keys())
+    labels = {row['label'] for row in rows}
+    codes = {name: code for code, name in enumerate(classes)}
+    if not labels <= codes.keys() and all(label.isdecimal() for label in labels):
+        codes = {str(code): code for code in range(len(classes))}
+    unknown = sorted(labels - codes.keys())
     if unknown:
         first = next(row for row in rows if row['label'] == unknown[0])
         raise ValueError(
@@ -162,21 +168,26 @@ def encode_labels(
     return np.array([codes[row['label']] for row in rows])
 
 
+def check_paths(rows: list[dict[str, str]], index: Path) -> None:
+    """Raise a ValueError if a path is absolute or leaves the folder of the CSV."""
+    for row in rows:
+        path = PurePosixPath(row['file'])
+        if path.is_absolute() or '..' in path.parts:
+            raise ValueError(f'{index} lists {row["file"]!r}, outside its own folder')
+
+
 def check_files(rows: list[dict[str, str]], index: Path) -> None:
-    """Check that every image stays in the folder of the CSV and is there.
+    """Check that every image is there.
 
     Each folder is listed once, so that a million images take seconds.
 
     Raises:
-        ValueError: If a path is absolute or leaves the folder.
         FileNotFoundError: If an image is missing.
     """
     folders: dict[PurePosixPath, set[str]] = {}
     missing = []
     for row in rows:
         path = PurePosixPath(row['file'])
-        if path.is_absolute() or '..' in path.parts:
-            raise ValueError(f'{index} lists {row["file"]!r}, outside its own folder')
         if path.parent not in folders:
             folder = index.parent / path.parent
             names = {item.name for item in folder.iterdir()} if folder.is_dir() else ()
@@ -198,6 +209,6 @@ def check_no_class_is_empty(
     empty = [name for name, count in zip(classes, counts, strict=True) if not count]
     if empty:
         raise ValueError(
-            f'no image to train on for class {", ".join(empty)} in {where}; remove '
-            'the class from dataset.json or add images'
+            f'no image to train on for class {", ".join(empty)} in {where}; add '
+            'images, or name the classes there are in a dataset.json beside it'
         )

@@ -114,6 +114,15 @@ def count_classes(labels: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
     return np.bincount(labels, minlength=len(names))
 
 
+def occurrence(values: np.ndarray) -> np.ndarray:
+    """Return for each value, an integer >= 0, how many equal ones come before, (N,)."""
+    order = np.argsort(values, kind='stable')
+    counts = np.bincount(values)
+    before = np.empty(len(values), np.int64)
+    before[order] = np.arange(len(values))
+    return before - (np.cumsum(counts) - counts)[values]
+
+
 def _labels(dataset: Sized) -> np.ndarray:
     if not hasattr(dataset, 'get_gt_labels'):
         raise TypeError(

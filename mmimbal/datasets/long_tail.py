@@ -1,5 +1,6 @@
 """Making any dataset imbalanced."""
 
+import copy
 from collections.abc import Sized
 from typing import Any
 
@@ -11,6 +12,7 @@ from mmimbal.datasets.items import (
     get_class_names,
     get_groups,
     get_labels,
+    occurrence,
     read_items,
 )
 from mmimbal.registry import DATASETS
@@ -50,12 +52,8 @@ class LongTailDataset:
         found = count_classes(labels, names)
         wanted = long_tail_counts(int(found.max()), len(names), ratio, profile)
         order = _order(self.dataset, labels, np.random.default_rng(seed))
-        # The rank of each image among those of its class, in that order.
-        by_class = order[np.argsort(labels[order], kind='stable')]
         rank = np.empty(len(labels), np.int64)
-        rank[by_class] = np.arange(len(labels)) - np.repeat(
-            np.cumsum(found) - found, found
-        )
+        rank[order] = occurrence(labels[order])
         self.indices = np.flatnonzero(rank < wanted[labels])
         kept = zip(names, np.minimum(found, wanted), found, strict=True)
         print_log(
@@ -63,6 +61,15 @@ class LongTailDataset:
             + ', '.join(f'{name} {n} of {all_}' for name, n, all_ in kept),
             logger='current',
         )
+
+    def full_init(self) -> None:
+        """Do nothing: wrappers call it, and this is initialised when built."""
+
+    def get_subset(self, indices: list[int]) -> 'LongTailDataset':
+        """Return this dataset cut down to some items, as KFoldDataset asks for."""
+        subset = copy.copy(self)
+        subset.indices = self.indices[indices]
+        return subset
 
     def __len__(self) -> int:
         return len(self.indices)

@@ -1,5 +1,6 @@
 """Splits that are stratified by class and never divide a group."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -26,11 +27,16 @@ def split_by_group(
         ``'train'``, ``'val'`` or ``'test'`` for each image, (N,).
 
     Raises:
-        ValueError: If there are fewer than ten groups.
+        ValueError: If there are fewer than ten groups, or images of every class.
     """
     if len(set(groups)) < FOLDS:
         raise ValueError(
             f'{len(set(groups))} groups cannot be split into {FOLDS} folds; give the '
+            'images a split column instead'
+        )
+    if max(Counter(labels).values()) < FOLDS:
+        raise ValueError(
+            f'every class has fewer than {FOLDS} images, too few to split; give the '
             'images a split column instead'
         )
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)

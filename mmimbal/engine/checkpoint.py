@@ -2,14 +2,17 @@
 
 import pickle
 import sys
+from pathlib import Path
 
 import numpy as np
 import torch
 from mmengine.dist import barrier, get_local_rank
 from mmengine.logging import HistoryBuffer
+from mmengine.runner import checkpoint as mmengine_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
 
 HISTORY_METHODS = ('min', 'max', 'mean', 'current')
+STORES = (r'(\S+\:)?s3://', r'(\S+\:)?petrel://', 'pavi://')
 
 
 class UnsafeCheckpointError(RuntimeError):
@@ -33,10 +36,14 @@ def use_safe_loading() -> None:
             *_numpy_constructors(),
         ]
     )
-    CheckpointLoader.register_scheme('', load_from_local, force=True)
-    CheckpointLoader.register_scheme(
-        ('http://', 'https://'), load_from_http, force=True
-    )
+    for prefixes, load in (
+        ('', load_from_local),
+        (('http://', 'https://'), load_from_http),
+        (STORES, load_from_store),
+    ):
+        CheckpointLoader.register_scheme(prefixes, load, force=True)
+    # torchvision://, mmcls:// and open-mmlab:// look up a URL and call this by name.
+    mmengine_checkpoint.load_from_http = load_from_http
 
 
 def load_from_local(filename: str, map_location=None) -> dict:
@@ -50,14 +57,20 @@ def load_from_local(filename: str, map_location=None) -> dict:
         FileNotFoundError: If there is no such file.
         UnsafeCheckpointError: If the file refers to any other Python object. Nothing
             of it has been run by then.
+        ValueError: If the file is truncated or no checkpoint.
     """
+    path = Path(filename).expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(f'no checkpoint at {filename}')
     try:
-        checkpoint = torch.load(filename, map_location, weights_only=True)
-    except FileNotFoundError:
-        raise FileNotFoundError(f'no checkpoint at {filename}') from None
+        return _without_code(torch.load(path, map_location, weights_only=True))
     except pickle.UnpicklingError as error:
-        raise UnsafeCheckpointError(_explain(filename, error)) from None
-    return _without_code(checkpoint)
+        raise UnsafeCheckpointError(_explain(str(path), error)) from None
+    except (RuntimeError, EOFError, OSError) as error:
+        raise ValueError(
+            f'{filename} is no whole checkpoint; was a run stopped while it was '
+            'written? Choose an earlier one'
+        ) from error
 
 
 def load_from_http(
@@ -96,6 +109,18 @@ def load_from_http(
     except pickle.UnpicklingError as error:
         raise UnsafeCheckpointError(_explain(filename, error)) from None
     return _without_code(checkpoint)
+
+
+def load_from_store(filename: str, map_location=None) -> dict:
+    """Refuse stores whose files mmengine would unpickle.
+
+    Raises:
+        UnsafeCheckpointError: Always.
+    """
+    raise UnsafeCheckpointError(
+        f'{filename} was not loaded: from this store mmengine can only unpickle. '
+        'Download the file and load it from disk'
+    )
 
 
 def _without_code(checkpoint: dict) -> dict:

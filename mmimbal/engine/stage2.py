@@ -13,35 +13,49 @@ from torch import nn
 FROZEN_PARTS = ('backbone', 'neck')
 
 
-def find_checkpoint(stage1: str) -> Path:
-    """Return the checkpoint that a path to stage 1 means.
+def find_checkpoint(path: str) -> Path:
+    """Return the checkpoint that a path means.
 
     Args:
-        stage1: A checkpoint, or a work dir, whose best checkpoint is taken: the
-            newest, since every later best is better.
+        path: A checkpoint, or a work dir, whose best checkpoint is taken: the newest,
+            since every later best is better.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        ValueError: If the work dir keeps the best by several metrics.
+    """
+    found = Path(path).expanduser()
+    if found.is_file():
+        return found
+    best = sorted(found.glob('best_*.pth'), key=lambda file: file.stat().st_mtime)
+    if not best:
+        what = 'has no best_*.pth' if found.is_dir() else 'does not exist'
+        raise FileNotFoundError(f'no checkpoint: {path} {what}')
+    metrics = {re.sub(r'_(epoch|iter)_\d+$', '', file.stem) for file in best}
+    if len(metrics) > 1:
+        raise ValueError(
+            f'{path} keeps the best checkpoints by several metrics: '
+            f'{", ".join(file.name for file in best)}. Name one of them'
+        )
+    return best[-1]
+
+
+def find_stage1(path: str) -> Path:
+    """Return the checkpoint of stage 1 that a path means; see :func:`find_checkpoint`.
 
     Raises:
         FileNotFoundError: If there is none; the message gives a command to make it.
         ValueError: If the work dir keeps the best by several metrics.
     """
-    path = Path(stage1)
-    if path.is_file():
-        return path
-    best = sorted(path.glob('best_*.pth'), key=lambda file: file.stat().st_mtime)
-    if not best:
-        what = 'has no best_*.pth' if path.is_dir() else 'does not exist'
+    try:
+        return find_checkpoint(path)
+    except FileNotFoundError as error:
+        leaf = '/'.join(Path(path).parts[-2:])
         raise FileNotFoundError(
-            f'stage 2 needs a stage-1 checkpoint, but {stage1} {what}. Train it with: '
-            f'python tools/train.py configs/{"/".join(path.parts[-2:])}.py, or name '
-            'another checkpoint or work dir with --stage1'
-        )
-    metrics = {re.sub(r'_(epoch|iter)_\d+$', '', file.stem) for file in best}
-    if len(metrics) > 1:
-        raise ValueError(
-            f'{stage1} keeps the best checkpoints by several metrics: '
-            f'{", ".join(file.name for file in best)}. Name one of them'
-        )
-    return best[-1]
+            f'stage 2 needs stage 1, but there is {error}. Train it with: python '
+            f'tools/train.py configs/{leaf}.py, or name another checkpoint or work dir '
+            'with --stage1'
+        ) from None
 
 
 def load_stage1(model: nn.Module, checkpoint: Path) -> None:

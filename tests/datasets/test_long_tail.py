@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mmpretrain.registry import DATASETS
 
 from mmimbal.datasets import CSVDataset, DigitsLT, LongTailDataset, get_class_counts
 from mmimbal.datasets.items import get_groups, get_labels
@@ -45,7 +46,11 @@ def test_dataset_has_the_counts(balanced, profile):
     assert len(dataset) == expected.sum()
     labels = [dataset[index]['gt_label'] for index in range(len(dataset))]
     assert labels == get_labels(dataset).tolist()
-    assert dataset.get_cat_ids(0) == [labels[0]]
+    moved = np.flatnonzero(dataset.indices != np.arange(len(dataset)))
+    assert moved.size
+    for index in moved.tolist():
+        assert dataset.get_cat_ids(index) == [labels[index]]
+        assert dataset.get_data_info(index)['gt_label'] == labels[index]
 
 
 def test_deterministic_by_seed(balanced):
@@ -93,3 +98,20 @@ def test_built_from_a_config_it_reports_what_it_keeps(messages):
 def test_bad_options_are_named(balanced, options, message):
     with pytest.raises(ValueError, match=message):
         LongTailDataset(balanced, **options)
+
+
+@pytest.mark.parametrize('wrapper', ['ConcatDataset', 'RepeatDataset', 'KFoldDataset'])
+def test_inside_a_wrapper_of_mmengine(wrapper):
+    inside = dict(
+        type='mmimbal.LongTailDataset',
+        ratio=10,
+        dataset=dict(type='mmimbal.DigitsLT', split='val'),
+    )
+    cfg = {
+        'ConcatDataset': dict(datasets=[inside, inside]),
+        'RepeatDataset': dict(dataset=inside, times=2),
+        'KFoldDataset': dict(dataset=inside, num_splits=2),
+    }[wrapper]
+    dataset = DATASETS.build(dict(type=wrapper, **cfg))
+    labels = [dataset[index]['gt_label'] for index in range(len(dataset))]
+    assert get_labels(dataset).tolist() == labels

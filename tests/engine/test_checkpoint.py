@@ -9,6 +9,7 @@ import pytest
 import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import Runner, load_checkpoint
+from mmengine.runner import checkpoint as mmengine_checkpoint
 from torch import nn
 
 from mmimbal.engine.checkpoint import UnsafeCheckpointError, load_from_local
@@ -167,3 +168,40 @@ def test_downloads_are_as_safe_as_files(tmp_path, server):
     with pytest.raises(UnsafeCheckpointError, match=r'bad\.pth was not loaded'):
         load_checkpoint(target, f'{server}/bad.pth')
     assert not trace.exists()
+
+
+@pytest.mark.parametrize('scheme', ['torchvision', 'modelzoo', 'mmcls', 'open-mmlab'])
+def test_model_zoos_are_as_safe(tmp_path, server, monkeypatch, scheme):
+    trace = tmp_path / 'trace'
+    torch.save({'state_dict': {}, 'x': Attack(trace)}, tmp_path / 'www' / 'net.pth')
+    for name in ('torchvision_models', 'mmcls_models', 'external_models'):
+        monkeypatch.setattr(
+            mmengine_checkpoint, f'get_{name}', lambda: {'net': f'{server}/net.pth'}
+        )
+    monkeypatch.setattr(mmengine_checkpoint, 'get_deprecated_model_names', dict)
+    with pytest.raises(UnsafeCheckpointError):
+        load_checkpoint(nn.Linear(2, 2), f'{scheme}://net')
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize('path', ['s3://a/b.pth', 'x:petrel://b', 'pavi://model'])
+def test_stores_that_would_be_unpickled_are_refused(path):
+    with pytest.raises(UnsafeCheckpointError, match='load it from disk'):
+        load_checkpoint(nn.Linear(2, 2), path)
+
+
+def test_truncated_and_empty_files_are_named(tmp_path):
+    path = tmp_path / 'cut.pth'
+    torch.save({'state_dict': nn.Linear(100, 100).state_dict()}, path)
+    for content in (path.read_bytes()[:5000], b''):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r'cut\.pth is no whole checkpoint'):
+            load_from_local(str(path))
+    with pytest.raises(FileNotFoundError):
+        load_from_local(str(tmp_path))
+
+
+def test_home_is_expanded(tmp_path, monkeypatch):
+    monkeypatch.setenv('HOME', str(tmp_path))
+    torch.save({'a': 1}, tmp_path / 'x.pth')
+    assert load_from_local('~/x.pth') == {'a': 1}

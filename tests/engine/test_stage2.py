@@ -5,7 +5,13 @@ import torch
 from mmpretrain.registry import MODELS
 from torch import nn
 
-from mmimbal.engine.stage2 import build_fresh_head, find_checkpoint, freeze, load_stage1
+from mmimbal.engine.stage2 import (
+    build_fresh_head,
+    find_checkpoint,
+    find_stage1,
+    freeze,
+    load_stage1,
+)
 
 BACKBONES = {
     'ResNet': (dict(type='ResNet', depth=18, stem_channels=8, base_channels=8), 64),
@@ -168,11 +174,11 @@ def test_find_checkpoint(tmp_path):
         find_checkpoint(str(tmp_path))
 
 
-def test_missing_stage1_gives_the_command(tmp_path):
+def test_missing_stage1_gives_the_command():
     with pytest.raises(
         FileNotFoundError, match=r'train\.py configs/isic/stage1_triplet\.py.*--stage1'
     ):
-        find_checkpoint('work_dirs/isic/stage1_triplet')
+        find_stage1('work_dirs/isic/stage1_triplet')
 
 
 def test_fresh_head_is_new_and_the_same_for_a_seed():

@@ -136,6 +136,7 @@ class ClassBalancedSampler(Sampler):
         random = np.random.default_rng((self.seed, len(self.counts), epoch))
         positions = sum(map(self.quotas, range(epoch)), np.zeros_like(self.counts))
         left = self.quotas(epoch)
+        labels_of_blocks = np.arange(len(left), dtype=np.uint16)
         while total := left.sum():
             taken = random.multivariate_hypergeometric(left, min(BLOCK, total))
             drawn = [
@@ -146,7 +147,11 @@ class ClassBalancedSampler(Sampler):
             ]
             positions += taken
             left -= taken
-            yield random.permutation(np.concatenate(drawn))
+            # Classes are shuffled, and each keeps the order of its walk.
+            labels = random.permutation(np.repeat(labels_of_blocks, taken))
+            block = np.empty(len(labels), drawn[0].dtype)
+            block[np.argsort(labels, kind='stable')] = np.concatenate(drawn)
+            yield block
 
 
 def _check_options(power, end_power, epochs, effective_number, length) -> None:

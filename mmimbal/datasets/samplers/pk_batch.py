@@ -14,6 +14,7 @@ from mmimbal.datasets.items import (
     get_class_names,
     get_groups,
     get_labels,
+    occurrence,
 )
 from mmimbal.datasets.samplers.class_balanced import split_by_label
 from mmimbal.datasets.samplers.walk import Walk
@@ -246,7 +247,7 @@ def deal(groups: np.ndarray, k: int, random: np.random.Generator) -> np.ndarray:
 
     Sorted by group, they are dealt to the rows in turn, as cards are: a group lands in
     as many rows as it has items, if there are so many. Where ``k`` does not divide the
-    items, some of the smallest groups are dealt twice.
+    items, some are dealt twice: one of a group before two, of small groups first.
 
     Args:
         groups: Group of each item, (N,), numbered from 0.
@@ -258,7 +259,8 @@ def deal(groups: np.ndarray, k: int, random: np.random.Generator) -> np.ndarray:
     """
     size, rows = len(groups), math.ceil(len(groups) / k)
     shuffled = random.permutation(size)
-    spare = shuffled[np.argsort(np.bincount(groups)[groups[shuffled]], kind='stable')]
+    sizes = np.bincount(groups)[groups[shuffled]]
+    spare = shuffled[np.lexsort((sizes, occurrence(groups[shuffled])))]
     items = np.concatenate([shuffled, np.resize(spare, rows * k - size)])
     order = random.permutation(groups.max() + 1)[groups[items]]
     dealt = items[np.argsort(order, kind='stable')]

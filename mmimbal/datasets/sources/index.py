@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mmimbal.datasets.csv_dataset import read_rows, require_columns
+from mmimbal.datasets.csv_dataset import check_paths, read_rows, require_columns
 from mmimbal.datasets.sources.source import Image, Source, missing_file
 
 IMAGE_FOLDERS = ('', 'images', 'jpg')
@@ -33,6 +33,7 @@ def read_index(
     if not index.is_file():
         raise missing_file(index, LAYOUT)
     rows = read_rows(index)
+    check_paths(rows, index)
     if group is not None:
         require_columns(rows[0], (group,), index)
     labels = sorted({row['label'] for row in rows})
@@ -56,6 +57,7 @@ def read_index(
             label=names[row['label']],
             group=row.get(group or 'group'),
             split=row.get('split'),
+            name=row['file'].removeprefix('images/'),
         )
         for row in rows
     ]

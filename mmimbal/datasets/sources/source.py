@@ -15,6 +15,7 @@ class Image:
         group: What must not straddle splits; the file itself if ``None``.
         split: Of the download, if it has one.
         centre: Where to crop the file, (x, y) in pixels; the whole file if ``None``.
+        name: Path below ``images/`` to write it to; its file name if ``None``.
     """
 
     path: Path
@@ -22,6 +23,7 @@ class Image:
     group: str | None = None
     split: str | None = None
     centre: tuple[int, int] | None = None
+    name: str | None = None
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from mmimbal.datasets.sources.source import Image, Source
 from mmimbal.datasets.splits import check_groups, split_by_group
 
 CROP = 80
+SPLITS = ('train', 'val', 'test')
 
 
 def write_dataset(source: Source, out: Path, seed: int = 0) -> dict[str, Counter]:
@@ -33,8 +34,8 @@ def write_dataset(source: Source, out: Path, seed: int = 0) -> dict[str, Counter
     Raises:
         FileExistsError: If ``out`` already holds a dataset.
         FileNotFoundError: If an image is missing.
-        ValueError: If a group is in two splits, two images have one name, or an image
-            cannot be decoded.
+        ValueError: If a group is in two splits, only some images have a split, a class
+            has no training image, an image is listed twice or cannot be decoded.
     """
     if (out / 'index.csv').exists():
         raise FileExistsError(
@@ -42,9 +43,14 @@ def write_dataset(source: Source, out: Path, seed: int = 0) -> dict[str, Counter
         )
     images = source.images
     names = _file_names(images)
-    groups = [image.group or str(image.path) for image in images]
-    if all(image.split for image in images):
+    groups = [image.group or name for image, name in zip(images, names, strict=True)]
+    if any(image.split for image in images):
         splits, origin_of_split = [image.split for image in images], 'of the download'
+        if not all(splits):
+            name = next(n for n, s in zip(names, splits, strict=True) if not s)
+            raise ValueError(
+                f'some images have a split and some have none, the first is {name}'
+            )
     else:
         labels = [source.classes.index(image.label) for image in images]
         splits = split_by_group(labels, groups, seed).tolist()
@@ -52,15 +58,22 @@ def write_dataset(source: Source, out: Path, seed: int = 0) -> dict[str, Counter
             f'70/10/20, stratified by class, grouped, scikit-learn, seed {seed}'
         )
     check_groups(groups, splits)
+    counts: dict[str, Counter] = {split: Counter() for split in SPLITS}
+    for image, split in zip(images, splits, strict=True):
+        counts.setdefault(split, Counter())[image.label] += 1
+    found = {image.label for image in images}
+    empty = sorted(name for name in found if not counts['train'][name])
+    if empty:
+        raise ValueError(
+            f'no image to train on for class {", ".join(empty)}: it has too few groups '
+            'to be split. Give the images a split column, or choose another --seed'
+        )
 
     (out / 'images').mkdir(parents=True, exist_ok=True)
     pairs = zip(images, names, strict=True)
     for image, name in tqdm(pairs, 'images', len(images), disable=None):
         _write_image(image, out / 'images' / name)
 
-    counts: dict[str, Counter] = {}
-    for image, split in zip(images, splits, strict=True):
-        counts.setdefault(split, Counter())[image.label] += 1
     description = dict(
         classes=source.classes,
         source=source.origin,
@@ -83,18 +96,19 @@ def _file_names(images: list[Image]) -> list[str]:
     names = [
         f'{image.path.stem}_{image.centre[0]}_{image.centre[1]}_{image.label}.png'
         if image.centre
-        else image.path.name
+        else image.name or image.path.name
         for image in images
     ]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
-        raise ValueError(f'{len(twice)} images share a name, such as {twice[0]}')
+        raise ValueError(f'{len(twice)} images are listed twice, such as {twice[0]}')
     return names
 
 
 def _write_image(image: Image, target: Path) -> None:
     if not image.path.is_file():
         raise FileNotFoundError(f'image {image.path} is missing')
+    target.parent.mkdir(parents=True, exist_ok=True)
     if image.centre is None:
         shutil.copyfile(image.path, target)
         return

@@ -4,6 +4,7 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mmimbal.engine.wrapping import bare, wrap_again
 from mmimbal.registry import HOOKS
 
 
@@ -17,4 +18,5 @@ class ChannelsLastHook(Hook):
 
     def before_run(self, runner: Runner) -> None:
         """Change the layout of the weights."""
-        runner.model.to(memory_format=torch.channels_last)
+        bare(runner.model).to(memory_format=torch.channels_last)
+        wrap_again(runner)

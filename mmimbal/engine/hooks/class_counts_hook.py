@@ -17,6 +17,7 @@ class ClassCountsHook(Hook):
     given anew each epoch, since a loss may have been switched.
     """
 
+    priority = 'BELOW_NORMAL'  # after hooks that switch losses
     counts: np.ndarray | None = None
 
     def before_train(self, runner: Runner) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmimbal.datasets import get_class_names
+from mmimbal.datasets import PKBatchSampler, get_class_names
 from mmimbal.registry import HOOKS
 
 
@@ -26,7 +26,8 @@ class DifficultySamplingHook(Hook):
 
     Raises:
         ValueError: If an option is outside its range.
-        TypeError: At the start of training, if the sampler takes no class weights.
+        TypeError: At the start of training, if the sampler takes no class weights, or
+            stands in a PKBatchSampler without a natural part.
         KeyError: If validation gives no recall for a class.
     """
 
@@ -47,6 +48,12 @@ class DifficultySamplingHook(Hook):
             raise TypeError(
                 f'{type(sampler).__name__} takes no class weights; use '
                 'mmimbal.ClassBalancedSampler with DifficultySamplingHook'
+            )
+        batches = runner.train_dataloader.batch_sampler
+        if isinstance(batches, PKBatchSampler) and not batches.natural_size:
+            raise TypeError(
+                'PKBatchSampler without a natural part draws all classes equally '
+                'often, whatever the weights of the sampler inside'
             )
         for epoch, weights in self.resumed or ():
             sampler.set_class_weights(weights, epoch)

@@ -7,6 +7,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmimbal.datasets import ClassBalancedSampler, PKBatchSampler, get_class_names
+from mmimbal.engine.wrapping import bare
 from mmimbal.registry import HOOKS
 
 
@@ -16,9 +17,27 @@ class DrawnClassesHook(Hook):
 
     Warns when a balanced sampler meets a loss that knows the class counts: the two
     rebalance twice.
+
+    Raises:
+        ValueError: At the start of training, if batch sampler and head have another
+            ``natural_size``.
     """
 
+    priority = 'BELOW_NORMAL'  # after hooks that switch losses
     warned: str | None = None
+
+    def before_train(self, runner: Runner) -> None:
+        """Check that sampler and head agree on the natural part of a batch."""
+        sampler = runner.train_dataloader.batch_sampler
+        head = getattr(bare(runner.model), 'head', None)
+        sizes = [
+            getattr(part, 'natural_size', None) or None for part in (sampler, head)
+        ]
+        if sizes[0] != sizes[1]:
+            raise ValueError(
+                f'the batch sampler has natural_size={sizes[0]}, the head '
+                f'natural_size={sizes[1]}: give both the same'
+            )
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Start counting; warn of balancing twice, once for each loss."""

@@ -3,17 +3,17 @@
 import copy
 
 from mmengine.hooks import EMAHook, Hook
-from mmengine.model import is_model_wrapper
-from mmengine.runner import Runner
+from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import nn
 
 from mmimbal.engine.stage2 import (
     FROZEN_PARTS,
     build_fresh_head,
-    find_checkpoint,
+    find_stage1,
     freeze,
     load_stage1,
 )
+from mmimbal.engine.wrapping import bare, wrap_again
 from mmimbal.registry import HOOKS
 
 STAGE2_KEYS = ('model', 'train_dataloader', 'optim_wrapper', 'param_scheduler')
@@ -41,8 +41,8 @@ class TwoStageHook(Hook):
     Raises:
         ValueError: If neither or both of ``stage1`` and ``epoch`` are given, ``bn`` is
             unknown, or ``stage2`` has other keys; at the start of training, if a
-            single run uses EMA, a run of its own has ``load_from``, or a run without
-            stages is resumed.
+            single run uses EMA or ends before ``epoch``, a run of its own has
+            ``load_from``, or a run without stages is resumed.
     """
 
     # Before the hooks that look at the sampler, the optimizer and the class counts.
@@ -96,11 +96,19 @@ class TwoStageHook(Hook):
             )
         self.resumed = True
         if self.epoch is not None and stage == 2:
-            self._switch(runner)
+            self._switch(runner, checkpoint['meta']['seed'])
 
     def before_train(self, runner: Runner) -> None:
-        """Begin stage 2 in a run of its own."""
-        if self.stage1 is None:
+        """Begin stage 2 in a run of its own; check that a single run gets there."""
+        if self.epoch is not None:
+            loop = runner.train_loop
+            by_epoch = isinstance(loop, EpochBasedTrainLoop)
+            if not by_epoch or not 0 <= self.epoch < loop.max_epochs:
+                raise ValueError(
+                    f'stage 2 would never begin: epoch={self.epoch} of TwoStageHook '
+                    f'must be below the {loop.max_epochs} epochs of train_cfg, which '
+                    f'has by_epoch={by_epoch}'
+                )
             return
         if not self.resumed:
             if runner._load_from:
@@ -109,8 +117,8 @@ class TwoStageHook(Hook):
                     'along. Give that checkpoint as stage1 of the TwoStageHook, or as '
                     '--stage1'
                 )
-            checkpoint = find_checkpoint(self.stage1)
-            model = _bare(runner.model)
+            checkpoint = find_stage1(self.stage1)
+            model = bare(runner.model)
             load_stage1(model, checkpoint)
             runner.logger.info(
                 f'Stage 2: backbone and neck from {checkpoint}, a fresh '
@@ -122,55 +130,61 @@ class TwoStageHook(Hook):
         """Begin stage 2 at its epoch of a single run."""
         if self.epoch is not None and self.stage == 1 and runner.epoch >= self.epoch:
             # The best of stage 1 had another head: it must not pass for the result.
-            for key in ('best_score', 'best_ckpt'):
-                runner.message_hub.runtime_info.pop(key, None)
-            self._switch(runner)
+            info = runner.message_hub.runtime_info
+            for key in [key for key in info if key.startswith('best_score')]:
+                info.pop(key)
+            self._switch(runner, runner.seed)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Record the stage."""
         checkpoint['meta']['stage'] = self.stage
 
-    def _switch(self, runner: Runner) -> None:
+    def _switch(self, runner: Runner, seed: int) -> None:
         """Replace head, loader, optimizer and schedule by those of stage 2."""
         cfg = copy.deepcopy(runner.cfg)
         cfg.merge_from_dict(copy.deepcopy(self.stage2))
-        model, loop = _bare(runner.model), runner.train_loop
-        model.head = build_fresh_head(model.head, cfg.model.head, runner.seed)
+        model, loop = bare(runner.model), runner.train_loop
+        model.head = build_fresh_head(model.head, cfg.model.head, seed)
         self._freeze(runner)
+
+        stage1_iters = self.epoch * len(loop.dataloader)
         loop.dataloader = runner.build_dataloader(
-            cfg.train_dataloader, seed=runner.seed
+            cfg.train_dataloader,
+            seed=seed,
+            diff_rank_seed=cfg.get('randomness', {}).get('diff_rank_seed', False),
         )
+        epochs = loop.max_epochs - self.epoch
+        iters = epochs * len(loop.dataloader)
+        loop._max_iters = stage1_iters + iters
+
         runner.optim_wrapper = runner.build_optim_wrapper(cfg.optim_wrapper)
+        runner.param_schedulers = schedule = cfg.get('param_scheduler')
         runner.scale_lr(runner.optim_wrapper, runner.auto_scale_lr)
         runner.optim_wrapper.initialize_count_status(
             runner.model, loop.iter, loop.max_iters
         )
-        if cfg.get('param_scheduler') is not None:
-            runner.param_schedulers = runner.build_param_scheduler(cfg.param_scheduler)
+        if schedule is not None:
+            for part in schedule if isinstance(schedule, list) else [schedule]:
+                part.setdefault('end', epochs if part.get('by_epoch', True) else iters)
+            runner.param_schedulers = runner.build_param_scheduler(schedule)
         runner.logger.info(
             f'Stage 2: a fresh {type(model.head).__name__}, sampler, optimizer and '
             'schedule'
         )
 
     def _freeze(self, runner: Runner) -> None:
-        model = _bare(runner.model)
+        model = bare(runner.model)
         parts = [
             part for part in FROZEN_PARTS if getattr(model, part, None) is not None
         ]
         for part in parts:
             freeze(getattr(model, part), update_bn=self.bn == 'updated')
-        if model is not runner.model:
-            # DDP waits for gradients of all that learned when it wrapped the model.
-            runner.model = runner.wrap_model(runner.cfg.get('model_wrapper_cfg'), model)
+        wrap_again(runner)
         self.stage = 2
         runner.logger.info(
             f'Stage 2: froze {" and ".join(parts)} ({_size(model, parts)}, '
             f'BN statistics {self.bn}); training head ({_size(model, ["head"])})'
         )
-
-
-def _bare(model: nn.Module) -> nn.Module:
-    return model.module if is_model_wrapper(model) else model
 
 
 def _size(model: nn.Module, parts: list[str]) -> str:

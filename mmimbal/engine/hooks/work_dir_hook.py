@@ -10,7 +10,7 @@ from mmimbal.engine.checkpoint import load_from_local
 from mmimbal.registry import HOOKS
 
 # How a run is started, not what it computes.
-LAUNCH_KEYS = ('launcher', 'load_from', 'resume', 'model_wrapper_cfg')
+LAUNCH_KEYS = ('launcher', 'load_from', 'resume', 'model_wrapper_cfg', 'work_dir')
 
 
 @HOOKS.register_module()

@@ -77,6 +77,9 @@ class MetricLearningClsHead(LinearClsHead):
         )
         self.metric_loss = build_metric_loss(metric_loss, sizes)
         self.miner = MODELS.build(miner) if miner else None
+        if not metric_weight:  # DDP waits for gradients of all that seems to learn
+            self.projection.requires_grad_(False)
+            self.metric_loss.requires_grad_(False)
 
     def loss(
         self, feats: tuple[torch.Tensor], data_samples: list[DataSample], **kwargs
@@ -131,8 +134,17 @@ class MetricLearningClsHead(LinearClsHead):
 
 
 def build_metric_loss(cfg: dict, sizes: dict[str, int]) -> nn.Module:
-    """Build a metric loss, giving it those of ``sizes`` that it takes and lacks."""
+    """Build a metric loss, giving it those of ``sizes`` that it takes and lacks.
+
+    Raises:
+        KeyError: If there is no loss of that name.
+        TypeError: If it is a function.
+    """
     component = inspect.unwrap(MODELS.get(cfg['type']))
+    if not inspect.isclass(component):
+        raise TypeError(
+            f'metric loss {cfg["type"]} must be an nn.Module, not a function'
+        )
     parents = [parent for parent in component.__mro__ if '__init__' in vars(parent)]
     wanted = {
         name

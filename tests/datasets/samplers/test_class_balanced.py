@@ -49,6 +49,17 @@ def test_no_image_repeats_before_all_of_its_class_were_drawn(digits):
             assert of_class.max() - of_class.min() <= 1
 
 
+def test_no_image_repeats_early_anywhere_in_the_stream(digits, monkeypatch):
+    monkeypatch.setattr(class_balanced, 'BLOCK', 100)
+    sampler = ClassBalancedSampler(digits, length=1000, seed=1)
+    stream = np.concatenate([sampler.draw(epoch) for epoch in range(3)])
+    labels = get_labels(digits)
+    for label, count in enumerate(np.bincount(labels)):
+        walk = stream[labels[stream] == label]
+        for first in range(0, len(walk) - count + 1, count):
+            assert len(set(walk[first : first + count].tolist())) == count
+
+
 def test_stream_is_a_function_of_seed_and_epoch(digits):
     one, other = (ClassBalancedSampler(digits, seed=5) for _ in range(2))
     one.set_epoch(3)

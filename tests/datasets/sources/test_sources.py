@@ -142,7 +142,44 @@ def test_label_outside_the_classes_is_named(tmp_path):
         read_isic2018(tmp_path)
 
 
-def test_images_of_one_name_are_refused(tmp_path):
-    rows = [{'file': f'{f}/x.png', 'label': 'a', 'split': 'train'} for f in 'ab']
-    with pytest.raises(ValueError, match=r'1 images share a name, such as x\.png'):
-        write_dataset(read_index(write_index(tmp_path / 'src', rows)), tmp_path / 'out')
+def test_folders_keep_their_names_and_images_are_listed_once(tmp_path):
+    rows = [{'file': f'{f}/x.png', 'label': f, 'split': 'train'} for f in 'ab']
+    write_dataset(read_index(write_index(tmp_path / 'src', rows)), tmp_path / 'out')
+    dataset = CSVDataset(str(tmp_path / 'out'), 'train')
+    assert dataset.get_data_info(1)['img_path'].endswith('out/images/b/x.png')
+    assert dataset.get_groups() == ['a/x.png', 'b/x.png']
+    write_index(tmp_path / 'twice', [rows[0], rows[0]])
+    with pytest.raises(
+        ValueError, match=r'1 images are listed twice, such as a/x\.png'
+    ):
+        write_dataset(read_index(tmp_path / 'twice'), tmp_path / 'other')
+
+
+def test_a_split_for_some_images_only_is_refused(tmp_path):
+    rows = rows_of(['a'], {'train': 2, 'test': 2})
+    rows[2]['split'] = ''
+    source = read_index(write_index(tmp_path / 'src', rows))
+    with pytest.raises(ValueError, match=r'some have none, the first is test_a_0\.png'):
+        write_dataset(source, tmp_path / 'out')
+    assert not (tmp_path / 'out').exists()
+
+
+def test_class_without_training_images_is_refused(tmp_path):
+    rows = rows_of(['a'], {'train': 2}) + rows_of(['a', 'b'], {'test': 1})
+    source = read_index(write_index(tmp_path / 'src', rows))
+    with pytest.raises(ValueError, match='no image to train on for class b'):
+        write_dataset(source, tmp_path / 'out')
+
+
+def test_too_few_images_to_split_are_explained(tmp_path):
+    rows = [{'file': f'{n}.png', 'label': str(n % 2)} for n in range(16)]
+    source = read_index(write_index(tmp_path / 'src', rows))
+    with pytest.raises(ValueError, match='fewer than 10 images'):
+        write_dataset(source, tmp_path / 'out')
+
+
+@pytest.mark.parametrize('file', ['/etc/passwd', '../x.png'])
+def test_paths_that_leave_the_download_are_refused(tmp_path, file):
+    (tmp_path / 'index.csv').write_text(f'file,label\n{file},a\n')
+    with pytest.raises(ValueError, match='outside its own folder'):
+        read_index(tmp_path)

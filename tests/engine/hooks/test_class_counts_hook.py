@@ -45,6 +45,14 @@ def test_counts_reach_a_loss_that_was_switched_in(tmp_path):
     assert train(cfg).model.head.loss_module.counts.tolist() == EXPECTED
 
 
+def test_counts_reach_a_loss_that_mmpretrain_s_hook_switches_in(tmp_path):
+    """Before its first step: CountingLoss asserts that."""
+    cfg = tiny_digits('stage1_ce', tmp_path)
+    recipe = dict(action_epoch=1, loss=dict(type='mmimbal.CountingLoss'))
+    cfg.custom_hooks = [dict(type='SwitchRecipeHook', schedule=[recipe])]
+    assert train(cfg).model.head.loss_module.counts.tolist() == EXPECTED
+
+
 def test_test_run_reads_them_from_the_checkpoint(tmp_path):
     train(tiny_digits('stage1_ce', tmp_path))
     checkpoint = next(Path(tmp_path).glob('best_*.pth'))

@@ -61,6 +61,13 @@ def test_other_samplers_are_an_error(tmp_path):
         train(cfg)
 
 
+def test_weights_that_would_change_nothing_are_an_error(tmp_path):
+    cfg = config(tmp_path)
+    cfg.train_dataloader.batch_sampler = dict(type='mmimbal.PKBatchSampler', k=4)
+    with pytest.raises(TypeError, match='without a natural part'):
+        train(cfg)
+
+
 def test_other_metrics_are_an_error(tmp_path):
     cfg = config(tmp_path, default_hooks__checkpoint__save_best=None)
     cfg.val_evaluator = dict(type='Accuracy')

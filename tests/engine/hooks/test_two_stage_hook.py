@@ -177,6 +177,62 @@ def test_missing_stage_1_is_an_error(tmp_path):
         train(stage2_config(tmp_path, tmp_path / 'gone'))
 
 
+@pytest.mark.parametrize('options', [dict(epoch=4), dict(epoch=9), dict(epoch=-1)])
+def test_stage_2_that_would_never_begin_is_an_error(tmp_path, options):
+    cfg = single_config(tmp_path)
+    cfg.default_hooks.two_stage.update(options)
+    with pytest.raises(ValueError, match=f'epoch={options["epoch"]} .* the 4 epochs'):
+        train(cfg)
+
+
+def test_single_run_by_iterations_is_an_error(tmp_path):
+    cfg = single_config(tmp_path)
+    cfg.train_cfg = dict(by_epoch=False, max_iters=4)
+    with pytest.raises(ValueError, match='by_epoch=False'):
+        train(cfg)
+
+
+def test_best_of_several_metrics_is_of_stage_2(tmp_path):
+    cfg = single_config(tmp_path)
+    cfg.default_hooks.checkpoint.save_best = ['balanced_accuracy', 'macro_f1']
+    train(cfg)
+    best_ones = list(tmp_path.glob('best_*.pth'))
+    assert len(best_ones) == 2
+    for path in best_ones:
+        assert torch.load(path, weights_only=True)['meta']['stage'] == 2
+
+
+def test_schedule_and_length_of_stage_2(tmp_path):
+    """By default a schedule ends with the run, and counts its own epochs."""
+    cfg = single_config(tmp_path)
+    stage2 = cfg.default_hooks.two_stage.stage2
+    stage2.param_scheduler = [
+        dict(type='CosineAnnealingLR', convert_to_iter_based=True)
+    ]
+    stage2.train_dataloader.sampler.length = 640
+    runner = train(cfg)
+    assert runner.param_schedulers[0].T_max == 2 * 10
+    assert runner.optim_wrapper.get_lr()['lr'][0] < 1e-3
+    assert runner.iter == runner.max_iters == 2 * 5 + 2 * 10
+
+
+def test_learning_rate_of_stage_2_is_scaled(tmp_path):
+    cfg = single_config(tmp_path)
+    cfg.auto_scale_lr = dict(enable=True, base_batch_size=32)
+    runner = train(cfg)
+    assert (
+        runner.optim_wrapper.optimizer.param_groups[0]['initial_lr'] == 0.05 * 64 / 32
+    )
+
+
+def test_resume_in_stage_2_draws_with_the_seed_of_the_run(tmp_path):
+    cfg = single_config(tmp_path, randomness__seed=None)
+    seed = train(cfg).seed
+    cfg.merge_from_dict(dict(resume=True, load_from=str(tmp_path / 'epoch_3.pth')))
+    resumed = train(cfg)
+    assert resumed.seed == resumed.train_dataloader.sampler.seed == seed
+
+
 def test_ema_over_a_switch_is_refused(tmp_path):
     cfg = single_config(tmp_path)
     cfg.custom_hooks = [dict(type='EMAHook')]

@@ -18,6 +18,11 @@ def test_the_same_config_may_run_again_and_resume_may_change(tmp_path):
     assert train(cfg).epoch == 3
 
 
+def test_another_spelling_of_the_work_dir_is_the_same(tmp_path):
+    train(tiny_digits('stage1_ce', tmp_path))
+    train(tiny_digits('stage1_ce', f'{tmp_path}/'))
+
+
 def test_differing_lines():
     assert differing_lines('a = 1\nresume = False\n', 'a = 1\nresume = True\n') == []
     assert differing_lines('a = 1\nb = 2', 'a = 3\nb = 2') == ['-a = 1', '+a = 3']

@@ -1,0 +1,20 @@
+"""The model inside of DDP, and wrapping it again after a change."""
+
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from torch import nn
+
+
+def bare(model: nn.Module) -> nn.Module:
+    """Return the model inside of a distributed wrapper, if there is one."""
+    return model.module if is_model_wrapper(model) else model
+
+
+def wrap_again(runner: Runner) -> None:
+    """Wrap the model of a distributed runner anew.
+
+    DDP notes, when it wraps a model, which parameters learn and how they lie in memory.
+    """
+    model = bare(runner.model)
+    if model is not runner.model:
+        runner.model = runner.wrap_model(runner.cfg.get('model_wrapper_cfg'), model)
