@@ -2,7 +2,7 @@
 head = dict(
     type='mmimbal.MetricLearningClsHead',
     metric_loss=dict(
-        type='mmimbal.TripletMarginLoss',
+        type='mmimbal.BatchAllTripletLoss',
         margin=0.2,
         distance=dict(type='mmimbal.CosineSimilarity'),
     ),

@@ -8,6 +8,7 @@ from mmpretrain.structures import DataSample
 from pytorch_metric_learning.losses import TripletMarginLoss
 from torch import nn
 
+from mmimbal.models.losses.batch_all_triplet import BatchAllTripletLoss
 from mmimbal.models.losses.gather import gather_embeddings, gather_labels
 from mmimbal.models.losses.monitors import active_triplets, embedding_spread
 from mmimbal.registry import MODELS
@@ -123,7 +124,7 @@ class MetricLearningClsHead(LinearClsHead):
                 loss_metric=self.metric_weight * loss,
                 embedding_spread=embedding_spread(embeddings),
             )
-            if isinstance(self.metric_loss, TripletMarginLoss):
+            if isinstance(self.metric_loss, (BatchAllTripletLoss, TripletMarginLoss)):
                 losses['active_triplets'] = active_triplets(
                     embeddings,
                     labels,

@@ -45,8 +45,9 @@ def test_losses_are_cross_entropy_and_the_weighted_metric_loss(features):
     assert not losses['embedding_spread'].requires_grad
 
 
-def test_triplet_loss_reports_active_triplets(features):
-    losses = build().loss((features,), SAMPLES)
+@pytest.mark.parametrize('name', ['TripletMarginLoss', 'BatchAllTripletLoss'])
+def test_triplet_losses_report_active_triplets(features, name):
+    losses = build(dict(type=f'mmimbal.{name}', margin=0.2)).loss((features,), SAMPLES)
     assert 0 < losses['active_triplets'] < 1
 
 
