@@ -44,7 +44,8 @@ class _TripletSums(torch.autograd.Function):
         ctx.save_for_backward(torch.cat(gradients))
         counts = torch.cat(counts)
         ctx.mark_non_differentiable(counts)
-        return torch.cat(sums), counts
+        # No triplet is exactly 0, not a difference of two equal sums.
+        return (torch.cat(sums) * (counts > 0)).to(distances.dtype), counts
 
     @staticmethod
     def backward(ctx, gradient, _):
@@ -70,7 +71,7 @@ def _sum_below(
         strictly: Whether equal is not below.
 
     Returns:
-        Sums, (R,), counts, (R,), and the gradient of each sum, (R, B).
+        Sums, (R,), float64, counts, (R,), and the gradient of each sum, (R, B).
     """
     rows = distances[anchors]
     positive = labels[anchors, None] == labels
@@ -88,7 +89,7 @@ def _sum_below(
     nearer = torch.where(is_positive, nearer, 0)
     extra = value.double() + (margin - threshold)
     sums = torch.where(is_positive, nearer * extra - total, 0.0).sum(1)
-    sums = sums.to(rows.dtype) + 0 * rows.sum(1)  # NaN stays NaN
+    sums = sums + 0 * rows.sum(1)  # NaN stays NaN
     sorted_gradient = torch.where(is_positive, nearer, -farther).to(rows.dtype)
     gradient = torch.zeros_like(rows).scatter_(1, column, sorted_gradient)
     return sums, nearer.sum(1), gradient
