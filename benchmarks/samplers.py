@@ -96,8 +96,8 @@ def stream(size: int) -> tuple[float, None, str]:
 
 def memory(sampler: ClassBalancedSampler) -> int:
     """Return the bytes of the arrays a sampler holds after an epoch."""
-    drawn = sum(walk._drawn[1].nbytes for walk in sampler.walks)
-    return drawn + sum(walk.items.nbytes for walk in sampler.walks)
+    drawn = sum(walk.drawn[1].nbytes for walk in sampler.walks)
+    return drawn + sum(images.nbytes for images in sampler.members)
 
 
 CASES = {

@@ -8,12 +8,12 @@ from mmengine.dist import get_dist_info, sync_random_seed
 from torch.utils.data import Sampler
 
 from mmimbal.datasets.items import count_classes, get_class_names, get_labels
+from mmimbal.datasets.samplers.passes import walk
 from mmimbal.datasets.samplers.shares import (
     effective_shares,
     largest_remainder,
     power_shares,
 )
-from mmimbal.datasets.samplers.walk import Walk
 from mmimbal.registry import DATA_SAMPLERS
 
 BLOCK = 65_536  # images handed out at once
@@ -81,9 +81,10 @@ class ClassBalancedSampler(Sampler):
         self.epochs = epochs or 1
         # Class weights in force from an epoch on, oldest first.
         self.weights: list[tuple[int, list[float]]] = [(0, [1.0] * len(names))]
+        self.members = split_by_label(labels, self.counts)
         self.walks = [
-            Walk(items, (self.seed, label))
-            for label, items in enumerate(split_by_label(labels, self.counts))
+            walk(images, (self.seed, label))
+            for label, images in enumerate(self.members)
         ]
 
     def set_epoch(self, epoch: int) -> None:
@@ -140,8 +141,8 @@ class ClassBalancedSampler(Sampler):
         while total := left.sum():
             taken = random.multivariate_hypergeometric(left, min(BLOCK, total))
             drawn = [
-                walk.take(position, count)
-                for walk, position, count in zip(
+                images.take(position, count)
+                for images, position, count in zip(
                     self.walks, positions, taken, strict=True
                 )
             ]

@@ -17,7 +17,7 @@ from mmimbal.datasets.items import (
     occurrence,
 )
 from mmimbal.datasets.samplers.class_balanced import split_by_label
-from mmimbal.datasets.samplers.walk import Walk
+from mmimbal.datasets.samplers.passes import Passes, walk
 from mmimbal.registry import DATA_SAMPLERS
 
 BLOCK = 512  # batches drawn at once
@@ -32,8 +32,8 @@ class PKBatchSampler(Sampler):
     left when K does not divide the batch is filled with images of one class, in turn.
     A class of fewer than K images repeats some.
 
-    Each takes the next row of a table that holds every image of its class at least
-    once, so that every image is reached within :attr:`coverage_epochs`. Tables are
+    Each takes the next row of a pass that holds every image of its class at least
+    once, so that every image is reached within :attr:`coverage_epochs`. Passes are
     drawn anew when they are used up. The batches are a function of
     ``(seed, epoch)``, those of the sampler; rank ``r`` of ``W`` takes ``r::W``.
 
@@ -113,16 +113,16 @@ class PKBatchSampler(Sampler):
             for items in members
         ]
 
-        def tables(k: int, kind: int) -> list[SlotTable]:
+        def rows_of(k: int, kind: int) -> list[Passes]:
             seeds = ((sampler.seed, kind, label) for label in range(len(names)))
-            return list(map(SlotTable, members, codes, repeat(k), seeds))
+            return list(map(slots, members, codes, repeat(k), seeds))
 
         # A class's slots of the full sets are one row, so that they are distinct too.
         self.full, self.extra = divmod(self.slots, len(names))
-        self.sets = tables(self.full * k, 1) if self.full else []
-        self.extras = tables(k, 2) if self.extra else []
+        self.sets = rows_of(self.full * k, 1) if self.full else []
+        self.extras = rows_of(k, 2) if self.extra else []
         self.rests = [
-            Walk(items, (sampler.seed, 3, label)) for label, items in enumerate(members)
+            walk(items, (sampler.seed, 3, label)) for label, items in enumerate(members)
         ]
         print_log(
             f'PKBatchSampler: {self.slots} slots of {k} images, {self.rest} more, in '
@@ -135,9 +135,9 @@ class PKBatchSampler(Sampler):
     def coverage_epochs(self) -> int:
         """Epochs after which every image of every class has been in a batch."""
         if self.sets:  # each class takes a row a batch
-            return math.ceil(max(table.rows for table in self.sets) / len(self))
+            return math.ceil(max(rows.length for rows in self.sets) / len(self))
         # In a turn of as many batches as there are classes, each takes `extra` rows.
-        turns = math.ceil(max(table.rows for table in self.extras) / self.extra)
+        turns = math.ceil(max(rows.length for rows in self.extras) / self.extra)
         return math.ceil(turns * len(self.extras) / len(self))
 
     def __len__(self) -> int:
@@ -165,7 +165,7 @@ class PKBatchSampler(Sampler):
         Returns:
             Dataset indices, (B, slots * k + rest).
         """
-        sets = [table.take(first, count) for table in self.sets]
+        sets = [rows.take(first, count) for rows in self.sets]
         # A turn is as many batches as there are classes. In it, each class has `extra`
         # slots beside those of the full sets, and its place: the batch it is rest of.
         classes = len(self.rests)
@@ -175,14 +175,14 @@ class PKBatchSampler(Sampler):
         before += np.bincount(schedule[:place].ravel(), minlength=classes)
         chosen = schedule[place : place + count]
         extras = np.empty((*chosen.shape, self.k), np.int64)
-        for label, table in enumerate(self.extras):
+        for label, rows in enumerate(self.extras):
             mine = chosen == label
-            extras[mine] = table.take(before[label], mine.sum())
+            extras[mine] = rows.take(before[label], mine.sum())
         rest = np.empty((count, self.rest), np.int64)
-        for label, walk in enumerate(self.rests):
+        for label, images in enumerate(self.rests):
             mine = rest[(label - place) % classes :: classes]
             start = (turn + (label < place)) * self.rest
-            mine[:] = walk.take(start, mine.size).reshape(mine.shape)
+            mine[:] = images.take(start, mine.size).reshape(mine.shape)
         return np.hstack([*sets, extras.reshape(count, -1), rest])
 
     def _schedule(self, turn: int, turns: int) -> np.ndarray:
@@ -202,44 +202,22 @@ class PKBatchSampler(Sampler):
         return np.concatenate(drawn)
 
 
-class SlotTable:
-    """The images of a class, in rows of K from different groups, drawn anew endlessly.
+def slots(
+    items: np.ndarray, groups: np.ndarray, k: int, seed: tuple[int, ...]
+) -> Passes:
+    """Return endless rows of ``k`` images of a class, from different groups.
 
     Args:
         items: The images, (N,).
         groups: Group of each, (N,), numbered from 0.
         k: Images in a row.
-        seed: Of the tables.
+        seed: Of the rows.
+
+    Returns:
+        Rows, (k,) each; each pass of them holds every image.
     """
-
-    def __init__(
-        self, items: np.ndarray, groups: np.ndarray, k: int, seed: tuple[int, ...]
-    ) -> None:
-        self.items = items
-        self.groups = groups
-        self.k = k
-        self.seed = seed
-        self.rows = math.ceil(len(items) / k)
-        self._drawn: tuple[int, np.ndarray] | None = None
-
-    def take(self, start: int, count: int) -> np.ndarray:
-        """Return some rows, (count, k).
-
-        Rows ``t * rows`` to ``(t + 1) * rows`` hold every item at least once.
-        """
-        taken = [np.empty((0, self.k), self.items.dtype)]
-        while count:
-            table, row = divmod(start, self.rows)
-            taken.append(self.items[self._table(table)[row : row + count]])
-            start += len(taken[-1])
-            count -= len(taken[-1])
-        return np.concatenate(taken)
-
-    def _table(self, number: int) -> np.ndarray:
-        if self._drawn is None or self._drawn[0] != number:
-            random = np.random.default_rng((*self.seed, number))
-            self._drawn = number, deal(self.groups, self.k, random)
-        return self._drawn[1]
+    rows = math.ceil(len(items) / k)
+    return Passes(rows, lambda random: items[deal(groups, k, random)], seed)
 
 
 def deal(groups: np.ndarray, k: int, random: np.random.Generator) -> np.ndarray:
