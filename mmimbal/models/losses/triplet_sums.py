@@ -77,11 +77,8 @@ def _sum_below(
     positive = labels[anchors, None] == labels
     values = torch.where(positive, rows + threshold, rows)
     values.scatter_(1, anchors[:, None], torch.inf)  # no pair with itself: sorts last
-    order = _sort(values, positive == strictly)[:, :-1]
-
-    column = order & 0x7FFFFFFF
-    is_positive = positive.gather(1, column)
-    value = values.gather(1, column)
+    value, first, column = _sort(values, positive == strictly)
+    is_positive = first == strictly
     nearer = (~is_positive).cumsum(1)
     total = torch.where(is_positive, 0.0, value).cumsum(1, dtype=torch.float64)
     farther = is_positive.sum(1, keepdim=True) - is_positive.cumsum(1)
@@ -95,21 +92,38 @@ def _sum_below(
     return sums, nearer.sum(1), gradient
 
 
-def _sort(values: torch.Tensor, first: torch.Tensor) -> torch.Tensor:
-    """Return int64 keys whose low 31 bits are the columns in ascending order, (R, B).
+def _sort(
+    values: torch.Tensor, first: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Sort rows, with a mark and the column of each value; drop the last of each row.
 
     Among equal values those marked ``first`` come first. Value, mark and column are
     packed into one integer, so that one sort of plain numbers does it: on a CPU
     NumPy's, which uses wide vector instructions.
 
     Args:
-        values: (R, B), float32.
+        values: (R, B); compared in float32.
         first: (R, B), bool.
+
+    Returns:
+        Values, marks and columns, (R, B - 1).
     """
-    bits = values.float().view(torch.int32)
-    bits = bits ^ ((bits >> 31) & 0x7FFFFFFF)  # in the order of the floats
+    bits = _ordered(values.float().view(torch.int32))
     columns = torch.arange(values.shape[1], device=values.device)
     keys = (bits.long() << 32) | (~first).long() << 31 | columns
     if keys.is_cuda:
-        return keys.sort(dim=1).values
-    return torch.from_numpy(np.sort(keys.numpy(), axis=1))
+        keys = keys.sort(dim=1).values
+    else:
+        keys = torch.from_numpy(np.sort(keys.numpy(), axis=1))
+    keys = keys[:, :-1]
+    column = keys & 0x7FFFFFFF
+    if values.dtype == torch.float32:
+        value = _ordered((keys >> 32).int()).view(torch.float32)
+    else:  # sorted as float32, summed as they are
+        value = values.gather(1, column)
+    return value, keys & 0x80000000 == 0, column
+
+
+def _ordered(bits: torch.Tensor) -> torch.Tensor:
+    """Turn the bits of floats into integers of the same order, and back."""
+    return bits ^ ((bits >> 31) & 0x7FFFFFFF)
