@@ -182,12 +182,16 @@ class TwoStageHook(Hook):
         wrap_again(runner)
         self.stage = 2
         runner.logger.info(
-            f'Stage 2: froze {" and ".join(parts)} ({_size(model, parts)}, '
-            f'BN statistics {self.bn}); training head ({_size(model, ["head"])})'
+            f'Stage 2: froze {" and ".join(parts)} ({_size(model, parts, False)}, '
+            f'BN statistics {self.bn}); training head ({_size(model, ["head"], True)})'
         )
 
 
-def _size(model: nn.Module, parts: list[str]) -> str:
-    parameters = [p for part in parts for p in getattr(model, part).parameters()]
-    total = sum(parameter.numel() for parameter in parameters)
-    return f'{total:,} weights in {len(parameters)} tensors'
+def _size(model: nn.Module, parts: list[str], learning: bool) -> str:
+    weights = [
+        weight.numel()
+        for part in parts
+        for weight in getattr(model, part).parameters()
+        if weight.requires_grad == learning
+    ]
+    return f'{sum(weights):,} weights in {len(weights)} tensors'
