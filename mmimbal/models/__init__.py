@@ -1,1 +1,2 @@
 from .heads import MetricLearningClsHead
+from .multi_view import MultiViewDataPreprocessor

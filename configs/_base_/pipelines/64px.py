@@ -1,6 +1,6 @@
 # Gentle: a small net from scratch underfits under the augmentation of 224px.py.
-train_pipeline = [
-    dict(type='LoadImageFromFile'),
+load = dict(type='LoadImageFromFile')
+augment = [
     dict(
         type='RandomResizedCrop',
         scale=64,
@@ -9,10 +9,13 @@ train_pipeline = [
     ),
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
     dict(type='RandomFlip', prob=0.5, direction='vertical'),
-    dict(type='PackInputs'),
 ]
-test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=(64, 64)),
-    dict(type='PackInputs'),
+pack = dict(type='PackInputs')
+
+train_pipeline = [load, *augment, pack]
+two_view_pipeline = [
+    load,
+    dict(type='MultiView', num_views=2, transforms=[augment]),
+    pack,
 ]
+test_pipeline = [load, dict(type='Resize', scale=(64, 64)), pack]

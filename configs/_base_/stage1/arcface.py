@@ -1,0 +1,6 @@
+# ArcFace (arXiv:1801.07698); the scale makes it large beside cross-entropy.
+head = dict(
+    type='mmimbal.MetricLearningClsHead',
+    metric_weight=0.1,
+    metric_loss=dict(type='mmimbal.ArcFaceLoss', margin=28.6, scale=64),
+)

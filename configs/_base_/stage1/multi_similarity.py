@@ -1,0 +1,6 @@
+# Multi-similarity loss and its miner (arXiv:1904.06627).
+head = dict(
+    type='mmimbal.MetricLearningClsHead',
+    metric_loss=dict(type='mmimbal.MultiSimilarityLoss'),
+    miner=dict(type='mmimbal.MultiSimilarityMiner'),
+)

@@ -1,0 +1,6 @@
+# Proxy anchor loss (arXiv:2003.13911); alpha makes it large beside cross-entropy.
+head = dict(
+    type='mmimbal.MetricLearningClsHead',
+    metric_weight=0.1,
+    metric_loss=dict(type='mmimbal.ProxyAnchorLoss', margin=0.1, alpha=32),
+)

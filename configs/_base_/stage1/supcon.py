@@ -1,0 +1,6 @@
+# Supervised contrastive learning (arXiv:2004.11362) of two views, on a projection.
+head = dict(
+    type='mmimbal.MetricLearningClsHead',
+    embedding_size=128,
+    metric_loss=dict(type='mmimbal.SupConLoss', temperature=0.1),
+)

@@ -1,0 +1,46 @@
+"""Several augmented views of each image."""
+
+import torch
+from mmpretrain.models.utils import ClsDataPreprocessor
+
+from mmimbal.registry import MODELS
+
+
+@MODELS.register_module()
+class MultiViewDataPreprocessor(ClsDataPreprocessor):
+    """Make the V views of N images one batch of V * N images.
+
+    For pipelines with MMPretrain's ``MultiView``; batches of single images pass as they
+    are. The batch holds the first view of all images, then the second, and so on, each
+    with the labels of its image. Both collate functions work.
+    """
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        """Concatenate the views, and process them as any batch.
+
+        Args:
+            data: ``inputs``, V lists or batches of N images, and ``data_samples``, N of
+                them.
+            training: Whether to apply batch augmentation.
+
+        Returns:
+            ``inputs``, (V * N, C, H, W), and ``data_samples``, V * N of them.
+        """
+        views = split_views(data['inputs'])
+        if len(views) > 1:
+            data = dict(
+                data,
+                inputs=[image for view in views for image in view],
+                data_samples=[
+                    sample.clone() for _ in views for sample in data['data_samples']
+                ],
+            )
+        return super().forward(data, training)
+
+
+def split_views(inputs: torch.Tensor | list) -> list:
+    """Return what each view holds: N images; a batch of single images is one view."""
+    if isinstance(inputs, torch.Tensor):
+        return [inputs]
+    single = isinstance(inputs[0], torch.Tensor) and inputs[0].dim() == 3
+    return [inputs] if single else inputs
