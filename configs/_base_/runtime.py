@@ -16,6 +16,7 @@ default_hooks = dict(
     channels_last=dict(type='mmimbal.ChannelsLastHook'),
     work_dir=dict(type='mmimbal.WorkDirHook'),
     class_counts=dict(type='mmimbal.ClassCountsHook'),
+    set_epoch=dict(type='mmimbal.SetEpochHook'),
     drawn_classes=dict(type='mmimbal.DrawnClassesHook'),
 )
 env_cfg = dict(

@@ -1,2 +1,2 @@
-from .heads import MetricLearningClsHead
+from .heads import BalancedContrastiveClsHead, MetricLearningClsHead
 from .multi_view import MultiViewDataPreprocessor

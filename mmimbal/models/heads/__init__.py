@@ -1,1 +1,2 @@
+from .balanced_contrastive_head import BalancedContrastiveClsHead
 from .metric_learning_head import MetricLearningClsHead

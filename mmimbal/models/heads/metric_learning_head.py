@@ -8,9 +8,13 @@ from mmpretrain.structures import DataSample
 from pytorch_metric_learning.losses import TripletMarginLoss
 from torch import nn
 
-from mmimbal.models.losses.batch_all_triplet import BatchAllTripletLoss
+from mmimbal.models.losses.batch_all_triplet import (
+    BatchAllTripletLoss,
+    in_full_precision,
+)
 from mmimbal.models.losses.gather import gather_embeddings, gather_labels
 from mmimbal.models.losses.monitors import active_triplets, embedding_spread
+from mmimbal.models.losses.pml import TAKES_NO_MINER
 from mmimbal.registry import MODELS
 
 
@@ -33,6 +37,8 @@ class MetricLearningClsHead(LinearClsHead):
             ``embedding_size`` if it takes them.
         metric_weight: Weight of the metric loss beside cross-entropy. At 0 it is not
             computed: a single run switches it off so in stage 2.
+        warmup_epochs: Over how many epochs that weight grows to its value: by equal
+            steps, from a first one above 0. Needs ``mmimbal.SetEpochHook``.
         embedding_size: Size D of the projection; ``None`` for no projection.
         miner: Config of a miner whose pairs or triplets the loss is computed on.
         natural_size: How many images at the start of a rank's batch are drawn as they
@@ -42,8 +48,9 @@ class MetricLearningClsHead(LinearClsHead):
         **kwargs: As in :class:`mmpretrain.models.LinearClsHead`.
 
     Raises:
-        ValueError: If ``metric_weight`` is negative, or batch augmentation has mixed
-            the labels.
+        ValueError: If a weight or margin is negative, the loss takes no miner, a label
+            is outside the classes, or batch augmentation has mixed the labels.
+        RuntimeError: If there is a warm-up, and nothing tells the epoch.
     """
 
     def __init__(
@@ -52,6 +59,7 @@ class MetricLearningClsHead(LinearClsHead):
         in_channels: int,
         metric_loss: dict,
         metric_weight: float = 1.0,
+        warmup_epochs: int = 0,
         embedding_size: int | None = None,
         miner: dict | None = None,
         natural_size: int | None = None,
@@ -60,9 +68,14 @@ class MetricLearningClsHead(LinearClsHead):
     ) -> None:
         init_cfg = init_cfg or dict(type='Normal', std=0.01, override=dict(name='fc'))
         super().__init__(num_classes, in_channels, init_cfg=init_cfg, **kwargs)
-        if metric_weight < 0:
-            raise ValueError(f'metric_weight={metric_weight} must not be negative')
+        if metric_weight < 0 or warmup_epochs < 0:
+            raise ValueError(
+                f'metric_weight={metric_weight} and warmup_epochs={warmup_epochs} must '
+                'not be negative'
+            )
         self.metric_weight = metric_weight
+        self.warmup_epochs = warmup_epochs
+        self.epoch: int | None = None
         self.natural_size = natural_size
         self.projection = (
             nn.Sequential(
@@ -74,10 +87,15 @@ class MetricLearningClsHead(LinearClsHead):
             else nn.Identity()
         )
         sizes = dict(
-            num_classes=num_classes, embedding_size=embedding_size or in_channels
+            num_classes=num_classes,
+            in_channels=in_channels,
+            embedding_size=embedding_size or in_channels,
         )
         self.metric_loss = build_metric_loss(metric_loss, sizes)
         self.miner = MODELS.build(miner) if miner else None
+        name = type(self.metric_loss).__name__
+        if miner and name in TAKES_NO_MINER:
+            raise ValueError(f'{name} takes no miner: remove the miner from the head')
         if not metric_weight:  # DDP waits for gradients of all that seems to learn
             self.projection.requires_grad_(False)
             self.metric_loss.requires_grad_(False)
@@ -103,6 +121,7 @@ class MetricLearningClsHead(LinearClsHead):
                 'model.train_cfg, or use a head without metric loss'
             )
         labels = torch.cat([sample.gt_label for sample in data_samples])
+        check_labels(labels, data_samples, self.num_classes)
         features = self.pre_logits(feats)
         natural = slice(self.natural_size)
         scores = self.fc(features[natural])
@@ -112,16 +131,32 @@ class MetricLearningClsHead(LinearClsHead):
             losses |= self._metric_losses(self.projection(features), labels)
         return losses
 
+    def set_epoch(self, epoch: int) -> None:
+        """Take the epoch, counted from 0, for the warm-up."""
+        self.epoch = epoch
+
+    def compute_metric_loss(
+        self, embeddings: torch.Tensor, labels: torch.Tensor, mined: tuple | None
+    ) -> torch.Tensor:
+        """Compute the metric loss; for heads whose loss wants more than this.
+
+        Args:
+            embeddings: Of all ranks, (N, D).
+            labels: (N,).
+            mined: Pairs or triplets, if there is a miner.
+        """
+        return self.metric_loss(embeddings, labels, mined)
+
     def _metric_losses(
         self, embeddings: torch.Tensor, labels: torch.Tensor
     ) -> dict[str, torch.Tensor]:
         with torch.autocast(embeddings.device.type, enabled=False):
-            embeddings = gather_embeddings(embeddings.float())
+            embeddings = gather_embeddings(in_full_precision(embeddings))
             labels = gather_labels(labels)
             mined = self.miner(embeddings, labels) if self.miner else None
-            loss = self.metric_loss(embeddings, labels, mined)
+            loss = self.compute_metric_loss(embeddings, labels, mined)
             losses = dict(
-                loss_metric=self.metric_weight * loss,
+                loss_metric=self.metric_weight * self._warmup() * loss,
                 embedding_spread=embedding_spread(embeddings),
             )
             if isinstance(self.metric_loss, (BatchAllTripletLoss, TripletMarginLoss)):
@@ -133,6 +168,31 @@ class MetricLearningClsHead(LinearClsHead):
                 )
         return losses
 
+    def _warmup(self) -> float:
+        """Return the share of its weight that the metric loss has in this epoch."""
+        if not self.warmup_epochs:
+            return 1.0
+        if self.epoch is None:
+            raise RuntimeError(
+                f'warmup_epochs={self.warmup_epochs} needs the epoch: add '
+                "dict(type='mmimbal.SetEpochHook') to custom_hooks"
+            )
+        return min(1.0, (self.epoch + 1) / (self.warmup_epochs + 1))
+
+
+def check_labels(
+    labels: torch.Tensor, data_samples: list[DataSample], num_classes: int
+) -> None:
+    """Raise a ValueError that names the first image with a label outside 0..K-1."""
+    outside = (labels < 0) | (labels >= num_classes)
+    if outside.any():
+        index = int(outside.nonzero()[0])
+        image = data_samples[index].get('img_path', f'image {index} of the batch')
+        raise ValueError(
+            f'label {labels[index]} of {image} is outside the {num_classes} classes of '
+            'the head: set num_classes to those of the data set'
+        )
+
 
 def build_metric_loss(cfg: dict, sizes: dict[str, int]) -> nn.Module:
     """Build a metric loss, giving it those of ``sizes`` that it takes and lacks.
@@ -140,7 +200,12 @@ def build_metric_loss(cfg: dict, sizes: dict[str, int]) -> nn.Module:
     Raises:
         KeyError: If there is no loss of that name.
         TypeError: If it is a function.
+        ValueError: If its margin is negative.
     """
+    if cfg.get('margin', 0) < 0:
+        raise ValueError(
+            f'margin={cfg["margin"]} of {cfg["type"]} must not be negative'
+        )
     component = inspect.unwrap(MODELS.get(cfg['type']))
     if not inspect.isclass(component):
         raise TypeError(

@@ -4,6 +4,7 @@ import torch
 from pytorch_metric_learning.distances import BaseDistance, LpDistance
 from torch import nn
 
+from mmimbal.models.losses.pairs import pair_masks
 from mmimbal.models.losses.triplet_sums import triplet_sums
 from mmimbal.registry import MODELS
 
@@ -63,32 +64,43 @@ class BatchAllTripletLoss(nn.Module):
         embeddings: torch.Tensor,
         labels: torch.Tensor,
         indices_tuple: tuple | None = None,
+        ref_emb: torch.Tensor | None = None,
+        ref_labels: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Compute the loss of a batch; 0 if it has no triplet.
 
         Args:
-            embeddings: (B, D).
+            embeddings: Of the anchors, (B, D).
             labels: (B,).
-            indices_tuple: Pairs or triplets of a miner, which this loss does not take.
+            indices_tuple: Pairs of a miner: each positive of an anchor meets each of
+                its negatives.
+            ref_emb: What anchors are compared with, (M, D); the batch if ``None``.
+            ref_labels: (M,).
 
         Raises:
-            ValueError: If there are pairs or triplets of a miner.
+            ValueError: If a miner has made triplets.
         """
-        if indices_tuple is not None:
+        if indices_tuple is not None and len(indices_tuple) != 4:
             raise ValueError(
-                'BatchAllTripletLoss mines by itself: remove the miner, and choose '
-                f'mining from {", ".join(MINING)}'
+                'BatchAllTripletLoss makes its own triplets: remove the miner, and '
+                f'choose mining from {", ".join(MINING)}'
             )
         with torch.autocast(embeddings.device.type, enabled=False):
-            distances = self.distance(embeddings.float())
+            distances = self.distance(in_full_precision(embeddings), ref_emb)
         if self.distance.is_inverted:
             distances = -distances
+        positive, negative = pair_masks(labels, indices_tuple, ref_labels)
         if self.mining == 'hard':
-            sums, active, mined = hard_triplets(distances, labels, self.margin)
+            sums, active, mined = hard_triplets(
+                distances, positive, negative, self.margin
+            )
         else:
-            semi_hard = self.mining == 'semi_hard'
-            sums, active = triplet_sums(distances, labels, self.margin, semi_hard)
-            mined = active if semi_hard else count_triplets(labels)
+            sums, active = triplet_sums(
+                distances, positive, negative, self.margin, self.mining == 'semi_hard'
+            )
+            mined = active
+            if self.mining == 'all':
+                mined = positive.sum(1) * negative.sum(1)
         if self.reduction == 'mean':
             return sums.sum() / mined.sum().clamp(min=1)
         if self.reduction == 'nonzero':
@@ -96,34 +108,35 @@ class BatchAllTripletLoss(nn.Module):
         return average_over_classes(sums, active, mined, labels)
 
 
+def in_full_precision(embeddings: torch.Tensor) -> torch.Tensor:
+    """Return half precision as float32, and the rest as it is."""
+    return embeddings.to(torch.promote_types(embeddings.dtype, torch.float32))
+
+
 def hard_triplets(
-    distances: torch.Tensor, labels: torch.Tensor, margin: float
+    distances: torch.Tensor,
+    positive: torch.Tensor,
+    negative: torch.Tensor,
+    margin: float,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Take for each anchor its farthest positive and nearest negative.
 
     Args:
-        distances: (B, B).
-        labels: (B,).
+        distances: (B, M).
+        positive: (B, M), bool.
+        negative: (B, M), bool.
         margin: In units of the distances.
 
     Returns:
         Losses, (B,), and whether they are above 0 and whether there is a triplet, (B,),
         int64.
     """
-    same = labels[:, None] == labels
-    positive = same.clone().fill_diagonal_(False)
-    mined = positive.any(1) & ~same.all(1)
+    mined = positive.any(1) & negative.any(1)
     farthest = distances.masked_fill(~positive, -torch.inf).amax(1)
-    nearest = distances.masked_fill(same, torch.inf).amin(1)
+    nearest = distances.masked_fill(~negative, torch.inf).amin(1)
     violation = torch.where(mined, farthest - nearest + margin, 0.0)
     losses = violation.relu()
     return losses, (losses > 0).long(), mined.long()
-
-
-def count_triplets(labels: torch.Tensor) -> torch.Tensor:
-    """Return how many triplets each anchor has, (B,), int64."""
-    same = (labels[:, None] == labels).sum(1)
-    return (same - 1) * (len(labels) - same)
 
 
 def average_over_classes(

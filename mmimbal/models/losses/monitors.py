@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from pytorch_metric_learning.distances import BaseDistance
 
+from mmimbal.models.losses.pairs import pair_masks
+
 
 @torch.no_grad()
 def embedding_spread(embeddings: torch.Tensor) -> torch.Tensor:
@@ -43,9 +45,8 @@ def active_triplets(
     distances = distance(embeddings)
     if distance.is_inverted:
         distances = -distances
-    same = labels[:, None] == labels
-    positive = same & ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)
-    negatives = distances.masked_fill(same, torch.inf).sort(dim=1).values
+    positive, negative = pair_masks(labels)
+    negatives = distances.masked_fill(~negative, torch.inf).sort(dim=1).values
     nearer = torch.searchsorted(negatives, distances + margin)
-    total = (positive.sum(1) * (~same).sum(1)).sum().clamp(min=1)
+    total = (positive.sum(1) * negative.sum(1)).sum().clamp(min=1)
     return (nearer * positive).sum() / total

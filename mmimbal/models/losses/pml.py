@@ -28,6 +28,10 @@ NOT_STANDALONE = {
     'DoNothingReducer',
     'BaseRegularizer',
 }
+REPLACED = {'SmoothAPLoss'}  # by one of ours
+
+# Losses that raise when they are given the pairs or triplets of a miner.
+TAKES_NO_MINER = {'InstanceLoss', 'P2SGradLoss', 'PNPLoss', 'RankedListLoss'}
 
 
 def register_pml() -> list[str]:
@@ -43,7 +47,7 @@ def register_pml() -> list[str]:
     names = []
     for module in (losses, miners, distances, reducers, regularizers):
         for name, component in inspect.getmembers(module, inspect.isclass):
-            if name not in NOT_STANDALONE:
+            if name not in NOT_STANDALONE | REPLACED:
                 MODELS.register_module(name, module=from_config(component))
                 names.append(name)
     return names

@@ -7,7 +7,11 @@ CHUNK = 2**20  # distances sorted at once
 
 
 def triplet_sums(
-    distances: torch.Tensor, labels: torch.Tensor, margin: float, semi_hard: bool
+    distances: torch.Tensor,
+    positive: torch.Tensor,
+    negative: torch.Tensor,
+    margin: float,
+    semi_hard: bool = False,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Sum ``relu(d_ap - d_an + margin)`` over the triplets of each anchor.
 
@@ -17,8 +21,9 @@ def triplet_sums(
     thresholds are beyond it: value and gradient of all triplets without making one.
 
     Args:
-        distances: (B, B), float32, from anchor to other.
-        labels: (B,).
+        distances: (B, M), float32, from anchor to other.
+        positive: Which others are positives of an anchor, (B, M), bool.
+        negative: Which are its negatives, (B, M), bool.
         margin: In units of the distances, >= 0.
         semi_hard: Count only triplets whose negative is farther than the positive.
 
@@ -26,36 +31,37 @@ def triplet_sums(
         The sum for each anchor, (B,), differentiable, and how many of its triplets are
         above 0, (B,), int64.
     """
-    return _TripletSums.apply(distances, labels, margin, semi_hard)
+    return _TripletSums.apply(distances, positive, negative, margin, semi_hard)
 
 
 class _TripletSums(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, distances, labels, margin, semi_hard):
-        sums, counts, gradients = [], [], []
-        rows = max(1, CHUNK // len(labels))
-        for anchors in torch.arange(len(labels), device=labels.device).split(rows):
-            chunk = _sum_below(distances, labels, anchors, margin, margin, True)
+    def forward(ctx, distances, positive, negative, margin, semi_hard):
+        rows = max(1, CHUNK // distances.shape[1])
+        results = []
+        for chunk in zip(
+            *(part.split(rows) for part in (distances, positive, negative)), strict=True
+        ):
+            result = _sum_below(*chunk, margin, margin, strictly=True)
             if semi_hard:  # less the triplets whose negative is not beyond the positive
-                easy = _sum_below(distances, labels, anchors, 0.0, margin, False)
-                chunk = [all_ - part for all_, part in zip(chunk, easy, strict=True)]
-            for parts, part in zip((sums, counts, gradients), chunk, strict=True):
-                parts.append(part)
-        ctx.save_for_backward(torch.cat(gradients))
-        counts = torch.cat(counts)
+                easy = _sum_below(*chunk, 0.0, margin, strictly=False)
+                result = [all_ - part for all_, part in zip(result, easy, strict=True)]
+            results.append(result)
+        sums, counts, gradient = map(torch.cat, zip(*results, strict=True))
+        ctx.save_for_backward(gradient)
         ctx.mark_non_differentiable(counts)
         # No triplet is exactly 0, not a difference of two equal sums.
-        return (torch.cat(sums) * (counts > 0)).to(distances.dtype), counts
+        return (sums * (counts > 0)).to(distances.dtype), counts
 
     @staticmethod
     def backward(ctx, gradient, _):
-        return gradient[:, None] * ctx.saved_tensors[0], None, None, None
+        return gradient[:, None] * ctx.saved_tensors[0], None, None, None, None
 
 
 def _sum_below(
     distances: torch.Tensor,
-    labels: torch.Tensor,
-    anchors: torch.Tensor,
+    positive: torch.Tensor,
+    negative: torch.Tensor,
     threshold: float,
     margin: float,
     strictly: bool,
@@ -63,20 +69,18 @@ def _sum_below(
     """Sum ``d_ap - d_an + margin`` over negatives with ``d_an < d_ap + threshold``.
 
     Args:
-        distances: (B, B).
-        labels: (B,).
-        anchors: Rows to take, (R,).
+        distances: (R, M).
+        positive: (R, M), bool.
+        negative: (R, M), bool.
         threshold: What is added to ``d_ap`` before comparing.
         margin: What is added to ``d_ap`` in the sum.
         strictly: Whether equal is not below.
 
     Returns:
-        Sums, (R,), float64, counts, (R,), and the gradient of each sum, (R, B).
+        Sums, (R,), float64, counts, (R,), and the gradient of each sum, (R, M).
     """
-    rows = distances[anchors]
-    positive = labels[anchors, None] == labels
-    values = torch.where(positive, rows + threshold, rows)
-    values.scatter_(1, anchors[:, None], torch.inf)  # no pair with itself: sorts last
+    values = torch.where(positive, distances + threshold, distances)
+    values.masked_fill_(~(positive | negative), torch.inf)  # neither: sorts last
     value, first, column = _sort(values, positive == strictly)
     is_positive = first == strictly
     nearer = (~is_positive).cumsum(1)
@@ -86,27 +90,27 @@ def _sum_below(
     nearer = torch.where(is_positive, nearer, 0)
     extra = value.double() + (margin - threshold)
     sums = torch.where(is_positive, nearer * extra - total, 0.0).sum(1)
-    sums = sums + 0 * rows.sum(1)  # NaN stays NaN
-    sorted_gradient = torch.where(is_positive, nearer, -farther).to(rows.dtype)
-    gradient = torch.zeros_like(rows).scatter_(1, column, sorted_gradient)
+    sums = sums + 0 * distances.sum(1)  # NaN stays NaN
+    sorted_gradient = torch.where(is_positive, nearer, -farther).to(distances.dtype)
+    gradient = torch.zeros_like(distances).scatter_(1, column, sorted_gradient)
     return sums, nearer.sum(1), gradient
 
 
 def _sort(
     values: torch.Tensor, first: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Sort rows, with a mark and the column of each value; drop the last of each row.
+    """Sort rows, with a mark and the column of each value.
 
     Among equal values those marked ``first`` come first. Value, mark and column are
     packed into one integer, so that one sort of plain numbers does it: on a CPU
     NumPy's, which uses wide vector instructions.
 
     Args:
-        values: (R, B); compared in float32.
-        first: (R, B), bool.
+        values: (R, M); compared in float32.
+        first: (R, M), bool.
 
     Returns:
-        Values, marks and columns, (R, B - 1).
+        Values, marks and columns, (R, M).
     """
     bits = _ordered(values.float().view(torch.int32))
     columns = torch.arange(values.shape[1], device=values.device)
@@ -115,7 +119,6 @@ def _sort(
         keys = keys.sort(dim=1).values
     else:
         keys = torch.from_numpy(np.sort(keys.numpy(), axis=1))
-    keys = keys[:, :-1]
     column = keys & 0x7FFFFFFF
     if values.dtype == torch.float32:
         value = _ordered((keys >> 32).int()).view(torch.float32)

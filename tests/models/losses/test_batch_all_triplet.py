@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from pytorch_metric_learning import distances, losses, miners, reducers
 
 from mmimbal.models.losses import BatchAllTripletLoss, triplet_sums
+from mmimbal.models.losses.pairs import pair_masks
 from mmimbal.registry import MODELS
 
 LABELS = st.lists(st.integers(0, 4), min_size=1, max_size=14)
@@ -117,7 +118,7 @@ def test_gradcheck(semi_hard):
     matrix = torch.rand(8, 8, dtype=torch.float64, requires_grad=True)
 
     def sums(matrix):
-        return triplet_sums.triplet_sums(matrix, labels, 0.3, semi_hard)[0]
+        return triplet_sums.triplet_sums(matrix, *pair_masks(labels), 0.3, semi_hard)[0]
 
     assert torch.autograd.gradcheck(sums, matrix)
 
@@ -127,7 +128,7 @@ def test_duplicates_are_ties_that_do_not_count():
     embeddings = torch.ones(6, 4, requires_grad=True)
     labels = torch.tensor([0, 0, 0, 1, 1, 2])
     matrix = distances.LpDistance()(embeddings)
-    sums, counts = triplet_sums.triplet_sums(matrix, labels, 0.0, False)
+    sums, counts = triplet_sums.triplet_sums(matrix, *pair_masks(labels), 0.0)
     assert sums.sum() == 0 and counts.sum() == 0
     loss = BatchAllTripletLoss(0.2)(embeddings, labels)  # collapsed: the margin
     assert loss.item() == pytest.approx(0.2)
@@ -154,9 +155,9 @@ def test_nan_is_not_hidden():
 def test_chunks_change_nothing(monkeypatch):
     torch.manual_seed(0)
     matrix, labels = torch.rand(50, 50), torch.randint(0, 4, (50,))
-    whole = triplet_sums.triplet_sums(matrix, labels, 0.2, False)
+    whole = triplet_sums.triplet_sums(matrix, *pair_masks(labels), 0.2)
     monkeypatch.setattr(triplet_sums, 'CHUNK', 120)
-    parts = triplet_sums.triplet_sums(matrix, labels, 0.2, False)
+    parts = triplet_sums.triplet_sums(matrix, *pair_masks(labels), 0.2)
     assert whole[0].equal(parts[0]) and whole[1].equal(parts[1])
 
 

@@ -1,0 +1,7 @@
+# Balanced contrastive learning (arXiv:2207.09052) of two views, on a projection.
+head = dict(
+    type='mmimbal.BalancedContrastiveClsHead',
+    embedding_size=128,
+    metric_weight=0.35,
+    metric_loss=dict(type='mmimbal.BalancedContrastiveLoss', temperature=0.1),
+)

@@ -1,0 +1,14 @@
+_base_ = [
+    '../_base_/datasets/isic2018_64px.py',
+    '../_base_/models/resnet18_half.py',
+    '../_base_/stage1/bcl.py',
+    '../_base_/schedules/scratch_40e.py',
+    '../_base_/runtime.py',
+]
+
+model = dict(
+    data_preprocessor=dict(type='mmimbal.MultiViewDataPreprocessor'),
+    head=dict(_base_.head, num_classes=_base_.num_classes),
+)
+train_dataloader = dict(dataset=dict(pipeline=_base_.two_view_pipeline))
+work_dir = 'work_dirs/isic/{{ fileBasenameNoExtension }}'

@@ -1,0 +1,120 @@
+"""Partners from earlier batches, equally many of each class."""
+
+import torch
+from pytorch_metric_learning.losses import CrossBatchMemory
+from torch import nn
+
+from mmimbal.models.losses.batch_all_triplet import in_full_precision
+from mmimbal.models.losses.pairs import pair_masks
+from mmimbal.registry import MODELS
+
+LOSSES = (*CrossBatchMemory.supported_losses(), 'BatchAllTripletLoss')
+
+
+@MODELS.register_module()
+class ClassBalancedMemory(nn.Module):
+    """Compare a batch with itself and with the last embeddings of each class.
+
+    A cross-batch memory (https://arxiv.org/abs/1912.06798) with as many slots for a
+    rare class as for a common one, so that every class has partners in every batch.
+    The newest embedding takes the slot of the oldest of its class. Under DDP the head
+    hands in the embeddings of all ranks, so that all remember the same. Everything is
+    in buffers: a resumed run goes on exactly.
+
+    Args:
+        loss: A pair loss of pytorch-metric-learning or ``BatchAllTripletLoss``, or its
+            config.
+        num_classes: K.
+        embedding_size: D.
+        slots: Embeddings kept of each class, S.
+        miner: What chooses among the pairs of batch and memory, or its config; all of
+            them if ``None``.
+
+    Raises:
+        ValueError: If the loss cannot compare with a memory, or there are no slots.
+    """
+
+    def __init__(
+        self,
+        loss: nn.Module | dict,
+        num_classes: int,
+        embedding_size: int,
+        slots: int = 32,
+        miner: nn.Module | dict | None = None,
+    ) -> None:
+        super().__init__()
+        if slots < 1:
+            raise ValueError(f'slots={slots} must be at least 1')
+        self.loss = MODELS.build(loss) if isinstance(loss, dict) else loss
+        if type(self.loss).__name__ not in LOSSES:
+            raise ValueError(
+                f'{type(self.loss).__name__} cannot compare a batch with a memory; '
+                f'choose from {", ".join(LOSSES)}'
+            )
+        self.miner = MODELS.build(miner) if isinstance(miner, dict) else miner
+        self.register_buffer('memory', torch.zeros(num_classes, slots, embedding_size))
+        self.register_buffer('written', torch.zeros(num_classes, dtype=torch.long))
+
+    def forward(
+        self,
+        embeddings: torch.Tensor,
+        labels: torch.Tensor,
+        indices_tuple: tuple | None = None,
+    ) -> torch.Tensor:
+        """Compute the loss of a batch; in training, remember the batch afterwards.
+
+        Args:
+            embeddings: (B, D).
+            labels: (B,), of 0..K-1.
+            indices_tuple: Of a miner of the head, which sees no memory.
+
+        Raises:
+            ValueError: If the head has a miner.
+        """
+        if indices_tuple is not None:
+            raise ValueError(
+                'a miner of the head sees the batch only: move it into '
+                'ClassBalancedMemory(miner=...)'
+            )
+        embeddings = in_full_precision(embeddings)
+        remembered, their_labels = self.remembered()
+        ref_emb = torch.cat([embeddings, remembered.to(embeddings)])
+        ref_labels = torch.cat([labels, their_labels])
+        pairs = self._pairs(embeddings, labels, ref_emb, ref_labels)
+        loss = self.loss(embeddings, labels, pairs, ref_emb, ref_labels)
+        if self.training:
+            self.remember(embeddings.detach(), labels)
+        return loss
+
+    def remembered(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return what is in the slots, (M, D), class by class, and its labels, (M,)."""
+        slots = torch.arange(self.memory.shape[1], device=self.memory.device)
+        label, slot = torch.where(slots < self.written[:, None])
+        return self.memory[label, slot], label
+
+    @torch.no_grad()
+    def remember(self, embeddings: torch.Tensor, labels: torch.Tensor) -> None:
+        """Write a batch, (B, D), into the slots of its classes, (B,)."""
+        slots = self.memory.shape[1]
+        labels, order = labels.sort(stable=True)
+        counts = torch.bincount(labels, minlength=len(self.written))
+        within = torch.arange(len(labels), device=labels.device)
+        within -= (counts.cumsum(0) - counts)[labels]  # 0, 1, ... in each class
+        last = within >= counts[labels] - slots
+        slot = (self.written[labels] + within) % slots
+        self.memory[labels[last], slot[last]] = embeddings[order[last]].to(self.memory)
+        self.written += counts
+
+    def _pairs(self, embeddings, labels, ref_emb, ref_labels) -> tuple:
+        """Return the pairs of batch and memory, no image with itself."""
+        if self.miner:
+            mined = self.miner(embeddings, labels, ref_emb, ref_labels)
+            if len(mined) == 3:
+                others = mined[0] != mined[1]
+                return tuple(indices[others] for indices in mined)
+            positives, negatives = mined[:2], mined[2:]
+            others = positives[0] != positives[1]
+            return (*(indices[others] for indices in positives), *negatives)
+        positive, negative = pair_masks(labels, ref_labels=ref_labels)
+        positive.fill_diagonal_(False)
+        return (*torch.where(positive), *torch.where(negative))

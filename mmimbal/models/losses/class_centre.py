@@ -1,0 +1,219 @@
+"""Losses that compare embeddings with class centres."""
+
+import torch
+from pytorch_metric_learning.distances import BaseDistance, LpDistance
+from torch import nn
+
+from mmimbal.models.losses.batch_all_triplet import (
+    BatchAllTripletLoss,
+    average_over_classes,
+    in_full_precision,
+)
+from mmimbal.models.losses.pairs import refuse_miner
+from mmimbal.registry import MODELS
+
+
+@MODELS.register_module()
+class ClassCentreTripletLoss(nn.Module):
+    """Triplet loss whose positives and negatives are class centres (PCCT).
+
+    https://arxiv.org/abs/2207.04793: ``relu(d(x, c_own) - d(x, c_other) + margin)`` over
+    the embeddings and all other classes, averaged over what is above 0 within each
+    class, and then over classes. Centres are moving averages of the embeddings, made
+    before the loss and without gradient; a class has none until its first image.
+
+    Args:
+        num_classes: K.
+        embedding_size: D.
+        margin: By how much another centre should be farther than the own one, in units
+            of the distance, >= 0.
+        momentum: What a centre keeps of itself in a batch that has its class.
+        balanced_epochs: The first phase: so many epochs of class-balanced
+            :class:`BatchAllTripletLoss` separate the classes coarsely. Needs
+            ``mmimbal.SetEpochHook``.
+        distance: Of pytorch-metric-learning, or its config; Euclidean distance of
+            normalized embeddings if ``None``.
+
+    Raises:
+        ValueError: If margin or ``balanced_epochs`` is negative, momentum is not in
+            [0, 1), or the distance is a similarity.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        embedding_size: int,
+        margin: float = 0.2,
+        momentum: float = 0.9,
+        balanced_epochs: int = 0,
+        distance: BaseDistance | dict | None = None,
+    ) -> None:
+        super().__init__()
+        if not 0 <= momentum < 1 or balanced_epochs < 0:
+            raise ValueError(
+                f'momentum={momentum} must be in [0, 1), '
+                f'balanced_epochs={balanced_epochs} not be negative'
+            )
+        if isinstance(distance, dict):
+            distance = MODELS.build(distance)
+        self.distance = distance or LpDistance()
+        if self.distance.is_inverted:
+            raise ValueError(
+                f'{type(self.distance).__name__} is a similarity; use a distance, such '
+                'as mmimbal.LpDistance'
+            )
+        self.first_phase = BatchAllTripletLoss(
+            margin, self.distance, reduction='class_balanced'
+        )
+        self.margin = margin
+        self.momentum = momentum
+        self.balanced_epochs = balanced_epochs
+        self.epoch: int | None = None
+        self.register_buffer('centres', torch.zeros(num_classes, embedding_size))
+        self.register_buffer('seen', torch.zeros(num_classes, dtype=torch.bool))
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the phase; epochs are counted from 0."""
+        self.epoch = epoch
+
+    def forward(
+        self,
+        embeddings: torch.Tensor,
+        labels: torch.Tensor,
+        indices_tuple: tuple | None = None,
+    ) -> torch.Tensor:
+        """Compute the loss of a batch; in training, update the centres first.
+
+        Args:
+            embeddings: (B, D).
+            labels: (B,), of 0..K-1.
+            indices_tuple: Of a miner, which this loss does not take.
+
+        Raises:
+            ValueError: If there is a miner.
+            RuntimeError: If there is a first phase, and nothing tells the epoch.
+        """
+        refuse_miner(self, indices_tuple)
+        embeddings = in_full_precision(embeddings)
+        if self.training:
+            self.update_centres(embeddings.detach(), labels)
+        if self.balanced_epochs:
+            if self.epoch is None:
+                raise RuntimeError(
+                    f'balanced_epochs={self.balanced_epochs} needs the epoch: add '
+                    "dict(type='mmimbal.SetEpochHook') to custom_hooks"
+                )
+            if self.epoch < self.balanced_epochs:
+                return self.first_phase(embeddings, labels)
+        centres = self.centres.clone().to(embeddings)  # DDP writes into the buffer
+        distances = self.distance(embeddings, centres)
+        own = distances.gather(1, labels[:, None])
+        other = self.seen.repeat(len(labels), 1).scatter_(1, labels[:, None], False)
+        return sum(
+            average_terms(terms, counted, labels)
+            for terms, counted in self.terms(own, distances, other, centres)
+        )
+
+    def terms(
+        self,
+        own: torch.Tensor,
+        distances: torch.Tensor,
+        other: torch.Tensor,
+        centres: torch.Tensor,
+    ) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Return what is averaged where it is above 0: terms and which of them count.
+
+        Args:
+            own: Distance to the centre of the own class, (B, 1).
+            distances: To all centres, (B, K).
+            other: Which centres there are of other classes, (B, K), bool.
+            centres: (K, D).
+
+        Returns:
+            Pairs of (B, T), to be averaged on their own and added.
+        """
+        return [(own - distances + self.margin, other)]
+
+    @torch.no_grad()
+    def update_centres(self, embeddings: torch.Tensor, labels: torch.Tensor) -> None:
+        """Move the centres of the classes in a batch towards their means."""
+        embeddings = self.distance.maybe_normalize(embeddings).to(self.centres)
+        sums = torch.zeros_like(self.centres).index_add_(0, labels, embeddings)
+        counts = torch.bincount(labels, minlength=len(self.centres))
+        means = sums / counts.clamp(min=1)[:, None]
+        keep = torch.where(self.seen, self.momentum, 0.0).to(means)[:, None]
+        moved = keep * self.centres + (1 - keep) * means
+        present = counts > 0
+        self.centres.copy_(torch.where(present[:, None], moved, self.centres))
+        self.seen |= present
+
+
+@MODELS.register_module()
+class ClassCentreRankingLoss(ClassCentreTripletLoss):
+    """Pairwise ranking loss with class centres (PCCT).
+
+    ``d(x, c_own)``, and ``relu(margin - d(x, c_other))`` over all other classes, each
+    averaged as in :class:`ClassCentreTripletLoss`, whose arguments it has.
+    https://arxiv.org/abs/2207.04793
+    """
+
+    def terms(self, own, distances, other, centres):
+        """Return the pairs with the own centre, and those with others."""
+        return [
+            (own, torch.ones_like(own, dtype=torch.bool)),
+            (self.margin - distances, other),
+        ]
+
+
+@MODELS.register_module()
+class ClassCentreQuadrupletLoss(ClassCentreTripletLoss):
+    """Quadruplet loss with class centres (PCCT).
+
+    The triplets of :class:`ClassCentreTripletLoss`, and
+    ``relu(d(x, c_own) - d(c_other, c_third) + second_margin)`` over all pairs of
+    other classes. https://arxiv.org/abs/2207.04793
+
+    Args:
+        *args: As in :class:`ClassCentreTripletLoss`.
+        second_margin: In units of the distance, >= 0.
+        **kwargs: As in :class:`ClassCentreTripletLoss`.
+
+    Raises:
+        ValueError: If a margin is negative.
+    """
+
+    def __init__(self, *args, second_margin: float = 0.1, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        if second_margin < 0:
+            raise ValueError(f'second_margin={second_margin} must not be negative')
+        self.second_margin = second_margin
+
+    def terms(self, own, distances, other, centres):
+        """Return the triplets, and what holds the own centre against two others."""
+        first, second = torch.triu_indices(
+            len(centres), len(centres), 1, device=centres.device
+        )
+        between = self.distance(centres)[first, second]
+        return [
+            *super().terms(own, distances, other, centres),
+            (own - between + self.second_margin, other[:, first] & other[:, second]),
+        ]
+
+
+def average_terms(
+    terms: torch.Tensor, counted: torch.Tensor, labels: torch.Tensor
+) -> torch.Tensor:
+    """Average what is above 0 within each class, and then over classes.
+
+    Args:
+        terms: (B, T).
+        counted: Which terms there are, (B, T), bool.
+        labels: (B,).
+
+    Returns:
+        A scalar; 0 if there is no term.
+    """
+    losses = torch.where(counted, terms, 0.0).relu()
+    return average_over_classes(
+        losses.sum(1), (losses > 0).sum(1), counted.sum(1), labels
+    )

@@ -1,0 +1,58 @@
+"""Smooth average precision for batches of any order and any class counts."""
+
+import torch
+from pytorch_metric_learning import losses
+
+from mmimbal.models.losses.pairs import refuse_miner
+from mmimbal.registry import MODELS
+
+
+@MODELS.register_module()
+class SmoothAPLoss(losses.SmoothAPLoss):
+    """1 - smooth average precision of each image's ranking (arXiv:2007.12163).
+
+    In place of the loss of this name in pytorch-metric-learning, which is right only
+    where the batch is sorted by class and holds as many images of each class as it has
+    classes. Takes O(B^3) memory. Arguments are the same.
+    """
+
+    def forward(
+        self,
+        embeddings: torch.Tensor,
+        labels: torch.Tensor,
+        indices_tuple: tuple | None = None,
+    ) -> torch.Tensor:
+        """Compute the loss of a batch.
+
+        Args:
+            embeddings: (B, D).
+            labels: (B,).
+            indices_tuple: Of a miner, which this loss does not take.
+
+        Raises:
+            ValueError: If there is a miner.
+        """
+        refuse_miner(self, indices_tuple)
+        return 1 - smooth_ap(self.distance(embeddings), labels, self.temperature).mean()
+
+
+def smooth_ap(
+    similarities: torch.Tensor, labels: torch.Tensor, temperature: float
+) -> torch.Tensor:
+    """Rank all images for each image, itself included, with sigmoids for steps.
+
+    Args:
+        similarities: (B, B).
+        labels: (B,).
+        temperature: Of the sigmoids.
+
+    Returns:
+        Average precision of each image, (B,).
+    """
+    same = labels[:, None] == labels
+    differences = similarities[:, None, :] - similarities[:, :, None]
+    above = torch.sigmoid(differences / temperature)  # (image, ranked, compared)
+    above = above * ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)
+    rank = 1 + above.sum(2)
+    rank_in_class = 1 + (above * same[:, None, :]).sum(2)
+    return (rank_in_class / rank * same).sum(1) / same.sum(1)
