@@ -17,6 +17,7 @@ default_hooks = dict(
     work_dir=dict(type='mmimbal.WorkDirHook'),
     class_counts=dict(type='mmimbal.ClassCountsHook'),
     set_epoch=dict(type='mmimbal.SetEpochHook'),
+    metric_monitor=dict(type='mmimbal.MetricMonitorHook'),
     drawn_classes=dict(type='mmimbal.DrawnClassesHook'),
 )
 env_cfg = dict(

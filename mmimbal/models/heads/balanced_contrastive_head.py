@@ -8,14 +8,14 @@ from mmimbal.registry import MODELS
 
 @MODELS.register_module()
 class BalancedContrastiveClsHead(MetricLearningClsHead):
-    """Give the contrastive loss the classifier's weights, for prototypes of all classes.
+    """Give the contrastive loss the classifier's weights, to make prototypes of.
 
-    For ``metric_loss=dict(type='mmimbal.BalancedContrastiveLoss')``. Arguments are those
-    of :class:`MetricLearningClsHead`. https://arxiv.org/abs/2207.09052
+    For ``metric_loss=dict(type='mmimbal.BalancedContrastiveLoss')``. Arguments are as
+    in :class:`MetricLearningClsHead`. https://arxiv.org/abs/2207.09052
     """
 
     def compute_metric_loss(
         self, embeddings: torch.Tensor, labels: torch.Tensor, mined: tuple | None
     ) -> torch.Tensor:
-        """Compute the metric loss of all ranks' embeddings, (N, D), and labels, (N,)."""
+        """Compute the metric loss; arguments are those of the parent."""
         return self.metric_loss(embeddings, labels, mined, class_weights=self.fc.weight)

@@ -8,4 +8,4 @@ from .class_centre import (
     ClassCentreTripletLoss,
 )
 from .gather import gather_embeddings, gather_labels
-from .smooth_ap import SmoothAPLoss
+from .repaired import DynamicSoftMarginLoss, SmoothAPLoss

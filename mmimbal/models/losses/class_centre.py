@@ -17,10 +17,11 @@ from mmimbal.registry import MODELS
 class ClassCentreTripletLoss(nn.Module):
     """Triplet loss whose positives and negatives are class centres (PCCT).
 
-    https://arxiv.org/abs/2207.04793: ``relu(d(x, c_own) - d(x, c_other) + margin)`` over
-    the embeddings and all other classes, averaged over what is above 0 within each
-    class, and then over classes. Centres are moving averages of the embeddings, made
-    before the loss and without gradient; a class has none until its first image.
+    ``relu(d(x, c_own) - d(x, c_other) + margin)`` over the embeddings and all other
+    classes, averaged over what is above 0 within each class, and then over classes.
+    Centres are moving averages of the embeddings of earlier batches, without gradient;
+    until a class has one, it is left out.
+    https://arxiv.org/abs/2207.04793
 
     Args:
         num_classes: K.
@@ -82,7 +83,7 @@ class ClassCentreTripletLoss(nn.Module):
         labels: torch.Tensor,
         indices_tuple: tuple | None = None,
     ) -> torch.Tensor:
-        """Compute the loss of a batch; in training, update the centres first.
+        """Compute the loss of a batch; in training, update the centres afterwards.
 
         Args:
             embeddings: (B, D).
@@ -95,29 +96,19 @@ class ClassCentreTripletLoss(nn.Module):
         """
         refuse_miner(self, indices_tuple)
         embeddings = in_full_precision(embeddings)
+        if self._in_first_phase():
+            loss = self.first_phase(embeddings, labels)
+        else:
+            loss = self._compare(embeddings, labels)
         if self.training:
             self.update_centres(embeddings.detach(), labels)
-        if self.balanced_epochs:
-            if self.epoch is None:
-                raise RuntimeError(
-                    f'balanced_epochs={self.balanced_epochs} needs the epoch: add '
-                    "dict(type='mmimbal.SetEpochHook') to custom_hooks"
-                )
-            if self.epoch < self.balanced_epochs:
-                return self.first_phase(embeddings, labels)
-        centres = self.centres.clone().to(embeddings)  # DDP writes into the buffer
-        distances = self.distance(embeddings, centres)
-        own = distances.gather(1, labels[:, None])
-        other = self.seen.repeat(len(labels), 1).scatter_(1, labels[:, None], False)
-        return sum(
-            average_terms(terms, counted, labels)
-            for terms, counted in self.terms(own, distances, other, centres)
-        )
+        return loss
 
     def terms(
         self,
         own: torch.Tensor,
         distances: torch.Tensor,
+        known: torch.Tensor,
         other: torch.Tensor,
         centres: torch.Tensor,
     ) -> list[tuple[torch.Tensor, torch.Tensor]]:
@@ -126,13 +117,36 @@ class ClassCentreTripletLoss(nn.Module):
         Args:
             own: Distance to the centre of the own class, (B, 1).
             distances: To all centres, (B, K).
-            other: Which centres there are of other classes, (B, K), bool.
+            known: Whether the own class has a centre, (B, 1), bool.
+            other: Which other classes have one, if the own has, (B, K), bool.
             centres: (K, D).
 
         Returns:
             Pairs of (B, T), to be averaged on their own and added.
         """
         return [(own - distances + self.margin, other)]
+
+    def _compare(self, embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        centres = self.centres.to(embeddings, copy=True)  # they change before backward
+        distances = self.distance(embeddings, centres)
+        column = labels[:, None]
+        known = self.seen[column]
+        other = (known & self.seen).scatter(1, column, False)
+        own = distances.gather(1, column)
+        return sum(
+            average_terms(terms, counted, labels)
+            for terms, counted in self.terms(own, distances, known, other, centres)
+        )
+
+    def _in_first_phase(self) -> bool:
+        if not self.balanced_epochs:
+            return False
+        if self.epoch is None:
+            raise RuntimeError(
+                f'balanced_epochs={self.balanced_epochs} needs the epoch: add '
+                "dict(type='mmimbal.SetEpochHook') to custom_hooks"
+            )
+        return self.epoch < self.balanced_epochs
 
     @torch.no_grad()
     def update_centres(self, embeddings: torch.Tensor, labels: torch.Tensor) -> None:
@@ -157,12 +171,9 @@ class ClassCentreRankingLoss(ClassCentreTripletLoss):
     https://arxiv.org/abs/2207.04793
     """
 
-    def terms(self, own, distances, other, centres):
+    def terms(self, own, distances, known, other, centres):
         """Return the pairs with the own centre, and those with others."""
-        return [
-            (own, torch.ones_like(own, dtype=torch.bool)),
-            (self.margin - distances, other),
-        ]
+        return [(own, known), (self.margin - distances, other)]
 
 
 @MODELS.register_module()
@@ -188,14 +199,14 @@ class ClassCentreQuadrupletLoss(ClassCentreTripletLoss):
             raise ValueError(f'second_margin={second_margin} must not be negative')
         self.second_margin = second_margin
 
-    def terms(self, own, distances, other, centres):
+    def terms(self, own, distances, known, other, centres):
         """Return the triplets, and what holds the own centre against two others."""
         first, second = torch.triu_indices(
             len(centres), len(centres), 1, device=centres.device
         )
         between = self.distance(centres)[first, second]
         return [
-            *super().terms(own, distances, other, centres),
+            *super().terms(own, distances, known, other, centres),
             (own - between + self.second_margin, other[:, first] & other[:, second]),
         ]
 

@@ -50,3 +50,25 @@ def active_triplets(
     nearer = torch.searchsorted(negatives, distances + margin)
     total = (positive.sum(1) * negative.sum(1)).sum().clamp(min=1)
     return (nearer * positive).sum() / total
+
+
+def class_distances(
+    sums: torch.Tensor, counts: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return how wide classes are, and how far from the nearest other.
+
+    Args:
+        sums: Of the unit embeddings of each class, (K, D).
+        counts: How many those are, (K,).
+
+    Returns:
+        Root mean square distance to the mean of the own class, 0..1, (K,), and distance
+        from that mean to the nearest of another class, 0..2, (K,); NaN where a class
+        has no image, or no other class has.
+    """
+    means = sums / counts[:, None]
+    own = (1 - means.square().sum(1)).clamp(min=0).sqrt()
+    between = torch.cdist(means, means).fill_diagonal_(torch.inf)
+    nearest = between.nan_to_num(torch.inf, posinf=torch.inf).amin(1)
+    missing = (counts == 0) | nearest.isinf()
+    return own, nearest.masked_fill(missing, torch.nan)

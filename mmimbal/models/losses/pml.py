@@ -28,7 +28,7 @@ NOT_STANDALONE = {
     'DoNothingReducer',
     'BaseRegularizer',
 }
-REPLACED = {'SmoothAPLoss'}  # by one of ours
+REPLACED = {'DynamicSoftMarginLoss', 'SmoothAPLoss'}  # in repaired.py
 
 # Losses that raise when they are given the pairs or triplets of a miner.
 TAKES_NO_MINER = {'InstanceLoss', 'P2SGradLoss', 'PNPLoss', 'RankedListLoss'}

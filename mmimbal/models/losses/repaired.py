@@ -1,10 +1,28 @@
-"""Smooth average precision for batches of any order and any class counts."""
+"""Losses of pytorch-metric-learning that do not work there as they should."""
 
 import torch
 from pytorch_metric_learning import losses
 
 from mmimbal.models.losses.pairs import refuse_miner
 from mmimbal.registry import MODELS
+
+
+@MODELS.register_module()
+class DynamicSoftMarginLoss(losses.DynamicSoftMarginLoss):
+    """Dynamic soft margin loss, for more than one step.
+
+    In place of the loss of this name in pytorch-metric-learning, which keeps the graph
+    of a step in its histogram, so that the next one fails, and does not save the
+    histogram. Arguments are the same.
+    """
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.register_buffer('hist_', self.__dict__.pop('hist_'))
+
+    def update_histogram(self, data: torch.Tensor) -> None:
+        """Count the differences of distances, (T,), without gradient."""
+        super().update_histogram(data.detach())
 
 
 @MODELS.register_module()

@@ -1,0 +1,103 @@
+"""Stage 1, watched: NaN, collapse, and how far classes are apart."""
+
+import torch
+import torch.nn.functional as F
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from mmimbal.datasets import get_class_names
+from mmimbal.engine.wrapping import bare
+from mmimbal.models.losses.monitors import class_distances
+from mmimbal.registry import HOOKS
+
+
+@HOOKS.register_module()
+class MetricMonitorHook(Hook):
+    """Stop at a loss that is not finite, warn of collapse, log distances of classes.
+
+    A loss that is not finite stops the run with the files of the batch. Embeddings that
+    all point the same way have next to no gradient, so that a metric loss stays where
+    it is: a spread (``embedding_spread`` in the log) below ``min_spread`` is told once
+    in an epoch. After each epoch the log has, for each class, how far its embeddings
+    are from their mean, and that mean from the nearest of another class.
+
+    Args:
+        min_spread: What counts as collapse; 1 is an even spread, 0 a single direction.
+        stop: Whether a collapse stops the run.
+
+    Raises:
+        ValueError: If ``min_spread`` is not in [0, 1].
+        FloatingPointError: In training, at a loss that is not finite.
+        RuntimeError: In training, at a collapse, with ``stop``.
+    """
+
+    def __init__(self, min_spread: float = 0.05, stop: bool = False) -> None:
+        if not 0 <= min_spread <= 1:
+            raise ValueError(f'min_spread={min_spread} must be in [0, 1]')
+        self.min_spread = min_spread
+        self.stop = stop
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Look at what the metric loss is given."""
+        self.told = False
+        self.sums = self.counts = 0
+        self.names = get_class_names(runner.train_dataloader.dataset)
+        head = getattr(bare(runner.model), 'head', None)
+        self.handle = None
+        if hasattr(head, 'metric_loss'):
+            self.handle = head.metric_loss.register_forward_pre_hook(self._collect)
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch=None, outputs=None
+    ) -> None:
+        """Check the losses and the spread of a batch."""
+        if not torch.isfinite(outputs['loss']):
+            wrong = ', '.join(
+                f'{name} is {value.item()}'
+                for name, value in outputs.items()
+                if not torch.isfinite(value).all()
+            )
+            files = '\n'.join(
+                str(sample.get('img_path')) for sample in data_batch['data_samples']
+            )
+            raise FloatingPointError(
+                f'{wrong} in epoch {runner.epoch + 1}, iteration {batch_idx + 1}. '
+                'Lower the learning rate, clip gradients (optim_wrapper.clip_grad), '
+                f'or look at the images of this batch:\n{files}'
+            )
+        spread = outputs.get('embedding_spread')
+        if self.told or spread is None or spread >= self.min_spread:
+            return
+        self.told = True
+        message = (
+            f'Embeddings have collapsed: spread {spread.item():.3f} is below '
+            f'{self.min_spread} in epoch {runner.epoch + 1}. The metric loss has next '
+            'to no gradient there: start it softer (metric_weight, warmup_epochs of '
+            'the head), lower the learning rate, or use another mining'
+        )
+        if self.stop:
+            raise RuntimeError(message)
+        runner.logger.warning(message)
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Log the distances of classes."""
+        if self.handle is None:
+            return
+        self.handle.remove()
+        if torch.is_tensor(self.counts):
+            distances = zip(*class_distances(self.sums, self.counts), strict=True)
+            told = ', '.join(
+                f'{name} {own:.2f}/{other:.2f}'
+                for name, (own, other) in zip(self.names, distances, strict=True)
+            )
+            runner.logger.info(
+                f'Distances in epoch {runner.epoch + 1}, to the mean of the own '
+                f'class / of that to the nearest other: {told}'
+            )
+
+    @torch.no_grad()
+    def _collect(self, metric_loss: torch.nn.Module, inputs: tuple) -> None:
+        embeddings, labels = inputs[:2]
+        one_hot = F.one_hot(labels, len(self.names)).to(embeddings)
+        self.sums = self.sums + one_hot.T @ F.normalize(embeddings)
+        self.counts = self.counts + one_hot.sum(0)
