@@ -48,6 +48,11 @@ def train(cfg: Config) -> Runner:
     return runner
 
 
+def log_of(runner: Runner) -> str:
+    """Return what a run has logged."""
+    return Path(runner.log_dir, f'{runner.timestamp}.log').read_text()
+
+
 def write_index(folder: Path, rows: list[dict], size: int = 16) -> Path:
     """Write images of noise and an index.csv that lists them."""
     random = np.random.default_rng(0)

@@ -1,7 +1,7 @@
 """The epoch, for modules that change with it."""
 
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
+from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from mmimbal.registry import HOOKS
 
@@ -11,16 +11,20 @@ class SetEpochHook(Hook):
     """Call ``set_epoch(epoch)`` on every module that has it, when an epoch begins.
 
     Warm-ups and phases of metric losses count from it. Epochs begin at 0, and a resumed
-    run goes on where it stopped.
+    run goes on where it stopped. In loops that count iterations, an epoch is one pass
+    over the loader.
     """
 
     epoch: int | None = None
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None):
-        """Hand out a new epoch, also in loops that count iterations."""
-        if runner.epoch == self.epoch:
+        """Hand out a new epoch."""
+        epoch = runner.epoch
+        if not isinstance(runner.train_loop, EpochBasedTrainLoop):
+            epoch = runner.iter // len(runner.train_dataloader)
+        if epoch == self.epoch:
             return
-        self.epoch = runner.epoch
+        self.epoch = epoch
         for module in runner.model.modules():
             if hasattr(module, 'set_epoch'):
                 module.set_epoch(self.epoch)

@@ -31,7 +31,13 @@ NOT_STANDALONE = {
 REPLACED = {'DynamicSoftMarginLoss', 'SmoothAPLoss'}  # in repaired.py
 
 # Losses that raise when they are given the pairs or triplets of a miner.
-TAKES_NO_MINER = {'InstanceLoss', 'P2SGradLoss', 'PNPLoss', 'RankedListLoss'}
+TAKES_NO_MINER = {
+    'InstanceLoss',
+    'P2SGradLoss',
+    'PNPLoss',
+    'RankedListLoss',
+    'SmoothAPLoss',
+}
 
 
 def register_pml() -> list[str]:

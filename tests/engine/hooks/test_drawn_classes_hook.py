@@ -1,5 +1,4 @@
 import re
-from pathlib import Path
 
 import pytest
 import torch
@@ -9,11 +8,7 @@ from torch.utils.data import DataLoader
 
 from mmimbal.datasets import ClassBalancedSampler, DigitsLT, PKBatchSampler
 from mmimbal.engine.hooks.drawn_classes_hook import balances, find_prior_based_loss
-from tests.conftest import tiny_digits, train
-
-
-def log_of(runner) -> str:
-    return Path(runner.log_dir, f'{runner.timestamp}.log').read_text()
+from tests.conftest import log_of, tiny_digits, train
 
 
 def config(work_dir, sampler, loss):

@@ -143,3 +143,40 @@ def test_negative_weight_is_an_error():
 def test_unknown_loss_names_a_near_one():
     with pytest.raises(KeyError, match='TripletMarginLoss'):
         build(dict(type='mmimbal.TripletMarginLos'))
+
+
+def test_weight_warms_up_by_equal_steps(features):
+    head = build(warmup_epochs=3, metric_weight=0.8)
+    full = build(metric_weight=0.8).loss((features,), SAMPLES)['loss_metric']
+    shares = []
+    for epoch in range(5):
+        head.set_epoch(epoch)
+        shares.append(head.loss((features,), SAMPLES)['loss_metric'] / full)
+    assert torch.stack(shares).tolist() == pytest.approx([0.25, 0.5, 0.75, 1, 1])
+
+
+def test_a_warm_up_without_epochs_is_an_error(features):
+    with pytest.raises(RuntimeError, match='SetEpochHook'):
+        build(warmup_epochs=3).loss((features,), SAMPLES)
+
+
+def test_float64_stays(features):
+    head = build().double()
+    losses = head.loss((features.double(),), SAMPLES)
+    assert losses['loss_metric'].dtype == torch.float64
+
+
+@pytest.mark.parametrize('label', [-1, 3])
+def test_a_label_outside_the_classes_names_its_image(features, label):
+    samples = [DataSample().set_gt_label(label % 3) for label in range(12)]
+    samples[5].gt_label[:] = label
+    samples[5].set_metainfo(dict(img_path='images/5.jpg'))
+    with pytest.raises(ValueError, match=f'label {label} of images/5.jpg .* 3 classes'):
+        build().loss((features,), samples)
+
+
+def test_bad_options_are_named():
+    with pytest.raises(ValueError, match='warmup_epochs=-1'):
+        build(warmup_epochs=-1)
+    with pytest.raises(ValueError, match=r'margin=-0.1 of mmimbal.TripletMarginLoss'):
+        build(dict(type='mmimbal.TripletMarginLoss', margin=-0.1))

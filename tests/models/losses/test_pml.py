@@ -5,7 +5,7 @@ import torch
 from mmpretrain.structures import DataSample
 from pytorch_metric_learning import losses, miners
 
-from mmimbal.models.losses.pml import NOT_STANDALONE
+from mmimbal.models.losses.pml import NOT_STANDALONE, TAKES_NO_MINER
 from mmimbal.registry import MODELS
 
 # Losses that need an argument of their own.
@@ -133,3 +133,18 @@ def test_a_miner_of_the_config_is_used():
 def test_what_cannot_stand_alone_is_not_registered(name):
     with pytest.raises(KeyError):
         MODELS.get(f'mmimbal.{name}')
+
+
+@pytest.mark.parametrize('name', names(losses))
+def test_a_miner_is_used_or_refused_when_the_head_is_built(name):
+    head = dict(
+        loss=dict(type=f'mmimbal.{name}', **ARGUMENTS.get(name, {})),
+        miner=dict(type='mmimbal.MultiSimilarityMiner'),
+    )
+    if name in TAKES_NO_MINER:
+        with pytest.raises(ValueError, match=f'{name} takes no miner: remove the'):
+            build_head(**head)
+        return
+    features, samples = batch()
+    head = build_head(**head)
+    assert torch.isfinite(head.loss((features,), samples)['loss_metric'])

@@ -1,0 +1,100 @@
+import re
+
+import pytest
+import torch
+from mmengine.hooks import Hook
+
+from mmimbal.engine.hooks import MetricMonitorHook
+from mmimbal.registry import HOOKS
+from tests.conftest import log_of, tiny_digits, train
+
+
+@HOOKS.register_module()
+class CollapseHook(Hook):
+    """Make all features point the same way, or NaN, from the second epoch on."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if runner.epoch == 1:
+            neck = runner.model.neck
+            neck.forward = lambda features: (
+                0 * features[-1].mean((2, 3)) + self.value,
+            )
+
+
+def collapsing(tmp_path, value, **monitor):
+    cfg = tiny_digits('stage1_triplet', tmp_path, log_level='INFO')
+    cfg.default_hooks.metric_monitor.update(monitor)
+    cfg.custom_hooks = [dict(type='mmimbal.CollapseHook', value=value)]
+    return cfg
+
+
+def test_collapse_is_told_once_in_an_epoch(tmp_path):
+    log = log_of(train(collapsing(tmp_path, 1.0)))
+    told = re.findall('Embeddings have collapsed: (.*) The metric', log)
+    assert told == ['spread 0.000 is below 0.05 in epoch 2.']
+
+
+def test_collapse_stops_the_run_where_asked(tmp_path):
+    with pytest.raises(RuntimeError, match=r'have collapsed: spread 0\.000'):
+        train(collapsing(tmp_path, 1.0, stop=True))
+
+
+def test_a_healthy_run_is_not_warned(tmp_path):
+    cfg = tiny_digits('stage1_triplet', tmp_path, log_level='INFO')
+    assert 'collapsed' not in log_of(train(cfg))
+
+
+def test_nan_stops_with_the_files_of_the_batch(tmp_path, folder):
+    cfg = collapsing(tmp_path, float('nan'))
+    classes = ('a', 'b', 'c')
+    pipeline = [dict(type='LoadImageFromFile'), dict(type='PackInputs')]
+    images = dict(
+        type='mmimbal.CSVDataset',
+        data_root=str(folder),
+        metainfo=dict(classes=classes),
+        pipeline=pipeline,
+    )
+    cfg.model.head.num_classes = 3
+    cfg.train_dataloader.batch_size = 5
+    cfg.train_dataloader.dataset = dict(images, split='train')
+    cfg.val_dataloader.dataset = dict(images, split='val')
+    cfg.test_dataloader.dataset = dict(images, split='test')
+    with pytest.raises(FloatingPointError) as error:
+        train(cfg)
+    message = str(error.value)
+    assert 'loss_metric is nan' in message and 'epoch 2, iteration 1' in message
+    files = re.findall(r'train_[abc]_\d\.png', message)
+    assert len(files) == len(set(files)) == 5
+
+
+def test_distances_are_those_of_the_embeddings_of_the_epoch(tmp_path, monkeypatch):
+    cfg = tiny_digits(
+        'stage1_triplet', tmp_path, log_level='INFO', train_cfg__max_epochs=1
+    )
+    seen, collect = [], MetricMonitorHook._collect
+
+    def spy(self, metric_loss, inputs):
+        seen.append([part.detach().clone() for part in inputs[:2]])
+        collect(self, metric_loss, inputs)
+
+    monkeypatch.setattr(MetricMonitorHook, '_collect', spy)
+    line = re.search('Distances in epoch 1, .*', log_of(train(cfg)))[0]
+    told = re.findall(r'(\d) (\d\.\d\d)/(\d\.\d\d)', line)
+    embeddings = torch.cat([e for e, _ in seen])
+    embeddings = embeddings / embeddings.norm(dim=1, keepdim=True)
+    labels = torch.cat([labels for _, labels in seen])
+    means = [embeddings[labels == k].mean(0) for k in range(10)]
+    assert [int(name) for name, *_ in told] == list(range(10))
+    for k, (_, own, other) in enumerate(told):
+        spread = (embeddings[labels == k] - means[k]).square().sum(1).mean().sqrt()
+        nearest = min((means[k] - means[j]).norm() for j in range(10) if j != k)
+        assert float(own) == pytest.approx(spread.item(), abs=6e-3)
+        assert float(other) == pytest.approx(nearest.item(), abs=6e-3)
+
+
+def test_bad_options_are_named():
+    with pytest.raises(ValueError, match=r'min_spread=2 must be in \[0, 1\]'):
+        MetricMonitorHook(min_spread=2)
