@@ -1,30 +1,22 @@
 """Drawing an epoch of balanced indices, beside the samplers one would pick instead."""
 
-import argparse
-import json
-import statistics
 import time
-from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import torch
+from _comparison import compare, draw_labels, seconds
 from mmengine.dataset import DefaultSampler
 from pytorch_metric_learning.samplers import MPerClassSampler
 from torch.utils.data import WeightedRandomSampler
 
 from mmimbal.datasets import ClassBalancedSampler, PKBatchSampler
-from mmimbal.evaluation.table import format_table
-
-ISIC2018 = np.array([229, 359, 769, 80, 779, 4693, 100])
 
 
 class Labels:
     """Nothing but labels, at the class shares of ISIC 2018."""
 
     def __init__(self, size: int) -> None:
-        shares = ISIC2018 / ISIC2018.sum()
-        self.labels = np.random.default_rng(0).choice(len(shares), size, p=shares)
+        self.labels = draw_labels(size)
         self.metainfo = dict(classes=tuple('abcdefg'))
 
     def __len__(self) -> int:
@@ -35,17 +27,7 @@ class Labels:
         return self.labels
 
 
-def seconds(function: Callable, repeats: int) -> float:
-    """Return the median time of a call."""
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
-
-
-def weighted(size: int) -> tuple[float, float, str]:
+def weighted(size: int) -> tuple[float, float, str, str]:
     """Draw an epoch with both; ours starts each walk anew."""
     dataset = Labels(size)
     weights = torch.from_numpy(1 / np.bincount(dataset.labels)[dataset.labels])
@@ -61,10 +43,11 @@ def weighted(size: int) -> tuple[float, float, str]:
         seconds(lambda: sampler.draw(next(epochs)), 5),
         seconds(draw_as_the_peer_does, 5),
         'torch.utils.data.WeightedRandomSampler',
+        's',
     )
 
 
-def m_per_class(size: int) -> tuple[float, float, str]:
+def m_per_class(size: int) -> tuple[float, float, str, str]:
     """Draw an epoch of batches of 7 classes with 4 images each."""
     dataset = Labels(size)
     ours = PKBatchSampler(DefaultSampler(dataset, seed=0), 28, 4)
@@ -73,10 +56,11 @@ def m_per_class(size: int) -> tuple[float, float, str]:
         seconds(lambda: list(ours), 5),
         seconds(lambda: list(peer), 1),
         'pytorch_metric_learning.samplers.MPerClassSampler',
+        's',
     )
 
 
-def stream(size: int) -> tuple[float, None, str]:
+def stream(size: int) -> tuple[float, None, str, str]:
     """Draw an epoch past 2^24 images, which the peer refuses."""
     dataset = Labels(size)
     peer = 'torch.utils.data.WeightedRandomSampler'
@@ -91,7 +75,7 @@ def stream(size: int) -> tuple[float, None, str]:
     next(iter(ClassBalancedSampler(dataset, seed=1)))
     first = time.perf_counter() - start
     print(f'{first:.1f} s from construction to the first index')
-    return elapsed, None, peer
+    return elapsed, None, peer, 's'
 
 
 def memory(sampler: ClassBalancedSampler) -> int:
@@ -108,30 +92,5 @@ CASES = {
 }
 
 
-def main() -> None:
-    """Run the cases and print them."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--json', type=Path, help='write the rows to this file')
-    args = parser.parse_args()
-    rows = []
-    for case, run in CASES.items():
-        ours, peer, name = run()
-        ratio = peer / ours if peer else None
-        rows.append(
-            dict(case=case, ours=ours, peer=peer, peer_name=name, unit='s', ratio=ratio)
-        )
-        if args.json:
-            args.json.write_text(json.dumps(rows, indent=2) + '\n')
-    cells = [
-        (
-            row['case'],
-            *(f'{row[key]:.3f}' if row[key] else '-' for key in ('ours', 'peer')),
-            f'{row["ratio"]:.1f}' if row['ratio'] else '-',
-        )
-        for row in rows
-    ]
-    print(format_table(('case', 'ours, s', 'peer, s', 'peer / ours'), cells))
-
-
 if __name__ == '__main__':
-    main()
+    compare(__doc__, CASES)

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from pytorch_metric_learning.distances import BaseDistance
 
 from mmimbal.models.losses.pairs import pair_masks
+from mmimbal.models.losses.triplet_sums import triplet_sums
 
 
 @torch.no_grad()
@@ -30,8 +31,7 @@ def active_triplets(
 ) -> torch.Tensor:
     """Return the share of triplets whose negative is nearer than positive plus margin.
 
-    Takes O(N^2 log N) time: each anchor's negatives are sorted, and each positive
-    counts those nearer than itself plus the margin.
+    Takes O(N^2 log N) time.
 
     Args:
         embeddings: (N, D).
@@ -45,11 +45,9 @@ def active_triplets(
     distances = distance(embeddings)
     if distance.is_inverted:
         distances = -distances
-    positive, negative = pair_masks(labels)
-    negatives = distances.masked_fill(~negative, torch.inf).sort(dim=1).values
-    nearer = torch.searchsorted(negatives, distances + margin)
-    total = (positive.sum(1) * negative.sum(1)).sum().clamp(min=1)
-    return (nearer * positive).sum() / total
+    masks = pair_masks(labels)
+    active = triplet_sums(distances, *masks, margin)[1]
+    return active.sum() / torch.mul(*(mask.sum(1) for mask in masks)).sum().clamp(min=1)
 
 
 def class_distances(

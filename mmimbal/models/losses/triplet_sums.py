@@ -1,9 +1,9 @@
 """Sums over all triplets of a batch in O(B^2 log B) time and O(B^2) memory."""
 
-import numpy as np
 import torch
 
-CHUNK = 2**20  # distances sorted at once
+# Distances sorted at once: what fits a cache, or fills a GPU.
+CHUNK = {'cpu': 2**16, 'cuda': 2**24}
 
 
 def triplet_sums(
@@ -16,9 +16,10 @@ def triplet_sums(
     """Sum ``relu(d_ap - d_an + margin)`` over the triplets of each anchor.
 
     For each anchor, negatives and thresholds ``d_ap + margin`` are sorted together.
-    Running counts and sums then give, for each positive, how many negatives are nearer
-    than its threshold and what they add up to, and for each negative how many
-    thresholds are beyond it: value and gradient of all triplets without making one.
+    Running counts then give, for each positive, how many negatives are nearer than its
+    threshold, and for each negative how many thresholds are beyond it. That is the
+    gradient of the sum; and as the sum is linear between its kinks, also its value:
+    all triplets without making one.
 
     Args:
         distances: (B, M), float32, from anchor to other.
@@ -37,7 +38,7 @@ def triplet_sums(
 class _TripletSums(torch.autograd.Function):
     @staticmethod
     def forward(ctx, distances, positive, negative, margin, semi_hard):
-        rows = max(1, CHUNK // distances.shape[1])
+        rows = max(1, CHUNK[distances.device.type] // distances.shape[1])
         results = []
         for chunk in zip(
             *(part.split(rows) for part in (distances, positive, negative)), strict=True
@@ -81,25 +82,23 @@ def _sum_below(
     """
     values = torch.where(positive, distances + threshold, distances)
     values.masked_fill_(~(positive | negative), torch.inf)  # neither: sorts last
-    value, first, column = _sort(values, positive == strictly)
+    first, column = _sort(values, positive == strictly)
     is_positive = first == strictly
-    nearer = (~is_positive).cumsum(1)
-    total = torch.where(is_positive, 0.0, value).cumsum(1, dtype=torch.float64)
-    farther = is_positive.sum(1, keepdim=True) - is_positive.cumsum(1)
-
-    nearer = torch.where(is_positive, nearer, 0)
-    extra = value.double() + (margin - threshold)
-    sums = torch.where(is_positive, nearer * extra - total, 0.0).sum(1)
-    sums = sums + 0 * distances.sum(1)  # NaN stays NaN
+    thresholds = is_positive.cumsum(1, dtype=torch.int32)
+    nearer = torch.arange(1, 1 + values.shape[1], device=values.device) - thresholds
+    farther = thresholds[:, -1:] - thresholds
     sorted_gradient = torch.where(is_positive, nearer, -farther).to(distances.dtype)
     gradient = torch.zeros_like(distances).scatter_(1, column, sorted_gradient)
-    return sums, nearer.sum(1), gradient
+
+    counts = torch.where(positive, gradient, 0.0).sum(1, dtype=torch.float64)
+    sums = torch.linalg.vecdot(gradient.double(), distances.double()) + margin * counts
+    return sums, counts.long(), gradient
 
 
 def _sort(
     values: torch.Tensor, first: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Sort rows, with a mark and the column of each value.
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Sort rows, and return a mark and the column of each value.
 
     Among equal values those marked ``first`` come first. Value, mark and column are
     packed into one integer, so that one sort of plain numbers does it: on a CPU
@@ -110,23 +109,15 @@ def _sort(
         first: (R, M), bool.
 
     Returns:
-        Values, marks and columns, (R, M).
+        Marks and columns, (R, M).
     """
-    bits = _ordered(values.float().view(torch.int32))
+    bits = values.float().view(torch.int32)
+    keys = (bits ^ ((bits >> 31) & 0x7FFFFFFF)).long()  # in the order of the floats
     columns = torch.arange(values.shape[1], device=values.device)
-    keys = (bits.long() << 32) | (~first).long() << 31 | columns
+    keys <<= 32
+    keys |= torch.where(first, columns, columns + 2**31)
     if keys.is_cuda:
         keys = keys.sort(dim=1).values
     else:
-        keys = torch.from_numpy(np.sort(keys.numpy(), axis=1))
-    column = keys & 0x7FFFFFFF
-    if values.dtype == torch.float32:
-        value = _ordered((keys >> 32).int()).view(torch.float32)
-    else:  # sorted as float32, summed as they are
-        value = values.gather(1, column)
-    return value, keys & 0x80000000 == 0, column
-
-
-def _ordered(bits: torch.Tensor) -> torch.Tensor:
-    """Turn the bits of floats into integers of the same order, and back."""
-    return bits ^ ((bits >> 31) & 0x7FFFFFFF)
+        keys.numpy().sort(axis=1)
+    return keys & 2**31 == 0, keys & (2**31 - 1)

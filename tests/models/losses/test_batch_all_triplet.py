@@ -156,7 +156,7 @@ def test_chunks_change_nothing(monkeypatch):
     torch.manual_seed(0)
     matrix, labels = torch.rand(50, 50), torch.randint(0, 4, (50,))
     whole = triplet_sums.triplet_sums(matrix, *pair_masks(labels), 0.2)
-    monkeypatch.setattr(triplet_sums, 'CHUNK', 120)
+    monkeypatch.setitem(triplet_sums.CHUNK, 'cpu', 120)
     parts = triplet_sums.triplet_sums(matrix, *pair_masks(labels), 0.2)
     assert whole[0].equal(parts[0]) and whole[1].equal(parts[1])
 

@@ -1,0 +1,134 @@
+"""The triplet loss over all triplets of a batch, beside that of PML without a miner."""
+
+import multiprocessing
+import resource
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from _comparison import compare, draw_labels, seconds, seconds_in_turn
+from pytorch_metric_learning.losses import TripletMarginLoss
+
+from mmimbal.models.losses import BatchAllTripletLoss
+
+PEER = 'pytorch_metric_learning.losses.TripletMarginLoss'
+DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
+LARGE = (1024, 2048, 4096) + ((8192, 16384) if DEVICE == 'cuda' else ())
+MEMORY_LIMIT = 16 * 2**30  # bytes of address space, for the peer on a CPU
+
+
+def step_of(loss: torch.nn.Module, size: int) -> Callable:
+    """Return a function that computes loss and gradient of B embeddings of 128."""
+    torch.manual_seed(0)
+    embeddings = torch.randn(size, 128, device=DEVICE, requires_grad=True)
+    labels = torch.from_numpy(draw_labels(size)).to(DEVICE)
+    return lambda: torch.autograd.grad(loss(embeddings, labels), embeddings)
+
+
+def small(size: int) -> tuple[float, float, str, str]:
+    """Time both in turn."""
+    steps = [
+        step_of(loss, size) for loss in (BatchAllTripletLoss(), TripletMarginLoss())
+    ]
+    for step in steps:
+        step()
+    ours, peer = seconds_in_turn(steps, 21 if size < 300 else 9)
+    return ours * 1e3, peer * 1e3, PEER, 'ms'
+
+
+def large(size: int) -> tuple[float, float | None, str, str]:
+    """Time ours, and the peer where memory suffices."""
+    step = step_of(BatchAllTripletLoss(), size)
+    step()
+    return seconds(step, 5) * 1e3, in_own_process(time_of_peer, size), PEER, 'ms'
+
+
+def growth() -> tuple[float, None, str, str]:
+    """Return by how much the time grows from B=1024 to B=4096."""
+    steps = [step_of(BatchAllTripletLoss(), size) for size in (1024, 4096)]
+    for step in steps:
+        step()
+    short, long = seconds_in_turn(steps, 5)
+    return long / short, None, PEER, 'times'
+
+
+def memory(size: int) -> tuple[float, float | None, str, str]:
+    """Compare the peak memory of one step, inputs not counted."""
+    return (
+        in_own_process(memory_of_ours, size),
+        in_own_process(memory_of_peer, size),
+        PEER,
+        'MB',
+    )
+
+
+def time_of_peer(size: int) -> float:
+    """Return the milliseconds of one step of the peer."""
+    return seconds(step_of(TripletMarginLoss(), size), 1) * 1e3
+
+
+def memory_of_ours(size: int) -> float:
+    """Return the peak of one step, in MB."""
+    return peak_memory(BatchAllTripletLoss(), size)
+
+
+def memory_of_peer(size: int) -> float:
+    """Return the peak of one step of the peer, in MB."""
+    return peak_memory(TripletMarginLoss(), size)
+
+
+def peak_memory(loss: torch.nn.Module, size: int) -> float:
+    """Return by how many MB one step raises the peak of this process."""
+    step_of(loss, 64)()  # what a first step loads
+    step = step_of(loss, size)
+    if DEVICE == 'cuda':
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        step()
+        return (torch.cuda.max_memory_allocated() - before) / 2**20
+    Path('/proc/self/clear_refs').write_text('5')  # the peak starts anew
+    before = resident('VmRSS')
+    step()
+    return resident('VmHWM') - before
+
+
+def resident(key: str) -> float:
+    """Return the memory of this process (VmRSS) or its peak (VmHWM), in MB."""
+    status = dict(
+        line.split(':', 1)
+        for line in Path('/proc/self/status').read_text().splitlines()
+    )
+    return int(status[key].split()[0]) / 2**10
+
+
+def in_own_process(function: Callable, size: int) -> float | None:
+    """Return what a function returns in a process of its own; None if memory ends."""
+    context = multiprocessing.get_context('spawn')
+    results = context.SimpleQueue()
+    process = context.Process(target=_limited, args=(function, size, results))
+    process.start()
+    process.join()
+    return None if results.empty() else results.get()
+
+
+def _limited(function: Callable, size: int, results) -> None:
+    if DEVICE == 'cpu':
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
+    try:
+        results.put(function(size))
+    except (RuntimeError, MemoryError) as error:
+        if 'memory' not in str(error):
+            raise
+        print(f'{function.__name__} at B={size}: {str(error).splitlines()[0]}')
+
+
+CASES = {
+    **{f'B={size}': lambda size=size: small(size) for size in (128, 256, 384, 512)},
+    **{f'B={size}': lambda size=size: large(size) for size in LARGE},
+    'growth B=1024 to 4096': growth,
+    'peak memory B=512': lambda: memory(512),
+    'peak memory B=4096': lambda: memory(4096),
+}
+
+if __name__ == '__main__':
+    compare(__doc__, CASES)
