@@ -8,10 +8,7 @@ from mmpretrain.structures import DataSample
 from pytorch_metric_learning.losses import TripletMarginLoss
 from torch import nn
 
-from mmimbal.models.losses.batch_all_triplet import (
-    BatchAllTripletLoss,
-    in_full_precision,
-)
+from mmimbal.models.losses.batch_all_triplet import in_full_precision
 from mmimbal.models.losses.gather import gather_embeddings, gather_labels
 from mmimbal.models.losses.monitors import active_triplets, embedding_spread
 from mmimbal.models.losses.pml import TAKES_NO_MINER
@@ -159,14 +156,19 @@ class MetricLearningClsHead(LinearClsHead):
                 loss_metric=self.metric_weight * self._warmup() * loss,
                 embedding_spread=embedding_spread(embeddings),
             )
-            if isinstance(self.metric_loss, (BatchAllTripletLoss, TripletMarginLoss)):
-                losses['active_triplets'] = active_triplets(
-                    embeddings,
-                    labels,
-                    self.metric_loss.distance,
-                    self.metric_loss.margin,
-                )
+            share = self._active_share(embeddings, labels)
+            if share is not None:
+                losses['active_triplets'] = share
         return losses
+
+    def _active_share(
+        self, embeddings: torch.Tensor, labels: torch.Tensor
+    ) -> torch.Tensor | None:
+        """Return the share of active triplets, of losses that have triplets."""
+        loss = self.metric_loss
+        if isinstance(loss, TripletMarginLoss):
+            return active_triplets(embeddings, labels, loss.distance, loss.margin)
+        return getattr(loss, 'active_share', None)
 
     def _warmup(self) -> float:
         """Return the share of its weight that the metric loss has in this epoch."""

@@ -32,9 +32,15 @@ class BatchAllTripletLoss(nn.Module):
             anchors of each class, and then over the classes that have triplets, so that
             each counts the same whatever its share of the batch.
 
+    Attributes:
+        active_share: Of the last batch, the share of triplets above 0: among all
+            triplets, or among the hardest of each anchor.
+
     Raises:
         ValueError: If the margin is negative, or mining or reduction is unknown.
     """
+
+    active_share: torch.Tensor | None = None
 
     def __init__(
         self,
@@ -94,13 +100,14 @@ class BatchAllTripletLoss(nn.Module):
             sums, active, mined = hard_triplets(
                 distances, positive, negative, self.margin
             )
+            among = mined
         else:
             sums, active = triplet_sums(
                 distances, positive, negative, self.margin, self.mining == 'semi_hard'
             )
-            mined = active
-            if self.mining == 'all':
-                mined = positive.sum(1) * negative.sum(1)
+            among = positive.sum(1) * negative.sum(1)
+            mined = among if self.mining == 'all' else active
+        self.active_share = active.sum() / among.sum().clamp(min=1)
         if self.reduction == 'mean':
             return sums.sum() / mined.sum().clamp(min=1)
         if self.reduction == 'nonzero':

@@ -86,6 +86,11 @@ class ClassBalancedMemory(nn.Module):
             self.remember(embeddings.detach(), labels)
         return loss
 
+    @property
+    def active_share(self) -> torch.Tensor | None:
+        """The share of active triplets, where the loss inside knows it."""
+        return getattr(self.loss, 'active_share', None)
+
     def remembered(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return what is in the slots, (M, D), class by class, and its labels, (M,)."""
         slots = torch.arange(self.memory.shape[1], device=self.memory.device)

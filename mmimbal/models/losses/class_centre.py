@@ -35,10 +35,15 @@ class ClassCentreTripletLoss(nn.Module):
         distance: Of pytorch-metric-learning, or its config; Euclidean distance of
             normalized embeddings if ``None``.
 
+    Attributes:
+        active_share: Of the last batch, the share of terms that are above 0.
+
     Raises:
         ValueError: If margin or ``balanced_epochs`` is negative, momentum is not in
             [0, 1), or the distance is a similarity.
     """
+
+    active_share: torch.Tensor | None = None
 
     def __init__(
         self,
@@ -98,6 +103,7 @@ class ClassCentreTripletLoss(nn.Module):
         embeddings = in_full_precision(embeddings)
         if self._in_first_phase():
             loss = self.first_phase(embeddings, labels)
+            self.active_share = self.first_phase.active_share
         else:
             loss = self._compare(embeddings, labels)
         if self.training:
@@ -133,10 +139,11 @@ class ClassCentreTripletLoss(nn.Module):
         known = self.seen[column]
         other = (known & self.seen).scatter(1, column, False)
         own = distances.gather(1, column)
-        return sum(
-            average_terms(terms, counted, labels)
-            for terms, counted in self.terms(own, distances, known, other, centres)
-        )
+        parts = self.terms(own, distances, known, other, centres)
+        active = torch.stack([((t > 0) & counted).sum() for t, counted in parts]).sum()
+        among = torch.stack([counted.sum() for _, counted in parts]).sum()
+        self.active_share = active / among.clamp(min=1)
+        return sum(average_terms(*part, labels) for part in parts)
 
     def _in_first_phase(self) -> bool:
         if not self.balanced_epochs:

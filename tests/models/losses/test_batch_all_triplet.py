@@ -183,6 +183,52 @@ def test_bad_options_are_named(options, message):
         BatchAllTripletLoss(**options)
 
 
-def test_miner_is_refused():
+def test_triplets_of_a_miner_are_refused():
     with pytest.raises(ValueError, match='remove the miner'):
         BatchAllTripletLoss()(torch.randn(2, 2), torch.tensor([0, 1]), (0, 0, 0))
+
+
+@pytest.mark.parametrize('mining', ['all', 'semi_hard', 'hard'])
+def test_share_of_active_triplets_equals_a_loop(mining):
+    torch.manual_seed(0)
+    embeddings, labels = torch.randn(14, 3), torch.randint(0, 4, (14,))
+    matrix, loss = distances.LpDistance()(embeddings), BatchAllTripletLoss(0.3)
+    loss.mining = mining
+    loss(embeddings, labels)
+    active, among = 0, 0
+    for anchor in range(14):
+        triplets = [
+            (matrix[anchor, p], matrix[anchor, n])
+            for p, n in itertools.permutations(range(14), 2)
+            if p != anchor and labels[p] == labels[anchor] != labels[n]
+        ]
+        if mining == 'hard' and triplets:
+            triplets = [(max(t[0] for t in triplets), min(t[1] for t in triplets))]
+        among += len(triplets)
+        active += sum(
+            bool(an < ap + 0.3) and (mining != 'semi_hard' or bool(ap < an))
+            for ap, an in triplets
+        )
+    assert loss.active_share.item() == pytest.approx(active / among)
+
+
+def test_pairs_of_a_miner_are_the_triplets_of_pml():
+    torch.manual_seed(0)
+    labels, embeddings = torch.randint(0, 4, (40,)), torch.randn(40, 8)
+    mined = miners.MultiSimilarityMiner(0.3)(embeddings, labels)
+    expected = losses.TripletMarginLoss(0.2)(embeddings, labels, mined)
+    value = BatchAllTripletLoss(0.2)(embeddings, labels, mined)
+    torch.testing.assert_close(value, expected)
+    assert not value.equal(BatchAllTripletLoss(0.2)(embeddings, labels))
+
+
+def test_references_are_compared_with_as_in_pml():
+    torch.manual_seed(0)
+    labels, ref_labels = torch.randint(0, 3, (10,)), torch.randint(0, 4, (15,))
+    leaves = [torch.randn(n, 4, requires_grad=True) for n in (10, 15)]
+    results = []
+    for loss in (BatchAllTripletLoss(0.3), losses.TripletMarginLoss(0.3)):
+        value = loss(leaves[0], labels, None, leaves[1], ref_labels)
+        results.append((value, *torch.autograd.grad(value, leaves)))
+    for found, expected in zip(*results, strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-7)
