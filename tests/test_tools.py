@@ -70,6 +70,16 @@ def test_train_resume_stage_2_and_test(stage1, tmp_path):
     assert 0 <= json.loads(out.read_text())['balanced_accuracy'] <= 100
 
 
+def test_another_base(tmp_path):
+    leaf = 'configs/digits_lt/stage1_triplet.py'
+    flags = ['--base', 'stage1/triplet=stage1/circle']
+    assert 'name its --work-dir' in fail('tools/train.py', leaf, *flags)
+    flags += ['--work-dir', tmp_path, '--cfg-options', *OPTIONS]
+    output = succeed('tools/train.py', leaf, *flags)
+    assert 'mmimbal.CircleLoss' in output and (tmp_path / 'epoch_1.pth').exists()
+    assert 'CircleLoss' in (tmp_path / 'stage1_triplet.py').read_text()
+
+
 def test_dist_train_and_dist_test_work_on_a_cpu(tmp_path):
     leaf = 'configs/digits_lt/stage1_triplet.py'
     env = {'PORT': '29637'}

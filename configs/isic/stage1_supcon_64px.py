@@ -7,7 +7,7 @@ _base_ = [
 ]
 
 model = dict(
-    data_preprocessor=dict(type='mmimbal.MultiViewDataPreprocessor'),
+    data_preprocessor=_base_.views,
     head=dict(_base_.head, num_classes=_base_.num_classes),
 )
 train_dataloader = dict(dataset=dict(pipeline=_base_.two_view_pipeline))

@@ -2,32 +2,27 @@
 
 import argparse
 import difflib
-import inspect
 import os
 from collections.abc import Iterable
 
 import torch
 import torch.distributed as dist
 from mmengine.config import Config, DictAction
-from mmengine.runner import Runner
 
-# What a Runner reads of a config: its arguments, and keys it looks up itself.
-RUNNER_KEYS = {
-    *inspect.signature(Runner.__init__).parameters,
-    'activation_checkpointing',
-    'compile',
-    'efficient_conv_bn_eval',
-    'find_unused_parameters',
-    'model_wrapper_cfg',
-    'sync_bn',
-    'tta_model',
-    'tta_pipeline',
-} - {'self', 'cfg'}
+from mmimbal.engine.bases import RUNNER_KEYS, load_with_bases
 
 
 def add_common_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags that training and testing share, named as in MMPretrain."""
     parser.add_argument('--work-dir', help='where logs and checkpoints go')
+    parser.add_argument(
+        '--base',
+        action='append',
+        default=[],
+        metavar='OLD=NEW',
+        help='another base, e.g. datasets/isic2018_64px=datasets/rbc12_64px; needs '
+        '--work-dir',
+    )
     parser.add_argument(
         '--amp', action='store_true', help='mixed precision; bfloat16 on a CPU'
     )
@@ -51,9 +46,18 @@ def load_config(args: argparse.Namespace) -> Config:
     Raises:
         FileNotFoundError: If there is no such file.
         KeyError: If an option would change nothing; see :func:`check_options`.
+        ValueError: If bases are replaced without a work dir, or see
+            :func:`load_with_bases`.
     """
+    if args.base and not args.work_dir:
+        raise ValueError(
+            '--base makes another experiment than the config says: name its --work-dir'
+        )
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    cfg = Config.fromfile(args.config)
+    if args.base:
+        cfg = load_with_bases(args.config, args.base)
+    else:
+        cfg = Config.fromfile(args.config)
     check_options(args.cfg_options, cfg)
     cfg.merge_from_dict(args.cfg_options)
     if args.work_dir:

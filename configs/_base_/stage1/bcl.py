@@ -5,3 +5,4 @@ head = dict(
     metric_weight=0.35,
     metric_loss=dict(type='mmimbal.BalancedContrastiveLoss', temperature=0.1),
 )
+views = dict(type='mmimbal.MultiViewDataPreprocessor')

@@ -4,3 +4,4 @@ head = dict(
     embedding_size=128,
     metric_loss=dict(type='mmimbal.SupConLoss', temperature=0.1),
 )
+views = dict(type='mmimbal.MultiViewDataPreprocessor')

@@ -1,0 +1,77 @@
+"""A leaf with other bases: combinations that have no file of their own."""
+
+import inspect
+import re
+import tempfile
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+# What a Runner reads of a config: its arguments, and keys it looks up itself.
+RUNNER_KEYS = {
+    *inspect.signature(Runner.__init__).parameters,
+    'activation_checkpointing',
+    'compile',
+    'efficient_conv_bn_eval',
+    'find_unused_parameters',
+    'model_wrapper_cfg',
+    'sync_bn',
+    'tta_model',
+    'tta_pipeline',
+} - {'self', 'cfg'}
+
+
+def load_with_bases(leaf: str, replacements: list[str]) -> Config:
+    """Load a leaf with some of its bases replaced.
+
+    Args:
+        leaf: Path of a config whose bases stand in ``../_base_/``.
+        replacements: ``OLD=NEW``, each the path of a base below ``_base_/`` without
+            its ``.py``.
+
+    Raises:
+        ValueError: If a replacement is no pair, the leaf has no such base, or the new
+            one sets something that neither the leaf nor a Runner reads.
+        FileNotFoundError: If there is no such leaf or new base.
+    """
+    path = Path(leaf)
+    if not path.is_file():
+        raise FileNotFoundError(f'no config {leaf}')
+    bases = path.resolve().parents[1] / '_base_'
+    text = path.read_text()
+    for replacement in replacements:
+        old, _, new = replacement.partition('=')
+        known = re.findall(r"'\.\./_base_/(.*)\.py'", text)
+        if old not in known or not new:
+            raise ValueError(
+                f'--base {replacement}: expected OLD=NEW, where OLD is one of '
+                f'{", ".join(known)}'
+            )
+        if not (bases / f'{new}.py').is_file():
+            near = sorted(file.stem for file in (bases / new).parent.glob('*.py'))
+            raise FileNotFoundError(
+                f'--base {replacement}: no {bases / new}.py; there are '
+                f'{", ".join(near) or "none"}'
+            )
+        unread = unread_keys(text, bases / f'{old}.py', bases / f'{new}.py')
+        if unread:
+            raise ValueError(
+                f'--base {replacement}: {new} sets {", ".join(unread)}, which '
+                f'{path.name} does not use. Start from a leaf that has {new}'
+            )
+        text = text.replace(f"'../_base_/{old}.py'", f"'../_base_/{new}.py'")
+    with tempfile.TemporaryDirectory() as folder:
+        mixed = Path(folder, path.name)
+        mixed.write_text(text.replace("'../_base_/", f"'{bases}/"))
+        return Config.fromfile(mixed)
+
+
+def unread_keys(leaf: str, old: Path, new: Path) -> list[str]:
+    """Return what a new base sets beyond the old one, and nothing would read."""
+    added = Config.fromfile(new).keys() - Config.fromfile(old).keys()
+    return [
+        key
+        for key in sorted(added)
+        if key not in RUNNER_KEYS and f'_base_.{key}' not in leaf
+    ]

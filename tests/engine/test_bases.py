@@ -1,0 +1,53 @@
+import pytest
+from mmengine.config import Config
+
+from mmimbal.engine.bases import load_with_bases
+from tests.conftest import CONFIGS
+
+METHODS = sorted(path.stem for path in (CONFIGS / '_base_/stage1').glob('*.py'))
+
+
+@pytest.mark.parametrize('name', METHODS)
+def test_a_leaf_with_other_bases_is_the_leaf_one_would_write(name, monkeypatch):
+    """Each method on the data of rbc12, from its leaf of isic."""
+    leaf = str(CONFIGS / f'isic/stage1_{name}_64px.py')
+    dataset = 'datasets/isic2018_64px=datasets/rbc12_64px'
+    mixed, original = load_with_bases(leaf, [dataset]), Config.fromfile(leaf)
+    rbc12 = Config.fromfile(CONFIGS / '_base_/datasets/rbc12_64px.py')
+    assert mixed.train_dataloader.dataset.data_root.endswith('rbc12')
+    assert mixed.val_dataloader == rbc12.val_dataloader
+    assert mixed.model.head.num_classes == 12
+    mixed.model.head.num_classes = 7
+    assert mixed.model == original.model
+    assert mixed.optim_wrapper == original.optim_wrapper
+
+
+def test_several_bases(tmp_path):
+    leaf = str(CONFIGS / 'rbc12/stage1_triplet_64px.py')
+    mixed = load_with_bases(
+        leaf, ['stage1/triplet=stage1/circle', 'schedules/scratch_40e=schedules/digits']
+    )
+    assert mixed.model.head.metric_loss.type == 'mmimbal.CircleLoss'
+    assert mixed.train_cfg.max_epochs == 60
+    written = CONFIGS / 'rbc12/stage1_triplet_64px.py'
+    assert 'circle' not in written.read_text()
+
+
+@pytest.mark.parametrize(
+    ('replacement', 'error', 'message'),
+    [
+        ('stage1/ce=stage1/circle', ValueError, 'OLD is one of datasets/isic2018_64px'),
+        ('stage1/triplet', ValueError, 'expected OLD=NEW'),
+        ('stage1/triplet=stage1/triplet_pk', ValueError, 'sets batch_sampler, which'),
+        ('stage1/triplet=stage1/supcon', ValueError, 'sets views, which'),
+        ('stage1/triplet=stage1/cirle', FileNotFoundError, 'there are arcface, bcl'),
+    ],
+)
+def test_mistakes_are_named(replacement, error, message):
+    with pytest.raises(error, match=message):
+        load_with_bases(str(CONFIGS / 'isic/stage1_triplet_64px.py'), [replacement])
+
+
+def test_missing_leaf_is_named():
+    with pytest.raises(FileNotFoundError, match=r'no config configs/missing\.py'):
+        load_with_bases('configs/missing.py', ['a=b'])
