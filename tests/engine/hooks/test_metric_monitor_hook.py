@@ -42,6 +42,13 @@ def test_collapse_stops_the_run_where_asked(tmp_path):
         train(collapsing(tmp_path, 1.0, stop=True))
 
 
+def test_the_threshold_is_that_of_the_config(tmp_path):
+    cfg = tiny_digits('stage1_triplet', tmp_path, log_level='INFO')
+    cfg.default_hooks.metric_monitor.min_spread = 1.0
+    told = re.findall(r'is below 1\.0 in epoch (\d)', log_of(train(cfg)))
+    assert told == ['1', '2']
+
+
 def test_a_healthy_run_is_not_warned(tmp_path):
     cfg = tiny_digits('stage1_triplet', tmp_path, log_level='INFO')
     assert 'collapsed' not in log_of(train(cfg))
