@@ -1,2 +1,6 @@
-from .heads import BalancedContrastiveClsHead, MetricLearningClsHead
+from .heads import (
+    BalancedContrastiveClsHead,
+    CosineClsHead,
+    MetricLearningClsHead,
+)
 from .multi_view import MultiViewDataPreprocessor

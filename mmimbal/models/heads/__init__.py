@@ -1,2 +1,3 @@
 from .balanced_contrastive_head import BalancedContrastiveClsHead
+from .cosine_head import CosineClsHead
 from .metric_learning_head import MetricLearningClsHead

@@ -7,5 +7,10 @@ from .class_centre import (
     ClassCentreRankingLoss,
     ClassCentreTripletLoss,
 )
+from .class_counts_loss import ClassCountsLoss
 from .gather import gather_embeddings, gather_labels
+from .label_aware_smoothing import LabelAwareSmoothingLoss
+from .logit_adjustment import BalancedSoftmaxLoss, LogitAdjustmentLoss, VSLoss
+from .margins import GCLLoss, LDAMLoss
 from .repaired import DynamicSoftMarginLoss, SmoothAPLoss
+from .reweighting import ClassBalancedLoss, ClassImbalanceLoss

@@ -1,0 +1,40 @@
+"""A classifier by angles."""
+
+import torch
+import torch.nn.functional as F
+from mmpretrain.models import LinearClsHead
+
+from mmimbal.registry import MODELS
+
+
+@MODELS.register_module()
+class CosineClsHead(LinearClsHead):
+    """Classify by the cosine of features and class weights (arXiv:1910.09217).
+
+    Norms of features and weights, which grow with the class counts, play no part. There
+    is no bias. Other arguments as in :class:`mmpretrain.models.LinearClsHead`.
+
+    Args:
+        num_classes: Number of classes, K.
+        in_channels: Size of the features.
+        scale: What cosines are multiplied by, > 0; 1 for losses with a scale of their
+            own.
+        **kwargs: As in :class:`mmpretrain.models.LinearClsHead`.
+
+    Raises:
+        ValueError: If the scale is not positive.
+    """
+
+    def __init__(
+        self, num_classes: int, in_channels: int, scale: float = 16.0, **kwargs
+    ) -> None:
+        super().__init__(num_classes, in_channels, **kwargs)
+        if scale <= 0:
+            raise ValueError(f'scale={scale} must be positive')
+        self.scale = scale
+        self.fc.register_parameter('bias', None)
+
+    def forward(self, feats: tuple[torch.Tensor]) -> torch.Tensor:
+        """Return scaled cosines, (N, K), of the last features, (N, in_channels)."""
+        features = F.normalize(self.pre_logits(feats).float())
+        return self.scale * features @ F.normalize(self.fc.weight.float()).T

@@ -1,0 +1,58 @@
+"""Label smoothing that is stronger for common classes."""
+
+import math
+
+import torch
+
+from mmimbal.models.losses.class_counts_loss import ClassCountsLoss
+from mmimbal.registry import MODELS
+
+SHAPES = {
+    'concave': lambda t: torch.sin(t * math.pi / 2),
+    'linear': lambda t: t,
+    'convex': lambda t: 1 + torch.sin(1.5 * math.pi + t * math.pi / 2),
+}
+
+
+@MODELS.register_module()
+class LabelAwareSmoothingLoss(ClassCountsLoss):
+    """Label-aware smoothing of MiSLAS (https://arxiv.org/abs/2104.00466).
+
+    The target of the true class is ``1 - e`` and that of the others
+    ``e / (K - 1)``; e runs from ``tail`` for the rarest class to ``head`` for the most
+    common one.
+
+    Args:
+        head: Smoothing of the most common class, in [0, 1).
+        tail: Smoothing of the rarest class, in [0, 1).
+        shape: ``'concave'``, ``'linear'`` or ``'convex'``: how it grows in between.
+
+    Raises:
+        ValueError: If an option is outside its range.
+    """
+
+    def __init__(
+        self, head: float = 0.3, tail: float = 0.0, shape: str = 'concave'
+    ) -> None:
+        super().__init__()
+        if not (0 <= head < 1 and 0 <= tail < 1):
+            raise ValueError(f'head={head} and tail={tail} must be in [0, 1)')
+        if shape not in SHAPES:
+            raise ValueError(f'shape={shape!r} must be one of {", ".join(SHAPES)}')
+        self.head = head
+        self.tail = tail
+        self.shape = shape
+
+    def losses(self, logits, labels, counts):
+        """Compute the loss of each image."""
+        smoothing = self.smoothing(counts).to(logits)[labels]
+        log_prob = logits.log_softmax(1)
+        true = log_prob.gather(1, labels[:, None])[:, 0]
+        others = (log_prob.sum(1) - true) / (logits.shape[1] - 1)
+        return -(1 - smoothing) * true - smoothing * others
+
+    def smoothing(self, counts: torch.Tensor) -> torch.Tensor:
+        """Return how much each class is smoothed, (K,)."""
+        span = (counts.max() - counts.min()).clamp(min=1)
+        grown = SHAPES[self.shape]((counts - counts.min()) / span)
+        return self.tail + (self.head - self.tail) * grown

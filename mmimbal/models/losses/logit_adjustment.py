@@ -1,0 +1,73 @@
+"""Cross-entropy on logits that are shifted and scaled by the class counts."""
+
+import torch
+
+from mmimbal.models.losses.class_counts_loss import ClassCountsLoss, cross_entropy
+from mmimbal.registry import MODELS
+
+
+@MODELS.register_module()
+class LogitAdjustmentLoss(ClassCountsLoss):
+    """Cross-entropy of ``logits + tau * log(prior)`` (https://arxiv.org/abs/2007.07314).
+
+    The classifier learns what the prior does not explain, so that it is used as it is
+    afterwards.
+
+    Args:
+        tau: Strength; 0 is plain cross-entropy.
+
+    Raises:
+        ValueError: If tau is negative.
+    """
+
+    def __init__(self, tau: float = 1.0) -> None:
+        super().__init__()
+        if tau < 0:
+            raise ValueError(f'tau={tau} must not be negative')
+        self.tau = tau
+
+    def losses(self, logits, labels, counts):
+        """Compute the loss of each image."""
+        return cross_entropy(logits + self.tau * log_prior(counts).to(logits), labels)
+
+
+@MODELS.register_module()
+class BalancedSoftmaxLoss(LogitAdjustmentLoss):
+    """Cross-entropy with each class's exponential times its count.
+
+    Logit adjustment with ``tau=1``. https://arxiv.org/abs/2007.10740
+    """
+
+    def __init__(self) -> None:
+        super().__init__(tau=1.0)
+
+
+@MODELS.register_module()
+class VSLoss(LogitAdjustmentLoss):
+    """Vector scaling: logits are scaled and shifted (https://arxiv.org/abs/2103.01550).
+
+    Cross-entropy of ``logits * (n / n_max) ** gamma + tau * log(prior)``.
+
+    Args:
+        gamma: Strength of the scaling, >= 0.
+        tau: Strength of the shift, >= 0.
+
+    Raises:
+        ValueError: If one of them is negative.
+    """
+
+    def __init__(self, gamma: float = 0.15, tau: float = 1.0) -> None:
+        super().__init__(tau)
+        if gamma < 0:
+            raise ValueError(f'gamma={gamma} must not be negative')
+        self.gamma = gamma
+
+    def losses(self, logits, labels, counts):
+        """Compute the loss of each image."""
+        scale = ((counts / counts.max()) ** self.gamma).to(logits)
+        return super().losses(logits * scale, labels, counts)
+
+
+def log_prior(counts: torch.Tensor) -> torch.Tensor:
+    """Return the logarithm of the share of each class, (K,), from counts, (K,)."""
+    return (counts / counts.sum()).log()
