@@ -57,7 +57,7 @@ DATASETS = Registry(root.DATASETS, 'mmimbal.datasets')
 DATA_SAMPLERS = Registry(root.DATA_SAMPLERS, 'mmimbal.datasets')
 TRANSFORMS = Registry(root.TRANSFORMS, 'mmimbal.datasets')
 HOOKS = Registry(root.HOOKS, 'mmimbal.engine.hooks')
-LOOPS = Registry(root.LOOPS, 'mmimbal.engine')
+LOOPS = Registry(root.LOOPS, 'mmimbal.engine.loops')
 OPTIM_WRAPPERS = Registry(root.OPTIM_WRAPPERS, 'mmimbal.engine.amp')
 METRICS = Registry(root.METRICS, 'mmimbal.evaluation')
 

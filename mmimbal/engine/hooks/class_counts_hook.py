@@ -34,6 +34,11 @@ class ClassCountsHook(Hook):
         """Reach losses that were switched in."""
         self._hand_out(runner)
 
+    def before_test_epoch(self, runner: Runner) -> None:
+        """Reach the metrics of a test that follows training."""
+        if self.counts is not None:
+            self._hand_out(runner)
+
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Keep the counts for test runs."""
         if self.counts is not None:

@@ -64,3 +64,8 @@ def test_test_run_reads_them_from_the_checkpoint(tmp_path):
     metrics = runner.test()
     assert np.array_equal(runner.test_evaluator.metrics[0].class_counts, EXPECTED)
     assert {'head_recall', 'medium_recall', 'tail_recall'} <= metrics.keys()
+
+
+def test_a_test_after_training_knows_them_too(tmp_path):
+    runner = train(tiny_digits('stage1_ce', tmp_path))
+    assert {'head_recall', 'tail_recall'} <= runner.test().keys()

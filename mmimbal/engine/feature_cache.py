@@ -1,0 +1,211 @@
+"""Features of a frozen backbone: computed once, kept on disk, read by memory map."""
+
+import hashlib
+import json
+import random
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.dataset import pseudo_collate
+from mmengine.dist import barrier, get_rank, get_world_size, is_main_process
+from mmpretrain.models import ImageClassifier
+from torch.utils.data import DataLoader, Dataset, Subset
+from tqdm import tqdm
+
+from mmimbal.datasets import get_labels
+
+
+class SeededView(Dataset):
+    """A dataset whose random augmentation of an image depends on nothing else.
+
+    Args:
+        dataset: Any dataset.
+        seed: Of the augmentation.
+        view: Which of an image's views this is, from 0 on.
+    """
+
+    def __init__(self, dataset: Dataset, seed: int, view: int) -> None:
+        self.dataset = dataset
+        self.seed = seed
+        self.view = view
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> dict:
+        drawn = np.random.SeedSequence((self.seed, self.view, index)).generate_state(1)
+        state = int(drawn[0])
+        random.seed(state)
+        np.random.seed(state)
+        torch.manual_seed(state)
+        return self.dataset[index]
+
+
+def cached_features(
+    model: ImageClassifier,
+    dataset: Dataset,
+    description: str,
+    folder: Path,
+    views: int = 1,
+    seed: int = 0,
+    dtype: str = 'float32',
+    batch_size: int = 128,
+    num_workers: int = 0,
+) -> np.memmap:
+    """Return the features of all images, from disk if they are there.
+
+    They are those of the frozen backbone and neck in eval mode, the last stage of it. A
+    folder is named after everything that they depend on, and comes into being by a
+    rename once it is whole: what an interrupted run has left, or a full disk, is never
+    read. A file that was cut later is computed again.
+
+    Args:
+        model: A classifier.
+        dataset: N images, with its pipeline.
+        description: Of the pipeline and the dataset, such as their config.
+        folder: Where caches are kept.
+        views: Augmented views of each image, V.
+        seed: Of the augmentation.
+        dtype: ``'float32'`` or ``'float16'``.
+        batch_size: Images sent through the backbone at once.
+        num_workers: Of the loader.
+
+    Returns:
+        (V, N, ...), the same on all ranks.
+
+    Raises:
+        ValueError: If ``views`` is below 1 or the dtype is another one.
+        OSError: If the disk is full.
+    """
+    if views < 1 or dtype not in ('float32', 'float16'):
+        raise ValueError(
+            f"views={views} must be at least 1, dtype={dtype!r} 'float32' or 'float16'"
+        )
+    key = cache_key(model, dataset, description, views, seed, dtype)
+    cache = folder / key
+    if open_cache(cache) is None:
+        loader = dict(batch_size=batch_size, num_workers=num_workers)
+        _write(model, dataset, cache, views, seed, dtype, loader)
+    return open_cache(cache)
+
+
+def cache_key(
+    model: ImageClassifier,
+    dataset: Dataset,
+    description: str,
+    views: int,
+    seed: int,
+    dtype: str,
+) -> str:
+    """Return a hash of all that cached features depend on."""
+    digest = hashlib.sha256()
+    preprocessor = model.data_preprocessor
+    for part in (preprocessor, model.backbone, model.neck):
+        digest.update(repr(part).encode())
+        for name, value in (part.state_dict() if part is not None else {}).items():
+            digest.update(name.encode())
+            digest.update(value.cpu().contiguous().view(-1).numpy().tobytes())
+    if getattr(preprocessor, '_enable_normalize', False):
+        for value in (preprocessor.mean, preprocessor.std):
+            digest.update(value.cpu().numpy().tobytes())
+    digest.update(str(getattr(preprocessor, 'to_rgb', None)).encode())
+    digest.update(get_labels(dataset).astype(np.int64).tobytes())
+    digest.update(repr((description, views, seed, dtype)).encode())
+    return digest.hexdigest()[:16]
+
+
+def open_cache(cache: Path) -> np.memmap | None:
+    """Return what a cache holds; ``None`` if there is none, or its file was cut."""
+    try:
+        meta = json.loads((cache / 'meta.json').read_text())
+        shape, dtype = tuple(meta['shape']), np.dtype(meta['dtype'])
+        file = cache / 'features.bin'
+        if file.stat().st_size != np.prod(shape, dtype=np.int64) * dtype.itemsize:
+            return None
+        return np.memmap(file, dtype, mode='r', shape=shape)
+    except (FileNotFoundError, KeyError, json.JSONDecodeError):
+        return None
+
+
+def _write(
+    model: ImageClassifier,
+    dataset: Dataset,
+    cache: Path,
+    views: int,
+    seed: int,
+    dtype: str,
+    loader: dict,
+) -> None:
+    """Compute a cache: each rank a part of the images, the main one joins them."""
+    unfinished = cache.with_name(f'{cache.name}.unfinished')
+    if is_main_process():
+        shutil.rmtree(unfinished, ignore_errors=True)
+        shutil.rmtree(cache, ignore_errors=True)
+        unfinished.mkdir(parents=True)
+    barrier()
+    parts = np.array_split(np.arange(len(dataset)), get_world_size())
+    part = parts[get_rank()]
+    shape = ()
+    with open(unfinished / f'{get_rank()}.bin', 'wb') as file:
+        for features in _extract(model, dataset, part, views, seed, loader):
+            shape = features.shape[1:]
+            file.write(features.astype(dtype).tobytes())
+    barrier()
+    if is_main_process():
+        size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+        with ExitStack() as stack:
+            files = [
+                stack.enter_context(open(unfinished / f'{rank}.bin', 'rb'))
+                for rank in range(len(parts))
+            ]
+            whole = stack.enter_context(open(unfinished / 'features.bin', 'wb'))
+            for _ in range(views):
+                for file, images in zip(files, parts, strict=True):
+                    whole.write(file.read(len(images) * size))
+        for rank in range(len(parts)):
+            (unfinished / f'{rank}.bin').unlink()
+        meta = dict(shape=[views, len(dataset), *shape], dtype=dtype)
+        (unfinished / 'meta.json').write_text(json.dumps(meta) + '\n')
+        unfinished.rename(cache)
+    barrier()
+
+
+@torch.no_grad()
+def _extract(
+    model: ImageClassifier,
+    dataset: Dataset,
+    images: np.ndarray,
+    views: int,
+    seed: int,
+    loader: dict,
+) -> Iterator[np.ndarray]:
+    """Yield the features of batches of images, (B, ...), view by view."""
+    was_training = model.training
+    model.eval()
+    bar = tqdm(
+        total=views * len(images),
+        desc='Features',
+        unit=' images',
+        disable=None if is_main_process() else True,
+    )
+    with torch.random.fork_rng(devices=[]):
+        states = random.getstate(), np.random.get_state()
+        for view in range(views):
+            batches = DataLoader(
+                Subset(SeededView(dataset, seed, view), images.tolist()),
+                collate_fn=pseudo_collate,
+                **loader,
+            )
+            for batch in batches:
+                inputs = model.data_preprocessor(batch, False)['inputs']
+                features = model.extract_feat(inputs)[-1].float().cpu().numpy()
+                bar.update(len(features))
+                yield features
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+    bar.close()
+    model.train(was_training)

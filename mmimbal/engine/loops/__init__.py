@@ -1,0 +1,1 @@
+from .cached_features_loop import CachedFeaturesTrainLoop

@@ -1,0 +1,84 @@
+import pytest
+import torch
+
+from tests.conftest import log_of, tiny_digits, train
+
+
+@pytest.fixture(scope='module')
+def stage1(tmp_path_factory):
+    work_dir = tmp_path_factory.mktemp('stage1')
+    train(tiny_digits('stage1_ce', work_dir))
+    return work_dir
+
+
+def config(work_dir, stage1, cached=True, pipeline=None, **options):
+    cfg = tiny_digits('stage2_crt', work_dir, log_level='INFO')
+    cfg.default_hooks.two_stage.stage1 = str(stage1)
+    epochs = cfg.train_cfg.max_epochs
+    if cached:
+        cfg.train_cfg = dict(
+            type='mmimbal.CachedFeaturesTrainLoop', max_epochs=epochs, **options
+        )
+    if pipeline:
+        cfg.train_dataloader.dataset.pipeline = pipeline
+    return cfg
+
+
+PLAIN = [dict(type='PackInputs')]
+
+
+def test_one_plain_view_is_training_without_a_cache(stage1, tmp_path):
+    without = train(config(tmp_path / 'a', stage1, cached=False, pipeline=PLAIN))
+    cached = train(config(tmp_path / 'b', stage1, pipeline=PLAIN))
+    expected, found = without.model.state_dict(), cached.model.state_dict()
+    assert found.keys() == expected.keys()
+    for key, value in found.items():
+        if key.startswith('head'):
+            torch.testing.assert_close(value, expected[key], rtol=1e-5, atol=1e-6)
+        else:
+            assert value.equal(expected[key])
+    scores = [
+        runner.message_hub.get_scalar('val/balanced_accuracy').data[0]
+        for runner in (without, cached)
+    ]
+    assert scores[0].tolist() == scores[1].tolist()
+    assert cached.iter == without.iter
+
+
+def test_the_model_takes_images_again_afterwards(stage1, tmp_path):
+    cfg = config(tmp_path, stage1)
+    runner = train(cfg)
+    trained = runner.test()
+    assert type(runner.model.data_preprocessor).__name__ == 'ClsDataPreprocessor'
+    assert 'extract_feat' not in vars(runner.model)
+    again = config(tmp_path / 'again', stage1, cached=False)
+    again.load_from = str(tmp_path / 'epoch_2.pth')
+    again.default_hooks.pop('two_stage')
+    assert type(runner).from_cfg(again).test() == trained
+
+
+def test_epochs_go_through_the_views(stage1, tmp_path):
+    runner = train(config(tmp_path, stage1, views=3))
+    assert 'Cached features of train_dataloader: 3 x 291 x 32' in log_of(runner)
+    assert 'Cached features of val_dataloader: 1 x 200 x 32' in log_of(runner)
+
+
+def test_a_second_run_computes_nothing(stage1, tmp_path, monkeypatch):
+    cache = str(tmp_path / 'features')
+    first = train(config(tmp_path / 'a', stage1, views=2, cache_dir=cache))
+    monkeypatch.setattr('mmimbal.engine.feature_cache._extract', None)
+    second = train(config(tmp_path / 'b', stage1, views=2, cache_dir=cache))
+    expected = first.model.state_dict()
+    for key, value in second.model.state_dict().items():
+        assert value.equal(expected[key])
+
+
+def test_what_still_learns_cannot_be_cached(tmp_path, stage1):
+    cfg = config(tmp_path, stage1)
+    cfg.default_hooks.two_stage.bn = 'updated'
+    with pytest.raises(ValueError, match="use bn='frozen'"):
+        train(cfg)
+    cfg = tiny_digits('stage1_ce', tmp_path)
+    cfg.train_cfg = dict(type='mmimbal.CachedFeaturesTrainLoop', max_epochs=1)
+    with pytest.raises(ValueError, match=r'backbone still learns.*TwoStageHook'):
+        train(cfg)
