@@ -42,7 +42,7 @@ def load_with_bases(leaf: str, replacements: list[str]) -> Config:
     text = path.read_text()
     for replacement in replacements:
         old, _, new = replacement.partition('=')
-        known = re.findall(r"'\.\./_base_/(.*)\.py'", text)
+        known = re.findall(r"""['"]\.\./_base_/([^'"]*)\.py['"]""", text)
         if old not in known or not new:
             raise ValueError(
                 f'--base {replacement}: expected OLD=NEW, where OLD is one of '
@@ -60,10 +60,10 @@ def load_with_bases(leaf: str, replacements: list[str]) -> Config:
                 f'--base {replacement}: {new} sets {", ".join(unread)}, which '
                 f'{path.name} does not use. Start from a leaf that has {new}'
             )
-        text = text.replace(f"'../_base_/{old}.py'", f"'../_base_/{new}.py'")
+        text = text.replace(f'../_base_/{old}.py', f'../_base_/{new}.py')
     with tempfile.TemporaryDirectory() as folder:
         mixed = Path(folder, path.name)
-        mixed.write_text(text.replace("'../_base_/", f"'{bases}/"))
+        mixed.write_text(text.replace('../_base_/', f'{bases}/'))
         return Config.fromfile(mixed)
 
 
@@ -73,5 +73,5 @@ def unread_keys(leaf: str, old: Path, new: Path) -> list[str]:
     return [
         key
         for key in sorted(added)
-        if key not in RUNNER_KEYS and f'_base_.{key}' not in leaf
+        if key not in RUNNER_KEYS and not re.search(rf'_base_\.{key}\b', leaf)
     ]

@@ -79,6 +79,10 @@ def check_options(options: Iterable[str], cfg: Config) -> None:
     """
     for option in options:
         key, _, rest = option.partition('.')
+        if key == 'launcher':
+            raise KeyError(
+                '--cfg-options launcher would change nothing: use --launcher'
+            )
         if key in RUNNER_KEYS:
             continue
         if key in cfg:
@@ -94,7 +98,12 @@ def check_options(options: Iterable[str], cfg: Config) -> None:
 def start_on_cpu(cfg: Config) -> None:
     """Start a gloo process group, since mmengine's launchers want a GPU each."""
     dist.init_process_group('gloo')
-    cfg.model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None)
+    wrapper = dict(
+        type='MMDistributedDataParallel',
+        find_unused_parameters=cfg.get('find_unused_parameters', False),
+    )
+    wrapper.update(cfg.get('model_wrapper_cfg') or {}, device_ids=None)
+    cfg.model_wrapper_cfg = wrapper
 
 
 def use_amp(cfg: Config) -> None:

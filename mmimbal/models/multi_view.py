@@ -26,8 +26,8 @@ class MultiViewDataPreprocessor(ClsDataPreprocessor):
         Returns:
             ``inputs``, (V * N, C, H, W), and ``data_samples``, V * N of them.
         """
-        views = split_views(data['inputs'])
-        if len(views) > 1:
+        views = data['inputs']
+        if not are_single_images(views):
             data = dict(
                 data,
                 inputs=[image for view in views for image in view],
@@ -38,9 +38,8 @@ class MultiViewDataPreprocessor(ClsDataPreprocessor):
         return super().forward(data, training)
 
 
-def split_views(inputs: torch.Tensor | list) -> list:
-    """Return what each view holds: N images; a batch of single images is one view."""
+def are_single_images(inputs: torch.Tensor | list) -> bool:
+    """Return whether a batch holds N images, and not V views of N."""
     if isinstance(inputs, torch.Tensor):
-        return [inputs]
-    single = isinstance(inputs[0], torch.Tensor) and inputs[0].dim() == 3
-    return [inputs] if single else inputs
+        return True
+    return isinstance(inputs[0], torch.Tensor) and inputs[0].dim() == 3

@@ -51,3 +51,23 @@ def test_mistakes_are_named(replacement, error, message):
 def test_missing_leaf_is_named():
     with pytest.raises(FileNotFoundError, match=r'no config configs/missing\.py'):
         load_with_bases('configs/missing.py', ['a=b'])
+
+
+def test_leaves_may_be_written_otherwise(tmp_path):
+    """Double quotes, and two bases on a line."""
+    leaf = tmp_path / 'data' / 'leaf.py'
+    for path, text in (
+        ('_base_/a.py', 'value = 1'),
+        ('_base_/b.py', 'value = 2'),
+        ('_base_/c.py', 'value = 3\nval = 4'),
+        ('_base_/d.py', 'other = 1'),
+        (
+            'data/leaf.py',
+            '_base_ = ["../_base_/a.py", "../_base_/d.py"]\nx = _base_.value',
+        ),
+    ):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(text)
+    assert load_with_bases(str(leaf), ['a=b']).x == 2
+    with pytest.raises(ValueError, match=r'c sets val, which leaf\.py does not use'):
+        load_with_bases(str(leaf), ['a=c'])

@@ -70,3 +70,11 @@ def test_it_takes_what_multi_view_makes(preprocessor):
     batch = preprocessor(pseudo_collate(items))
     assert batch['inputs'].shape == (6, 3, 4, 4)
     assert not batch['inputs'][0].equal(batch['inputs'][3])
+
+
+@pytest.mark.parametrize('collate', [default_collate, pseudo_collate])
+def test_one_view_is_a_batch_too(preprocessor, collate):
+    image = torch.randint(0, 256, (3, 4, 4), dtype=torch.uint8)
+    items = [dict(inputs=[image], data_samples=DataSample().set_gt_label(0))] * 2
+    batch = preprocessor(collate(items))
+    torch.testing.assert_close(batch['inputs'], torch.stack([normalised(image)] * 2))

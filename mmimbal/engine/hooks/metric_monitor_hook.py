@@ -6,6 +6,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmimbal.datasets import get_class_names
+from mmimbal.engine.hooks.set_epoch_hook import current_epoch
 from mmimbal.engine.wrapping import bare
 from mmimbal.models.losses.monitors import class_distances
 from mmimbal.registry import HOOKS
@@ -36,15 +37,21 @@ class MetricMonitorHook(Hook):
             raise ValueError(f'min_spread={min_spread} must be in [0, 1]')
         self.min_spread = min_spread
         self.stop = stop
+        self.handle = None
+        self.epoch: int | None = None
 
-    def before_train_epoch(self, runner: Runner) -> None:
-        """Look at what the metric loss is given."""
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None):
+        """Look at what the metric loss is given, anew in each epoch."""
+        epoch = current_epoch(runner)
+        if epoch == self.epoch:
+            return
+        self._finish(runner)
+        self.epoch = epoch
         self.told = False
         self.sums = self.counts = 0
-        self.names = get_class_names(runner.train_dataloader.dataset)
         head = getattr(bare(runner.model), 'head', None)
-        self.handle = None
         if hasattr(head, 'metric_loss'):
+            self.names = get_class_names(runner.train_dataloader.dataset)
             self.handle = head.metric_loss.register_forward_pre_hook(self._collect)
 
     def after_train_iter(
@@ -61,17 +68,18 @@ class MetricMonitorHook(Hook):
                 str(sample.get('img_path')) for sample in data_batch['data_samples']
             )
             raise FloatingPointError(
-                f'{wrong} in epoch {runner.epoch + 1}, iteration {batch_idx + 1}. '
+                f'{wrong} in epoch {self.epoch + 1}, iteration {batch_idx + 1}. '
                 'Lower the learning rate, clip gradients (optim_wrapper.clip_grad), '
                 f'or look at the images of this batch:\n{files}'
             )
         spread = outputs.get('embedding_spread')
-        if self.told or spread is None or spread >= self.min_spread:
+        single = len(data_batch['data_samples']) == 1  # a direction of its own
+        if self.told or single or spread is None or spread >= self.min_spread:
             return
         self.told = True
         message = (
             f'Embeddings have collapsed: spread {spread.item():.3f} is below '
-            f'{self.min_spread} in epoch {runner.epoch + 1}. The metric loss has next '
+            f'{self.min_spread} in epoch {self.epoch + 1}. The metric loss has next '
             'to no gradient there: start it softer (metric_weight, warmup_epochs of '
             'the head), lower the learning rate, or use another mining'
         )
@@ -81,9 +89,13 @@ class MetricMonitorHook(Hook):
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Log the distances of classes."""
+        self._finish(runner)
+
+    def _finish(self, runner: Runner) -> None:
         if self.handle is None:
             return
         self.handle.remove()
+        self.handle = None
         if torch.is_tensor(self.counts):
             distances = zip(*class_distances(self.sums, self.counts), strict=True)
             told = ', '.join(
@@ -91,7 +103,7 @@ class MetricMonitorHook(Hook):
                 for name, (own, other) in zip(self.names, distances, strict=True)
             )
             runner.logger.info(
-                f'Distances in epoch {runner.epoch + 1}, to the mean of the own '
+                f'Distances in epoch {self.epoch + 1}, to the mean of the own '
                 f'class / of that to the nearest other: {told}'
             )
 

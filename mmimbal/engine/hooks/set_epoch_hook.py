@@ -19,12 +19,17 @@ class SetEpochHook(Hook):
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None):
         """Hand out a new epoch."""
-        epoch = runner.epoch
-        if not isinstance(runner.train_loop, EpochBasedTrainLoop):
-            epoch = runner.iter // len(runner.train_dataloader)
+        epoch = current_epoch(runner)
         if epoch == self.epoch:
             return
         self.epoch = epoch
         for module in runner.model.modules():
             if hasattr(module, 'set_epoch'):
                 module.set_epoch(self.epoch)
+
+
+def current_epoch(runner: Runner) -> int:
+    """Return the epoch, from 0 on; in loops that count iterations, the passes."""
+    if isinstance(runner.train_loop, EpochBasedTrainLoop):
+        return runner.epoch
+    return runner.iter // len(runner.train_dataloader)

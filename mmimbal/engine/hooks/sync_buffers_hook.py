@@ -17,13 +17,23 @@ class SyncBuffersHook(Hook):
     What is frozen is in eval mode.
     """
 
+    layers: list[_NormBase] | None = None
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Look for norm layers anew."""
+        self.layers = None
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None):
+        """Note the norm layers in training mode, at the first step of an epoch."""
+        if self.layers is None:
+            self.layers = [
+                module
+                for module in runner.model.modules()
+                if isinstance(module, _NormBase) and module.training
+            ]
+
     def after_train_epoch(self, runner: Runner) -> None:
-        """Average the buffers of the norm layers in training mode."""
-        buffers = [
-            buffer
-            for module in runner.model.modules()
-            if isinstance(module, _NormBase) and module.training
-            for buffer in module.buffers(recurse=False)
-        ]
+        """Average their buffers."""
+        buffers = [buffer for layer in self.layers or () for buffer in layer.buffers()]
         if buffers:
             all_reduce_params(buffers, op='mean')

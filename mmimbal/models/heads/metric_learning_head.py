@@ -45,8 +45,8 @@ class MetricLearningClsHead(LinearClsHead):
         **kwargs: As in :class:`mmpretrain.models.LinearClsHead`.
 
     Raises:
-        ValueError: If a weight or margin is negative, the loss takes no miner, a label
-            is outside the classes, or batch augmentation has mixed the labels.
+        ValueError: If a weight or margin is negative, a size below 1, the loss takes no
+            miner, a label is outside the classes, or the labels are mixed.
         RuntimeError: If there is a warm-up, and nothing tells the epoch.
     """
 
@@ -70,6 +70,12 @@ class MetricLearningClsHead(LinearClsHead):
                 f'metric_weight={metric_weight} and warmup_epochs={warmup_epochs} must '
                 'not be negative'
             )
+        for name, size in (
+            ('embedding_size', embedding_size),
+            ('natural_size', natural_size),
+        ):
+            if size is not None and size < 1:
+                raise ValueError(f'{name}={size} must be at least 1, or None')
         self.metric_weight = metric_weight
         self.warmup_epochs = warmup_epochs
         self.epoch: int | None = None
@@ -152,6 +158,8 @@ class MetricLearningClsHead(LinearClsHead):
             labels = gather_labels(labels)
             mined = self.miner(embeddings, labels) if self.miner else None
             loss = self.compute_metric_loss(embeddings, labels, mined)
+            # A batch without pairs: DDP waits for the loss's parameters all the same.
+            loss = loss + 0.0 * sum(p.sum() for p in self.metric_loss.parameters())
             losses = dict(
                 loss_metric=self.metric_weight * self._warmup() * loss,
                 embedding_spread=embedding_spread(embeddings),
@@ -202,13 +210,10 @@ def build_metric_loss(cfg: dict, sizes: dict[str, int]) -> nn.Module:
     Raises:
         KeyError: If there is no loss of that name.
         TypeError: If it is a function.
-        ValueError: If its margin is negative.
     """
-    if cfg.get('margin', 0) < 0:
-        raise ValueError(
-            f'margin={cfg["margin"]} of {cfg["type"]} must not be negative'
-        )
-    component = inspect.unwrap(MODELS.get(cfg['type']))
+    component = cfg['type']
+    if isinstance(component, str):
+        component = inspect.unwrap(MODELS.get(component))
     if not inspect.isclass(component):
         raise TypeError(
             f'metric loss {cfg["type"]} must be an nn.Module, not a function'

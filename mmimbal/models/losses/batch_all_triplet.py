@@ -79,20 +79,26 @@ class BatchAllTripletLoss(nn.Module):
             embeddings: Of the anchors, (B, D).
             labels: (B,).
             indices_tuple: Pairs of a miner: each positive of an anchor meets each of
-                its negatives.
+                its negatives, once.
             ref_emb: What anchors are compared with, (M, D); the batch if ``None``.
             ref_labels: (M,).
 
         Raises:
-            ValueError: If a miner has made triplets.
+            ValueError: If a miner has made triplets, or there are not as many labels as
+                embeddings.
         """
+        if len(labels) != len(embeddings):
+            raise ValueError(f'{len(labels)} labels for {len(embeddings)} embeddings')
         if indices_tuple is not None and len(indices_tuple) != 4:
             raise ValueError(
                 'BatchAllTripletLoss makes its own triplets: remove the miner, and '
                 f'choose mining from {", ".join(MINING)}'
             )
         with torch.autocast(embeddings.device.type, enabled=False):
-            distances = self.distance(in_full_precision(embeddings), ref_emb)
+            distances = self.distance(
+                in_full_precision(embeddings),
+                None if ref_emb is None else in_full_precision(ref_emb),
+            )
         if self.distance.is_inverted:
             distances = -distances
         positive, negative = pair_masks(labels, indices_tuple, ref_labels)

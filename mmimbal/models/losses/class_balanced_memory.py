@@ -31,7 +31,8 @@ class ClassBalancedMemory(nn.Module):
             them if ``None``.
 
     Raises:
-        ValueError: If the loss cannot compare with a memory, or there are no slots.
+        ValueError: If the loss cannot compare with a memory, there are no slots, or the
+            miner would take each image for its own nearest positive.
     """
 
     def __init__(
@@ -52,7 +53,15 @@ class ClassBalancedMemory(nn.Module):
                 f'choose from {", ".join(LOSSES)}'
             )
         self.miner = MODELS.build(miner) if isinstance(miner, dict) else miner
-        self.register_buffer('memory', torch.zeros(num_classes, slots, embedding_size))
+        strategy = getattr(self.miner, 'pos_strategy', None)
+        if strategy in ('easy', 'semihard'):
+            raise ValueError(
+                f'with a memory, pos_strategy={strategy!r} of '
+                f'{type(self.miner).__name__} takes each image for its own nearest '
+                "positive; use 'hard' or 'all'"
+            )
+        empty = torch.full((num_classes, slots, embedding_size), torch.inf)
+        self.register_buffer('memory', empty)
         self.register_buffer('written', torch.zeros(num_classes, dtype=torch.long))
 
     def forward(
@@ -93,8 +102,7 @@ class ClassBalancedMemory(nn.Module):
 
     def remembered(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return what is in the slots, (M, D), class by class, and its labels, (M,)."""
-        slots = torch.arange(self.memory.shape[1], device=self.memory.device)
-        label, slot = torch.where(slots < self.written[:, None])
+        label, slot = torch.where(self.memory.isfinite().all(2))
         return self.memory[label, slot], label
 
     @torch.no_grad()

@@ -75,8 +75,13 @@ class ClassCentreTripletLoss(nn.Module):
         self.momentum = momentum
         self.balanced_epochs = balanced_epochs
         self.epoch: int | None = None
-        self.register_buffer('centres', torch.zeros(num_classes, embedding_size))
-        self.register_buffer('seen', torch.zeros(num_classes, dtype=torch.bool))
+        unknown = torch.full((num_classes, embedding_size), torch.inf)
+        self.register_buffer('centres', unknown)
+
+    @property
+    def seen(self) -> torch.Tensor:
+        """Which classes have a centre, (K,), bool."""
+        return self.centres.isfinite().all(1)
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the phase; epochs are counted from 0."""
@@ -133,7 +138,8 @@ class ClassCentreTripletLoss(nn.Module):
         return [(own - distances + self.margin, other)]
 
     def _compare(self, embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        centres = self.centres.to(embeddings, copy=True)  # they change before backward
+        # A copy: centres change before the backward pass.
+        centres = self.centres.nan_to_num(posinf=0.0).to(embeddings)
         distances = self.distance(embeddings, centres)
         column = labels[:, None]
         known = self.seen[column]
@@ -162,11 +168,9 @@ class ClassCentreTripletLoss(nn.Module):
         sums = torch.zeros_like(self.centres).index_add_(0, labels, embeddings)
         counts = torch.bincount(labels, minlength=len(self.centres))
         means = sums / counts.clamp(min=1)[:, None]
-        keep = torch.where(self.seen, self.momentum, 0.0).to(means)[:, None]
-        moved = keep * self.centres + (1 - keep) * means
-        present = counts > 0
-        self.centres.copy_(torch.where(present[:, None], moved, self.centres))
-        self.seen |= present
+        moved = self.momentum * self.centres + (1 - self.momentum) * means
+        moved = torch.where(self.seen[:, None], moved, means)
+        self.centres.copy_(torch.where(counts[:, None] > 0, moved, self.centres))
 
 
 @MODELS.register_module()

@@ -60,10 +60,19 @@ def register_pml() -> list[str]:
 
 
 def from_config(component: type) -> Callable:
-    """Return a function that builds ``component`` from arguments out of a config."""
+    """Return a function that builds ``component`` from arguments out of a config.
+
+    Raises:
+        ValueError: When that is called, if a margin is negative.
+    """
 
     @functools.wraps(component, updated=())
     def build(*args, **kwargs):
+        margin = kwargs.get('margin', 0)
+        if margin < 0:
+            raise ValueError(
+                f'margin={margin} of {component.__name__} must not be negative'
+            )
         return component(
             *map(_build_argument, args),
             **{name: _build_argument(value) for name, value in kwargs.items()},

@@ -12,8 +12,9 @@ class DynamicSoftMarginLoss(losses.DynamicSoftMarginLoss):
     """Dynamic soft margin loss, for more than one step.
 
     In place of the loss of this name in pytorch-metric-learning, which keeps the graph
-    of a step in its histogram, so that the next one fails, and does not save the
-    histogram. Arguments are the same.
+    of a step in its histogram, so that the next one fails; which does not save the
+    histogram; and which leaves its range where distances of positives and negatives
+    are as far apart as they can be. Arguments are the same.
     """
 
     def __init__(self, *args, **kwargs) -> None:
@@ -22,7 +23,18 @@ class DynamicSoftMarginLoss(losses.DynamicSoftMarginLoss):
 
     def update_histogram(self, data: torch.Tensor) -> None:
         """Count the differences of distances, (T,), without gradient."""
-        super().update_histogram(data.detach())
+        super().update_histogram(self._within(data.detach()))
+
+    def weigh_loss(self, data: torch.Tensor) -> torch.Tensor:
+        """Weigh each difference, (T,), by the share of those below it."""
+        bins = ((self._within(data.detach()) - self.min_val) / self.delta).long()
+        return self.hist_.cumsum(0)[bins] * data
+
+    def _within(self, data: torch.Tensor) -> torch.Tensor:
+        """Return differences within the bins, the last one left for what is over."""
+        return data.clamp(
+            self.min_val, self.min_val + self.delta * (self.num_bins - 1.001)
+        )
 
 
 @MODELS.register_module()

@@ -22,7 +22,7 @@ def triplet_sums(
     all triplets without making one.
 
     Args:
-        distances: (B, M), float32, from anchor to other.
+        distances: (B, M), float32 or float64, from anchor to other.
         positive: Which others are positives of an anchor, (B, M), bool.
         negative: Which are its negatives, (B, M), bool.
         margin: In units of the distances, >= 0.
@@ -38,14 +38,16 @@ def triplet_sums(
 class _TripletSums(torch.autograd.Function):
     @staticmethod
     def forward(ctx, distances, positive, negative, margin, semi_hard):
-        rows = max(1, CHUNK[distances.device.type] // distances.shape[1])
+        chunk_size = CHUNK.get(distances.device.type, CHUNK['cuda'])
+        rows = max(1, chunk_size // max(1, distances.shape[1]))
+        exactly = needs_float64(distances, margin)
         results = []
         for chunk in zip(
             *(part.split(rows) for part in (distances, positive, negative)), strict=True
         ):
-            result = _sum_below(*chunk, margin, margin, strictly=True)
+            result = _sum_below(*chunk, margin, margin, True, exactly)
             if semi_hard:  # less the triplets whose negative is not beyond the positive
-                easy = _sum_below(*chunk, 0.0, margin, strictly=False)
+                easy = _sum_below(*chunk, 0.0, margin, False, exactly)
                 result = [all_ - part for all_, part in zip(result, easy, strict=True)]
             results.append(result)
         sums, counts, gradient = map(torch.cat, zip(*results, strict=True))
@@ -66,6 +68,7 @@ def _sum_below(
     threshold: float,
     margin: float,
     strictly: bool,
+    exactly: bool,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Sum ``d_ap - d_an + margin`` over negatives with ``d_an < d_ap + threshold``.
 
@@ -76,13 +79,17 @@ def _sum_below(
         threshold: What is added to ``d_ap`` before comparing.
         margin: What is added to ``d_ap`` in the sum.
         strictly: Whether equal is not below.
+        exactly: Whether to compare in float64.
 
     Returns:
         Sums, (R,), float64, counts, (R,), and the gradient of each sum, (R, M).
     """
-    values = torch.where(positive, distances + threshold, distances)
-    values.masked_fill_(~(positive | negative), torch.inf)  # neither: sorts last
-    first, column = _sort(values, positive == strictly)
+    neither = ~(positive | negative)
+    compared = distances.double() if exactly else distances.float()
+    values = torch.where(positive, compared + threshold, compared)
+    values.masked_fill_(neither, torch.inf)  # sorts last
+    sort = _sort_exactly if exactly else _sort
+    first, column = sort(values, positive == strictly)
     is_positive = first == strictly
     thresholds = is_positive.cumsum(1, dtype=torch.int32)
     nearer = torch.arange(1, 1 + values.shape[1], device=values.device) - thresholds
@@ -91,8 +98,19 @@ def _sum_below(
     gradient = torch.zeros_like(distances).scatter_(1, column, sorted_gradient)
 
     counts = torch.where(positive, gradient, 0.0).sum(1, dtype=torch.float64)
-    sums = torch.linalg.vecdot(gradient.double(), distances.double()) + margin * counts
+    used = distances.double().masked_fill(neither, 0.0)
+    sums = torch.linalg.vecdot(gradient.double(), used) + margin * counts
     return sums, counts.long(), gradient
+
+
+def needs_float64(distances: torch.Tensor, margin: float) -> bool:
+    """Return whether a margin is lost in the rounding of float32 distances."""
+    if distances.dtype == torch.float64:
+        return True
+    if not margin or not distances.numel():
+        return False
+    rounding = distances.abs().amax().item() * 2**-24
+    return rounding > 1e-3 * margin
 
 
 def _sort(
@@ -105,13 +123,13 @@ def _sort(
     NumPy's, which uses wide vector instructions.
 
     Args:
-        values: (R, M); compared in float32.
+        values: (R, M), float32.
         first: (R, M), bool.
 
     Returns:
         Marks and columns, (R, M).
     """
-    bits = values.float().view(torch.int32)
+    bits = (values + 0.0).view(torch.int32)  # there is no -0.0 left
     keys = (bits ^ ((bits >> 31) & 0x7FFFFFFF)).long()  # in the order of the floats
     columns = torch.arange(values.shape[1], device=values.device)
     keys <<= 32
@@ -121,3 +139,12 @@ def _sort(
     else:
         keys.numpy().sort(axis=1)
     return keys & 2**31 == 0, keys & (2**31 - 1)
+
+
+def _sort_exactly(
+    values: torch.Tensor, first: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Do what :func:`_sort` does, in any precision and several times the time."""
+    marked = (~first).byte().argsort(dim=1, stable=True)
+    column = marked.gather(1, values.gather(1, marked).argsort(dim=1, stable=True))
+    return first.gather(1, column), column

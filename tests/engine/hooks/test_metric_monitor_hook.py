@@ -105,3 +105,14 @@ def test_distances_are_those_of_the_embeddings_of_the_epoch(tmp_path, monkeypatc
 def test_bad_options_are_named():
     with pytest.raises(ValueError, match=r'min_spread=2 must be in \[0, 1\]'):
         MetricMonitorHook(min_spread=2)
+
+
+def test_epochs_of_a_loop_that_counts_iterations_are_passes(tmp_path):
+    cfg = tiny_digits('stage1_triplet', tmp_path, log_level='INFO')
+    cfg.default_hooks.metric_monitor.min_spread = 1.0
+    cfg.default_hooks.checkpoint.by_epoch = False
+    cfg.train_cfg = dict(by_epoch=False, max_iters=12, val_interval=12)
+    cfg.param_scheduler = None
+    log = log_of(train(cfg))  # 5 batches in a pass
+    assert re.findall(r'is below 1\.0 in epoch (\d)', log) == ['1', '2', '3']
+    assert re.findall(r'Distances in epoch (\d)', log) == ['1', '2', '3']

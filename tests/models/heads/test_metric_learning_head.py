@@ -178,5 +178,25 @@ def test_a_label_outside_the_classes_names_its_image(features, label):
 def test_bad_options_are_named():
     with pytest.raises(ValueError, match='warmup_epochs=-1'):
         build(warmup_epochs=-1)
-    with pytest.raises(ValueError, match=r'margin=-0.1 of mmimbal.TripletMarginLoss'):
+    with pytest.raises(ValueError, match=r'margin=-0.1 of TripletMarginLoss'):
         build(dict(type='mmimbal.TripletMarginLoss', margin=-0.1))
+
+
+def test_a_batch_without_pairs_has_a_gradient_for_all_parameters(features):
+    """Or DDP would wait for it."""
+    loss = dict(type='mmimbal.MarginLoss', learn_beta=True)
+    head = build(loss, embedding_size=4)
+    samples = [DataSample().set_gt_label(0) for _ in range(12)]
+    losses = head.loss((features,), samples)
+    (losses['loss_cls'] + losses['loss_metric']).backward()
+    assert [key for key, p in head.named_parameters() if p.grad is None] == []
+
+
+@pytest.mark.parametrize('name', ['embedding_size', 'natural_size'])
+def test_sizes_below_one_are_errors(name):
+    with pytest.raises(ValueError, match=f'{name}=0 must be at least 1'):
+        build(**{name: 0})
+
+
+def test_a_loss_may_be_given_as_a_class():
+    assert isinstance(build(dict(type=ContrastiveLoss)).metric_loss, ContrastiveLoss)

@@ -232,3 +232,68 @@ def test_references_are_compared_with_as_in_pml():
         results.append((value, *torch.autograd.grad(value, leaves)))
     for found, expected in zip(*results, strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize('margin', [0.0, 1.0])
+def test_similarities_of_zero_are_ties(margin):
+    """Their negative is -0.0, which equals 0.0."""
+    embeddings = torch.eye(4)[[0, 0, 1, 1, 2, 2, 3, 3]]
+    labels = torch.tensor([0, 0, 1, 1, 2, 2, 3, 0])
+    distance = distances.CosineSimilarity()
+    expected = losses.TripletMarginLoss(margin, distance=distance)(embeddings, labels)
+    value = BatchAllTripletLoss(margin, distance)(embeddings, labels)
+    assert value.item() == pytest.approx(expected.item())
+
+
+@pytest.mark.parametrize(
+    'distance',
+    [
+        distances.LpDistance(normalize_embeddings=False, power=2),
+        distances.DotProductSimilarity(normalize_embeddings=False),
+    ],
+)
+@pytest.mark.parametrize('dtype', [torch.float32, torch.float64])
+def test_a_margin_below_the_rounding_of_the_distances_counts(distance, dtype):
+    """Ties at a distance of 1e7: each triplet is worth the margin."""
+    embeddings = torch.tensor([[0, 0], [3e3, 0], [0, 3e3]], dtype=dtype)
+    if distance.is_inverted:
+        embeddings = torch.full((3, 2), 3e3, dtype=dtype)
+    labels, leaves = torch.tensor([0, 0, 1]), []
+    for loss in (
+        BatchAllTripletLoss(0.2, distance),
+        losses.TripletMarginLoss(0.2, distance=distance),
+    ):
+        leaf = embeddings.clone().requires_grad_()
+        value = loss(leaf, labels)
+        value.backward()
+        assert value.item() == pytest.approx(0.2)
+        leaves.append(leaf)
+    torch.testing.assert_close(leaves[0].grad, leaves[1].grad)
+
+
+def test_float64_is_compared_in_float64():
+    matrix = torch.tensor([[0, 1e8 + 1, 1e8]] * 3, dtype=torch.float64)
+    masks = pair_masks(torch.tensor([0, 0, 1]))
+    sums, counts = triplet_sums.triplet_sums(matrix[:1], *(m[:1] for m in masks), 0.0)
+    assert sums.tolist() == [1.0] and counts.tolist() == [1]
+
+
+@pytest.mark.parametrize('semi_hard', [False, True])
+def test_both_ways_of_sorting_agree(semi_hard, monkeypatch):
+    torch.manual_seed(0)
+    matrix, masks = torch.rand(40, 40), pair_masks(torch.randint(0, 4, (40,)))
+    packed = triplet_sums.triplet_sums(matrix, *masks, 0.2, semi_hard)
+    monkeypatch.setattr(triplet_sums, 'needs_float64', lambda *_: True)
+    exact = triplet_sums.triplet_sums(matrix, *masks, 0.2, semi_hard)
+    torch.testing.assert_close(packed[0], exact[0])
+    assert packed[1].equal(exact[1])
+
+
+def test_half_precision_references_and_wrong_labels():
+    labels = torch.tensor([0, 1, 0])
+    references = torch.randn(3, 4).half()
+    loss = BatchAllTripletLoss()
+    found = loss(torch.randn(3, 4).half(), labels, None, references, labels)
+    assert found.dtype == torch.float32
+    with pytest.raises(ValueError, match='1 labels for 8 embeddings'):
+        loss(torch.randn(8, 2), torch.tensor([0]))

@@ -122,6 +122,20 @@ def test_a_copy_of_its_state_goes_on_to_the_bit():
     assert contents(resumed) == contents(memory)
 
 
+def test_a_memory_of_another_size_is_not_taken_for_filled():
+    """mmengine loads what fits, and skips the rest."""
+    trained = build()
+    trained(*batches()[0])
+    larger = ClassBalancedMemory(CONTRASTIVE, K, D, SLOTS + 3)
+    state = {
+        key: value
+        for key, value in trained.state_dict().items()
+        if value.shape == larger.state_dict()[key].shape
+    }
+    larger.load_state_dict(state, strict=False)
+    assert contents(larger) == []
+
+
 def test_eval_mode_remembers_nothing():
     memory = build().eval()
     memory(*batches()[0])
@@ -151,4 +165,7 @@ def test_bad_options_are_named():
         build(losses.ProxyAnchorLoss(K, D))
     with pytest.raises(ValueError, match=r'ClassBalancedMemory\(miner='):
         build()(*batches()[0], (0, 0, 0))
+    easy = dict(type='mmimbal.BatchEasyHardMiner', pos_strategy='easy')
+    with pytest.raises(ValueError, match="pos_strategy='easy' of BatchEasyHardMiner"):
+        build(miner=easy)
     assert not TAKES_NO_MINER & set(LOSSES)

@@ -159,3 +159,17 @@ def test_bad_second_margin_and_miner_are_named():
         ClassCentreQuadrupletLoss(K, D, second_margin=-1)
     with pytest.raises(ValueError, match='ClassCentreTripletLoss takes no miner'):
         build()(torch.randn(2, D), torch.tensor([0, 1]), (0, 0, 0))
+
+
+def test_centres_of_another_size_are_not_taken_for_known():
+    """mmengine loads what fits, and skips the rest."""
+    trained = build()
+    trained(torch.randn(5, D), torch.arange(5))
+    larger = ClassCentreTripletLoss(K, D + 1)
+    state = {
+        key: value
+        for key, value in trained.state_dict().items()
+        if value.shape == larger.state_dict()[key].shape
+    }
+    larger.load_state_dict(state, strict=False)
+    assert not larger.seen.any()

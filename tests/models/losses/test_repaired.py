@@ -61,3 +61,16 @@ def test_dynamic_soft_margin_learns_for_two_steps_and_saves_its_histogram():
     resumed = DynamicSoftMarginLoss(num_bins=7)
     resumed.load_state_dict(loss.state_dict())
     assert resumed(embeddings, labels).equal(loss(embeddings, labels))
+
+
+@pytest.mark.parametrize('labels', [[0, 0, 1, 1], [0, 1, 0, 1]])
+def test_dynamic_soft_margin_takes_classes_that_are_opposite(labels):
+    """Told apart perfectly, and mixed up completely."""
+    torch.manual_seed(0)
+    for _ in range(50):
+        direction = torch.randn(1, 64)
+        embeddings = direction * torch.tensor([1.0, 1.7, -0.3, -2.1])[:, None]
+        embeddings.requires_grad_()
+        value = DynamicSoftMarginLoss()(embeddings, torch.tensor(labels))
+        value.backward()
+        assert torch.isfinite(value)

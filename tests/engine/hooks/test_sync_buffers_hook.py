@@ -1,0 +1,50 @@
+import pytest
+from torch.nn.modules.batchnorm import _NormBase
+
+from mmimbal.engine.hooks import sync_buffers_hook
+from tests.conftest import tiny_digits, train
+
+
+@pytest.fixture
+def averaged(monkeypatch):
+    """Return what is averaged over ranks, by call."""
+    calls = []
+    monkeypatch.setattr(
+        sync_buffers_hook,
+        'all_reduce_params',
+        lambda buffers, op: calls.append(buffers),
+    )
+    return calls
+
+
+def buffers_of_norms(model):
+    return [
+        id(buffer)
+        for module in model.modules()
+        if isinstance(module, _NormBase)
+        for buffer in module.buffers()
+    ]
+
+
+def test_norm_statistics_are_averaged_after_each_epoch(tmp_path, averaged):
+    cfg = tiny_digits('stage1_triplet', tmp_path)
+    cfg.model.head.metric_loss = dict(type='mmimbal.ClassCentreTripletLoss')
+    model = train(cfg).model
+    expected = buffers_of_norms(model)
+    assert [[id(buffer) for buffer in call] for call in averaged] == [expected] * 2
+
+
+def test_loops_that_count_iterations_average_at_their_end(tmp_path, averaged):
+    """Also where they end with a validation, which leaves the model in eval mode."""
+    cfg = tiny_digits('stage1_ce', tmp_path)
+    cfg.default_hooks.checkpoint.by_epoch = False
+    cfg.train_cfg = dict(by_epoch=False, max_iters=6, val_interval=6)
+    cfg.param_scheduler = None
+    model = train(cfg).model
+    assert [len(call) for call in averaged] == [len(buffers_of_norms(model))]
+
+
+def test_frozen_statistics_are_left_alone(tmp_path, averaged):
+    stage = dict(default_hooks__two_stage__epoch=1)
+    train(tiny_digits('two_stage_triplet_crt', tmp_path, **stage))
+    assert len(averaged) == 1
