@@ -25,6 +25,6 @@ setup(
     ],
     extras_require={
         'lite': ['mmcv-lite>=2.0.1'],
-        'dev': ['hypothesis', 'pytest', 'ruff'],
+        'dev': ['hypothesis', 'pytest', 'pytest-xdist', 'ruff'],
     },
 )
