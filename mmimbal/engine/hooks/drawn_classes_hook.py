@@ -85,6 +85,7 @@ def find_prior_based_loss(model: torch.nn.Module) -> str | None:
     """Return the name of a loss in a model that rebalances by class counts."""
     for module in model.modules():
         takes_counts = hasattr(module, 'set_class_counts')
+        takes_counts = takes_counts and getattr(module, 'rebalances', True)
         weighs = getattr(module, 'class_weight', None) is not None
         if takes_counts or weighs or type(module).__name__ == 'SeesawLoss':
             return type(module).__name__

@@ -11,8 +11,13 @@ class ClassCountsLoss(nn.Module):
 
     The counts come from :class:`mmimbal.engine.hooks.ClassCountsHook`, or a call of
     :meth:`set_class_counts`.
+
+    Attributes:
+        rebalances: Whether it favours rare classes, so that a balanced sampler beside
+            it would do so a second time.
     """
 
+    rebalances = True
     class_counts: torch.Tensor | None
 
     def __init__(self) -> None:

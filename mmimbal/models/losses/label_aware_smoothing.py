@@ -31,6 +31,8 @@ class LabelAwareSmoothingLoss(ClassCountsLoss):
         ValueError: If an option is outside its range.
     """
 
+    rebalances = False  # it makes common classes less sure
+
     def __init__(
         self, head: float = 0.3, tail: float = 0.0, shape: str = 'concave'
     ) -> None:

@@ -8,6 +8,7 @@ from torch.utils.data import DataLoader
 
 from mmimbal.datasets import ClassBalancedSampler, DigitsLT, PKBatchSampler
 from mmimbal.engine.hooks.drawn_classes_hook import balances, find_prior_based_loss
+from mmimbal.registry import MODELS
 from tests.conftest import log_of, tiny_digits, train
 
 
@@ -28,6 +29,13 @@ def test_histogram_is_logged_each_epoch(tmp_path):
     assert f'Drawn in epoch 1: {expected}' in log
     assert f'Drawn in epoch 2: {expected}' in log
     assert 'rebalance twice' not in log
+
+
+def test_smoothing_by_class_counts_does_not_rebalance():
+    loss = MODELS.build(dict(type='mmimbal.LabelAwareSmoothingLoss'))
+    assert find_prior_based_loss(loss) is None
+    loss = MODELS.build(dict(type='mmimbal.BalancedSoftmaxLoss'))
+    assert find_prior_based_loss(loss) == 'BalancedSoftmaxLoss'
 
 
 def test_batches_of_p_x_k_in_a_runner(tmp_path):

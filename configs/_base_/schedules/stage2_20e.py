@@ -1,0 +1,13 @@
+# A fresh head on frozen features, on batches as they come.
+stage2_epochs = 20
+stage2 = dict(
+    train_dataloader=dict(),
+    optim_wrapper=dict(
+        optimizer=dict(
+            _delete_=True, type='SGD', lr=0.05, momentum=0.9, weight_decay=5e-4
+        )
+    ),
+    param_scheduler=[
+        dict(type='CosineAnnealingLR', T_max=stage2_epochs, convert_to_iter_based=True)
+    ],
+)

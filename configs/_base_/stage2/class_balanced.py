@@ -1,0 +1,6 @@
+# Cross-entropy weighted by effective number (arXiv:1901.05555).
+_base_ = '../schedules/stage2_20e.py'
+
+stage2_head = dict(
+    type='LinearClsHead', loss=dict(type='mmimbal.ClassBalancedLoss', beta=0.999)
+)

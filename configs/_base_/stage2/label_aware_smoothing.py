@@ -1,0 +1,11 @@
+# Label-aware smoothing of MiSLAS (arXiv:2104.00466) on class-balanced batches.
+_base_ = '../schedules/stage2_20e.py'
+
+stage2_head = dict(
+    type='LinearClsHead', loss=dict(type='mmimbal.LabelAwareSmoothingLoss')
+)
+stage2 = dict(
+    train_dataloader=dict(
+        sampler=dict(_delete_=True, type='mmimbal.ClassBalancedSampler')
+    )
+)

@@ -1,0 +1,8 @@
+# LDAM with deferred re-weighting (arXiv:1906.07413).
+_base_ = '../schedules/stage2_20e.py'
+
+stage2_head = dict(
+    type='mmimbal.CosineClsHead',
+    scale=1.0,
+    loss=dict(type='mmimbal.LDAMLoss', reweight_epoch=16),
+)

@@ -1,0 +1,6 @@
+# Vector scaling (arXiv:2103.01550).
+_base_ = '../schedules/stage2_20e.py'
+
+stage2_head = dict(
+    type='LinearClsHead', loss=dict(type='mmimbal.VSLoss', gamma=0.15, tau=1.0)
+)
