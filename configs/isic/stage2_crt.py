@@ -13,7 +13,7 @@ model = dict(
 train_dataloader = _base_.stage2.train_dataloader
 optim_wrapper = _base_.stage2.optim_wrapper
 param_scheduler = _base_.stage2.param_scheduler
-train_cfg = dict(max_epochs=_base_.stage2_epochs)
+train_cfg = _base_.stage2_train_cfg
 default_hooks = dict(
     two_stage=dict(type='mmimbal.TwoStageHook', stage1='work_dirs/isic/stage1_triplet')
 )

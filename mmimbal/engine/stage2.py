@@ -59,7 +59,10 @@ def find_stage1(path: str) -> Path:
 
 
 def load_stage1(model: nn.Module, checkpoint: Path) -> None:
-    """Load the backbone and neck of a classifier, and nothing else.
+    """Load the backbone and neck of a classifier.
+
+    A head that goes on from that of stage 1 is given its weights by a call of
+    ``load_stage1``; any other starts afresh.
 
     Args:
         model: An MMPretrain classifier.
@@ -100,6 +103,10 @@ def load_stage1(model: nn.Module, checkpoint: Path) -> None:
             'the same model base in both stages'
         )
     model.load_state_dict(state, strict=False)
+    if hasattr(model.head, 'load_stage1'):
+        found = loaded.get('state_dict', loaded)
+        head = {key: found[key] for key in found if key.startswith('head.')}
+        model.head.load_stage1({k.removeprefix('head.'): v for k, v in head.items()})
 
 
 def freeze(module: nn.Module, update_bn: bool) -> None:

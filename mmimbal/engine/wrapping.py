@@ -14,7 +14,11 @@ def wrap_again(runner: Runner) -> None:
     """Wrap the model of a distributed runner anew.
 
     DDP notes, when it wraps a model, which parameters learn and how they lie in memory.
+    A model of which nothing learns stays without, as DDP wants.
     """
     model = bare(runner.model)
-    if model is not runner.model:
-        runner.model = runner.wrap_model(runner.cfg.get('model_wrapper_cfg'), model)
+    if model is runner.model:
+        return
+    if any(parameter.requires_grad for parameter in model.parameters()):
+        model = runner.wrap_model(runner.cfg.get('model_wrapper_cfg'), model)
+    runner.model = model

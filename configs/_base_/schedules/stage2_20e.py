@@ -1,5 +1,6 @@
 # A fresh head on frozen features, on batches as they come.
 stage2_epochs = 20
+stage2_train_cfg = dict(max_epochs=stage2_epochs)
 stage2 = dict(
     train_dataloader=dict(),
     optim_wrapper=dict(

@@ -63,6 +63,8 @@ class DrawnClassesHook(Hook):
         """Log the histogram."""
         drawn = self.drawn.clone()
         all_reduce(drawn)
+        if not drawn.any():
+            return
         shares = ', '.join(
             f'{name} {count} ({count / drawn.sum():.1%})'
             for name, count in zip(self.names, drawn.tolist(), strict=True)

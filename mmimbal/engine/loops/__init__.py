@@ -1,1 +1,1 @@
-from .cached_features_loop import CachedFeaturesTrainLoop
+from .cached_features_loop import CachedFeaturesTrainLoop, FitLoop

@@ -160,6 +160,32 @@ class CachedFeaturesTrainLoop(EpochBasedTrainLoop):
         model.extract_feat = _as_features
 
 
+@LOOPS.register_module()
+class FitLoop(CachedFeaturesTrainLoop):
+    """Work out a head from all training features at once, in place of steps.
+
+    For heads with ``fit(features, labels)``, such as nearest class mean: one epoch, in
+    which all views of all images are handed to it. Arguments are those of
+    :class:`CachedFeaturesTrainLoop`, less ``max_epochs``.
+    """
+
+    def __init__(self, runner: Runner, dataloader: DataLoader | dict, **kwargs) -> None:
+        super().__init__(runner, dataloader, max_epochs=1, **kwargs)
+
+    def run_epoch(self) -> None:
+        """Fit the head."""
+        self.runner.call_hook('before_train_epoch')
+        self._cache()
+        images = self.dataloader.dataset
+        model = bare(self.runner.model)
+        device = next(model.parameters()).device
+        features = torch.from_numpy(np.array(images.features)).float().flatten(0, 1)
+        labels = torch.from_numpy(get_labels(images)).repeat(self.views)
+        model.head.fit(features.to(device), labels.to(device))
+        self.runner.call_hook('after_train_epoch')
+        self._epoch += 1
+
+
 def check_frozen(model: nn.Module) -> None:
     """Raise a ValueError if cached features of a classifier would soon be wrong."""
     for name in FROZEN_PARTS:

@@ -13,4 +13,4 @@ from .label_aware_smoothing import LabelAwareSmoothingLoss
 from .logit_adjustment import BalancedSoftmaxLoss, LogitAdjustmentLoss, VSLoss
 from .margins import GCLLoss, LDAMLoss
 from .repaired import DynamicSoftMarginLoss, SmoothAPLoss
-from .reweighting import ClassBalancedLoss, ClassImbalanceLoss
+from .reweighting import ClassBalancedLoss, ClassImbalanceLoss, PriorWeightedLoss

@@ -70,6 +70,31 @@ class ClassImbalanceLoss(ClassCountsLoss):
         return weights[labels] * -torch.expm1(-losses.detach()) * losses
 
 
+@MODELS.register_module()
+class PriorWeightedLoss(ClassCountsLoss):
+    """Cross-entropy weighted by ``prior ** -rho``, with a mean over classes of 1.
+
+    Args:
+        rho: Strength; 0 is plain cross-entropy.
+
+    Raises:
+        ValueError: If rho is negative.
+    """
+
+    def __init__(self, rho: float = 1.0) -> None:
+        super().__init__()
+        if rho < 0:
+            raise ValueError(f'rho={rho} must not be negative')
+        self.rho = rho
+
+    def losses(self, logits, labels, counts):
+        """Compute the loss of each image."""
+        weights = counts**-self.rho
+        return (weights / weights.mean()).to(logits)[labels] * cross_entropy(
+            logits, labels
+        )
+
+
 def effective_number_weights(counts: torch.Tensor, beta: float) -> torch.Tensor:
     """Return the inverse effective number of each class, with a mean of 1.
 

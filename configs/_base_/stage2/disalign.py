@@ -1,0 +1,6 @@
+# Distribution alignment (arXiv:2103.16370).
+_base_ = '../schedules/stage2_20e.py'
+
+stage2_head = dict(
+    type='mmimbal.DisAlignClsHead', loss=dict(type='mmimbal.PriorWeightedLoss', rho=1.5)
+)

@@ -1,0 +1,112 @@
+"""Classifiers that are worked out from all training features at once."""
+
+import torch
+import torch.nn.functional as F
+from mmpretrain.models.heads import ClsHead
+
+from mmimbal.registry import MODELS
+
+
+@MODELS.register_module()
+class NearestMeanClsHead(ClsHead):
+    """Nearest class mean (https://arxiv.org/abs/1910.09217).
+
+    Features are brought to length 1; logits are negative squared distances to the means
+    of the classes.
+
+    Args:
+        num_classes: Number of classes, K.
+        in_channels: Size of the features.
+        **kwargs: As in :class:`mmpretrain.models.ClsHead`.
+    """
+
+    def __init__(self, num_classes: int, in_channels: int, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.num_classes = num_classes
+        self.register_buffer('means', torch.zeros(num_classes, in_channels))
+
+    def fit(self, features: torch.Tensor, labels: torch.Tensor) -> None:
+        """Take the means of training features, (N, in_channels), by label, (N,).
+
+        Raises:
+            ValueError: If a class has no image.
+        """
+        counts = torch.bincount(labels, minlength=self.num_classes)
+        if (counts == 0).any():
+            empty = (counts == 0).nonzero().flatten().tolist()
+            raise ValueError(f'no training images of the classes {empty}')
+        sums = torch.zeros_like(self.means).index_add_(
+            0, labels, F.normalize(features).to(self.means)
+        )
+        self.means.copy_(sums / counts[:, None])
+
+    def forward(self, feats: tuple[torch.Tensor]) -> torch.Tensor:
+        """Return logits, (N, K), of the last features, (N, in_channels)."""
+        features = F.normalize(self.pre_logits(feats).to(self.means))
+        return -torch.cdist(features, self.means).square()
+
+
+@MODELS.register_module()
+class KNNClsHead(ClsHead):
+    """The k nearest training images vote for their classes.
+
+    Features are brought to length 1. Logits are the logarithms of the shares of the
+    votes, so that scores are the shares.
+
+    Args:
+        num_classes: Number of classes, K.
+        in_channels: Size of the features.
+        k: Neighbours, at least 1.
+        balanced: Whether votes are divided by the training images of their class, so
+            that a rare one is not outnumbered.
+        **kwargs: As in :class:`mmpretrain.models.ClsHead`.
+
+    Raises:
+        ValueError: If ``k`` is below 1.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        in_channels: int,
+        k: int = 10,
+        balanced: bool = True,
+        **kwargs,
+    ) -> None:
+        super().__init__(**kwargs)
+        if k < 1:
+            raise ValueError(f'k={k} must be at least 1')
+        self.num_classes = num_classes
+        self.k = k
+        self.balanced = balanced
+        self.register_buffer('features', torch.zeros(0, in_channels))
+        self.register_buffer('labels', torch.zeros(0, dtype=torch.long))
+
+    def fit(self, features: torch.Tensor, labels: torch.Tensor) -> None:
+        """Keep training features, (N, in_channels), and labels, (N,).
+
+        Raises:
+            ValueError: If there are fewer than ``k``.
+        """
+        if len(labels) < self.k:
+            raise ValueError(f'k={self.k} neighbours of {len(labels)} training images')
+        self.features = F.normalize(features).to(self.features)
+        self.labels = labels.to(self.labels)
+
+    def forward(self, feats: tuple[torch.Tensor]) -> torch.Tensor:
+        """Return logits, (N, K), of the last features, (N, in_channels)."""
+        features = F.normalize(self.pre_logits(feats).to(self.features))
+        nearest = (features @ self.features.T).topk(self.k).indices
+        votes = F.one_hot(self.labels[nearest], self.num_classes).sum(1).float()
+        if self.balanced:
+            votes /= torch.bincount(self.labels, minlength=self.num_classes).clamp(1)
+        return (votes / votes.sum(1, keepdim=True)).clamp(min=1e-9).log()
+
+    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
+        """Make room for as many features as a checkpoint holds."""
+        for name in ('features', 'labels'):
+            if prefix + name in state_dict:
+                size = len(state_dict[prefix + name])
+                buffer = getattr(self, name)
+                setattr(self, name, buffer.new_zeros(size, *buffer.shape[1:]))
+        super()._load_from_state_dict(state_dict, prefix, *args)

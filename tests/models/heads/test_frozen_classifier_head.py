@@ -1,0 +1,84 @@
+import pytest
+import torch
+from torch.nn import functional as F
+
+from mmimbal.registry import MODELS
+
+K, D = 4, 6
+STATE = {'fc.weight': torch.randn(K, D), 'fc.bias': torch.randn(K)}
+FEATURES = torch.randn(9, D)
+PLAIN = FEATURES @ STATE['fc.weight'].T + STATE['fc.bias']
+NAMES = ['LWSClsHead', 'DisAlignClsHead', 'TauNormClsHead', 'LogitAdjustedClsHead']
+
+
+def build(name, state=STATE, **options):
+    head = MODELS.build(
+        dict(type=f'mmimbal.{name}', num_classes=K, in_channels=D, **options)
+    )
+    head.init_weights()
+    head.load_stage1(state)
+    return head
+
+
+@pytest.mark.parametrize('name', ['LWSClsHead', 'DisAlignClsHead'])
+def test_it_begins_where_stage_1_ended(name):
+    torch.testing.assert_close(build(name)((FEATURES,)), PLAIN)
+
+
+def test_lws_scales_each_class():
+    head = build('LWSClsHead')
+    head.scale.data = torch.tensor([1.0, 2.0, 0.5, 3.0])
+    torch.testing.assert_close(head((FEATURES,)), PLAIN * head.scale)
+    assert [key for key, p in head.named_parameters() if p.requires_grad] == ['scale']
+
+
+def test_disalign_is_its_formula():
+    head = build('DisAlignClsHead')
+    head.scale.data, head.shift.data = torch.rand(K), torch.randn(K)
+    expected = []
+    for features, logits in zip(FEATURES, PLAIN, strict=True):
+        linear = (head.confidence.weight[0] * features).sum() + head.confidence.bias[0]
+        c = 1 / (1 + torch.exp(-linear))
+        expected.append(c * (head.scale * logits + head.shift) + (1 - c) * logits)
+    torch.testing.assert_close(head((FEATURES,)), torch.stack(expected))
+    learning = {key for key, p in head.named_parameters() if p.requires_grad}
+    assert learning == {'scale', 'shift', 'confidence.weight', 'confidence.bias'}
+
+
+@pytest.mark.parametrize('tau', [0.0, 0.5, 1.0])
+def test_tau_norm_is_its_formula(tau):
+    weights = STATE['fc.weight']
+    rows = [w / sum(x**2 for x in w) ** (tau / 2) for w in weights]
+    found = build('TauNormClsHead', tau=tau)((FEATURES,))
+    torch.testing.assert_close(found, FEATURES @ torch.stack(rows).T)
+
+
+def test_logit_adjustment_subtracts_the_prior():
+    """After training it is less, so that the rare class gains."""
+    head = build('LogitAdjustedClsHead', tau=1.5)
+    labels = torch.tensor([0] * 70 + [1] * 20 + [2] * 9 + [3])
+    head.fit(torch.zeros(100, D), labels)
+    prior = torch.tensor([0.7, 0.2, 0.09, 0.01])
+    torch.testing.assert_close(head((FEATURES,)), PLAIN - 1.5 * prior.log())
+    gain = (head((FEATURES,)) - PLAIN)[0]
+    assert gain.diff().min() > 0
+    saved = build('LogitAdjustedClsHead', tau=1.5)
+    saved.load_state_dict(head.state_dict())
+    assert saved((FEATURES,)).equal(head((FEATURES,)))
+
+
+@pytest.mark.parametrize('name', NAMES)
+@pytest.mark.parametrize(
+    ('state', 'found'), [({}, 'none'), ({'fc.weight': torch.ones(3, D)}, r'\(3, 6\)')]
+)
+def test_a_stage_1_without_such_a_classifier_is_an_error(name, state, found):
+    with pytest.raises(
+        ValueError, match=f'{name} goes on from .* stage 1 has .*{found}'
+    ):
+        build(name, state)
+
+
+def test_a_stage_1_without_bias_will_do():
+    state = {'fc.weight': STATE['fc.weight']}
+    expected = F.linear(FEATURES, STATE['fc.weight'])
+    torch.testing.assert_close(build('LWSClsHead', state)((FEATURES,)), expected)
