@@ -3,7 +3,7 @@
 import torch
 
 # Distances sorted at once: what fits a cache, or fills a GPU.
-CHUNK = {'cpu': 2**16, 'cuda': 2**24}
+CHUNK = {'cpu': 2**17, 'cuda': 2**24}
 
 
 def triplet_sums(
