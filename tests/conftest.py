@@ -41,6 +41,8 @@ def tiny_digits(leaf: str, work_dir: Path, **options) -> Config:
         {**TINY, **{k.replace('__', '.'): v for k, v in options.items()}}
     )
     cfg.work_dir = str(work_dir)
+    # mmengine keeps one log file per name and second.
+    cfg.experiment_name = '_'.join(Path(work_dir).parts[1:])
     return cfg
 
 
