@@ -13,7 +13,7 @@ import torch
 from mmengine.dataset import pseudo_collate
 from mmengine.dist import barrier, get_rank, get_world_size, is_main_process
 from mmpretrain.models import ImageClassifier
-from torch.utils.data import DataLoader, Dataset, Subset
+from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset
 from tqdm import tqdm
 
 from mmimbal.datasets import get_labels
@@ -55,6 +55,7 @@ def cached_features(
     dtype: str = 'float32',
     batch_size: int = 128,
     num_workers: int = 0,
+    name: str = '',
 ) -> np.memmap:
     """Return the features of all images, from disk if they are there.
 
@@ -73,6 +74,7 @@ def cached_features(
         dtype: ``'float32'`` or ``'float16'``.
         batch_size: Images sent through the backbone at once.
         num_workers: Of the loader.
+        name: Of the split, for the progress bar.
 
     Returns:
         (V, N, ...), the same on all ranks.
@@ -89,7 +91,7 @@ def cached_features(
     cache = folder / key
     if open_cache(cache) is None:
         loader = dict(batch_size=batch_size, num_workers=num_workers)
-        _write(model, dataset, cache, views, seed, dtype, loader)
+        _write(model, dataset, cache, views, seed, dtype, loader, name)
     return open_cache(cache)
 
 
@@ -139,6 +141,7 @@ def _write(
     seed: int,
     dtype: str,
     loader: dict,
+    name: str,
 ) -> None:
     """Compute a cache: each rank a part of the images, the main one joins them."""
     unfinished = cache.with_name(f'{cache.name}.unfinished')
@@ -151,7 +154,7 @@ def _write(
     part = parts[get_rank()]
     shape = ()
     with open(unfinished / f'{get_rank()}.bin', 'wb') as file:
-        for features in _extract(model, dataset, part, views, seed, loader):
+        for features in _extract(model, dataset, part, views, seed, loader, name):
             shape = features.shape[1:]
             file.write(features.astype(dtype).tobytes())
     barrier()
@@ -182,29 +185,29 @@ def _extract(
     views: int,
     seed: int,
     loader: dict,
+    name: str,
 ) -> Iterator[np.ndarray]:
-    """Yield the features of batches of images, (B, ...), view by view."""
+    """Yield the features of batches of images, (B, ...), view after view."""
     was_training = model.training
     model.eval()
     bar = tqdm(
         total=views * len(images),
-        desc='Features',
+        desc=f'Features {name}'.rstrip(),
         unit=' images',
         disable=None if is_main_process() else True,
     )
     with torch.random.fork_rng(devices=[]):
         states = random.getstate(), np.random.get_state()
-        for view in range(views):
-            batches = DataLoader(
-                Subset(SeededView(dataset, seed, view), images.tolist()),
-                collate_fn=pseudo_collate,
-                **loader,
-            )
-            for batch in batches:
-                inputs = model.data_preprocessor(batch, False)['inputs']
-                features = model.extract_feat(inputs)[-1].float().cpu().numpy()
-                bar.update(len(features))
-                yield features
+        passes = [
+            Subset(SeededView(dataset, seed, view), images.tolist())
+            for view in range(views)
+        ]
+        batches = DataLoader(ConcatDataset(passes), collate_fn=pseudo_collate, **loader)
+        for batch in batches:
+            inputs = model.data_preprocessor(batch, False)['inputs']
+            features = model.extract_feat(inputs)[-1].float().cpu().numpy()
+            bar.update(len(features))
+            yield features
         random.setstate(states[0])
         np.random.set_state(states[1])
     bar.close()

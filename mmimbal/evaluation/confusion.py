@@ -4,6 +4,8 @@ A confusion matrix is (K, K), rows true classes, columns predicted ones. Classes
 do not occur are left out of averages as scikit-learn does. All results are in 0..1.
 """
 
+from collections.abc import Mapping, Sequence
+
 import torch
 
 
@@ -30,3 +32,33 @@ def macro_f1(confusion: torch.Tensor) -> float:
 def group_recall(confusion: torch.Tensor, classes: list[int]) -> float:
     """Return the mean recall over those of some classes that are present."""
     return recall_per_class(confusion)[classes].nanmean().item()
+
+
+def summarise(
+    confusion: torch.Tensor,
+    classes: Sequence[str],
+    groups: Mapping[str, list[int]] | None = None,
+) -> dict[str, float]:
+    """Return the metrics of a confusion matrix, (K, K), in %.
+
+    Args:
+        confusion: The matrix.
+        classes: K names.
+        groups: Indices of the classes of groups, such as ``tail``.
+
+    Returns:
+        ``balanced_accuracy``, ``macro_f1``, ``<group>_recall`` and ``recall/<class>``;
+        groups and classes without images are left out.
+    """
+    recalls = recall_per_class(confusion).tolist()
+    metrics = {
+        'balanced_accuracy': balanced_accuracy(confusion),
+        'macro_f1': macro_f1(confusion),
+        **{
+            f'{name}_recall': group_recall(confusion, members)
+            for name, members in (groups or {}).items()
+            if members
+        },
+        **{f'recall/{name}': r for name, r in zip(classes, recalls, strict=True)},
+    }
+    return {name: 100 * value for name, value in metrics.items() if value == value}

@@ -9,12 +9,7 @@ from mmengine.logging import MMLogger
 from mmpretrain.evaluation import ConfusionMatrix
 
 from mmimbal.evaluation.class_groups import groups_by_count, groups_by_name
-from mmimbal.evaluation.confusion import (
-    balanced_accuracy,
-    group_recall,
-    macro_f1,
-    recall_per_class,
-)
+from mmimbal.evaluation.confusion import recall_per_class, summarise
 from mmimbal.evaluation.table import format_table
 from mmimbal.registry import METRICS
 
@@ -68,21 +63,8 @@ class ImbalanceMetric(BaseMetric):
             )
         labels, predictions = torch.tensor(results).T
         confusion = ConfusionMatrix.calculate(predictions, labels, len(classes))
-        recalls = dict(zip(classes, recall_per_class(confusion).tolist(), strict=True))
-        present = {name: recall for name, recall in recalls.items() if recall == recall}
-        self._log_table(confusion, recalls)
-        groups = {
-            f'{name}_recall': group_recall(confusion, members)
-            for name, members in self._class_groups(classes).items()
-            if members
-        }
-        metrics = {
-            'balanced_accuracy': balanced_accuracy(confusion),
-            'macro_f1': macro_f1(confusion),
-            **{name: recall for name, recall in groups.items() if recall == recall},
-            **{f'recall/{name}': recall for name, recall in present.items()},
-        }
-        return {name: 100 * value for name, value in metrics.items()}
+        self._log_table(confusion, classes)
+        return summarise(confusion, classes, self._class_groups(classes))
 
     def _class_groups(self, classes: Sequence[str]) -> dict[str, list[int]]:
         if self.groups is not None:
@@ -103,8 +85,9 @@ class ImbalanceMetric(BaseMetric):
             )
         return groups
 
-    def _log_table(self, confusion: torch.Tensor, recalls: dict[str, float]) -> None:
+    def _log_table(self, confusion: torch.Tensor, classes: Sequence[str]) -> None:
         trained = self.class_counts
+        recalls = recall_per_class(confusion).tolist()
         rows = [
             (
                 name,
@@ -112,7 +95,7 @@ class ImbalanceMetric(BaseMetric):
                 str(int(confusion[label].sum())),
                 f'{100 * recall:.1f}' if recall == recall else '-',
             )
-            for label, (name, recall) in enumerate(recalls.items())
+            for label, (name, recall) in enumerate(zip(classes, recalls, strict=True))
         ]
         table = format_table(('class', 'training images', 'images', 'recall %'), rows)
         MMLogger.get_current_instance().info(f'Recall per class\n{table}')

@@ -1,4 +1,5 @@
-# A fresh head on frozen features, on batches as they come.
+# A fresh head on frozen features, on batches as they come. tools/stage2_sweep.py tries
+# what stage2_search has, by keys as in --cfg-options.
 stage2_epochs = 20
 stage2_train_cfg = dict(max_epochs=stage2_epochs)
 stage2 = dict(
@@ -12,3 +13,4 @@ stage2 = dict(
         dict(type='CosineAnnealingLR', T_max=stage2_epochs, convert_to_iter_based=True)
     ],
 )
+stage2_search = {'optim_wrapper.optimizer.lr': [0.004, 0.02, 0.1, 0.5]}

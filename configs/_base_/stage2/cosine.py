@@ -7,3 +7,4 @@ stage2 = dict(
         sampler=dict(_delete_=True, type='mmimbal.ClassBalancedSampler')
     )
 )
+stage2_search = {'model.head.scale': [8.0, 16.0, 32.0]}

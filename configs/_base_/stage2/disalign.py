@@ -4,3 +4,4 @@ _base_ = '../schedules/stage2_20e.py'
 stage2_head = dict(
     type='mmimbal.DisAlignClsHead', loss=dict(type='mmimbal.PriorWeightedLoss', rho=1.5)
 )
+stage2_search = {'model.head.loss.rho': [0.8, 1.2, 1.5]}

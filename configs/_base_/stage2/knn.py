@@ -2,3 +2,4 @@
 _base_ = '../schedules/stage2_fit.py'
 
 stage2_head = dict(type='mmimbal.KNNClsHead', k=10)
+stage2_search = {'model.head.k': [5, 10, 20, 50]}

@@ -6,3 +6,4 @@ stage2_head = dict(
     scale=1.0,
     loss=dict(type='mmimbal.LDAMLoss', reweight_epoch=16),
 )
+stage2_search = {'model.head.loss.max_margin': [0.3, 0.5]}

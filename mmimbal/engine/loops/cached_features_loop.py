@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from mmimbal.datasets.items import get_labels, read_items
 from mmimbal.engine.feature_cache import cached_features
+from mmimbal.engine.head_training import check_size
 from mmimbal.engine.stage2 import FROZEN_PARTS
 from mmimbal.engine.wrapping import bare
 from mmimbal.registry import LOOPS
@@ -144,7 +145,9 @@ class CachedFeaturesTrainLoop(EpochBasedTrainLoop):
                 self.dtype,
                 loader.batch_size or self.runner.cfg[key].batch_size,
                 loader.num_workers,
+                name=key.removesuffix('_dataloader'),
             )
+            check_size(model.head, features.shape[-1])
             cached.append(CachedFeatures(loader.dataset, features, device))
             self.runner.logger.info(
                 f'Cached features of {key}: {" x ".join(map(str, features.shape))} in '

@@ -1,0 +1,92 @@
+"""What all heads of one stage 1 share: its images, and what it makes of them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmpretrain.registry import DATASETS, MODELS
+from torch.utils.data import Dataset
+
+from mmimbal.engine.checkpoint import load_from_local
+from mmimbal.engine.feature_cache import cached_features
+from mmimbal.engine.stage2 import FROZEN_PARTS, freeze, load_stage1
+
+SPLITS = ('train', 'val', 'test')
+
+
+@dataclass
+class FrozenBackbone:
+    """What all heads share: images, and what the frozen backbone makes of them.
+
+    Attributes:
+        datasets: Of each split.
+        features: Of each split, (V, N, in_channels); V is 1 but for training.
+        state: Of the whole model of stage 1.
+    """
+
+    datasets: dict[str, Dataset]
+    features: dict[str, np.ndarray]
+    state: dict[str, torch.Tensor]
+
+    @property
+    def head(self) -> dict[str, torch.Tensor]:
+        """State of the head of stage 1."""
+        return {
+            key.removeprefix('head.'): value
+            for key, value in self.state.items()
+            if key.startswith('head.')
+        }
+
+
+def extract(
+    cfg: Config,
+    checkpoint: Path,
+    folder: Path,
+    views: int,
+    dtype: str = 'float32',
+    seed: int = 0,
+) -> FrozenBackbone:
+    """Send the images of all splits through the frozen backbone of stage 1.
+
+    Args:
+        cfg: Config of any method of stage 2, as :func:`stage2_config` returns it.
+        checkpoint: Of stage 1.
+        folder: Where features are kept; what is there already is read.
+        views: Augmented views of each training image, V.
+        dtype: Of the features on disk.
+        seed: Of the augmentation.
+
+    Raises:
+        ValueError: If a split is missing, or see :func:`load_stage1` and
+            :func:`cached_features`.
+    """
+    for split in SPLITS:
+        if not cfg.get(f'{split}_dataloader'):
+            raise ValueError(f'a sweep needs {split}_dataloader, the config has none')
+    model = MODELS.build(dict(cfg.model, head=None))
+    load_stage1(model, checkpoint)
+    for name in FROZEN_PARTS:
+        if getattr(model, name, None) is not None:
+            freeze(getattr(model, name), update_bn=False)
+    model.to(get_device(), memory_format=torch.channels_last)
+    datasets, features = {}, {}
+    for split in SPLITS:
+        loader = cfg[f'{split}_dataloader']
+        datasets[split] = DATASETS.build(loader.dataset)
+        features[split] = cached_features(
+            model,
+            datasets[split],
+            repr(loader.dataset),
+            folder,
+            views if split == 'train' else 1,
+            seed,
+            dtype,
+            loader.batch_size,
+            loader.get('num_workers', 0),
+            name=split,
+        )
+    state = load_from_local(str(checkpoint), 'cpu')
+    return FrozenBackbone(datasets, features, state.get('state_dict', state))

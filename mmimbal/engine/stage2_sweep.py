@@ -1,0 +1,237 @@
+"""Every rebalancer on the features of one frozen backbone."""
+
+import copy
+import hashlib
+import itertools
+import os
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmpretrain.registry import MODELS
+from torch import nn
+
+from mmimbal.datasets import get_class_counts
+from mmimbal.engine.checkpoint import load_from_local
+from mmimbal.engine.frozen_backbone import FrozenBackbone
+from mmimbal.engine.head_training import build_head, score_head, train_head
+from mmimbal.engine.stage2 import FROZEN_PARTS
+
+# What a head depends on, besides its own config and the features.
+READ_KEYS = ('train_dataloader', 'optim_wrapper', 'param_scheduler', 'train_cfg')
+
+
+@dataclass
+class Row:
+    """One head: a method with its hyper-parameters, and a seed.
+
+    Attributes:
+        method: Its name.
+        cfg: Config of stage 2, without the hyper-parameters searched for.
+        params: Those, by keys as in ``--cfg-options``.
+        seed: Of weights, batches and noise.
+    """
+
+    method: str
+    cfg: Config
+    params: dict = field(default_factory=dict)
+    seed: int = 0
+
+    def __str__(self) -> str:
+        """Return the hyper-parameters in short."""
+        params = (f'{key.split(".")[-1]} {value}' for key, value in self.params.items())
+        return ', '.join(params)
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether the head is worked out at once, so that seeds play no part."""
+        return hasattr(MODELS.get(self.cfg.model.head.type), 'fit')
+
+    @property
+    def config(self) -> Config:
+        """Config of this very run."""
+        cfg = copy.deepcopy(self.cfg)
+        cfg.merge_from_dict(self.params)
+        cfg.randomness = dict(seed=self.seed)
+        return cfg
+
+    def candidates(self, search: dict[str, list]) -> list['Row']:
+        """Return this row with every combination of hyper-parameters."""
+        return [
+            Row(
+                self.method, self.cfg, dict(zip(search, values, strict=True)), self.seed
+            )
+            for values in itertools.product(*search.values())
+        ]
+
+    def seeds(self, number: int) -> list['Row']:
+        """Return this row with seeds from 0 on; with one if the head is fitted."""
+        return [
+            Row(self.method, self.cfg, self.params, seed)
+            for seed in range(1 if self.is_fitted else number)
+        ]
+
+
+class Sweep:
+    """Heads on one frozen backbone, each kept in a file as soon as it is trained.
+
+    Args:
+        frozen: The backbone.
+        folder: Where heads are kept. A head that is there, with all that it depends on,
+            is not trained again.
+        processes: Heads trained side by side, each on one core.
+    """
+
+    def __init__(self, frozen: FrozenBackbone, folder: Path, processes: int) -> None:
+        self.frozen = frozen
+        self.folder = folder
+        self.processes = processes
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def file(self, row: Row) -> Path:
+        """Return where a row is kept: it names all that the head depends on."""
+        cfg = row.config
+        parts = [cfg.model.head, *(cfg.get(key) for key in READ_KEYS)]
+        parts += [features.filename for features in self.frozen.features.values()]
+        digest = hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
+        return self.folder / f'{row.method}_seed{row.seed}_{digest}.pth'
+
+    def read(self, row: Row) -> dict:
+        """Return what is kept of a row: ``state_dict`` and metrics, ``val``."""
+        return load_from_local(str(self.file(row)), 'cpu')
+
+    def head(self, row: Row, state: dict | None = None) -> nn.Module:
+        """Return the head of a row, with its state, or trained if there is none."""
+        cfg, features = row.config, self.frozen.features['train']
+        head = build_head(
+            cfg.model.head, row.seed, self.frozen.head, features.shape[-1]
+        )
+        if state:
+            head.load_state_dict(state)
+        else:
+            train_head(head, cfg, self.frozen.datasets['train'], features, row.seed)
+        return head
+
+    def score(self, head: nn.Module, split: str) -> dict[str, float] | None:
+        """Return the metrics of a head; see :func:`score_head`."""
+        frozen = self.frozen
+        return score_head(head, frozen.datasets[split], frozen.features[split][0])
+
+    def train_one(self, row: Row) -> None:
+        """Train a row, score it on validation, and keep both.
+
+        The state of a fitted head is not kept: fitting takes no longer than reading.
+        """
+        head = self.head(row)
+        state = {} if row.is_fitted else head.state_dict()
+        kept = dict(state_dict=state, val=self.score(head, 'val'))
+        _save(kept, self.file(row))
+
+    def train(self, rows: list[Row]) -> Iterator[Row]:
+        """Train rows side by side, and yield each when it is done."""
+        missing = []
+        for row in rows:
+            if self.file(row).is_file():
+                yield row
+            else:
+                missing.append(row)
+        if not missing:
+            return
+        processes = min(self.processes, len(missing))
+        context = get_context('fork')  # what is shared is not sent with every row
+        with ProcessPoolExecutor(processes, context, _start, (self,)) as pool:
+            try:
+                jobs = {pool.submit(_train_one, row): row for row in missing}
+                for job in as_completed(jobs):
+                    job.result()
+                    yield jobs[job]
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+    def choose(self, rows: list[Row], metric: str) -> Row:
+        """Return the row that is best on validation, the first of equals.
+
+        Raises:
+            ValueError: If training has diverged in all of them, or no validation image
+                is of the class whose recall is the metric.
+        """
+        found = [(row, self.read(row)['val']) for row in rows]
+        found = [(row, metrics) for row, metrics in found if metrics is not None]
+        if not found:
+            raise ValueError(
+                f'{rows[0].method} diverged with {"; ".join(map(str, rows))}: leave it '
+                'out, or lower its learning rate'
+            )
+        if any(metric not in metrics for _, metrics in found):
+            raise ValueError(f'{metric} cannot choose: no validation image has it')
+        return max(found, key=lambda pair: pair[1][metric])[0]
+
+    def report(self, rows: list[Row]) -> dict:
+        """Return the metrics of a method: of each seed on validation and on test."""
+        seeds = []
+        for row in rows:
+            kept = self.read(row)
+            test = self.score(self.head(row, kept['state_dict']), 'test')
+            seeds.append(dict(seed=row.seed, val=kept['val'], test=test))
+        return dict(method=rows[0].method, params=rows[0].params, seeds=seeds)
+
+    def report_stage1(self, cfg: Config) -> dict:
+        """Return the metrics of the classifier of stage 1, whose config this is."""
+        head = MODELS.build(copy.deepcopy(cfg.model.head))
+        head.load_state_dict(self.frozen.head)
+        scores = {split: self.score(head, split) for split in ('val', 'test')}
+        return dict(method="stage 1's classifier", params={}, seeds=[scores])
+
+    def save_checkpoint(self, row: Row, file: Path) -> None:
+        """Write the whole model of a row as an ordinary checkpoint.
+
+        Args:
+            row: The row, trained.
+            file: The checkpoint; its config goes beside it, ending in ``.py``.
+        """
+        state = {
+            key: value
+            for key, value in self.frozen.state.items()
+            if key.startswith(FROZEN_PARTS)
+        }
+        head = self.head(row, self.read(row)['state_dict']).state_dict()
+        state |= {f'head.{key}': value for key, value in head.items()}
+        train, cfg = self.frozen.datasets['train'], row.config
+        cfg.work_dir = str(file.with_suffix(''))
+        meta = dict(
+            dataset_meta=dict(train.metainfo),
+            class_counts=get_class_counts(train).tolist(),
+            stage=2,
+            seed=row.seed,
+            cfg=cfg.pretty_text,
+        )
+        _save(dict(state_dict=state, meta=meta), file)
+        cfg.dump(file.with_suffix('.py'))
+
+
+def _save(content: dict, file: Path) -> None:
+    """Write a file that is either whole or not there."""
+    unfinished = file.with_suffix('.unfinished')
+    torch.save(content, unfinished)
+    os.replace(unfinished, file)
+
+
+_sweep: Sweep
+
+
+def _start(sweep: Sweep) -> None:
+    """Prepare a process."""
+    global _sweep
+    _sweep = sweep
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+
+
+def _train_one(row: Row) -> None:
+    _sweep.train_one(row)

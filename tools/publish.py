@@ -1,0 +1,49 @@
+"""Write a checkpoint with what inference needs, and a config of the model beside it."""
+
+import argparse
+import os
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from mmimbal.engine.checkpoint import load_from_local
+from mmimbal.engine.publishing import inference_checkpoint, inference_config
+from mmimbal.engine.stage2 import find_checkpoint
+from mmimbal.engine.stage2_config import find_config
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('checkpoint', help='a checkpoint, or a work dir for its best')
+    parser.add_argument('out', type=Path, help='e.g. isic.pth; isic.py is written too')
+    parser.add_argument('--config', help='if it is not beside the checkpoint')
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Write both files."""
+    args = parse_args()
+    if args.out.suffix != '.pth':
+        raise ValueError(f'{args.out} must end in .pth: its config goes beside it')
+    init_default_scope('mmpretrain')
+    checkpoint = find_checkpoint(args.checkpoint)
+    cfg = inference_config(Config.fromfile(args.config or find_config(checkpoint)))
+    published = inference_checkpoint(load_from_local(str(checkpoint), 'cpu'), cfg)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = args.out.with_suffix('.unfinished')
+    torch.save(published, unfinished)
+    os.replace(unfinished, args.out)
+    cfg.dump(args.out.with_suffix('.py'))
+    plain = 'needs mmimbal' if 'custom_imports' in cfg else 'needs MMPretrain alone'
+    print(
+        f'{checkpoint}: {checkpoint.stat().st_size / 1e6:.1f} MB\n'
+        f'{args.out}: {args.out.stat().st_size / 1e6:.1f} MB, {plain}. Use it with\n'
+        f"ImageClassificationInferencer('{args.out.with_suffix('.py')}', '{args.out}')"
+    )
+
+
+if __name__ == '__main__':
+    main()

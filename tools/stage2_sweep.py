@@ -1,0 +1,249 @@
+"""Train every rebalancer on the features of one stage 1, and compare them."""
+
+import argparse
+import json
+import os
+from collections.abc import Iterable
+from itertools import chain
+from math import nan
+from pathlib import Path
+from statistics import mean, stdev
+from time import perf_counter
+
+from mmengine.config import Config, DictAction
+from mmengine.logging import MMLogger
+from mmengine.registry import init_default_scope
+from tqdm import tqdm
+
+from mmimbal.datasets import get_class_names
+from mmimbal.engine.flags import check_options
+from mmimbal.engine.frozen_backbone import extract
+from mmimbal.engine.stage2 import find_checkpoint
+from mmimbal.engine.stage2_config import find_config, stage2_config
+from mmimbal.engine.stage2_sweep import Row, Sweep
+from mmimbal.evaluation.table import format_table
+
+METHODS = Path(__file__).resolve().parents[1] / 'configs' / '_base_' / 'stage2'
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        'stage1', help='work dir of stage 1 for its best, or checkpoint'
+    )
+    parser.add_argument(
+        '--config', help='of stage 1, if it is not beside the checkpoint'
+    )
+    parser.add_argument(
+        '--methods',
+        nargs='+',
+        default=['all'],
+        metavar='METHOD',
+        help='bases of configs/_base_/stage2/ or files like them; default: all',
+    )
+    parser.add_argument('--seeds', type=int, default=5, help='default: 5')
+    parser.add_argument(
+        '--views', type=int, default=4, help='of each training image; default: 4'
+    )
+    parser.add_argument(
+        '--metric',
+        default='balanced_accuracy',
+        help='what chooses on validation; default: balanced_accuracy',
+    )
+    parser.add_argument(
+        '--no-search', action='store_true', help='hyper-parameters as in the bases'
+    )
+    parser.add_argument(
+        '--checkpoints',
+        nargs='+',
+        default=[],
+        metavar='METHOD[:SEED]',
+        help='write these rows as ordinary checkpoints, each with its config',
+    )
+    parser.add_argument('--work-dir', type=Path, help='default: STAGE1/stage2_sweep')
+    parser.add_argument(
+        '--dtype', choices=['float32', 'float16'], default='float32', help='of features'
+    )
+    parser.add_argument(
+        '--processes', type=int, default=os.cpu_count(), help='default: one per core'
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        metavar='KEY=VALUE',
+        help='change the config of stage 1, e.g. val_dataloader.batch_size=32',
+    )
+    return parser.parse_args()
+
+
+def load_methods(names: list[str]) -> dict[str, Config]:
+    """Return the bases of methods by name.
+
+    Raises:
+        FileNotFoundError: If there is no such base.
+    """
+    there = {path.stem: path for path in sorted(METHODS.glob('*.py'))}
+    methods = {}
+    for name in there if names == ['all'] else names:
+        path = there.get(name, Path(name))
+        if path.suffix != '.py' or not path.is_file():
+            raise FileNotFoundError(
+                f'no method {name}; there are {", ".join(there)}, or give a .py file'
+            )
+        methods[path.stem] = Config.fromfile(path)
+    return methods
+
+
+def wanted_checkpoints(names: list[str], methods: list[str], seeds: int) -> list[tuple]:
+    """Return pairs of method and seed from ``METHOD[:SEED]``.
+
+    Raises:
+        ValueError: If one is not in the sweep.
+    """
+    wanted = []
+    for name in names:
+        method, _, seed = name.partition(':')
+        seed = seed or '0'
+        if method not in methods or seed not in map(str, range(seeds)):
+            raise ValueError(
+                f'--checkpoints {name} is no row: methods are {", ".join(methods)}, '
+                f'seeds 0 to {seeds - 1}'
+            )
+        wanted.append((method, int(seed)))
+    return wanted
+
+
+def check_metric(metric: str, classes: tuple[str, ...]) -> None:
+    """Raise a ValueError if there is no such metric."""
+    names = ['balanced_accuracy', 'macro_f1', *(f'recall/{name}' for name in classes)]
+    if metric not in names:
+        raise ValueError(f'no metric {metric}; there are {", ".join(names)}')
+
+
+def train_all(
+    sweep: Sweep,
+    methods: dict[str, Row],
+    searches: dict[str, dict],
+    seeds: int,
+    metric: str,
+) -> dict[str, list[Row]]:
+    """Search with the first seed, then train the others; return the rows chosen."""
+    searched = {name: row.candidates(searches[name]) for name, row in methods.items()}
+    others = sum(len(row.seeds(seeds)) - 1 for row in methods.values())
+    total = sum(map(len, searched.values())) + others
+    with tqdm(total=total, desc='Heads', unit=' heads') as bar:
+
+        def train(rows: Iterable[Row]) -> None:
+            for row in sweep.train(list(rows)):
+                bar.set_postfix_str(row.method, refresh=False)
+                bar.update()
+
+        train(chain.from_iterable(searched.values()))
+        chosen = {
+            name: sweep.choose(rows, metric).seeds(seeds)
+            for name, rows in searched.items()
+        }
+        train(row for rows in chosen.values() for row in rows[1:])
+    return chosen
+
+
+def values_of(result: dict, split: str, metric: str) -> list[float]:
+    """Return a metric of each seed; NaN where training diverged or it is absent."""
+    return [(seed[split] or {}).get(metric, nan) for seed in result['seeds']]
+
+
+def format_results(results: list[dict], classes: tuple[str, ...]) -> str:
+    """Return the table."""
+    columns = {
+        'val bal. acc.': ('val', 'balanced_accuracy'),
+        'test bal. acc.': ('test', 'balanced_accuracy'),
+        'test macro F1': ('test', 'macro_f1'),
+    }
+    rows = []
+    for result in results:
+        cells = [result['method'], result['chosen']]
+        for column in columns.values():
+            values = values_of(result, *column)
+            spread = f' ± {stdev(values):.1f}' if len(values) > 1 else ''
+            cells.append(f'{mean(values):.1f}{spread}')
+        for name in classes:
+            cells.append(f'{mean(values_of(result, "test", f"recall/{name}")):.0f}')
+        rows.append(cells)
+    return format_table(('method, %', 'chosen', *columns, *classes), rows)
+
+
+def main() -> None:
+    """Extract once, train every row, choose on validation, read test once."""
+    args = parse_args()
+    if min(args.seeds, args.views, args.processes) < 1:
+        raise ValueError('--seeds, --views and --processes must be at least 1')
+    checkpoint = find_checkpoint(args.stage1).resolve()
+    folder = args.work_dir or checkpoint.parent / 'stage2_sweep'
+    stage1 = Config.fromfile(args.config or find_config(checkpoint))
+    check_options(args.cfg_options, stage1)
+    stage1.merge_from_dict(args.cfg_options)
+    bases = load_methods(args.methods)
+    wanted = wanted_checkpoints(args.checkpoints, list(bases), args.seeds)
+    init_default_scope('mmpretrain')
+    MMLogger.get_instance('stage2_sweep', log_level='WARNING')
+
+    methods = {
+        name: Row(name, stage2_config(stage1, base, checkpoint, args.views))
+        for name, base in bases.items()
+    }
+    searches = {
+        name: {} if args.no_search else base.get('stage2_search', {})
+        for name, base in bases.items()
+    }
+    cfg = next(iter(methods.values())).cfg
+    start = perf_counter()
+    frozen = extract(cfg, checkpoint, folder / 'features', args.views, args.dtype)
+    extracted = perf_counter()
+    classes = get_class_names(frozen.datasets['train'])
+    check_metric(args.metric, classes)
+    sweep = Sweep(frozen, folder / 'heads', args.processes)
+    rows = train_all(sweep, methods, searches, args.seeds, args.metric)
+    seconds = dict(extraction=extracted - start, heads=perf_counter() - extracted)
+
+    results = [
+        dict(sweep.report(found), chosen=str(found[0])) for found in rows.values()
+    ]
+    results.append(dict(sweep.report_stage1(stage1), chosen=''))
+    results.sort(key=lambda result: -mean(values_of(result, 'val', args.metric)))
+    about = dict(
+        stage1=str(checkpoint),
+        batch_norm='frozen',
+        views=args.views,
+        seeds=args.seeds,
+        chosen_by=f'{args.metric} on validation, first seed',
+        seconds=seconds,
+    )
+    text = (
+        f'Stage 1: {checkpoint}. Batch norm {about["batch_norm"]}, {args.views} views, '
+        f'heads of the last epoch.\nChosen by {about["chosen_by"]}; mean ± standard '
+        f'deviation of {args.seeds} seeds; recall of each class on test.\n\n'
+        f'{format_results(results, classes)}\n'
+    )
+    if cfg.val_dataloader.dataset == cfg.test_dataloader.dataset:
+        text += '\nTest and validation are the same images: test was not held back.\n'
+    summary = json.dumps(dict(about, rows=results), indent=2)
+    (folder / 'sweep.json').write_text(summary + '\n')
+    (folder / 'sweep.txt').write_text(text)
+    print(
+        f'\n{text}\nFeatures took {seconds["extraction"]:.0f} s, heads '
+        f'{seconds["heads"]:.0f} s. Written to {folder}/sweep.txt and sweep.json'
+    )
+    for method, seed in wanted:
+        file = folder / f'{method}_seed{seed}.pth'
+        sweep.save_checkpoint(rows[method][seed], file)
+        print(f'python tools/test.py {file.with_suffix(".py")} {file}')
+
+
+if __name__ == '__main__':
+    try:
+        main()
+    except KeyboardInterrupt:
+        raise SystemExit('\nStopped. The same command goes on from here.') from None
