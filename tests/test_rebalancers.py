@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from mmengine.runner import Runner
 
 from mmimbal.engine.bases import load_with_bases
 from mmimbal.models.heads.frozen_classifier_head import FrozenClassifierHead
@@ -42,3 +43,40 @@ def test_it_trains_its_head_and_nothing_else(name, stage1, tmp_path):
     assert runner.epoch == (1 if fits else 2)
     score = runner.message_hub.get_scalar('val/balanced_accuracy').current()
     assert runner.test()['balanced_accuracy'] > 0 and score > 0
+
+
+@pytest.mark.parametrize('name', ['class_balanced', 'crt', 'gcl', 'ldam_drw', 'vs'])
+def test_it_trains_in_one_stage(name, tmp_path):
+    bases = {
+        'datasets/isic2018_64px': 'datasets/digits_lt',
+        'models/resnet18_half': 'models/digits_net',
+        'stage2/balanced_softmax': f'stage2/{name}',
+        'schedules/scratch_40e': 'schedules/digits',
+    }
+    cfg = load_with_bases(
+        str(CONFIGS / 'isic/one_stage_balanced_softmax_64px.py'),
+        [f'{old}={new}' for old, new in bases.items()],
+    )
+    cfg.merge_from_dict({**TINY, 'train_cfg.max_epochs': 1})
+    cfg.work_dir = str(tmp_path)
+    runner = Runner.from_cfg(cfg)
+    before = runner.model.backbone.conv1.weight.clone()
+    runner.train()
+    assert not runner.model.backbone.conv1.weight.equal(before)
+    assert runner.message_hub.get_scalar('train/loss').current() > 0
+
+
+def test_shifted_batch_norm(stage1, tmp_path):
+    """As in MiSLAS: statistics move, and no weight of the backbone does."""
+    cfg = load_with_bases(
+        str(CONFIGS / 'digits_lt/stage2_crt.py'),
+        ['stage2/crt=stage2/label_aware_smoothing'],
+    )
+    cfg.merge_from_dict({**TINY, 'train_cfg.max_epochs': 1})
+    cfg.default_hooks.two_stage.update(stage1=stage1.work_dir, bn='updated')
+    cfg.work_dir = str(tmp_path)
+    runner = train(cfg)
+    best = torch.load(stage1.message_hub.get_info('best_ckpt'), weights_only=True)
+    for key, value in runner.model.backbone.state_dict().items():
+        moves = key.endswith(('running_mean', 'running_var', 'num_batches_tracked'))
+        assert value.equal(best['state_dict'][f'backbone.{key}']) != moves

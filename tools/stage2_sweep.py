@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from mmimbal.datasets import get_class_names
 from mmimbal.engine.flags import check_options
-from mmimbal.engine.frozen_backbone import extract
+from mmimbal.engine.frozen_backbone import build_datasets, extract
 from mmimbal.engine.stage2 import find_checkpoint
 from mmimbal.engine.stage2_config import find_config, stage2_config
 from mmimbal.engine.stage2_sweep import Row, Sweep
@@ -199,11 +199,14 @@ def main() -> None:
         for name, base in bases.items()
     }
     cfg = next(iter(methods.values())).cfg
-    start = perf_counter()
-    frozen = extract(cfg, checkpoint, folder / 'features', args.views, args.dtype)
-    extracted = perf_counter()
-    classes = get_class_names(frozen.datasets['train'])
+    datasets = build_datasets(cfg)
+    classes = get_class_names(datasets['train'])
     check_metric(args.metric, classes)
+    start = perf_counter()
+    frozen = extract(
+        cfg, datasets, checkpoint, folder / 'features', args.views, args.dtype
+    )
+    extracted = perf_counter()
     sweep = Sweep(frozen, folder / 'heads', args.processes)
     rows = train_all(sweep, methods, searches, args.seeds, args.metric)
     seconds = dict(extraction=extracted - start, heads=perf_counter() - extracted)
@@ -247,3 +250,5 @@ if __name__ == '__main__':
         main()
     except KeyboardInterrupt:
         raise SystemExit('\nStopped. The same command goes on from here.') from None
+    except (OSError, ValueError) as error:
+        raise SystemExit(f'stage2_sweep: {error}') from None

@@ -41,8 +41,23 @@ class FrozenBackbone:
         }
 
 
+def build_datasets(cfg: Config) -> dict[str, Dataset]:
+    """Build the datasets of all splits.
+
+    Raises:
+        ValueError: If the config lacks one.
+    """
+    for split in SPLITS:
+        if not cfg.get(f'{split}_dataloader'):
+            raise ValueError(f'the config has no {split}_dataloader')
+    return {
+        split: DATASETS.build(cfg[f'{split}_dataloader'].dataset) for split in SPLITS
+    }
+
+
 def extract(
     cfg: Config,
+    datasets: dict[str, Dataset],
     checkpoint: Path,
     folder: Path,
     views: int,
@@ -53,6 +68,7 @@ def extract(
 
     Args:
         cfg: Config of any method of stage 2, as :func:`stage2_config` returns it.
+        datasets: Of each split.
         checkpoint: Of stage 1.
         folder: Where features are kept; what is there already is read.
         views: Augmented views of each training image, V.
@@ -60,25 +76,20 @@ def extract(
         seed: Of the augmentation.
 
     Raises:
-        ValueError: If a split is missing, or see :func:`load_stage1` and
-            :func:`cached_features`.
+        ValueError: See :func:`load_stage1` and :func:`cached_features`.
     """
-    for split in SPLITS:
-        if not cfg.get(f'{split}_dataloader'):
-            raise ValueError(f'a sweep needs {split}_dataloader, the config has none')
     model = MODELS.build(dict(cfg.model, head=None))
     load_stage1(model, checkpoint)
     for name in FROZEN_PARTS:
         if getattr(model, name, None) is not None:
             freeze(getattr(model, name), update_bn=False)
     model.to(get_device(), memory_format=torch.channels_last)
-    datasets, features = {}, {}
-    for split in SPLITS:
+    features = {}
+    for split, dataset in datasets.items():
         loader = cfg[f'{split}_dataloader']
-        datasets[split] = DATASETS.build(loader.dataset)
         features[split] = cached_features(
             model,
-            datasets[split],
+            dataset,
             repr(loader.dataset),
             folder,
             views if split == 'train' else 1,

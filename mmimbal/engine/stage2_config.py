@@ -95,4 +95,4 @@ def with_one_view(part):
             transforms += item['transforms'][0]
         else:
             transforms.append(with_one_view(item))
-    return transforms
+    return type(part)(transforms)

@@ -1,4 +1,5 @@
-# Label-aware smoothing of MiSLAS (arXiv:2104.00466) on class-balanced batches.
+# Label-aware smoothing of MiSLAS (arXiv:2104.00466) on class-balanced batches. For its
+# shifted batch norm: --cfg-options default_hooks.two_stage.bn=updated, without a cache.
 _base_ = '../schedules/stage2_20e.py'
 
 stage2_head = dict(

@@ -1,0 +1,100 @@
+import copy
+
+import numpy as np
+import pytest
+import torch
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from mmpretrain.models import LinearClsHead
+from mmpretrain.registry import MODELS
+from sklearn.metrics import balanced_accuracy_score, f1_score
+
+from mmimbal.engine.feature_cache import open_cache
+from mmimbal.engine.head_training import build_head, score_head, train_head
+from tests.conftest import tiny_digits, train
+
+CLASSES = ('a', 'b', 'c')
+
+
+class Labels:
+    """Nothing but labels."""
+
+    def __init__(self, labels):
+        self.labels = np.asarray(labels)
+        self.metainfo = dict(classes=CLASSES)
+
+    def __len__(self):
+        return len(self.labels)
+
+    def get_gt_labels(self):
+        return self.labels
+
+
+class KeepFreshHead(Hook):
+    """Keep the weights that a run begins with."""
+
+    def before_train_epoch(self, runner):
+        if runner.epoch == 0:
+            self.state = copy.deepcopy(runner.model.head.state_dict())
+
+
+@pytest.mark.parametrize('loss', [None, dict(type='mmimbal.LDAMLoss')])
+def test_it_equals_the_loop_of_a_runner(loss, tmp_path):
+    train(tiny_digits('stage1_ce', tmp_path / 'stage1'))
+    cfg = tiny_digits('stage2_crt', tmp_path / 'stage2')
+    cfg.default_hooks.two_stage.stage1 = str(tmp_path / 'stage1')
+    cfg.train_cfg = dict(type='mmimbal.CachedFeaturesTrainLoop', max_epochs=3, views=2)
+    if loss:
+        cfg.model.head.loss = dict(loss, reweight_epoch=2)
+    hook = KeepFreshHead()
+    runner = Runner.from_cfg(cfg)
+    runner.register_hook(hook)
+    runner.train()
+    shapes = {open_cache(folder).shape: folder for folder in _caches(tmp_path)}
+    features = open_cache(shapes[2, 291, 32])
+    head = MODELS.build(cfg.model.head)
+    head.load_state_dict(hook.state)
+    train_head(head, cfg, runner.train_dataloader.dataset, features, runner.seed)
+    expected = runner.model.head.state_dict()
+    assert not head.fc.weight.allclose(hook.state['fc.weight'])
+    for key, value in head.state_dict().items():
+        torch.testing.assert_close(value, expected[key])
+
+
+def _caches(folder):
+    return [path.parent for path in folder.rglob('features.bin')]
+
+
+def test_a_seed_gives_a_head():
+    cfg = dict(type='LinearClsHead', num_classes=3, in_channels=4)
+    heads = [build_head(dict(cfg), seed, {}, 4) for seed in (0, 0, 1)]
+    first, again, other = (head.fc.weight for head in heads)
+    assert first.equal(again) and not first.equal(other)
+
+
+def test_a_head_of_another_size():
+    cfg = dict(type='LinearClsHead', num_classes=3, in_channels=8)
+    with pytest.raises(ValueError, match=r'in_channels=8, but .* give 4'):
+        build_head(cfg, 0, {}, 4)
+
+
+def test_scores_are_those_of_scikit_learn():
+    random = np.random.default_rng(0)
+    features = random.normal(size=(2500, 4)).astype('f4')
+    dataset = Labels(random.integers(0, 3, 2500))
+    head = LinearClsHead(3, 4)
+    predicted = head((torch.from_numpy(features),)).argmax(1)
+    found = score_head(head, dataset, features)
+    labels = dataset.labels
+    expected = balanced_accuracy_score(labels, predicted)
+    assert found['balanced_accuracy'] == pytest.approx(100 * expected)
+    expected = f1_score(labels, predicted, average='macro')
+    assert found['macro_f1'] == pytest.approx(100 * expected)
+    recall = (predicted.numpy()[labels == 1] == 1).mean()
+    assert found['recall/b'] == pytest.approx(100 * recall)
+
+
+def test_a_head_that_diverged_has_no_score():
+    head = LinearClsHead(3, 4)
+    head.fc.weight.data[0, 0] = float('nan')
+    assert score_head(head, Labels([0, 1]), np.ones((2, 4), 'f4')) is None

@@ -1,0 +1,167 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+
+from mmimbal.engine.frozen_backbone import FrozenBackbone
+from mmimbal.engine.stage2_config import stage2_config
+from mmimbal.engine.stage2_sweep import Row, Sweep
+from tests.conftest import CONFIGS
+from tests.engine.test_head_training import Labels
+
+COUNTS = dict(train=(1500, 100, 20), val=(30, 30, 30), test=(300, 300, 300))
+SIZE = 4
+
+
+def draw(split, views, folder):
+    """Draw classes that overlap, so that the common one takes from the others."""
+    random = np.random.default_rng(len(split))
+    labels = np.repeat(np.arange(3), COUNTS[split])
+    centres = 2.5 * np.eye(3, SIZE)
+    features = np.memmap(
+        folder / split, 'f4', mode='w+', shape=(views, len(labels), SIZE)
+    )
+    features[:] = centres[labels] + random.normal(size=features.shape)
+    return Labels(labels), features
+
+
+@pytest.fixture
+def sweep(tmp_path):
+    splits = {
+        split: draw(split, 2 if split == 'train' else 1, tmp_path) for split in COUNTS
+    }
+    datasets, features = (
+        {split: pair[part] for split, pair in splits.items()} for part in (0, 1)
+    )
+    state = {'head.fc.weight': torch.randn(3, SIZE), 'head.fc.bias': torch.zeros(3)}
+    state['backbone.weight'] = torch.ones(2)
+    frozen = FrozenBackbone(datasets, features, state)
+    return Sweep(frozen, tmp_path / 'heads', processes=2)
+
+
+def row(name='crt', **options):
+    """Return a row of a method, on features of this file."""
+    stage1 = Config.fromfile(CONFIGS / 'digits_lt/stage1_ce.py')
+    stage1.model.head.update(num_classes=3, in_channels=SIZE)
+    stage1.train_dataloader.batch_size = 50
+    base = Config.fromfile(CONFIGS / f'_base_/stage2/{name}.py')
+    cfg = stage2_config(stage1, base, Path('best.pth'), views=2)
+    return Row(name, cfg, **options)
+
+
+def test_candidates_are_every_combination():
+    search = {'a.b.lr': [0.1, 1.0], 'tau': [1, 2, 3]}
+    found = row().candidates(search)
+    assert len(found) == 6 and len({str(each) for each in found}) == 6
+    assert str(found[1]) == 'lr 0.1, tau 2'
+    assert [str(each) for each in row().candidates({})] == ['']
+
+
+def test_a_fitted_head_has_one_seed():
+    assert [each.seed for each in row().seeds(3)] == [0, 1, 2]
+    assert [each.seed for each in row('nearest_mean').seeds(3)] == [0]
+
+
+def test_rows_are_trained_once(sweep):
+    rows = row().seeds(3)
+    assert {each.seed for each in sweep.train(rows)} == {0, 1, 2}
+    files = [sweep.file(each) for each in rows]
+    before = [file.stat().st_mtime_ns for file in files]
+    assert len(set(files)) == 3
+    assert len(list(sweep.train(rows))) == 3
+    assert [file.stat().st_mtime_ns for file in files] == before
+    files[1].unlink()  # what a stopped sweep has not done
+    assert len(list(sweep.train(rows))) == 3
+    assert files[1].is_file()
+
+
+def test_processes_train_what_one_would(sweep):
+    rows = row().seeds(2)
+    list(sweep.train(rows))
+    for each in rows:
+        head = sweep.head(each)
+        kept = sweep.read(each)
+        assert kept['val'] == sweep.score(head, 'val')
+        for key, value in head.state_dict().items():
+            assert value.equal(kept['state_dict'][key])
+
+
+def test_a_row_is_known_by_all_it_depends_on(sweep):
+    files = {sweep.file(row())}
+    files.add(sweep.file(row(seed=1)))
+    files.add(sweep.file(row(params={'optim_wrapper.optimizer.lr': 1.0})))
+    other = row()
+    other.cfg.train_cfg.max_epochs = 3
+    files.add(sweep.file(other))
+    features = sweep.frozen.features
+    features['val'] = np.memmap(
+        sweep.folder.parent / 'again', 'f4', mode='w+', shape=(1, 90, SIZE)
+    )
+    files.add(sweep.file(row()))
+    assert len(files) == 5
+
+
+def test_validation_chooses(sweep):
+    key = 'optim_wrapper.optimizer.lr'
+    rows = row().candidates({key: [1e-6, 0.05, float('inf')]})
+    list(sweep.train(rows))
+    assert sweep.read(rows[2])['val'] is None  # diverged
+    chosen = sweep.choose(rows, 'balanced_accuracy')
+    assert chosen.params == {key: 0.05}
+    found = sweep.report(chosen.seeds(1))
+    head = sweep.head(chosen)
+    assert found['seeds'][0]['test'] == sweep.score(head, 'test')
+    assert found['seeds'][0]['test'] != found['seeds'][0]['val']
+    with pytest.raises(ValueError, match=r'crt diverged with lr inf'):
+        sweep.choose(rows[2:], 'balanced_accuracy')
+    with pytest.raises(ValueError, match=r'recall/z cannot choose'):
+        sweep.choose(rows, 'recall/z')
+
+
+def test_stage_1_as_it_is(sweep):
+    cfg = Config(
+        dict(
+            model=dict(head=dict(type='LinearClsHead', num_classes=3, in_channels=SIZE))
+        )
+    )
+    found = sweep.report_stage1(cfg)['seeds'][0]
+    weight = sweep.frozen.state['head.fc.weight'].numpy()
+    predicted = (sweep.frozen.features['test'][0] @ weight.T).argmax(1)
+    labels = sweep.frozen.datasets['test'].labels
+    recall = [(predicted[labels == k] == k).mean() for k in range(3)]
+    assert found['test']['balanced_accuracy'] == pytest.approx(100 * np.mean(recall))
+
+
+def test_what_a_process_raises_is_raised(sweep):
+    wrong = row()
+    wrong.cfg.model.head.in_channels = 8
+    with pytest.raises(ValueError, match='in_channels=8'):
+        list(sweep.train([wrong]))
+
+
+@pytest.fixture
+def plain(sweep):
+    """Return the scores of cross-entropy, whose classifier becomes stage 1's."""
+    plain = row()
+    plain.cfg.train_dataloader.sampler = dict(type='DefaultSampler', shuffle=True)
+    head = sweep.head(plain)
+    state = head.state_dict().items()
+    sweep.frozen.state |= {f'head.{key}': value for key, value in state}
+    return sweep.score(head, 'test')
+
+
+@pytest.mark.parametrize(
+    'name', sorted(path.stem for path in (CONFIGS / '_base_/stage2').glob('*.py'))
+)
+def test_it_learns_what_cross_entropy_gets_wrong(name, sweep, plain):
+    rates = {'optim_wrapper.optimizer.lr': [0.004, 0.05]}
+    first = row(name)
+    rows = first.candidates({} if first.is_fitted else rates)
+    for each in rows:
+        sweep.train_one(each)
+    found = sweep.score(sweep.head(sweep.choose(rows, 'balanced_accuracy')), 'test')
+    assert plain['recall/c'] < 70
+    assert found['recall/c'] > plain['recall/c'] + 15
+    assert found['balanced_accuracy'] > plain['balanced_accuracy'] + 3
