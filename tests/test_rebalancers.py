@@ -6,7 +6,15 @@ from mmengine.runner import Runner
 
 from mmimbal.engine.bases import load_with_bases
 from mmimbal.models.heads.frozen_classifier_head import FrozenClassifierHead
-from tests.conftest import CONFIGS, TINY, log_of, tiny_digits, train
+from tests.conftest import (
+    CONFIGS,
+    TINY,
+    log_of,
+    rows_of,
+    tiny_digits,
+    train,
+    write_index,
+)
 
 METHODS = sorted(path.stem for path in (CONFIGS / '_base_/stage2').glob('*.py'))
 
@@ -46,16 +54,14 @@ def test_it_trains_its_head_and_nothing_else(name, stage1, tmp_path):
 
 
 @pytest.mark.parametrize('name', ['class_balanced', 'crt', 'gcl', 'ldam_drw', 'vs'])
-def test_it_trains_in_one_stage(name, tmp_path):
-    bases = {
-        'datasets/isic2018_64px': 'datasets/digits_lt',
-        'models/resnet18_half': 'models/digits_net',
-        'stage2/balanced_softmax': f'stage2/{name}',
-        'schedules/scratch_40e': 'schedules/digits',
-    }
+def test_it_trains_in_one_stage(name, tmp_path, monkeypatch):
+    monkeypatch.setenv('MMIMBAL_DATA', str(tmp_path))
+    classes = ['akiec', 'bcc', 'bkl', 'df', 'mel', 'nv', 'vasc']
+    rows = rows_of(classes, {'train': 3, 'val': 1, 'test': 1})
+    write_index(tmp_path / 'isic2018', rows)
     cfg = load_with_bases(
         str(CONFIGS / 'isic/one_stage_balanced_softmax_64px.py'),
-        [f'{old}={new}' for old, new in bases.items()],
+        [f'stage2/balanced_softmax=stage2/{name}'],
     )
     cfg.merge_from_dict({**TINY, 'train_cfg.max_epochs': 1})
     cfg.work_dir = str(tmp_path)
