@@ -53,7 +53,7 @@ def test_it_trains_its_head_and_nothing_else(name, stage1, tmp_path):
     assert runner.test()['balanced_accuracy'] > 0 and score > 0
 
 
-@pytest.mark.parametrize('name', ['class_balanced', 'crt', 'gcl', 'ldam_drw', 'vs'])
+@pytest.mark.parametrize('name', ['crt', 'ldam_drw', 'vs'])
 def test_it_trains_in_one_stage(name, tmp_path, monkeypatch):
     monkeypatch.setenv('MMIMBAL_DATA', str(tmp_path))
     classes = ['akiec', 'bcc', 'bkl', 'df', 'mel', 'nv', 'vasc']
@@ -64,6 +64,8 @@ def test_it_trains_in_one_stage(name, tmp_path, monkeypatch):
         [f'stage2/balanced_softmax=stage2/{name}'],
     )
     cfg.merge_from_dict({**TINY, 'train_cfg.max_epochs': 1})
+    for split in ('train', 'val'):
+        cfg[f'{split}_dataloader'].update(num_workers=0, persistent_workers=False)
     cfg.work_dir = str(tmp_path)
     runner = Runner.from_cfg(cfg)
     before = runner.model.backbone.conv1.weight.clone()
