@@ -136,7 +136,9 @@ def main() -> None:
     picture = args.work_dir / 'recall_by_count.png'
     counts = get_class_counts(DigitsLT('train'))
     draw_recall_by_count(recalls, counts, classes, picture)
-    print(f'\nDigits-LT, {args.seeds} seeds\n{summarise(results)}\n\n{picture}')
+    print(
+        f'\nDigits-LT, {args.seeds} seeds, batch norm frozen in stage 2\n{summarise(results)}\n\n{picture}'
+    )
 
 
 if __name__ == '__main__':
