@@ -137,7 +137,8 @@ def main() -> None:
     counts = get_class_counts(DigitsLT('train'))
     draw_recall_by_count(recalls, counts, classes, picture)
     print(
-        f'\nDigits-LT, {args.seeds} seeds, batch norm frozen in stage 2\n{summarise(results)}\n\n{picture}'
+        f'\nDigits-LT, {args.seeds} seeds, batch norm frozen in stage 2\n'
+        f'{summarise(results)}\n\n{picture}'
     )
 
 

@@ -114,8 +114,49 @@ def test_paths_that_leave_the_folder_are_refused(tmp_path, file):
 
 def test_row_without_a_label_is_named(tmp_path):
     (tmp_path / 'index.csv').write_text('file,label\nx.png,a\ny.png\n')
-    with pytest.raises(ValueError, match=r'index\.csv, line 3: a file and a label'):
+    with pytest.raises(ValueError, match=r'index\.csv, row 3: .* a file and a label'):
         CSVDataset(str(tmp_path))
+
+
+def test_another_encoding_is_named(tmp_path):
+    (tmp_path / 'index.csv').write_bytes('file,label\nx.png,é\n'.encode('latin-1'))
+    with pytest.raises(ValueError, match=r'not in UTF-8 .* at byte 17'):
+        CSVDataset(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('', 'is empty'),
+        ('file,label,label\nx.png,a,b\n', 'names a column twice'),
+        ('file,label\nx.png,a, b\n', '3 cells, but the header has 2'),
+        ('file,label\n"x.png"y,a\n', 'is not a CSV file'),
+        ('file,label\nx.png,a\nx.png,b\n', r"lists 'x\.png' more than once"),
+        ('file,label\n,a\n', 'row 2: a file and a label are needed'),
+    ],
+)
+def test_a_broken_index_is_explained(tmp_path, text, message):
+    (tmp_path / 'index.csv').write_text(text)
+    with pytest.raises(ValueError, match=message):
+        CSVDataset(str(tmp_path))
+
+
+def test_subsets_are_those_of_mmengine(folder):
+    whole = CSVDataset(str(folder), test_mode=True)
+    files = [whole.get_data_info(i)['img_path'] for i in range(24)]
+    for indices, expected in (
+        (5, files[:5]),
+        (-5, files[-5:]),
+        ([3, 1, 7], [files[i] for i in (3, 1, 7)]),
+    ):
+        part = CSVDataset(str(folder), indices=indices, test_mode=True)
+        found = [part.get_data_info(i)['img_path'] for i in range(len(part))]
+        assert found == expected
+        again = whole.get_subset(indices)
+        assert [again[i]['img_path'] for i in range(len(again))] == expected
+        assert again.get_gt_labels().tolist() == part.get_gt_labels().tolist()
+        assert again.get_groups() == part.get_groups()
+    assert len(whole) == 24 and whole.get_data_info(-1)['sample_idx'] == 23
 
 
 def test_numbers_that_are_no_names_are_indices(tmp_path):

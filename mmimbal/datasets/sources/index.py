@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mmimbal.datasets.csv_dataset import check_paths, read_rows, require_columns
+from mmimbal.datasets.index_file import check_paths, read_columns, require_columns
 from mmimbal.datasets.sources.source import Image, Source, missing_file
 
 IMAGE_FOLDERS = ('', 'images', 'jpg')
@@ -32,11 +32,12 @@ def read_index(
     index = src / 'index.csv'
     if not index.is_file():
         raise missing_file(index, LAYOUT)
-    rows = read_rows(index)
-    check_paths(rows, index)
+    columns = read_columns(index)
+    files = columns['file']
+    check_paths(files, index)
     if group is not None:
-        require_columns(rows[0], (group,), index)
-    labels = sorted({row['label'] for row in rows})
+        require_columns(columns, (group,), index)
+    labels = sorted(set(columns['label']))
     if classes is None:
         names = {label: label for label in labels}
         if all(label.isdecimal() for label in labels):
@@ -50,16 +51,23 @@ def read_index(
                 f'{index} has labels outside the {len(classes)} classes: '
                 f'{", ".join(unknown)}'
             )
-    folder = _image_folder(src, rows[0]['file'])
+    folder = _image_folder(src, files[0])
+    nothing = [None] * len(files)
     images = [
         Image(
-            path=folder / row['file'],
-            label=names[row['label']],
-            group=row.get(group or 'group'),
-            split=row.get('split'),
-            name=row['file'].removeprefix('images/'),
+            path=folder / file,
+            label=names[label],
+            group=of_group,
+            split=split,
+            name=file.removeprefix('images/'),
         )
-        for row in rows
+        for file, label, of_group, split in zip(
+            files,
+            columns['label'],
+            columns.get(group or 'group', nothing),
+            columns.get('split', nothing),
+            strict=True,
+        )
     ]
     return Source(images, classes or tuple(labels), origin, licence)
 

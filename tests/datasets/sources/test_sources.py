@@ -149,9 +149,7 @@ def test_folders_keep_their_names_and_images_are_listed_once(tmp_path):
     assert dataset.get_data_info(1)['img_path'].endswith('out/images/b/x.png')
     assert dataset.get_groups() == ['a/x.png', 'b/x.png']
     write_index(tmp_path / 'twice', [rows[0], rows[0]])
-    with pytest.raises(
-        ValueError, match=r'1 images are listed twice, such as a/x\.png'
-    ):
+    with pytest.raises(ValueError, match=r"lists 'a/x\.png'"):
         write_dataset(read_index(tmp_path / 'twice'), tmp_path / 'other')
 
 
