@@ -18,6 +18,7 @@ setup(
         'mmengine>=0.10.7',
         'mmpretrain>=1.2.0',
         'pytorch-metric-learning>=2.9.0',
+        'pyarrow',
         'scikit-learn',
         'matplotlib',
         'tqdm',

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from mmpretrain.datasets import BaseDataset
 
 from mmimbal.datasets.index_file import (
@@ -13,7 +15,7 @@ from mmimbal.datasets.index_file import (
     check_paths,
     encode_labels,
     read_classes,
-    read_columns,
+    read_index,
     select_split,
 )
 from mmimbal.registry import DATASETS
@@ -56,19 +58,19 @@ class CSVDataset(BaseDataset):
     def load_data_list(self) -> 'ImageList':
         """Read the rows of the split: ``img_path``, ``gt_label`` and ``group``."""
         index = Path(self.ann_file)
-        columns = read_columns(index)
-        classes = self._choose_classes(index, columns['label'])
-        self._metainfo['classes'] = classes
-        columns = select_split(columns, self.split, index)
-        labels, files = encode_labels(columns, classes, index), columns['file']
-        check_paths(files, index)
-        check_files(files, index)
+        table = read_index(index)
+        classes = self._metainfo['classes'] = self._choose_classes(index, table)
+        table = select_split(table, self.split, index)
+        labels = encode_labels(table, classes, index)
+        check_paths(table, index)
+        check_files(table, index)
         if not self.test_mode:
             check_no_class_is_empty(labels, classes, f'split {self.split!r} of {index}')
-        groups = columns.get('group', files)
-        if '' in groups:
-            groups = [group or file for group, file in zip(groups, files, strict=True)]
-        return ImageList(str(index.parent), labels, as_bytes(files), as_bytes(groups))
+        files = table['file']
+        groups = table['group'] if 'group' in table.column_names else files
+        groups = pc.if_else(pc.equal(groups, ''), files, groups)
+        columns = (column.combine_chunks() for column in (files, groups))
+        return ImageList(str(index.parent), labels, *columns)
 
     def get_gt_labels(self) -> np.ndarray:
         """Return the label of each image, (N,)."""
@@ -78,7 +80,7 @@ class CSVDataset(BaseDataset):
     def get_groups(self) -> list[str]:
         """Return the group of each image; its file where the CSV has no groups."""
         self.full_init()
-        return [group.decode() for group in self.data_list.groups.tolist()]
+        return self.data_list.groups.to_pylist()
 
     def _get_unserialized_subset(self, indices: int | Sequence[int]) -> 'ImageList':
         """Return the first images, the last, or some; for ``indices`` of mmengine."""
@@ -86,8 +88,8 @@ class CSVDataset(BaseDataset):
             return self.data_list[indices:] if indices < 0 else self.data_list[:indices]
         return self.data_list[np.asarray(indices)]
 
-    def _choose_classes(self, index: Path, labels: Sequence[str]) -> tuple[str, ...]:
-        found = read_classes(index, labels)
+    def _choose_classes(self, index: Path, table: pa.Table) -> tuple[str, ...]:
+        found = read_classes(index, table)
         chosen = tuple(self._metainfo.get('classes') or found)
         if index.with_name('dataset.json').is_file() and chosen != found:
             raise ValueError(
@@ -108,30 +110,26 @@ class ImageList(Sequence):
     Attributes:
         root: The folder of the images.
         labels: Class of each, (N,).
-        files: Path of each below ``root``, (N,), UTF-8.
-        groups: Group of each, (N,), UTF-8.
+        files: Path of each below ``root``, (N,).
+        groups: Group of each, (N,).
     """
 
     root: str
     labels: np.ndarray
-    files: np.ndarray
-    groups: np.ndarray
+    files: pa.Array
+    groups: pa.Array
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def __getitem__(self, index):
         """Return ``img_path``, ``gt_label`` and ``group``; of a slice, a list."""
-        if not isinstance(index, int | np.integer):
-            columns = (self.labels[index], self.files[index], self.groups[index])
-            return ImageList(self.root, *columns)
-        return dict(
-            img_path=f'{self.root}/{self.files[index].decode()}',
-            gt_label=int(self.labels[index]),
-            group=self.groups[index].decode(),
-        )
-
-
-def as_bytes(cells: Sequence[str]) -> np.ndarray:
-    """Return text as an array of UTF-8, (N,)."""
-    return np.array([cell.encode() for cell in cells])
+        if isinstance(index, int | np.integer):
+            return dict(
+                img_path=f'{self.root}/{self.files[index]}',
+                gt_label=int(self.labels[index]),
+                group=str(self.groups[index]),
+            )
+        chosen = pa.array(np.arange(len(self))[index])
+        columns = (self.files.take(chosen), self.groups.take(chosen))
+        return ImageList(self.root, self.labels[index], *columns)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mmimbal.datasets.index_file import check_paths, read_columns, require_columns
+from mmimbal.datasets import index_file
 from mmimbal.datasets.sources.source import Image, Source, missing_file
 
 IMAGE_FOLDERS = ('', 'images', 'jpg')
@@ -32,12 +32,12 @@ def read_index(
     index = src / 'index.csv'
     if not index.is_file():
         raise missing_file(index, LAYOUT)
-    columns = read_columns(index)
-    files = columns['file']
-    check_paths(files, index)
+    table = index_file.read_index(index)
+    index_file.check_paths(table, index)
     if group is not None:
-        require_columns(columns, (group,), index)
-    labels = sorted(set(columns['label']))
+        index_file.require_columns(table.column_names, (group,), index)
+    columns = table.to_pydict()
+    files, labels = columns['file'], sorted(set(columns['label']))
     if classes is None:
         names = {label: label for label in labels}
         if all(label.isdecimal() for label in labels):
