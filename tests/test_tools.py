@@ -323,7 +323,12 @@ def test_mistakes_of_a_sweep_are_explained(stage1, tmp_path, monkeypatch):
     assert 'no method crtt; there are balanced_softmax' in sweep('--methods', 'crtt')
     assert 'at least 1' in sweep('--views', 0)
     found = sweep('--methods', 'crt', '--checkpoints', 'crt:7', '--seeds', 2)
-    assert '--checkpoints crt:7 is no row' in found
+    assert '--checkpoints crt:7 is no row; there are seeds 0, 1' in found
+    found = sweep('--methods', 'knn', '--checkpoints', 'knn:1', '--seeds', 2)
+    assert 'there are seeds 0' in found
+    for option in ('train_cfg.max_epochs=1', 'model.head.topk=5', 'head.x=1'):
+        found = sweep('--methods', 'crt', '--cfg-options', option)
+        assert 'would change nothing' in found
     found = sweep('--metric', 'auc')
     assert 'no metric auc; there are balanced_accuracy' in found
     other = tmp_path / 'x.pth'
@@ -331,8 +336,15 @@ def test_mistakes_of_a_sweep_are_explained(stage1, tmp_path, monkeypatch):
     assert 'Name it with --config' in message('stage2_sweep', other)
     config = ['--config', next(stage1.glob('*.py'))]
     assert 'another backbone or neck' in message('stage2_sweep', other, *config)
-    assert 'it lacks backbone' in message('publish', other, tmp_path / 'y.pth', *config)
+    out = tmp_path / 'out' / 'y.pth'
+    found = message('publish', other, out, *config)
+    assert 'is not of this model' in found and 'backbone.conv1.weight' in found
     assert 'must end in .pth' in message('publish', stage1, tmp_path / 'y')
+    assert 'choose another folder' in message('publish', stage1, stage1 / 'y.pth')
+    trained = torch.load(next(stage1.glob('best_*.pth')), weights_only=True)
+    trained['state_dict']['backbone.more'] = torch.ones(1)
+    torch.save(trained, other)
+    assert 'backbone.more' in message('publish', other, out, *config)
 
 
 @pytest.mark.slow

@@ -1,14 +1,12 @@
 """Write a checkpoint with what inference needs, and a config of the model beside it."""
 
 import argparse
-import os
 from pathlib import Path
 
-import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mmimbal.engine.checkpoint import load_from_local
+from mmimbal.engine.checkpoint import load_from_local, save_whole
 from mmimbal.engine.publishing import inference_checkpoint, inference_config
 from mmimbal.engine.stage2 import find_checkpoint
 from mmimbal.engine.stage2_config import find_config
@@ -30,17 +28,22 @@ def main() -> None:
         raise ValueError(f'{args.out} must end in .pth: its config goes beside it')
     init_default_scope('mmpretrain')
     checkpoint = find_checkpoint(args.checkpoint)
+    if args.out.resolve().parent == checkpoint.resolve().parent:
+        raise ValueError(
+            f'{args.out} would stand beside the config of training in '
+            f'{checkpoint.parent}, which publish writes another one of: choose another '
+            'folder'
+        )
     cfg = inference_config(Config.fromfile(args.config or find_config(checkpoint)))
     published = inference_checkpoint(load_from_local(str(checkpoint), 'cpu'), cfg)
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = args.out.with_suffix('.unfinished')
-    torch.save(published, unfinished)
-    os.replace(unfinished, args.out)
+    save_whole(published, args.out)
     cfg.dump(args.out.with_suffix('.py'))
-    plain = 'needs mmimbal' if 'custom_imports' in cfg else 'needs MMPretrain alone'
+    imports = ' and '.join(cfg.get('custom_imports', {}).get('imports', []))
+    needs = f'needs {imports}' if imports else 'needs MMPretrain alone'
     print(
         f'{checkpoint}: {checkpoint.stat().st_size / 1e6:.1f} MB\n'
-        f'{args.out}: {args.out.stat().st_size / 1e6:.1f} MB, {plain}. Use it with\n'
+        f'{args.out}: {args.out.stat().st_size / 1e6:.1f} MB, {needs}. Use it with\n'
         f"ImageClassificationInferencer('{args.out.with_suffix('.py')}', '{args.out}')"
     )
 

@@ -1,11 +1,11 @@
 """Train every rebalancer on the features of one stage 1, and compare them."""
 
 import argparse
+import copy
 import json
 import os
 from collections.abc import Iterable
 from itertools import chain
-from math import nan
 from pathlib import Path
 from statistics import mean, stdev
 from time import perf_counter
@@ -13,9 +13,10 @@ from time import perf_counter
 from mmengine.config import Config, DictAction
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
+from torch.utils.data import Dataset
 from tqdm import tqdm
 
-from mmimbal.datasets import get_class_names
+from mmimbal.datasets import get_class_counts, get_class_names
 from mmimbal.engine.flags import check_options
 from mmimbal.engine.frozen_backbone import build_datasets, extract
 from mmimbal.engine.stage2 import find_checkpoint
@@ -97,7 +98,9 @@ def load_methods(names: list[str]) -> dict[str, Config]:
     return methods
 
 
-def wanted_checkpoints(names: list[str], methods: list[str], seeds: int) -> list[tuple]:
+def wanted_checkpoints(
+    names: list[str], methods: dict[str, Row], seeds: int
+) -> list[tuple[str, int]]:
     """Return pairs of method and seed from ``METHOD[:SEED]``.
 
     Raises:
@@ -106,21 +109,55 @@ def wanted_checkpoints(names: list[str], methods: list[str], seeds: int) -> list
     wanted = []
     for name in names:
         method, _, seed = name.partition(':')
-        seed = seed or '0'
-        if method not in methods or seed not in map(str, range(seeds)):
-            raise ValueError(
-                f'--checkpoints {name} is no row: methods are {", ".join(methods)}, '
-                f'seeds 0 to {seeds - 1}'
+        there = (
+            [str(r.seed) for r in methods[method].seeds(seeds)]
+            if method in methods
+            else []
+        )
+        if (seed or '0') not in there:
+            known = (
+                f'seeds {", ".join(there)}'
+                if there
+                else f'methods {", ".join(methods)}'
             )
-        wanted.append((method, int(seed)))
+            raise ValueError(f'--checkpoints {name} is no row; there are {known}')
+        wanted.append((method, int(seed or 0)))
     return wanted
 
 
-def check_metric(metric: str, classes: tuple[str, ...]) -> None:
-    """Raise a ValueError if there is no such metric."""
-    names = ['balanced_accuracy', 'macro_f1', *(f'recall/{name}' for name in classes)]
+def check_metric(metric: str, dataset: Dataset) -> None:
+    """Raise a ValueError if there is no such metric of the validation images."""
+    counted = zip(get_class_names(dataset), get_class_counts(dataset), strict=True)
+    recalls = [f'recall/{name}' for name, count in counted if count]
+    names = ['balanced_accuracy', 'macro_f1', *recalls]
     if metric not in names:
         raise ValueError(f'no metric {metric}; there are {", ".join(names)}')
+
+
+def apply_options(
+    stage1: Config, options: dict, method: Config, checkpoint: Path
+) -> Config:
+    """Return the config of stage 1 with options, each of which must reach stage 2.
+
+    Raises:
+        ValueError: If one changes nothing.
+    """
+    try:
+        check_options(options, stage1)
+    except KeyError as error:
+        raise ValueError(error.args[0]) from None
+    before = stage2_config(stage1, method, checkpoint)
+    for key, value in options.items():
+        changed = copy.deepcopy(stage1)
+        changed.merge_from_dict({key: value})
+        same = stage2_config(changed, method, checkpoint) == before
+        if same and changed != stage1:
+            raise ValueError(
+                f'--cfg-options {key} would change nothing: images and backbone are '
+                'those of stage 1, heads and their training those of --methods'
+            )
+    stage1.merge_from_dict(options)
+    return stage1
 
 
 def train_all(
@@ -129,8 +166,15 @@ def train_all(
     searches: dict[str, dict],
     seeds: int,
     metric: str,
-) -> dict[str, list[Row]]:
-    """Search with the first seed, then train the others; return the rows chosen."""
+) -> tuple[dict[str, list[Row]], dict[str, str]]:
+    """Search with the first seed, then train the others.
+
+    Returns:
+        The rows chosen, by method, and why methods were left out.
+
+    Raises:
+        ValueError: If all were.
+    """
     searched = {name: row.candidates(searches[name]) for name, row in methods.items()}
     others = sum(len(row.seeds(seeds)) - 1 for row in methods.values())
     total = sum(map(len, searched.values())) + others
@@ -142,17 +186,35 @@ def train_all(
                 bar.update()
 
         train(chain.from_iterable(searched.values()))
-        chosen = {
-            name: sweep.choose(rows, metric).seeds(seeds)
-            for name, rows in searched.items()
-        }
+        chosen, left_out = {}, {}
+        for name, rows in searched.items():
+            try:
+                chosen[name] = sweep.choose(rows, metric).seeds(seeds)
+            except ValueError as error:
+                left_out[name] = str(error)
+        if not chosen:
+            raise ValueError(next(iter(left_out.values())))
         train(row for rows in chosen.values() for row in rows[1:])
-    return chosen
+    return chosen, left_out
 
 
 def values_of(result: dict, split: str, metric: str) -> list[float]:
-    """Return a metric of each seed; NaN where training diverged or it is absent."""
-    return [(seed[split] or {}).get(metric, nan) for seed in result['seeds']]
+    """Return a metric of each seed that did not diverge; empty if it is absent."""
+    found = (seed[split] for seed in result['seeds'])
+    return [metrics[metric] for metrics in found if metrics and metric in metrics]
+
+
+def cell_of(result: dict, split: str, metric: str, digits: int = 1) -> str:
+    """Return mean ± standard deviation, and of how many seeds if some diverged."""
+    values = values_of(result, split, metric)
+    if not values:
+        return '-'
+    cell = f'{mean(values):.{digits}f}'
+    if digits and len(values) > 1:
+        cell += f' ± {stdev(values):.{digits}f}'
+    if len(values) < len(result['seeds']):
+        cell += f' ({len(values)} of {len(result["seeds"])})'
+    return cell
 
 
 def format_results(results: list[dict], classes: tuple[str, ...]) -> str:
@@ -165,12 +227,8 @@ def format_results(results: list[dict], classes: tuple[str, ...]) -> str:
     rows = []
     for result in results:
         cells = [result['method'], result['chosen']]
-        for column in columns.values():
-            values = values_of(result, *column)
-            spread = f' ± {stdev(values):.1f}' if len(values) > 1 else ''
-            cells.append(f'{mean(values):.1f}{spread}')
-        for name in classes:
-            cells.append(f'{mean(values_of(result, "test", f"recall/{name}")):.0f}')
+        cells += [cell_of(result, *column) for column in columns.values()]
+        cells += [cell_of(result, 'test', f'recall/{name}', 0) for name in classes]
         rows.append(cells)
     return format_table(('method, %', 'chosen', *columns, *classes), rows)
 
@@ -183,10 +241,9 @@ def main() -> None:
     checkpoint = find_checkpoint(args.stage1).resolve()
     folder = args.work_dir or checkpoint.parent / 'stage2_sweep'
     stage1 = Config.fromfile(args.config or find_config(checkpoint))
-    check_options(args.cfg_options, stage1)
-    stage1.merge_from_dict(args.cfg_options)
     bases = load_methods(args.methods)
-    wanted = wanted_checkpoints(args.checkpoints, list(bases), args.seeds)
+    first = next(iter(bases.values()))
+    stage1 = apply_options(stage1, args.cfg_options, first, checkpoint)
     init_default_scope('mmpretrain')
     MMLogger.get_instance('stage2_sweep', log_level='WARNING')
 
@@ -194,6 +251,7 @@ def main() -> None:
         name: Row(name, stage2_config(stage1, base, checkpoint, args.views))
         for name, base in bases.items()
     }
+    wanted = wanted_checkpoints(args.checkpoints, methods, args.seeds)
     searches = {
         name: {} if args.no_search else base.get('stage2_search', {})
         for name, base in bases.items()
@@ -201,21 +259,23 @@ def main() -> None:
     cfg = next(iter(methods.values())).cfg
     datasets = build_datasets(cfg)
     classes = get_class_names(datasets['train'])
-    check_metric(args.metric, classes)
+    check_metric(args.metric, datasets['val'])
     start = perf_counter()
     frozen = extract(
         cfg, datasets, checkpoint, folder / 'features', args.views, args.dtype
     )
     extracted = perf_counter()
     sweep = Sweep(frozen, folder / 'heads', args.processes)
-    rows = train_all(sweep, methods, searches, args.seeds, args.metric)
+    rows, left_out = train_all(sweep, methods, searches, args.seeds, args.metric)
     seconds = dict(extraction=extracted - start, heads=perf_counter() - extracted)
 
     results = [
         dict(sweep.report(found), chosen=str(found[0])) for found in rows.values()
     ]
     results.append(dict(sweep.report_stage1(stage1), chosen=''))
-    results.sort(key=lambda result: -mean(values_of(result, 'val', args.metric)))
+    results.sort(
+        key=lambda result: -mean(values_of(result, 'val', args.metric) or [-1])
+    )
     about = dict(
         stage1=str(checkpoint),
         batch_norm='frozen',
@@ -223,6 +283,7 @@ def main() -> None:
         seeds=args.seeds,
         chosen_by=f'{args.metric} on validation, first seed',
         seconds=seconds,
+        left_out=left_out,
     )
     text = (
         f'Stage 1: {checkpoint}. Batch norm {about["batch_norm"]}, {args.views} views, '
@@ -230,6 +291,8 @@ def main() -> None:
         f'deviation of {args.seeds} seeds; recall of each class on test.\n\n'
         f'{format_results(results, classes)}\n'
     )
+    for name, reason in left_out.items():
+        text += f'\nLeft out: {name}. {reason}\n'
     if cfg.val_dataloader.dataset == cfg.test_dataloader.dataset:
         text += '\nTest and validation are the same images: test was not held back.\n'
     summary = json.dumps(dict(about, rows=results), indent=2)
@@ -240,6 +303,8 @@ def main() -> None:
         f'{seconds["heads"]:.0f} s. Written to {folder}/sweep.txt and sweep.json'
     )
     for method, seed in wanted:
+        if method in left_out:
+            continue
         file = folder / f'{method}_seed{seed}.pth'
         sweep.save_checkpoint(rows[method][seed], file)
         print(f'python tools/test.py {file.with_suffix(".py")} {file}')

@@ -1,5 +1,6 @@
 """Loading checkpoints without running the code a stranger may have put into them."""
 
+import os
 import pickle
 import sys
 from pathlib import Path
@@ -44,6 +45,22 @@ def use_safe_loading() -> None:
         CheckpointLoader.register_scheme(prefixes, load, force=True)
     # torchvision://, mmcls:// and open-mmlab:// look up a URL and call this by name.
     mmengine_checkpoint.load_from_http = load_from_http
+
+
+def save_whole(content: dict, file: Path) -> None:
+    """Write a checkpoint that is either whole or not there.
+
+    Raises:
+        OSError: If it cannot be written, such as to a full disk.
+    """
+    unfinished = file.with_name(f'{file.name}.{os.getpid()}.unfinished')
+    try:
+        torch.save(content, unfinished)
+        os.replace(unfinished, file)
+    except RuntimeError as error:  # what torch makes of a full disk
+        raise OSError(f'{file} cannot be written: {error}') from error
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def load_from_local(filename: str, map_location=None) -> dict:

@@ -1,22 +1,25 @@
 """Features of a frozen backbone: computed once, kept on disk, read by memory map."""
 
+import fcntl
 import hashlib
 import json
+import os
 import random
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
 import torch
+from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.dist import barrier, get_rank, get_world_size, is_main_process
 from mmpretrain.models import ImageClassifier
 from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset
 from tqdm import tqdm
 
-from mmimbal.datasets import get_labels
+from mmimbal.datasets import get_labels, read_items
 
 
 class SeededView(Dataset):
@@ -67,7 +70,7 @@ def cached_features(
     Args:
         model: A classifier.
         dataset: N images, with its pipeline.
-        description: Of the pipeline and the dataset, such as their config.
+        description: Of model, pipeline and dataset: their configs.
         folder: Where caches are kept.
         views: Augmented views of each image, V.
         seed: Of the augmentation.
@@ -80,7 +83,9 @@ def cached_features(
         (V, N, ...), the same on all ranks.
 
     Raises:
-        ValueError: If ``views`` is below 1 or the dtype is another one.
+        TypeError: If the model gives something else than a tensor.
+        ValueError: If ``views`` is below 1, the dtype is another one, or features are
+            too large for float16.
         OSError: If the disk is full.
     """
     if views < 1 or dtype not in ('float32', 'float16'):
@@ -89,10 +94,35 @@ def cached_features(
         )
     key = cache_key(model, dataset, description, views, seed, dtype)
     cache = folder / key
-    if open_cache(cache) is None:
-        loader = dict(batch_size=batch_size, num_workers=num_workers)
-        _write(model, dataset, cache, views, seed, dtype, loader, name)
+    with _only_run(cache):
+        if open_cache(cache) is None:
+            loader = dict(batch_size=batch_size, num_workers=num_workers)
+            _write(model, dataset, cache, views, seed, dtype, loader, name)
     return open_cache(cache)
+
+
+@contextmanager
+def _only_run(cache: Path) -> Iterator[None]:
+    """Let one run at a time write a cache; another waits, and finds it whole."""
+    with ExitStack() as stack:
+        if is_main_process():
+            cache.parent.mkdir(parents=True, exist_ok=True)
+            lock = stack.enter_context(open(cache.with_suffix('.lock'), 'w'))
+            fcntl.flock(lock, fcntl.LOCK_EX)  # gone with the process, however it ends
+        barrier()
+        yield
+        barrier()
+
+
+def describe(cfg: Config, loader: str) -> str:
+    """Return what the configs of model, pipeline and dataset say about features.
+
+    Args:
+        cfg: Config of a run.
+        loader: Which dataset: ``'train_dataloader'``, ...
+    """
+    model = [cfg.model.get(key) for key in ('data_preprocessor', 'backbone', 'neck')]
+    return repr((cfg.get('data_preprocessor'), model, cfg[loader].dataset))
 
 
 def cache_key(
@@ -116,8 +146,24 @@ def cache_key(
             digest.update(value.cpu().numpy().tobytes())
     digest.update(str(getattr(preprocessor, 'to_rgb', None)).encode())
     digest.update(get_labels(dataset).astype(np.int64).tobytes())
+    for image in read_items(dataset, _fingerprints).tolist():
+        digest.update(image.encode())
     digest.update(repr((description, views, seed, dtype)).encode())
     return digest.hexdigest()[:16]
+
+
+def _fingerprints(dataset: Dataset) -> np.ndarray:
+    """Return what tells each image of a dataset from another, (N,)."""
+    found = []
+    for index in range(len(dataset)):
+        info = dataset.get_data_info(index)
+        if 'img_path' in info:
+            stat = os.stat(info['img_path'])
+            found.append(f'{info["img_path"]} {stat.st_size} {stat.st_mtime_ns}')
+        else:
+            pixels = np.ascontiguousarray(info['img'])
+            found.append(hashlib.sha256(pixels).hexdigest())
+    return np.array(found)
 
 
 def open_cache(cache: Path) -> np.memmap | None:
@@ -156,7 +202,14 @@ def _write(
     with open(unfinished / f'{get_rank()}.bin', 'wb') as file:
         for features in _extract(model, dataset, part, views, seed, loader, name):
             shape = features.shape[1:]
-            file.write(features.astype(dtype).tobytes())
+            with np.errstate(over='ignore'):
+                kept = features.astype(dtype)
+            if np.isinf(kept).any() and np.isfinite(features).all():
+                raise ValueError(
+                    f'features up to {np.abs(features).max():.3g} do not fit in '
+                    f"{dtype}: use dtype='float32'"
+                )
+            file.write(kept.tobytes())
     barrier()
     if is_main_process():
         size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
@@ -205,7 +258,13 @@ def _extract(
         batches = DataLoader(ConcatDataset(passes), collate_fn=pseudo_collate, **loader)
         for batch in batches:
             inputs = model.data_preprocessor(batch, False)['inputs']
-            features = model.extract_feat(inputs)[-1].float().cpu().numpy()
+            features = model.extract_feat(inputs)[-1]
+            if not isinstance(features, torch.Tensor):
+                raise TypeError(
+                    f'the frozen backbone gives a {type(features).__name__} for its '
+                    'last stage; only a tensor, (N, ...), can be cached'
+                )
+            features = features.float().cpu().numpy()
             bar.update(len(features))
             yield features
         random.setstate(states[0])

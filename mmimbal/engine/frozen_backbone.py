@@ -11,7 +11,7 @@ from mmpretrain.registry import DATASETS, MODELS
 from torch.utils.data import Dataset
 
 from mmimbal.engine.checkpoint import load_from_local
-from mmimbal.engine.feature_cache import cached_features
+from mmimbal.engine.feature_cache import cached_features, describe
 from mmimbal.engine.stage2 import FROZEN_PARTS, freeze, load_stage1
 
 SPLITS = ('train', 'val', 'test')
@@ -90,7 +90,7 @@ def extract(
         features[split] = cached_features(
             model,
             dataset,
-            repr(loader.dataset),
+            describe(cfg, f'{split}_dataloader'),
             folder,
             views if split == 'train' else 1,
             seed,

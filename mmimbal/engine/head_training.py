@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.optim import build_optim_wrapper
+from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmpretrain.evaluation import ConfusionMatrix
 from mmpretrain.registry import DATA_SAMPLERS, MODELS, PARAM_SCHEDULERS
 from mmpretrain.structures import DataSample
@@ -17,7 +17,7 @@ from mmimbal.evaluation.confusion import summarise
 
 
 def build_head(
-    cfg: Config, seed: int, stage1: Mapping[str, torch.Tensor], features: int
+    cfg: Config, seed: int, stage1: Mapping[str, torch.Tensor], shape: tuple[int, ...]
 ) -> nn.Module:
     """Build a fresh head, or one that goes on from the classifier of stage 1.
 
@@ -25,29 +25,35 @@ def build_head(
         cfg: Config of the head.
         seed: Of its weights.
         stage1: State of the head of stage 1.
-        features: Size of the features that it will see.
+        shape: Of the features of one image.
 
     Raises:
-        ValueError: If it wants features of another size.
+        ValueError: If it wants features of another size, or another classifier.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         head = MODELS.build(cfg)
         head.init_weights()
-    check_size(head, features)
+    check_size(head, shape)
     if hasattr(head, 'load_stage1'):
         head.load_stage1(stage1)
     return head
 
 
-def check_size(head: nn.Module, features: int) -> None:
-    """Raise a ValueError if a head wants features of another size than there are."""
-    wanted = getattr(head, 'in_channels', features)
-    if wanted != features:
+def check_size(head: nn.Module, shape: tuple[int, ...]) -> None:
+    """Raise a ValueError if a head wants features of another shape than there are."""
+    name = type(head).__name__
+    if len(shape) != 1:
         raise ValueError(
-            f'{type(head).__name__} wants features of size in_channels={wanted}, but '
-            f'the frozen backbone and neck give {features}: set '
-            f'model.head.in_channels={features}'
+            f'{name} wants one vector for each image, but the frozen backbone and neck '
+            f'give {" x ".join(map(str, shape))}: add a neck, such as '
+            'GlobalAveragePooling'
+        )
+    wanted = getattr(head, 'in_channels', shape[0])
+    if wanted != shape[0]:
+        raise ValueError(
+            f'{name} wants features of size in_channels={wanted}, but the frozen '
+            f'backbone and neck give {shape[0]}: set model.head.in_channels={shape[0]}'
         )
 
 
@@ -103,15 +109,10 @@ def _take_steps(
         last = loader.get('drop_last', False)
         batches = BatchSampler(sampler, loader.batch_size, last)
     optim_wrapper = build_optim_wrapper(head, cfg.optim_wrapper)
-    schedulers = [
-        PARAM_SCHEDULERS.build(
-            scheduler,
-            default_args=dict(optimizer=optim_wrapper, epoch_length=len(batches)),
-        )
-        for scheduler in cfg.get('param_scheduler') or []
-    ]
+    epochs = cfg.train_cfg.max_epochs
+    schedulers = _build_schedulers(cfg, optim_wrapper, epochs, len(batches))
     head.train()
-    for epoch in range(cfg.train_cfg.max_epochs):
+    for epoch in range(epochs):
         sampler.set_epoch(epoch)
         for module in head.modules():
             if hasattr(module, 'set_epoch'):
@@ -131,6 +132,23 @@ def _take_steps(
         for scheduler in schedulers:
             if scheduler.by_epoch:
                 scheduler.step()
+
+
+def _build_schedulers(
+    cfg: Config, optim_wrapper: OptimWrapper, epochs: int, batches: int
+) -> list:
+    """Build the schedules; one without an end runs to the last step, as in mmengine."""
+    found = cfg.get('param_scheduler') or []
+    schedulers = []
+    for scheduler in [found] if isinstance(found, dict) else found:
+        end = epochs if scheduler.get('by_epoch', True) else epochs * batches
+        schedulers.append(
+            PARAM_SCHEDULERS.build(
+                dict(end=end) | dict(scheduler),
+                default_args=dict(optimizer=optim_wrapper, epoch_length=batches),
+            )
+        )
+    return schedulers
 
 
 @torch.no_grad()

@@ -2,11 +2,11 @@
 
 import copy
 
-import torch
 from mmengine.config import Config
 from mmpretrain.registry import MODELS
 
 import mmimbal
+from mmimbal.engine.stage2 import FROZEN_PARTS
 from mmimbal.engine.stage2_config import trained_model
 from mmimbal.models.heads import MetricLearningClsHead
 
@@ -30,13 +30,30 @@ def inference_config(cfg: Config) -> Config:
     found = dict(
         default_scope='mmpretrain',
         model=model,
-        test_dataloader=dict(
-            dataset=dict(pipeline=cfg.test_dataloader.dataset.pipeline)
-        ),
+        test_dataloader=dict(dataset=dict(pipeline=find_pipeline(cfg))),
     )
-    if "'mmimbal." in repr(found):
-        found['custom_imports'] = dict(imports=['mmimbal'])
+    imports = list(cfg.get('custom_imports', {}).get('imports', []))
+    if "'mmimbal." in repr(found) and 'mmimbal' not in imports:
+        imports.append('mmimbal')
+    if imports:
+        found['custom_imports'] = dict(imports=imports)
     return Config(found)
+
+
+def find_pipeline(cfg: Config) -> list[dict]:
+    """Return the pipeline of the test images, also of a dataset inside of others.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    dataset = (cfg.get('test_dataloader') or {}).get('dataset', {})
+    while 'pipeline' not in dataset and ('dataset' in dataset or 'datasets' in dataset):
+        dataset = dataset.get('dataset') or dataset['datasets'][0]
+    if 'pipeline' not in dataset:
+        raise ValueError(
+            'the config has no test_dataloader whose dataset has a pipeline'
+        )
+    return dataset['pipeline']
 
 
 def inference_checkpoint(checkpoint: dict, cfg: Config) -> dict:
@@ -52,22 +69,25 @@ def inference_checkpoint(checkpoint: dict, cfg: Config) -> dict:
         they are known, and the config as text: tensors and plain types only.
 
     Raises:
-        ValueError: If the checkpoint lacks something that the model needs, or its
-            classes have no names.
+        ValueError: If the checkpoint is of another model, or its classes have no names.
     """
-    state = checkpoint['state_dict']
-    wanted = MODELS.build(copy.deepcopy(cfg.model)).state_dict()
-    missing = [key for key in wanted if key not in state]
-    if missing:
+    state = checkpoint.get('state_dict', checkpoint)
+    model = MODELS.build(copy.deepcopy(cfg.model))
+    wanted = model.state_dict()
+    state = {
+        k: v for k, v in state.items() if k in wanted or k.startswith(FROZEN_PARTS)
+    }
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
         raise ValueError(
-            f'the checkpoint is not of this model: it lacks {", ".join(missing[:3])}'
-            f'{", ..." if missing[3:] else ""}. Name its config with --config'
-        )
+            'the checkpoint is not of this model; name its config with --config. '
+            f'{error}'
+        ) from None
     meta = checkpoint.get('meta', {})
     if not meta.get('dataset_meta', {}).get('classes'):
         raise ValueError('the checkpoint does not name its classes: no dataset_meta')
     kept = {key: meta[key] for key in ('dataset_meta', 'class_counts') if key in meta}
     kept['dataset_meta'] = dict(classes=list(meta['dataset_meta']['classes']))
     about = dict(mmimbal_version=mmimbal.__version__, cfg=cfg.pretty_text)
-    tensors = {key: torch.clone(state[key]).contiguous() for key in wanted}
-    return dict(state_dict=tensors, meta=dict(kept, **about))
+    return dict(state_dict=state, meta=dict(kept, **about))

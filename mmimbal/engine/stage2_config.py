@@ -36,6 +36,9 @@ def stage2_config(
         method: A base of ``configs/_base_/stage2/``.
         checkpoint: What stage 1 has trained.
         views: Augmented views of each training image.
+
+    Raises:
+        ValueError: If the head of stage 1 does not say its sizes.
     """
     cfg = copy.deepcopy(stage1)
     cfg.default_scope = 'mmpretrain'
@@ -50,8 +53,13 @@ def stage2_config(
 
     cfg.model = trained_model(stage1)
     cfg.pop('data_preprocessor', None)
-    head, loader = cfg.model.head, cfg.train_dataloader
-    sizes = dict(num_classes=head.num_classes, in_channels=head.in_channels)
+    head, loader = cfg.model.get('head') or {}, cfg.train_dataloader
+    sizes = {key: head.get(key) for key in ('num_classes', 'in_channels')}
+    if None in sizes.values():
+        raise ValueError(
+            f'the head of stage 1, {head.get("type")}, says no num_classes and '
+            'in_channels, so that it is not known what fresh heads should have'
+        )
     cfg.model.head = dict(sizes, **method.stage2_head)
     loader.dataset = with_one_view(loader.dataset)
     loader.pop('batch_sampler', None)

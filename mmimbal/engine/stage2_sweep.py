@@ -3,7 +3,6 @@
 import copy
 import hashlib
 import itertools
-import os
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -17,7 +16,7 @@ from mmpretrain.registry import MODELS
 from torch import nn
 
 from mmimbal.datasets import get_class_counts
-from mmimbal.engine.checkpoint import load_from_local
+from mmimbal.engine.checkpoint import load_from_local, save_whole
 from mmimbal.engine.frozen_backbone import FrozenBackbone
 from mmimbal.engine.head_training import build_head, score_head, train_head
 from mmimbal.engine.stage2 import FROZEN_PARTS
@@ -91,6 +90,7 @@ class Sweep:
         self.frozen = frozen
         self.folder = folder
         self.processes = processes
+        self.stage1_head = _digest(frozen.head)
         folder.mkdir(parents=True, exist_ok=True)
 
     def file(self, row: Row) -> Path:
@@ -98,18 +98,24 @@ class Sweep:
         cfg = row.config
         parts = [cfg.model.head, *(cfg.get(key) for key in READ_KEYS)]
         parts += [features.filename for features in self.frozen.features.values()]
-        digest = hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
-        return self.folder / f'{row.method}_seed{row.seed}_{digest}.pth'
+        digest = hashlib.sha256(repr(parts).encode())
+        digest.update(self.stage1_head)
+        return (
+            self.folder / f'{row.method}_seed{row.seed}_{digest.hexdigest()[:12]}.pth'
+        )
 
     def read(self, row: Row) -> dict:
-        """Return what is kept of a row: ``state_dict`` and metrics, ``val``."""
+        """Return what is kept of a row: ``state_dict``, metrics ``val``, ``error``.
+
+        Without metrics, the error says why: training diverged or was impossible.
+        """
         return load_from_local(str(self.file(row)), 'cpu')
 
     def head(self, row: Row, state: dict | None = None) -> nn.Module:
         """Return the head of a row, with its state, or trained if there is none."""
         cfg, features = row.config, self.frozen.features['train']
         head = build_head(
-            cfg.model.head, row.seed, self.frozen.head, features.shape[-1]
+            cfg.model.head, row.seed, self.frozen.head, features.shape[2:]
         )
         if state:
             head.load_state_dict(state)
@@ -127,10 +133,17 @@ class Sweep:
 
         The state of a fitted head is not kept: fitting takes no longer than reading.
         """
-        head = self.head(row)
-        state = {} if row.is_fitted else head.state_dict()
-        kept = dict(state_dict=state, val=self.score(head, 'val'))
-        _save(kept, self.file(row))
+        kept = dict(state_dict={}, val=None, error='')
+        try:
+            head = self.head(row)
+            kept['val'] = self.score(head, 'val')
+            if not row.is_fitted:
+                kept['state_dict'] = head.state_dict()
+            if kept['val'] is None:
+                kept['error'] = f'diverged with {row}'
+        except ValueError as error:
+            kept['error'] = str(error)
+        save_whole(kept, self.file(row))
 
     def train(self, rows: list[Row]) -> Iterator[Row]:
         """Train rows side by side, and yield each when it is done."""
@@ -151,26 +164,21 @@ class Sweep:
                     job.result()
                     yield jobs[job]
             except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
+                pool.shutdown(cancel_futures=True)
                 raise
 
     def choose(self, rows: list[Row], metric: str) -> Row:
         """Return the row that is best on validation, the first of equals.
 
         Raises:
-            ValueError: If training has diverged in all of them, or no validation image
-                is of the class whose recall is the metric.
+            ValueError: If none could be trained; the message is that of the first.
         """
-        found = [(row, self.read(row)['val']) for row in rows]
-        found = [(row, metrics) for row, metrics in found if metrics is not None]
-        if not found:
-            raise ValueError(
-                f'{rows[0].method} diverged with {"; ".join(map(str, rows))}: leave it '
-                'out, or lower its learning rate'
-            )
-        if any(metric not in metrics for _, metrics in found):
-            raise ValueError(f'{metric} cannot choose: no validation image has it')
-        return max(found, key=lambda pair: pair[1][metric])[0]
+        kept = [self.read(row) for row in rows]
+        scores = [found['val'][metric] if found['val'] else -1.0 for found in kept]
+        best = max(range(len(rows)), key=scores.__getitem__)
+        if scores[best] < 0:
+            raise ValueError(kept[0]['error'])
+        return rows[best]
 
     def report(self, rows: list[Row]) -> dict:
         """Return the metrics of a method: of each seed on validation and on test."""
@@ -211,15 +219,17 @@ class Sweep:
             seed=row.seed,
             cfg=cfg.pretty_text,
         )
-        _save(dict(state_dict=state, meta=meta), file)
+        save_whole(dict(state_dict=state, meta=meta), file)
         cfg.dump(file.with_suffix('.py'))
 
 
-def _save(content: dict, file: Path) -> None:
-    """Write a file that is either whole or not there."""
-    unfinished = file.with_suffix('.unfinished')
-    torch.save(content, unfinished)
-    os.replace(unfinished, file)
+def _digest(state: dict[str, torch.Tensor]) -> bytes:
+    """Return a hash of weights."""
+    digest = hashlib.sha256()
+    for name, value in state.items():
+        digest.update(name.encode())
+        digest.update(value.contiguous().view(-1).numpy().tobytes())
+    return digest.digest()
 
 
 _sweep: Sweep

@@ -4,13 +4,19 @@ import numpy as np
 import pytest
 import torch
 from mmengine.hooks import Hook
+from mmengine.optim import build_optim_wrapper
 from mmengine.runner import Runner
 from mmpretrain.models import LinearClsHead
 from mmpretrain.registry import MODELS
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
 from mmimbal.engine.feature_cache import open_cache
-from mmimbal.engine.head_training import build_head, score_head, train_head
+from mmimbal.engine.head_training import (
+    _build_schedulers,
+    build_head,
+    score_head,
+    train_head,
+)
 from tests.conftest import tiny_digits, train
 
 CLASSES = ('a', 'b', 'c')
@@ -67,7 +73,7 @@ def _caches(folder):
 
 def test_a_seed_gives_a_head():
     cfg = dict(type='LinearClsHead', num_classes=3, in_channels=4)
-    heads = [build_head(dict(cfg), seed, {}, 4) for seed in (0, 0, 1)]
+    heads = [build_head(dict(cfg), seed, {}, (4,)) for seed in (0, 0, 1)]
     first, again, other = (head.fc.weight for head in heads)
     assert first.equal(again) and not first.equal(other)
 
@@ -75,7 +81,37 @@ def test_a_seed_gives_a_head():
 def test_a_head_of_another_size():
     cfg = dict(type='LinearClsHead', num_classes=3, in_channels=8)
     with pytest.raises(ValueError, match=r'in_channels=8, but .* give 4'):
-        build_head(cfg, 0, {}, 4)
+        build_head(cfg, 0, {}, (4,))
+
+
+def test_features_that_are_no_vectors():
+    cfg = dict(type='LinearClsHead', num_classes=3, in_channels=8)
+    with pytest.raises(ValueError, match=r'give 8 x 2 x 2: add a neck'):
+        build_head(cfg, 0, {}, (8, 2, 2))
+
+
+@pytest.mark.parametrize(
+    'schedule',
+    [
+        dict(type='CosineAnnealingLR', convert_to_iter_based=True),
+        dict(type='PolyLR', eta_min=1e-4),
+        dict(type='LinearLR', by_epoch=False, start_factor=0.1),
+    ],
+)
+def test_schedules_end_where_those_of_a_runner_do(schedule, tmp_path):
+    train(tiny_digits('stage1_ce', tmp_path / 'stage1'))
+    cfg = tiny_digits('stage2_crt', tmp_path / 'stage2')
+    cfg.default_hooks.two_stage.stage1 = str(tmp_path / 'stage1')
+    cfg.param_scheduler = schedule
+    runner = train(cfg)
+    head = LinearClsHead(3, 4)
+    optim_wrapper = build_optim_wrapper(head, cfg.optim_wrapper)
+    batches = len(runner.train_dataloader)
+    for step in _build_schedulers(cfg, optim_wrapper, 2, batches):
+        steps = 2 if step.by_epoch else 2 * batches
+        for _ in range(steps):
+            step.step()
+    assert optim_wrapper.get_lr() == runner.optim_wrapper.get_lr()
 
 
 def test_scores_are_those_of_scikit_learn():

@@ -1,4 +1,4 @@
-# A head that is worked out from all features of the plain training images at once.
+# A head that is worked out from the features of all training images at once.
 stage2_epochs = 1
 stage2_train_cfg = dict(_delete_=True, type='mmimbal.FitLoop')
 stage2 = dict(train_dataloader=dict(), optim_wrapper=dict(), param_scheduler=None)

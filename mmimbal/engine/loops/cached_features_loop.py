@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from mmimbal.datasets.items import get_labels, read_items
-from mmimbal.engine.feature_cache import cached_features
+from mmimbal.engine.feature_cache import cached_features, describe
 from mmimbal.engine.head_training import check_size
 from mmimbal.engine.stage2 import FROZEN_PARTS
 from mmimbal.engine.wrapping import bare
@@ -138,7 +138,7 @@ class CachedFeaturesTrainLoop(EpochBasedTrainLoop):
             features = cached_features(
                 model,
                 loader.dataset,
-                repr(self.runner.cfg[key].dataset),
+                describe(self.runner.cfg, key),
                 self.cache_dir,
                 views,
                 self.runner.seed,
@@ -147,7 +147,7 @@ class CachedFeaturesTrainLoop(EpochBasedTrainLoop):
                 loader.num_workers,
                 name=key.removesuffix('_dataloader'),
             )
-            check_size(model.head, features.shape[-1])
+            check_size(model.head, features.shape[2:])
             cached.append(CachedFeatures(loader.dataset, features, device))
             self.runner.logger.info(
                 f'Cached features of {key}: {" x ".join(map(str, features.shape))} in '

@@ -56,7 +56,7 @@ class KNNClsHead(ClsHead):
     Args:
         num_classes: Number of classes, K.
         in_channels: Size of the features.
-        k: Neighbours, at least 1.
+        k: Neighbours, at least 1; every view of an image is one.
         balanced: Whether votes are divided by the training images of their class, so
             that a rare one is not outnumbered.
         **kwargs: As in :class:`mmpretrain.models.ClsHead`.
