@@ -326,7 +326,7 @@ def test_mistakes_of_a_sweep_are_explained(stage1, tmp_path, monkeypatch):
     assert '--checkpoints crt:7 is no row; there are seeds 0, 1' in found
     found = sweep('--methods', 'knn', '--checkpoints', 'knn:1', '--seeds', 2)
     assert 'there are seeds 0' in found
-    for option in ('train_cfg.max_epochs=1', 'model.head.topk=5', 'head.x=1'):
+    for option in ('train_cfg.max_epochs=7', 'model.head.topk=5', 'head.x=1'):
         found = sweep('--methods', 'crt', '--cfg-options', option)
         assert 'would change nothing' in found
     found = sweep('--metric', 'auc')

@@ -146,12 +146,12 @@ def apply_options(
         check_options(options, stage1)
     except KeyError as error:
         raise ValueError(error.args[0]) from None
-    before = stage2_config(stage1, method, checkpoint)
+    before = stage2_config(stage1, method, checkpoint).to_dict()
     for key, value in options.items():
         changed = copy.deepcopy(stage1)
         changed.merge_from_dict({key: value})
-        same = stage2_config(changed, method, checkpoint) == before
-        if same and changed != stage1:
+        same = stage2_config(changed, method, checkpoint).to_dict() == before
+        if same and changed.to_dict() != stage1.to_dict():
             raise ValueError(
                 f'--cfg-options {key} would change nothing: images and backbone are '
                 'those of stage 1, heads and their training those of --methods'

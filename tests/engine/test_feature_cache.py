@@ -1,5 +1,6 @@
 import errno
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,8 +8,14 @@ import torch
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import DATASETS, MODELS
 
+from mmimbal.datasets import CSVDataset
 from mmimbal.engine import feature_cache
-from mmimbal.engine.feature_cache import cached_features, open_cache
+from mmimbal.engine.feature_cache import (
+    cache_key,
+    cached_features,
+    describe,
+    open_cache,
+)
 from tests.conftest import tiny_digits
 from tests.distributed import run_on_ranks
 
@@ -19,7 +26,11 @@ def parts(pipeline=None, seed=0):
     init_default_scope('mmpretrain')
     cfg = tiny_digits('stage1_ce', '.')
     torch.manual_seed(seed)
-    dataset = dict(cfg.train_dataloader.dataset, pipeline=pipeline or AUGMENTED)
+    dataset = dict(
+        cfg.train_dataloader.dataset,
+        pipeline=pipeline or AUGMENTED,
+        serialize_data=False,
+    )
     return MODELS.build(cfg.model).eval(), DATASETS.build(dataset)
 
 
@@ -107,7 +118,7 @@ def test_only_the_same_features_are_read_again(tmp_path, monkeypatch):
 @pytest.mark.parametrize('damage', ['cut', 'no meta', 'half a meta', 'no file'])
 def test_a_damaged_cache_is_made_again(tmp_path, monkeypatch, damage):
     expected = np.array(cache_of(tmp_path))
-    (cache,) = tmp_path.iterdir()
+    (cache,) = filter(Path.is_dir, tmp_path.iterdir())
     meta, file = cache / 'meta.json', cache / 'features.bin'
     if damage == 'cut':
         file.write_bytes(file.read_bytes()[:-1])
@@ -132,9 +143,9 @@ def test_a_full_disk_leaves_nothing_that_is_trusted(tmp_path, monkeypatch):
         patch.setattr(feature_cache, '_extract', full)
         with pytest.raises(OSError, match='No space left'):
             cache_of(tmp_path)
-    assert [open_cache(folder) for folder in tmp_path.iterdir()] == [None]
+    assert [open_cache(f) for f in tmp_path.iterdir() if f.is_dir()] == [None]
     assert cache_of(tmp_path).shape == (1, 291, 32)
-    (cache,) = tmp_path.iterdir()
+    (cache,) = filter(Path.is_dir, tmp_path.iterdir())
     assert json.loads((cache / 'meta.json').read_text())['shape'] == [1, 291, 32]
 
 
@@ -142,3 +153,46 @@ def test_a_full_disk_leaves_nothing_that_is_trusted(tmp_path, monkeypatch):
 def test_bad_options_are_named(tmp_path, options):
     with pytest.raises(ValueError, match='must be at least 1, dtype='):
         cache_of(tmp_path, **options)
+
+
+def key_of(dataset) -> str:
+    return cache_key(parts()[0], dataset, 'same', 1, 0, 'float32')
+
+
+def test_other_images_are_other_features():
+    """Of one config and the same labels, as after another split."""
+    _, dataset = parts()
+    before = key_of(dataset)
+    assert key_of(parts()[1]) == before
+    dataset.data_list[5]['img'] = dataset.data_list[5]['img'] + 1
+    assert key_of(dataset) != before
+
+
+def test_a_changed_file_is_another_image(folder):
+    dataset = CSVDataset(str(folder), split='train')
+    before = key_of(dataset)
+    assert key_of(dataset) == before
+    image = folder / 'images/train_a_0.png'
+    image.write_bytes(image.read_bytes() + b'more')
+    assert key_of(dataset) != before
+
+
+def test_what_a_repr_hides_is_in_the_description():
+    cfg = tiny_digits('stage1_ce', '.')
+    before = describe(cfg, 'train_dataloader')
+    cfg.model.backbone.out_indices = (2,)
+    assert describe(cfg, 'train_dataloader') != before
+
+
+def test_features_too_large_for_half_precision(tmp_path):
+    model, dataset = parts()
+    model.extract_feat = lambda inputs: (inputs.flatten(1) * 1e6,)
+    with pytest.raises(ValueError, match="do not fit in float16: use dtype='float32'"):
+        cached_features(model, dataset, '', tmp_path, dtype='float16')
+
+
+def test_a_backbone_that_gives_no_tensor(tmp_path):
+    model, dataset = parts()
+    model.extract_feat = lambda inputs: ([inputs],)
+    with pytest.raises(TypeError, match='gives a list for its last stage'):
+        cached_features(model, dataset, '', tmp_path)
