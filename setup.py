@@ -20,12 +20,14 @@ setup(
         'pytorch-metric-learning>=2.9.0',
         'pyarrow',
         'scikit-learn',
+        'imagehash',
         'matplotlib',
         'tqdm',
         'setuptools<82',  # mmengine 0.10.7 imports pkg_resources
     ],
     extras_require={
         'lite': ['mmcv-lite>=2.0.1'],
+        'medmnist': ['medmnist'],
         'dev': ['hypothesis', 'pytest', 'pytest-xdist', 'ruff'],
     },
 )

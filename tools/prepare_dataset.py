@@ -2,26 +2,61 @@
 
 import argparse
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from mmimbal.datasets.sources import READERS, write_dataset
+from mmimbal.datasets.sources.archive import unpack
 from mmimbal.evaluation.table import format_table
+
+
+@contextmanager
+def opened(src: Path, near: Path) -> Iterator[Path]:
+    """Give the folder of a download; an archive is unpacked for the time being."""
+    if not src.is_file() or src.suffix == '.npz':
+        yield src
+        return
+    near.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix='.unpacked-', dir=near) as folder:
+        yield unpack(src, Path(folder))
 
 
 def main() -> None:
     """Read the download, split it, write the dataset, print the counts."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('name', choices=READERS, help='which layout --src has')
-    parser.add_argument('--src', type=Path, required=True, help='the download')
+    parser.add_argument(
+        '--src', type=Path, required=True, help='the download: a folder, or an archive'
+    )
     parser.add_argument(
         '--out', type=Path, help='where to write; $MMIMBAL_DATA/NAME or data/NAME'
     )
     parser.add_argument('--seed', type=int, default=0, help='of a split made here')
+    parser.add_argument(
+        '--split',
+        choices=['official', 'group'],
+        default='official',
+        help='keep that of the download if it has one (default), or make one of '
+        '70/10/20, stratified by class, no group in two splits',
+    )
+    parser.add_argument(
+        '--folds', type=int, default=0, help='of cross-validation, e.g. 5'
+    )
+    parser.add_argument(
+        '--link', action='store_true', help='symbolic links instead of copies'
+    )
     args = parser.parse_args()
     out = args.out or Path(os.environ.get('MMIMBAL_DATA', 'data'), args.name)
     try:
-        source = READERS[args.name](args.src)
-        counts = write_dataset(source, out, args.seed)
+        with opened(args.src, out.parent) as src:
+            if args.link and src != args.src:
+                raise ValueError('--link needs --src to be a folder, not an archive')
+            source = READERS[args.name](src)
+            counts = write_dataset(
+                source, out, args.seed, args.split, args.folds, args.link
+            )
     except (FileNotFoundError, FileExistsError, ValueError) as error:
         raise SystemExit(f'prepare_dataset: {error}') from None
     for split, found in counts.items():

@@ -1,7 +1,6 @@
 """Whether a dataset is what it says, and whether its splits are apart."""
 
 import hashlib
-import json
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -20,12 +19,13 @@ from mmimbal.datasets.index_file import (
     missing_files,
     read_classes,
     read_index,
+    require_columns,
 )
+from mmimbal.datasets.verdict import hash_of
 
 TINY = 10  # images of a class in a split
 NEAR = 2  # of the 64 bits of a perceptual hash
 EXAMPLES = 5
-REPORT = 'check.json'
 ORIENTATION = 274  # the EXIF tag
 Image.MAX_IMAGE_PIXELS = None  # slides are large; a warning would not be read
 
@@ -68,7 +68,9 @@ class Facts:
     turned: bool = False
 
 
-def check_dataset(root: Path, processes: int | None = None) -> dict:
+def check_dataset(
+    root: Path, processes: int | None = None, split_column: str = 'split'
+) -> dict:
     """Check a folder with an ``index.csv``.
 
     Near duplicates are images in two splits whose perceptual hashes (DCT of the image
@@ -77,6 +79,7 @@ def check_dataset(root: Path, processes: int | None = None) -> dict:
     Args:
         root: The folder.
         processes: That decode images; one per core if ``None``.
+        split_column: Which column of the index says the split.
 
     Returns:
         ``index`` (hash of the index), ``classes``, ``counts`` (of each split, (K,)),
@@ -93,8 +96,13 @@ def check_dataset(root: Path, processes: int | None = None) -> dict:
     classes = read_classes(index, table)
     labels = encode_labels(table, classes, index)
     files = table['file'].to_pylist()
-    column = table['split'] if 'split' in table.column_names else None
-    splits = np.array(column.to_pylist() if column else [''] * len(files))
+    if split_column != 'split':
+        require_columns(table.column_names, (split_column,), index)
+    splits = np.array(
+        table[split_column].to_pylist()
+        if split_column in table.column_names
+        else [''] * len(files)
+    )
     groups = table['group'].to_pylist() if 'group' in table.column_names else files
     groups = [group or file for group, file in zip(groups, files, strict=True)]
     missing = set(missing_files(table, index))
@@ -120,23 +128,6 @@ def check_dataset(root: Path, processes: int | None = None) -> dict:
         errors=sum(finding.level == 'error' for finding in findings),
         findings=[asdict(finding) for finding in findings],
     )
-
-
-def hash_of(index: Path) -> str:
-    """Return a hash of a file."""
-    with open(index, 'rb') as file:
-        return hashlib.file_digest(file, 'blake2b').hexdigest()[:32]
-
-
-def verdict(index: Path) -> str:
-    """Return what is known of a dataset: ``checked``, ``failed`` or ``unchecked``."""
-    try:
-        report = json.loads(index.with_name(REPORT).read_text())
-        if report['index'] != hash_of(index):
-            return 'unchecked'
-        return 'failed' if report['errors'] else 'checked'
-    except (FileNotFoundError, KeyError, json.JSONDecodeError):
-        return 'unchecked'
 
 
 def look(

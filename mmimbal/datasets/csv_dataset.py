@@ -1,5 +1,6 @@
 """Images listed in a CSV file: ``file,label[,group][,split]``."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from mmengine.logging import print_log
 from mmpretrain.datasets import BaseDataset
 
 from mmimbal.datasets.index_file import (
@@ -18,6 +20,7 @@ from mmimbal.datasets.index_file import (
     read_index,
     select_split,
 )
+from mmimbal.datasets.verdict import REPORT, verdict
 from mmimbal.registry import DATASETS
 
 
@@ -32,12 +35,18 @@ class CSVDataset(BaseDataset):
 
     Args:
         data_root: The folder.
-        split: Which rows to take, by their ``split`` column. All rows if ``None``.
+        split: Which rows to take. All rows if ``None``.
+        split_column: Column that says so, such as ``fold0`` in cross-validation.
+        on_error: What becomes of a training image that cannot be loaded: ``'raise'``
+            names it; ``'skip'`` takes the next image of its class, and logs a warning.
+            In ``test_mode`` every image counts, so that it is always raised.
         ann_file: Name of the CSV file in ``data_root``.
         **kwargs: As in :class:`mmpretrain.datasets.BaseDataset`.
 
     Raises:
-        FileNotFoundError: If the folder, the CSV, or an image in it is missing.
+        FileNotFoundError: If the folder, the CSV, or an image in it is missing. Images
+            are not looked for if ``tools/check_dataset.py`` has found them all.
+        RuntimeError: When an image cannot be loaded.
         ValueError: If the CSV is not in UTF-8, a column, a cell or the split is
             missing, a file is listed twice, a label is unknown, a path leaves the
             folder, the classes differ from those of ``dataset.json``, or (unless
@@ -48,10 +57,17 @@ class CSVDataset(BaseDataset):
         self,
         data_root: str,
         split: str | None = None,
+        split_column: str = 'split',
         ann_file: str = 'index.csv',
+        on_error: str = 'raise',
         **kwargs,
     ) -> None:
+        if on_error not in ('raise', 'skip'):
+            raise ValueError(f"on_error={on_error!r} must be 'raise' or 'skip'")
         self.split = split
+        self.split_column = split_column
+        self.on_error = on_error
+        self.broken: set[int] = set()
         kwargs = dict(serialize_data=False) | kwargs  # arrays are compact as they are
         super().__init__(ann_file=ann_file, data_root=data_root, **kwargs)
 
@@ -60,11 +76,14 @@ class CSVDataset(BaseDataset):
         index = Path(self.ann_file)
         table = read_index(index)
         classes = self._metainfo['classes'] = self._choose_classes(index, table)
-        table = select_split(table, self.split, index)
+        table = select_split(table, self.split, self.split_column, index)
         labels = encode_labels(table, classes, index)
         check_paths(table, index)
-        check_files(table, index)
+        state = verdict(index)
+        if state != 'checked':
+            check_files(table, index)
         if not self.test_mode:
+            warn_unless_checked(state, index)
             check_no_class_is_empty(labels, classes, f'split {self.split!r} of {index}')
         files = table['file']
         groups = table['group'] if 'group' in table.column_names else files
@@ -81,6 +100,31 @@ class CSVDataset(BaseDataset):
         """Return the group of each image; its file where the CSV has no groups."""
         self.full_init()
         return self.data_list.groups.to_pylist()
+
+    def prepare_data(self, idx: int) -> dict:
+        """Load and augment an image; see ``on_error``."""
+        if idx not in self.broken:
+            try:
+                return super().prepare_data(idx)
+            except Exception as error:
+                path = self.get_data_info(idx)['img_path']
+                message = f'{path} cannot be loaded: {type(error).__name__}: {error}'
+                if self.test_mode or self.on_error == 'raise':
+                    raise RuntimeError(message) from error
+                self.broken.add(idx)
+                print_log(
+                    f'{message}. Skipped, as {len(self.broken)} images so far in this '
+                    'process',
+                    'current',
+                    logging.WARNING,
+                )
+        labels = self.get_gt_labels()
+        same = np.flatnonzero(labels == labels[idx])
+        others = [int(k) for k in np.roll(same, -np.searchsorted(same, idx, 'right'))]
+        whole = next((k for k in others if k not in self.broken), None)
+        if whole is None:
+            raise RuntimeError(f'no image of class {labels[idx]} can be loaded')
+        return self.prepare_data(whole)
 
     def _get_unserialized_subset(self, indices: int | Sequence[int]) -> 'ImageList':
         """Return the first images, the last, or some; for ``indices`` of mmengine."""
@@ -100,7 +144,24 @@ class CSVDataset(BaseDataset):
 
     def extra_repr(self) -> list[str]:
         """Name the file and the split."""
-        return [f'Index: \t{self.ann_file}', f'Split: \t{self.split or "all rows"}']
+        split = f'{self.split_column} {self.split}' if self.split else 'all rows'
+        return [f'Index: \t{self.ann_file}', f'Split: \t{split}']
+
+
+def warn_unless_checked(state: str, index: Path) -> None:
+    """Warn of a dataset that was never checked, or that failed."""
+    if state == 'checked':
+        return
+    said = {
+        'failed': f'has failed its check: see {index.with_name(REPORT)}',
+        'unchecked': 'was not checked since its index was written',
+    }[state]
+    print_log(
+        f'The dataset {index.parent} {said}. Check it with: python '
+        f'tools/check_dataset.py {index.parent}',
+        'current',
+        logging.WARNING,
+    )
 
 
 @dataclass(frozen=True)

@@ -78,19 +78,21 @@ def read_classes(index: Path, table: pa.Table) -> tuple[str, ...]:
     return tuple(sorted(labels))
 
 
-def select_split(table: pa.Table, split: str | None, index: Path) -> pa.Table:
+def select_split(
+    table: pa.Table, split: str | None, column: str, index: Path
+) -> pa.Table:
     """Return the rows of a split.
 
     Raises:
-        ValueError: If the CSV has no ``split`` column or no row of that split.
+        ValueError: If the CSV has no such column, or no row of that split.
     """
     if split is None:
         return table
-    require_columns(table.column_names, ('split',), index)
-    chosen = table.filter(pc.equal(table['split'], split))
+    require_columns(table.column_names, (column,), index)
+    chosen = table.filter(pc.equal(table[column], split))
     if not len(chosen):
-        found = ', '.join(sorted(pc.unique(table['split']).to_pylist()))
-        raise ValueError(f'{index} has no split {split!r}; its splits are: {found}')
+        found = ', '.join(sorted(pc.unique(table[column]).to_pylist()))
+        raise ValueError(f'{index} has no {column} {split!r}; there are: {found}')
     return chosen
 
 

@@ -6,45 +6,60 @@ from collections.abc import Sequence
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
-FOLDS = 10
-FOLDS_OF = {'test': (0, 1), 'val': (2,)}
+FOLDS = 5  # 70/10/20
 
 
 def split_by_group(
     labels: Sequence[int], groups: Sequence[str], seed: int = 0
 ) -> np.ndarray:
-    """Split images 70/10/20 into train, val and test.
+    """Split images 70/10/20: the first of five folds; see :func:`folds_by_group`."""
+    return folds_by_group(labels, groups, FOLDS, seed)[0]
 
-    Ten folds of :class:`sklearn.model_selection.StratifiedGroupKFold`, two of them
-    for test and one for validation.
+
+def folds_by_group(
+    labels: Sequence[int], groups: Sequence[str], folds: int, seed: int = 0
+) -> list[np.ndarray]:
+    """Split images for cross-validation, so that each is in test once.
+
+    Images are cut into twice as many parts by
+    :class:`sklearn.model_selection.StratifiedGroupKFold`. Fold k tests on the parts 2k
+    and 2k + 1 and validates on the next one.
 
     Args:
         labels: Class of each image, (N,).
         groups: Group of each image (lesion, patient, ...), (N,).
+        folds: How many, at least 2.
         seed: Of the shuffle.
 
     Returns:
-        ``'train'``, ``'val'`` or ``'test'`` for each image, (N,).
+        For each fold ``'train'``, ``'val'`` or ``'test'`` of each image, (N,).
 
     Raises:
-        ValueError: If there are fewer than ten groups, or images of every class.
+        ValueError: If there are fewer than two folds, or fewer groups or images of
+            every class than parts.
     """
-    if len(set(groups)) < FOLDS:
+    if folds < 2:
+        raise ValueError(f'{folds} folds are too few; at least 2')
+    parts = 2 * folds
+    if len(set(groups)) < parts:
         raise ValueError(
-            f'{len(set(groups))} groups cannot be split into {FOLDS} folds; give the '
+            f'{len(set(groups))} groups cannot be split into {parts} parts; give the '
             'images a split column instead'
         )
-    if max(Counter(labels).values()) < FOLDS:
+    if max(Counter(labels).values()) < parts:
         raise ValueError(
-            f'every class has fewer than {FOLDS} images, too few to split; give the '
+            f'every class has fewer than {parts} images, too few to split; give the '
             'images a split column instead'
         )
-    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
-    parts = [held for _, held in folds.split(labels, labels, groups)]
-    split = np.full(len(labels), 'train', dtype='<U5')
-    for name, numbers in FOLDS_OF.items():
-        split[np.concatenate([parts[number] for number in numbers])] = name
-    return split
+    splitter = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
+    held = [found for _, found in splitter.split(labels, labels, groups)]
+    splits = []
+    for fold in range(folds):
+        split = np.full(len(labels), 'train', dtype='<U5')
+        split[np.concatenate(held[2 * fold : 2 * fold + 2])] = 'test'
+        split[held[(2 * fold + 2) % parts]] = 'val'
+        splits.append(split)
+    return splits
 
 
 def check_groups(groups: Sequence[str], splits: Sequence[str]) -> None:

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.dataset import pseudo_collate
 from mmengine.dist import barrier, get_rank, get_world_size, is_main_process
 from mmpretrain.models import ImageClassifier
 from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset
@@ -230,6 +229,18 @@ def _write(
     barrier()
 
 
+def _stack(items: list[dict]) -> dict:
+    """Make a batch of images, one tensor if they are of one size.
+
+    A process hands over one tensor far sooner than many, or their labels, which nobody
+    asks for.
+    """
+    inputs = [item['inputs'] for item in items]
+    if len({image.shape for image in inputs}) == 1:
+        return dict(inputs=torch.stack(inputs))
+    return dict(inputs=inputs)
+
+
 @torch.no_grad()
 def _extract(
     model: ImageClassifier,
@@ -255,7 +266,7 @@ def _extract(
             Subset(SeededView(dataset, seed, view), images.tolist())
             for view in range(views)
         ]
-        batches = DataLoader(ConcatDataset(passes), collate_fn=pseudo_collate, **loader)
+        batches = DataLoader(ConcatDataset(passes), collate_fn=_stack, **loader)
         for batch in batches:
             inputs = model.data_preprocessor(batch, False)['inputs']
             features = model.extract_feat(inputs)[-1]

@@ -1,8 +1,12 @@
 import json
 
+import cv2
+import numpy as np
 import pytest
+from PIL import Image
 
 from mmimbal.datasets import CSVDataset, get_class_counts
+from mmimbal.datasets.verdict import hash_of
 from tests.conftest import rows_of, write_index
 
 
@@ -74,9 +78,7 @@ def test_missing_split_column_is_named(tmp_path):
 
 
 def test_unknown_split_lists_the_others(folder):
-    with pytest.raises(
-        ValueError, match=r"no split 'dev'; its splits are: test, train"
-    ):
+    with pytest.raises(ValueError, match=r"no split 'dev'; there are: test, train"):
         CSVDataset(str(folder), split='dev')
 
 
@@ -174,3 +176,112 @@ def test_empty_group_is_the_image_itself(tmp_path):
     rows = [{'file': f'{n}.png', 'label': 'a', 'group': ''} for n in range(2)]
     dataset = CSVDataset(str(write_index(tmp_path, rows)))
     assert dataset.get_groups() == ['0.png', '1.png']
+
+
+def test_another_column_of_splits(folder):
+    index = folder / 'index.csv'
+    header, *rows = index.read_text().splitlines()
+    rows = [f'{row},{"test" if n % 2 else "train"}' for n, row in enumerate(rows)]
+    index.write_text('\n'.join([f'{header},fold0', *rows]) + '\n')
+    dataset = CSVDataset(str(folder), split='test', split_column='fold0')
+    assert len(dataset) == 12
+    with pytest.raises(ValueError, match='no column fold1'):
+        CSVDataset(str(folder), split='test', split_column='fold1')
+
+
+LOAD = [dict(type='LoadImageFromFile'), dict(type='PackInputs')]
+
+
+def test_a_broken_image_is_named(folder):
+    broken = folder / 'images/train_b_1.png'
+    broken.write_bytes(b'')
+    dataset = CSVDataset(str(folder), split='train', pipeline=LOAD)
+    with pytest.raises(RuntimeError, match=r'train_b_1\.png cannot be loaded'):
+        [dataset[index] for index in range(len(dataset))]
+
+
+def test_a_broken_image_is_skipped_aloud(folder, messages):
+    for number in (1, 2):
+        (folder / f'images/train_b_{number}.png').write_bytes(b'no image')
+    dataset = CSVDataset(str(folder), 'train', pipeline=LOAD, on_error='skip')
+    for _ in range(2):
+        items = [dataset[index] for index in range(len(dataset))]
+    files = [item['data_samples'].img_path.rsplit('/')[-1] for item in items]
+    assert files[4:8] == [f'train_b_{n}.png' for n in (0, 3, 3, 3)]
+    labels = [int(item['data_samples'].gt_label) for item in items]
+    assert labels == dataset.get_gt_labels().tolist()
+    skipped = [text for text in messages if 'Skipped' in text]
+    assert len(skipped) == 2 and 'as 2 images so far' in skipped[1]
+
+
+def test_in_tests_every_image_counts(folder):
+    (folder / 'images/test_a_0.png').write_bytes(b'no image')
+    dataset = CSVDataset(
+        str(folder), 'test', pipeline=LOAD, on_error='skip', test_mode=True
+    )
+    with pytest.raises(RuntimeError, match=r'test_a_0\.png cannot be loaded'):
+        dataset[0]
+
+
+def test_a_class_that_cannot_be_loaded(folder):
+    for number in range(4):
+        (folder / f'images/train_b_{number}.png').write_bytes(b'no image')
+    dataset = CSVDataset(str(folder), 'train', pipeline=LOAD, on_error='skip')
+    with pytest.raises(RuntimeError, match='no image of class 1 can be loaded'):
+        dataset[5]
+    with pytest.raises(ValueError, match="on_error='ignore' must be"):
+        CSVDataset(str(folder), 'train', on_error='ignore')
+
+
+def test_images_of_every_kind_are_loaded_as_colour(tmp_path):
+    grey = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    Image.fromarray(grey).save(tmp_path / 'grey.png')
+    cv2.imwrite(str(tmp_path / 'deep.png'), grey.astype(np.uint16) * 257)
+    Image.fromarray(grey).convert('CMYK').save(tmp_path / 'cmyk.jpg')
+    wide = Image.fromarray(np.repeat(grey, 2, axis=1))
+    turned = Image.Exif()
+    turned[274] = 6  # to be turned by 90 degrees
+    wide.save(tmp_path / 'turned.jpg', exif=turned)
+    files = ['cmyk.jpg', 'deep.png', 'grey.png', 'turned.jpg']
+    text = ''.join(f'{file},a\n' for file in files)
+    (tmp_path / 'index.csv').write_text(f'file,label\n{text}')
+    dataset = CSVDataset(str(tmp_path), pipeline=LOAD)
+    images = [item['inputs'] for item in dataset]
+    assert [str(image.dtype) for image in images] == ['torch.uint8'] * 4
+    assert [tuple(i.shape) for i in images] == [(3, 16, 16)] * 3 + [(3, 32, 16)]
+    assert images[1].equal(images[2])
+
+
+def test_a_checked_dataset_is_trusted_until_its_index_changes(folder, messages):
+    report = dict(index=hash_of(folder / 'index.csv'), errors=0)
+    missing = folder / 'images/train_b_1.png'
+    missing.unlink()
+    (folder / 'check.json').write_text(json.dumps(report))
+    assert len(CSVDataset(str(folder), split='train')) == 12
+    assert not messages
+    with open(folder / 'index.csv', 'a') as file:
+        file.write('images/train_a_0_again.png,a,x,train\n')
+    with pytest.raises(FileNotFoundError, match='2 of the 13 images'):
+        CSVDataset(str(folder), split='train')
+
+
+@pytest.mark.parametrize(
+    ('report', 'message'),
+    [
+        (None, 'was not checked since its index was written'),
+        (dict(index='of another', errors=0), 'was not checked'),
+        ('half a f', 'was not checked'),
+        ('failed', 'has failed its check: see'),
+    ],
+)
+def test_training_warns_of_an_unchecked_dataset(folder, messages, report, message):
+    if report == 'failed':
+        report = dict(index=hash_of(folder / 'index.csv'), errors=1)
+    if report:
+        text = report if isinstance(report, str) else json.dumps(report)
+        (folder / 'check.json').write_text(text)
+    CSVDataset(str(folder), split='test', test_mode=True)
+    assert not messages
+    CSVDataset(str(folder), split='train')
+    assert len(messages) == 1 and message in messages[0]
+    assert f'tools/check_dataset.py {folder}' in messages[0]

@@ -3,7 +3,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from mmimbal.datasets.splits import check_groups, split_by_group
+from mmimbal.datasets.splits import check_groups, folds_by_group, split_by_group
 
 
 @pytest.fixture
@@ -41,5 +41,28 @@ def test_straddling_group_is_named():
 
 
 def test_too_few_groups_are_an_error():
-    with pytest.raises(ValueError, match='3 groups cannot be split'):
+    with pytest.raises(ValueError, match='3 groups cannot be split into 10 parts'):
         split_by_group([0, 1, 0], ['a', 'b', 'c'])
+
+
+def test_folds_test_each_image_once(images):
+    labels, groups = images
+    folds = folds_by_group(labels, groups, 4, seed=1)
+    assert len(folds) == 4
+    assert (sum((fold == 'test').astype(int) for fold in folds) == 1).all()
+    for fold in folds:
+        check_groups(groups, fold)
+        for name, share in {'train': 0.625, 'val': 0.125, 'test': 0.25}.items():
+            for label in range(3):
+                inside = ((fold == name) & (labels == label)).sum()
+                assert inside / (labels == label).sum() == pytest.approx(
+                    share, abs=0.04
+                )
+    # Validation of one fold is not that of another, and no test image is in it.
+    vals = np.stack([fold == 'val' for fold in folds])
+    assert (vals.sum(0) <= 1).all()
+
+
+def test_one_fold_is_too_few(images):
+    with pytest.raises(ValueError, match='1 folds are too few'):
+        folds_by_group(*images, 1)

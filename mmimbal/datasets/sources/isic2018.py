@@ -1,10 +1,15 @@
 """ISIC 2018 task 3, HAM10000."""
 
-import csv
 from pathlib import Path
 
 from mmimbal.datasets.sources.index import read_index
-from mmimbal.datasets.sources.source import Image, Source, missing_file
+from mmimbal.datasets.sources.source import (
+    Image,
+    Source,
+    one_hot_label,
+    read_rows,
+    require_files,
+)
 
 CLASSES = ('akiec', 'bcc', 'bkl', 'df', 'mel', 'nv', 'vasc')
 ORIGIN = 'Tschandl et al. 2018, doi:10.7910/DVN/DBW86T'
@@ -24,21 +29,25 @@ def read_isic2018(src: Path) -> Source:
 
     Raises:
         FileNotFoundError: If a file of the download is missing.
+        ValueError: If an image has no lesion, or not one label.
     """
     if (src / 'index.csv').is_file():
         return read_index(src, CLASSES, 'lesion_id', ORIGIN, LICENCE)
-    for part in (IMAGES, TRUTH, LESIONS):
-        if not (src / part).exists():
-            raise missing_file(src / part, LAYOUT)
-    with open(src / LESIONS, newline='', encoding='utf-8-sig') as file:
-        lesions = {row['image']: row['lesion_id'] for row in csv.DictReader(file)}
-    with open(src / TRUTH, newline='', encoding='utf-8-sig') as file:
-        images = [
-            Image(
-                path=src / IMAGES / f'{row["image"]}.jpg',
-                label=next(name for name in CLASSES if float(row[name.upper()]) == 1),
-                group=lesions[row['image']],
-            )
-            for row in csv.DictReader(file)
-        ]
+    require_files(src, (IMAGES, TRUTH, LESIONS), LAYOUT)
+    lesions = read_rows(src / LESIONS, 'image')
+    truth = read_rows(src / TRUTH, 'image')
+    alone = [name for name in truth if name not in lesions]
+    if alone:
+        raise ValueError(
+            f'{len(alone)} images of {TRUTH} are not in {LESIONS}, the first is '
+            f'{alone[0]}'
+        )
+    images = [
+        Image(
+            path=src / IMAGES / f'{name}.jpg',
+            label=one_hot_label(row, CLASSES, src / TRUTH),
+            group=lesions[name]['lesion_id'],
+        )
+        for name, row in truth.items()
+    ]
     return Source(images, CLASSES, ORIGIN, LICENCE)

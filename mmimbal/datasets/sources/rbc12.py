@@ -1,10 +1,15 @@
 """Chula RBC-12: red blood cell morphology."""
 
+from functools import partial
 from pathlib import Path
 
-from mmimbal.datasets.sources.index import read_index
-from mmimbal.datasets.sources.source import Image, Source, missing_file
+import cv2
+import numpy as np
 
+from mmimbal.datasets.sources.index import read_index
+from mmimbal.datasets.sources.source import Image, Source, require_files
+
+CROP = 80
 CLASSES = (
     'normal',
     'macrocyte',
@@ -34,17 +39,43 @@ def read_rbc12(src: Path) -> Source:
 
     Raises:
         FileNotFoundError: If a folder of the download is missing.
+        ValueError: If a line of a label file cannot be read.
     """
     if (src / 'index.csv').is_file():
         return read_index(src, CLASSES, 'smear_image', ORIGIN, LICENCE)
-    for part in ('Dataset', 'Label'):
-        if not (src / part).is_dir():
-            raise missing_file(src / part, LAYOUT)
+    require_files(src, ('Dataset', 'Label'), LAYOUT)
     images = []
     for file in sorted((src / 'Label').glob('*.txt')):
         smear = src / 'Dataset' / f'{file.stem}.jpg'
-        for line in file.read_text().splitlines():
-            x, y, code = (int(float(number)) for number in line.split())
-            if code < len(CLASSES):
-                images.append(Image(smear, CLASSES[code], smear.name, centre=(x, y)))
+        for number, line in enumerate(file.read_text().splitlines(), 1):
+            try:
+                x, y, code = (int(float(word)) for word in line.split())
+            except ValueError:
+                raise ValueError(
+                    f'{file}, line {number}: not x y class: {line!r}'
+                ) from None
+            if 0 <= code < len(CLASSES):
+                images.append(
+                    Image(
+                        path=smear,
+                        label=CLASSES[code],
+                        group=smear.name,
+                        name=f'{smear.stem}_{x}_{y}_{CLASSES[code]}.png',
+                        pixels=partial(crop, smear, x, y),
+                    )
+                )
     return Source(images, CLASSES, ORIGIN, LICENCE)
+
+
+def crop(smear: Path, x: int, y: int) -> np.ndarray:
+    """Return the square of a smear around a point, the border reflected.
+
+    Raises:
+        ValueError: If the smear cannot be decoded.
+    """
+    pixels = cv2.imread(str(smear))
+    if pixels is None:
+        raise ValueError(f'image {smear} cannot be decoded')
+    half = CROP // 2
+    padded = cv2.copyMakeBorder(pixels, *(half,) * 4, cv2.BORDER_REFLECT_101)
+    return padded[y : y + CROP, x : x + CROP]

@@ -4,29 +4,38 @@ import csv
 import json
 import shutil
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
-import numpy as np
 from tqdm import tqdm
 
 from mmimbal.datasets.sources.source import Image, Source
-from mmimbal.datasets.splits import check_groups, split_by_group
+from mmimbal.datasets.splits import check_groups, folds_by_group, split_by_group
 
-CROP = 80
 SPLITS = ('train', 'val', 'test')
 
 
-def write_dataset(source: Source, out: Path, seed: int = 0) -> dict[str, Counter]:
+def write_dataset(
+    source: Source,
+    out: Path,
+    seed: int = 0,
+    split: str = 'official',
+    folds: int = 0,
+    link: bool = False,
+) -> dict[str, Counter]:
     """Write images, ``index.csv`` and ``dataset.json``.
 
-    The split is the download's where it has one; else 70/10/20, stratified by class
-    and grouped. The index is written last, so that an interrupted run leaves none.
+    The index is written last, so that an interrupted run leaves none.
 
     Args:
         source: What was read.
         out: The folder to make.
-        seed: Of a split that is made here.
+        seed: Of splits that are made here.
+        split: ``'official'`` keeps that of the download where it has one; ``'group'``
+            makes one: 70/10/20, stratified by class and grouped.
+        folds: Of cross-validation, as further columns ``fold0``, ``fold1``, ...
+        link: Whether to make symbolic links to the images instead of copies.
 
     Returns:
         Images of each class, by split.
@@ -44,7 +53,10 @@ def write_dataset(source: Source, out: Path, seed: int = 0) -> dict[str, Counter
     images = source.images
     names = _file_names(images)
     groups = [image.group or name for image, name in zip(images, names, strict=True)]
-    if any(image.split for image in images):
+    labels = [source.classes.index(image.label) for image in images]
+    made_here = f'stratified by class, grouped, scikit-learn, seed {seed}'
+    columns = {}
+    if split == 'official' and any(image.split for image in images):
         splits, origin_of_split = [image.split for image in images], 'of the download'
         if not all(splits):
             name = next(n for n, s in zip(names, splits, strict=True) if not s)
@@ -52,12 +64,47 @@ def write_dataset(source: Source, out: Path, seed: int = 0) -> dict[str, Counter
                 f'some images have a split and some have none, the first is {name}'
             )
     else:
-        labels = [source.classes.index(image.label) for image in images]
         splits = split_by_group(labels, groups, seed).tolist()
-        origin_of_split = (
-            f'70/10/20, stratified by class, grouped, scikit-learn, seed {seed}'
-        )
-    check_groups(groups, splits)
+        origin_of_split = f'70/10/20, {made_here}'
+    columns['split'] = splits
+    if folds:
+        found = folds_by_group(labels, groups, folds, seed)
+        columns |= {f'fold{k}': fold.tolist() for k, fold in enumerate(found)}
+        origin_of_split += f'; {folds} folds, {made_here}'
+    counts = {}
+    for column, cells in columns.items():
+        check_groups(groups, cells)
+        counts[column] = _count(images, cells)
+
+    (out / 'images').mkdir(parents=True, exist_ok=True)
+    pairs = zip(images, names, strict=True)
+    for image, name in tqdm(pairs, 'images', len(images), disable=None):
+        _write_image(image, out / 'images' / name, link)
+
+    description = dict(
+        classes=source.classes,
+        source=source.origin,
+        licence=source.licence,
+        split=origin_of_split,
+        counts=counts['split'],
+    )
+    (out / 'dataset.json').write_text(json.dumps(description, indent=2) + '\n')
+    with open(out / 'index.csv', 'w', newline='', encoding='utf-8') as file:
+        writer = csv.writer(file, lineterminator='\n')
+        writer.writerow(('file', 'label', 'group', *columns))
+        for image, name, group, *cells in zip(
+            images, names, groups, *columns.values(), strict=True
+        ):
+            writer.writerow((f'images/{name}', image.label, group, *cells))
+    return counts['split']
+
+
+def _count(images: Sequence[Image], splits: list[str]) -> dict[str, Counter]:
+    """Return images of each class, by split.
+
+    Raises:
+        ValueError: If a class has no training image.
+    """
     counts: dict[str, Counter] = {split: Counter() for split in SPLITS}
     for image, split in zip(images, splits, strict=True):
         counts.setdefault(split, Counter())[image.label] += 1
@@ -68,58 +115,25 @@ def write_dataset(source: Source, out: Path, seed: int = 0) -> dict[str, Counter
             f'no image to train on for class {", ".join(empty)}: it has too few groups '
             'to be split. Give the images a split column, or choose another --seed'
         )
-
-    (out / 'images').mkdir(parents=True, exist_ok=True)
-    pairs = zip(images, names, strict=True)
-    for image, name in tqdm(pairs, 'images', len(images), disable=None):
-        _write_image(image, out / 'images' / name)
-
-    description = dict(
-        classes=source.classes,
-        source=source.origin,
-        licence=source.licence,
-        split=origin_of_split,
-        counts=counts,
-    )
-    (out / 'dataset.json').write_text(json.dumps(description, indent=2) + '\n')
-    with open(out / 'index.csv', 'w', newline='', encoding='utf-8') as file:
-        writer = csv.writer(file, lineterminator='\n')
-        writer.writerow(('file', 'label', 'group', 'split'))
-        for image, name, group, split in zip(
-            images, names, groups, splits, strict=True
-        ):
-            writer.writerow((f'images/{name}', image.label, group, split))
     return counts
 
 
-def _file_names(images: list[Image]) -> list[str]:
-    names = [
-        f'{image.path.stem}_{image.centre[0]}_{image.centre[1]}_{image.label}.png'
-        if image.centre
-        else image.name or image.path.name
-        for image in images
-    ]
+def _file_names(images: Sequence[Image]) -> list[str]:
+    names = [image.name or image.path.name for image in images]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise ValueError(f'{len(twice)} images are listed twice, such as {twice[0]}')
     return names
 
 
-def _write_image(image: Image, target: Path) -> None:
+def _write_image(image: Image, target: Path, link: bool) -> None:
     if not image.path.is_file():
         raise FileNotFoundError(f'image {image.path} is missing')
     target.parent.mkdir(parents=True, exist_ok=True)
-    if image.centre is None:
+    if image.pixels:
+        cv2.imwrite(str(target), image.pixels())
+    elif link:
+        target.unlink(missing_ok=True)
+        target.symlink_to(image.path.resolve())
+    else:
         shutil.copyfile(image.path, target)
-        return
-    pixels = cv2.imread(str(image.path))
-    if pixels is None:
-        raise ValueError(f'image {image.path} cannot be decoded')
-    cv2.imwrite(str(target), _crop(pixels, *image.centre))
-
-
-def _crop(pixels: np.ndarray, x: int, y: int) -> np.ndarray:
-    """Return the square around a point, the border reflected."""
-    half = CROP // 2
-    padded = cv2.copyMakeBorder(pixels, *(half,) * 4, cv2.BORDER_REFLECT_101)
-    return padded[y : y + CROP, x : x + CROP]

@@ -1,0 +1,84 @@
+"""The MedMNIST family."""
+
+import zipfile
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from mmimbal.datasets.sources.source import Image, Source, missing_file
+
+SPLITS = ('train', 'val', 'test')
+
+
+def read_medmnist(src: Path) -> Source:
+    """Read a set of MedMNIST (https://medmnist.com), with its official split.
+
+    Class names come from the ``medmnist`` package, the extra of that name; without it
+    they are numbers. If it is there and the file is not, the file is downloaded.
+
+    Args:
+        src: The file, such as ``pathmnist.npz`` or ``dermamnist_64.npz``.
+
+    Raises:
+        FileNotFoundError: If there is no such file, and no package to download it.
+        ValueError: If images are volumes, have several labels, or the file is broken.
+    """
+    info = _info(src)
+    if not src.is_file():
+        if not info:
+            raise missing_file(src, 'a file of MedMNIST, such as pathmnist.npz')
+        _download(src, info)
+    try:
+        with np.load(src, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        parts = {s: (arrays[f'{s}_images'], arrays[f'{s}_labels']) for s in SPLITS}
+    except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
+        raise ValueError(f'{src} is no file of MedMNIST: {error}') from None
+    labels = np.concatenate([labels for _, labels in parts.values()])
+    if labels.ndim != 2 or labels.shape[1] != 1:
+        raise ValueError(f'{src} has several labels for each image: {labels.shape}')
+    if any(images.shape[3:] not in ((), (3,)) for images, _ in parts.values()):
+        raise ValueError(f'{src} holds volumes, not images')
+    names = info.get('label', {str(k): str(k) for k in range(labels.max() + 1)})
+    classes = tuple(names[str(number)] for number in range(len(names)))
+    images = [
+        Image(
+            path=src,
+            label=classes[int(label[0])],
+            split=split,
+            name=f'{split}/{number:06d}.png',
+            pixels=partial(_pixels, image),
+        )
+        for split, (pictures, found) in parts.items()
+        for number, (image, label) in enumerate(zip(pictures, found, strict=True))
+    ]
+    origin = f'MedMNIST v2, {src.stem}, doi:10.1038/s41597-022-01721-8'
+    return Source(
+        images, classes, origin, info.get('license', 'CC BY 4.0 or as stated')
+    )
+
+
+def _info(src: Path) -> dict:
+    if find_spec('medmnist') is None:
+        return {}
+    from medmnist import INFO
+
+    return INFO.get(src.stem.split('_')[0], {})
+
+
+def _download(src: Path, info: dict) -> None:
+    import medmnist
+
+    src.parent.mkdir(parents=True, exist_ok=True)
+    _, _, size = src.stem.partition('_')
+    dataset = getattr(medmnist, info['python_class'])
+    dataset('test', download=True, root=str(src.parent), size=int(size or 28))
+
+
+def _pixels(image: np.ndarray) -> np.ndarray:
+    """Return an image, (H, W) or (H, W, 3) in RGB, in BGR."""
+    if image.ndim == 2:
+        return np.repeat(image[..., None], 3, axis=2)
+    return np.ascontiguousarray(image[..., ::-1])

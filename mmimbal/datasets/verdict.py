@@ -1,0 +1,27 @@
+"""What ``tools/check_dataset.py`` has said of a dataset."""
+
+import hashlib
+import json
+from pathlib import Path
+
+REPORT = 'check.json'
+
+
+def hash_of(index: Path) -> str:
+    """Return a hash of an ``index.csv``."""
+    with open(index, 'rb') as file:
+        return hashlib.file_digest(file, 'blake2b').hexdigest()[:32]
+
+
+def verdict(index: Path) -> str:
+    """Return ``'checked'``, ``'failed'`` or ``'unchecked'``.
+
+    A check holds as long as the index is the same.
+    """
+    try:
+        report = json.loads(index.with_name(REPORT).read_text(encoding='utf-8'))
+        if report['index'] != hash_of(index):
+            return 'unchecked'
+        return 'failed' if report['errors'] else 'checked'
+    except (FileNotFoundError, KeyError, json.JSONDecodeError):
+        return 'unchecked'

@@ -1,0 +1,43 @@
+"""Images of each class in each split."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from mmimbal.visualization.recall_by_count import COLOURS
+
+
+def draw_class_counts(
+    counts: Mapping[str, Sequence[int]], classes: Sequence[str], path: Path
+) -> None:
+    """Draw class counts as bars, on a logarithmic scale, the most common class first.
+
+    Args:
+        counts: Of each split, (K,).
+        classes: Class names, (K,).
+        path: Where to write the picture.
+    """
+    table = np.array(list(counts.values()))
+    order = np.argsort(-table.sum(0), kind='stable')
+    places = np.arange(len(classes))
+    width = 0.8 / len(table)
+    figure = Figure(figsize=(max(6, 0.55 * len(classes) + 2), 4), layout='constrained')
+    axes = figure.subplots()
+    for number, (split, row) in enumerate(zip(counts, table, strict=True)):
+        offset = width * (number - (len(table) - 1) / 2)
+        axes.bar(
+            places + offset,
+            row[order],
+            width,
+            label=split or 'all',
+            color=COLOURS[(number + 1) % len(COLOURS)],
+        )
+    axes.set_yscale('symlog', linthresh=1)
+    axes.set_ylabel('images')
+    axes.set_xticks(places, [classes[k] for k in order], rotation=45, ha='right')
+    axes.spines[['top', 'right']].set_visible(False)
+    axes.grid(axis='y', alpha=0.3)
+    axes.legend(frameon=False)
+    figure.savefig(path, dpi=130)

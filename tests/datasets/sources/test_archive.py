@@ -1,0 +1,64 @@
+import io
+import tarfile
+import zipfile
+
+import pytest
+
+from mmimbal.datasets.sources.archive import unpack
+
+
+def make_zip(path, names):
+    with zipfile.ZipFile(path, 'w') as file:
+        for name in names:
+            file.writestr(name, 'content')
+
+
+def make_tar(path, names, link=None):
+    with tarfile.open(path, 'w:gz') as file:
+        for name in names:
+            member = tarfile.TarInfo(name)
+            member.size = 7
+            file.addfile(member, io.BytesIO(b'content'))
+        if link:
+            member = tarfile.TarInfo('set/link')
+            member.type, member.linkname = tarfile.SYMTYPE, link
+            file.addfile(member)
+
+
+@pytest.mark.parametrize('make', [make_zip, make_tar])
+def test_the_only_folder_is_entered(tmp_path, make):
+    make(tmp_path / 'x', ['set/a/1.png', 'set/b/2.png'])
+    found = unpack(tmp_path / 'x', tmp_path / 'out')
+    assert found == tmp_path / 'out/set'
+    assert (found / 'b/2.png').read_text() == 'content'
+
+
+@pytest.mark.parametrize('name', ['../outside', '/tmp/outside', 'a/../../outside'])
+@pytest.mark.parametrize('make', [make_zip, make_tar])
+def test_members_that_leave_the_folder_are_refused(tmp_path, make, name):
+    make(tmp_path / 'x', ['fine', name])
+    with pytest.raises(ValueError, match='is refused'):
+        found = unpack(tmp_path / 'x', tmp_path / 'deep' / 'out')
+        # tar strips the slash of an absolute name, which keeps it inside
+        assert name == '/tmp/outside' and (found / 'tmp/outside').is_file()
+        raise ValueError('is refused')
+    assert not list(tmp_path.rglob('outside')) or name == '/tmp/outside'
+    assert not (tmp_path / 'deep' / 'outside').exists()
+
+
+@pytest.mark.parametrize('link', ['/etc/passwd', '../../outside'])
+def test_links_that_leave_the_folder_are_refused(tmp_path, link):
+    make_tar(tmp_path / 'x', [], link)
+    with pytest.raises(ValueError, match='is refused'):
+        unpack(tmp_path / 'x', tmp_path / 'out')
+
+
+def test_what_is_no_archive_or_cut(tmp_path):
+    (tmp_path / 'x').write_text('no archive')
+    with pytest.raises(ValueError, match='neither a folder nor a zip or tar file'):
+        unpack(tmp_path / 'x', tmp_path / 'out')
+    make_tar(tmp_path / 'cut.tgz', [f'{n}' for n in range(999)])
+    whole = (tmp_path / 'cut.tgz').read_bytes()
+    (tmp_path / 'cut.tgz').write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match='is broken'):
+        unpack(tmp_path / 'cut.tgz', tmp_path / 'out')

@@ -1,0 +1,54 @@
+"""Check a folder with an index.csv: broken images, identical ones, leaks of splits."""
+
+import argparse
+import json
+from pathlib import Path
+
+from mmimbal.datasets.check import check_dataset
+from mmimbal.datasets.verdict import REPORT
+from mmimbal.evaluation.table import format_table
+from mmimbal.visualization import draw_class_counts
+
+
+def describe(report: dict) -> str:
+    """Return the tables of a report: class counts, and what was found."""
+    counts = report['counts']
+    rows = [
+        (split or 'all', *map(str, row), str(sum(row))) for split, row in counts.items()
+    ]
+    text = format_table(('images', *report['classes'], 'total'), rows)
+    for finding in report['findings']:
+        text += f'\n\n{finding["level"]}: {finding["count"]} {finding["what"]}'
+        text += ''.join(f'\n    {example}' for example in finding['examples'])
+        if finding['count'] > len(finding['examples']):
+            text += '\n    ...'
+    return text
+
+
+def main() -> None:
+    """Check, print, draw, write check.json beside the index; fail on errors."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('folder', type=Path, help='e.g. data/isic2018')
+    parser.add_argument('--processes', type=int, help='default: one per core')
+    parser.add_argument(
+        '--split-column', default='split', help='e.g. fold0; default: split'
+    )
+    args = parser.parse_args()
+    try:
+        report = check_dataset(args.folder, args.processes, args.split_column)
+    except (OSError, ValueError) as error:
+        raise SystemExit(f'check_dataset: {error}') from None
+    (args.folder / REPORT).write_text(json.dumps(report, indent=2) + '\n')
+    picture = args.folder / 'class_counts.png'
+    draw_class_counts(report['counts'], report['classes'], picture)
+    warnings = len(report['findings']) - report['errors']
+    print(
+        f'{describe(report)}\n\n{report["errors"]} kinds of errors, {warnings} of '
+        f'warnings. Written to {args.folder / REPORT} and {picture}'
+    )
+    if report['errors']:
+        raise SystemExit(1)
+
+
+if __name__ == '__main__':
+    main()
