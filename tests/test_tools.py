@@ -347,6 +347,24 @@ def test_mistakes_of_a_sweep_are_explained(stage1, tmp_path, monkeypatch):
     assert 'backbone.more' in message('publish', other, out, *config)
 
 
+def test_check_dataset(tmp_path):
+    splits = {'train': 12, 'val': 12, 'test': 12}
+    folder = write_index(tmp_path / 'set', rows_of(['a', 'b'], splits), size=48)
+    output = succeed('tools/check_dataset.py', folder)
+    assert '0 kinds of errors, 0 of warnings' in output
+    assert output.splitlines()[2].split() == ['train', '12', '12', '24']
+    assert json.loads((folder / 'check.json').read_text())['errors'] == 0
+    assert (folder / 'class_counts.png').stat().st_size > 5000
+    (folder / 'images/val_a_3.png').write_bytes(b'')
+    result = run('tools/check_dataset.py', folder)
+    assert result.returncode == 1
+    assert 'error: 1 images that cannot be decoded' in result.stdout
+    assert 'images/val_a_3.png' in result.stdout
+    message = fail('tools/check_dataset.py', tmp_path / 'nowhere')
+    assert message.splitlines()[-1].startswith('check_dataset: no dataset at')
+    assert 'Traceback' not in message
+
+
 @pytest.mark.slow
 def test_demo(tmp_path):
     output = succeed('tools/demo.py', '--seeds', 1, '--work-dir', tmp_path)

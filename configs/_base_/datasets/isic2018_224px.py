@@ -1,5 +1,5 @@
 _base_ = ['isic2018.py', '../pipelines/224px.py']
 
-train_dataloader = dict(dataset=dict(pipeline=_base_.train_pipeline))
-val_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
-test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
+train_dataloader = dict(dataset=_base_.images)
+val_dataloader = dict(dataset=_base_.images)
+test_dataloader = dict(dataset=_base_.images)

@@ -33,17 +33,26 @@ def test_the_only_folder_is_entered(tmp_path, make):
     assert (found / 'b/2.png').read_text() == 'content'
 
 
-@pytest.mark.parametrize('name', ['../outside', '/tmp/outside', 'a/../../outside'])
+@pytest.mark.parametrize('name', ['../outside', 'a/../../outside'])
 @pytest.mark.parametrize('make', [make_zip, make_tar])
 def test_members_that_leave_the_folder_are_refused(tmp_path, make, name):
     make(tmp_path / 'x', ['fine', name])
     with pytest.raises(ValueError, match='is refused'):
-        found = unpack(tmp_path / 'x', tmp_path / 'deep' / 'out')
-        # tar strips the slash of an absolute name, which keeps it inside
-        assert name == '/tmp/outside' and (found / 'tmp/outside').is_file()
-        raise ValueError('is refused')
-    assert not list(tmp_path.rglob('outside')) or name == '/tmp/outside'
-    assert not (tmp_path / 'deep' / 'outside').exists()
+        unpack(tmp_path / 'x', tmp_path / 'out')
+    assert not list(tmp_path.rglob('outside'))
+
+
+@pytest.mark.parametrize('name', ['/tmp/outside', 'C:/outside', 'a\\..\\..\\outside'])
+def test_absolute_members_of_a_zip_are_refused(tmp_path, name):
+    make_zip(tmp_path / 'x', ['fine', name])
+    with pytest.raises(ValueError, match='is refused'):
+        unpack(tmp_path / 'x', tmp_path / 'out')
+
+
+def test_absolute_members_of_a_tar_stay_inside(tmp_path):
+    make_tar(tmp_path / 'x', ['/tmp/mmimbal_outside', 'fine'])
+    found = unpack(tmp_path / 'x', tmp_path / 'out')
+    assert (found / 'tmp/mmimbal_outside').is_file()
 
 
 @pytest.mark.parametrize('link', ['/etc/passwd', '../../outside'])
