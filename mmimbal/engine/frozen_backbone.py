@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from mmengine.config import Config
@@ -84,6 +85,7 @@ def extract(
         if getattr(model, name, None) is not None:
             freeze(getattr(model, name), update_bn=False)
     model.to(get_device(), memory_format=torch.channels_last)
+    cv2.setNumThreads(0)  # as a Runner does: loaders have processes of their own
     features = {}
     for split, dataset in datasets.items():
         loader = cfg[f'{split}_dataloader']
