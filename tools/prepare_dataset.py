@@ -57,7 +57,7 @@ def main() -> None:
             counts = write_dataset(
                 source, out, args.seed, args.split, args.folds, args.link
             )
-    except (FileNotFoundError, FileExistsError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise SystemExit(f'prepare_dataset: {error}') from None
     for split, found in counts.items():
         absent = [name for name in source.classes if not found[name]]

@@ -27,7 +27,6 @@ TINY = 10  # images of a class in a split
 NEAR = 2  # of the 64 bits of a perceptual hash
 EXAMPLES = 5
 ORIENTATION = 274  # the EXIF tag
-Image.MAX_IMAGE_PIXELS = None  # slides are large; a warning would not be read
 
 
 @dataclass(frozen=True)
@@ -82,9 +81,9 @@ def check_dataset(
         split_column: Which column of the index says the split.
 
     Returns:
-        ``index`` (hash of the index), ``classes``, ``counts`` (of each split, (K,)),
-        ``images``, ``findings``, a list of :class:`Finding` as dicts, and ``errors``,
-        how many of those are errors.
+        ``index`` (hash of the index), ``split_column``, ``classes``, ``counts`` (of
+        each split, (K,)), ``images``, ``findings``, a list of :class:`Finding` as
+        dicts, and ``errors``, how many of those are errors.
 
     Raises:
         FileNotFoundError: If there is no index.
@@ -117,6 +116,7 @@ def check_dataset(
     ]
     return dict(
         index=hash_of(index),
+        split_column=split_column,
         classes=list(classes),
         counts={
             str(split): np.bincount(

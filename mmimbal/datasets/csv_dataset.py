@@ -79,11 +79,11 @@ class CSVDataset(BaseDataset):
         table = select_split(table, self.split, self.split_column, index)
         labels = encode_labels(table, classes, index)
         check_paths(table, index)
-        state = verdict(index)
+        state = verdict(index, self.split_column)
         if state != 'checked':
             check_files(table, index)
         if not self.test_mode:
-            warn_unless_checked(state, index)
+            warn_unless_checked(state, index, self.split_column)
             check_no_class_is_empty(labels, classes, f'split {self.split!r} of {index}')
         files = table['file']
         groups = table['group'] if 'group' in table.column_names else files
@@ -148,7 +148,7 @@ class CSVDataset(BaseDataset):
         return [f'Index: \t{self.ann_file}', f'Split: \t{split}']
 
 
-def warn_unless_checked(state: str, index: Path) -> None:
+def warn_unless_checked(state: str, index: Path, split_column: str) -> None:
     """Warn of a dataset that was never checked, or that failed."""
     if state == 'checked':
         return
@@ -156,9 +156,10 @@ def warn_unless_checked(state: str, index: Path) -> None:
         'failed': f'has failed its check: see {index.with_name(REPORT)}',
         'unchecked': 'was not checked since its index was written',
     }[state]
+    column = '' if split_column == 'split' else f' --split-column {split_column}'
     print_log(
         f'The dataset {index.parent} {said}. Check it with: python '
-        f'tools/check_dataset.py {index.parent}',
+        f'tools/check_dataset.py {index.parent}{column}',
         'current',
         logging.WARNING,
     )

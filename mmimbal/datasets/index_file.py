@@ -1,4 +1,4 @@
-"""Reading and checking an ``index.csv`` by columns: a million rows in a second."""
+"""Reading and checking an ``index.csv`` by columns: a million rows in seconds."""
 
 import csv
 import json

@@ -13,14 +13,16 @@ def hash_of(index: Path) -> str:
         return hashlib.file_digest(file, 'blake2b').hexdigest()[:32]
 
 
-def verdict(index: Path) -> str:
+def verdict(index: Path, split_column: str) -> str:
     """Return ``'checked'``, ``'failed'`` or ``'unchecked'``.
 
-    A check holds as long as the index is the same.
+    A check holds as long as the index is the same, for the splits of the column that
+    was checked.
     """
     try:
         report = json.loads(index.with_name(REPORT).read_text(encoding='utf-8'))
-        if report['index'] != hash_of(index):
+        checked = (report['index'], report['split_column'])
+        if checked != (hash_of(index), split_column):
             return 'unchecked'
         return 'failed' if report['errors'] else 'checked'
     except (FileNotFoundError, KeyError, json.JSONDecodeError):

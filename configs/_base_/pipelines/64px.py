@@ -19,26 +19,3 @@ two_view_pipeline = [
     pack,
 ]
 test_pipeline = [load, dict(type='Resize', scale=(64, 64)), pack]
-
-loader = dict(num_workers=2, persistent_workers=True)
-held_out = dict(
-    loader, batch_size=128, sampler=dict(type='DefaultSampler', shuffle=False)
-)
-train_dataloader = dict(
-    loader,
-    batch_size=128,
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(type='mmimbal.CSVDataset', split='train', pipeline=train_pipeline),
-)
-val_dataloader = dict(
-    held_out,
-    dataset=dict(
-        type='mmimbal.CSVDataset', split='val', pipeline=test_pipeline, test_mode=True
-    ),
-)
-test_dataloader = dict(
-    held_out,
-    dataset=dict(
-        type='mmimbal.CSVDataset', split='test', pipeline=test_pipeline, test_mode=True
-    ),
-)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mmimbal.datasets.sources.source import Image, Source, missing_file
+from mmimbal.datasets.sources.source import Image, Source, require_files
 
 SPLITS = ('train', 'val', 'test')
 LAYOUT = 'train.txt, test.txt (lines of: patient file class source), train/, test/'
@@ -19,9 +19,7 @@ def read_covidx(src: Path) -> Source:
         FileNotFoundError: If a list or a folder is missing.
         ValueError: If a line cannot be read, or a file is listed with two labels.
     """
-    for part in ('train.txt', 'test.txt', 'train', 'test'):
-        if not (src / part).exists():
-            raise missing_file(src / part, LAYOUT)
+    require_files(src, ('train.txt', 'test.txt', 'train', 'test'), LAYOUT)
     images: dict[tuple[str, str], Image] = {}
     for split in SPLITS:
         file = src / f'{split}.txt'

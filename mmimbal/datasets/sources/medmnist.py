@@ -56,7 +56,7 @@ def read_medmnist(src: Path) -> Source:
     ]
     origin = f'MedMNIST v2, {src.stem}, doi:10.1038/s41597-022-01721-8'
     return Source(
-        images, classes, origin, info.get('license', 'CC BY 4.0 or as stated')
+        images, classes, origin, info.get('license', 'see https://medmnist.com')
     )
 
 

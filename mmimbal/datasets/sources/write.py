@@ -43,6 +43,7 @@ def write_dataset(
     Raises:
         FileExistsError: If ``out`` already holds a dataset.
         FileNotFoundError: If an image is missing.
+        OSError: If an image cannot be written, such as to a full disk.
         ValueError: If a group is in two splits, only some images have a split, a class
             has no training image, an image is listed twice or cannot be decoded.
     """
@@ -55,7 +56,6 @@ def write_dataset(
     groups = [image.group or name for image, name in zip(images, names, strict=True)]
     labels = [source.classes.index(image.label) for image in images]
     made_here = f'stratified by class, grouped, scikit-learn, seed {seed}'
-    columns = {}
     if split == 'official' and any(image.split for image in images):
         splits, origin_of_split = [image.split for image in images], 'of the download'
         if not all(splits):
@@ -66,15 +66,14 @@ def write_dataset(
     else:
         splits = split_by_group(labels, groups, seed).tolist()
         origin_of_split = f'70/10/20, {made_here}'
-    columns['split'] = splits
+    columns = dict(split=splits)
     if folds:
         found = folds_by_group(labels, groups, folds, seed)
         columns |= {f'fold{k}': fold.tolist() for k, fold in enumerate(found)}
         origin_of_split += f'; {folds} folds, {made_here}'
-    counts = {}
-    for column, cells in columns.items():
+    for cells in columns.values():
         check_groups(groups, cells)
-        counts[column] = _count(images, cells)
+    counts = {column: _count(images, cells) for column, cells in columns.items()}
 
     (out / 'images').mkdir(parents=True, exist_ok=True)
     pairs = zip(images, names, strict=True)
@@ -131,7 +130,8 @@ def _write_image(image: Image, target: Path, link: bool) -> None:
         raise FileNotFoundError(f'image {image.path} is missing')
     target.parent.mkdir(parents=True, exist_ok=True)
     if image.pixels:
-        cv2.imwrite(str(target), image.pixels())
+        if not cv2.imwrite(str(target), image.pixels()):
+            raise OSError(f'{target} cannot be written; is the disk full?')
     elif link:
         target.unlink(missing_ok=True)
         target.symlink_to(image.path.resolve())

@@ -1,0 +1,17 @@
+# Of data sets on disk.
+loader = dict(num_workers=2, persistent_workers=True)
+held_out = dict(
+    loader, batch_size=128, sampler=dict(type='DefaultSampler', shuffle=False)
+)
+train_dataloader = dict(
+    loader,
+    batch_size=64,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    dataset=dict(type='mmimbal.CSVDataset', split='train'),
+)
+val_dataloader = dict(
+    held_out, dataset=dict(type='mmimbal.CSVDataset', split='val', test_mode=True)
+)
+test_dataloader = dict(
+    held_out, dataset=dict(type='mmimbal.CSVDataset', split='test', test_mode=True)
+)
