@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
-from multiprocessing import get_context
+from multiprocessing import get_context, set_start_method
 from pathlib import Path
 
 import torch
@@ -86,6 +86,7 @@ def train(folder: Path, views: int) -> None:
 def seconds_of(function: Callable, *args) -> float:
     """Return the time of a call."""
     init_default_scope('mmpretrain')
+    set_start_method('fork', force=True)  # of loaders; this process was spawned
     start = time.perf_counter()
     function(*args)
     return time.perf_counter() - start
