@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument('folder', type=Path, help='e.g. data/isic2018')
     parser.add_argument('--processes', type=int, help='default: one per core')
     parser.add_argument(
-        '--split-column', default='split', help='e.g. fold0; default: split'
+        '--split-column', help='the only one; default: split, fold0, fold1, ...'
     )
     args = parser.parse_args()
     try:
@@ -40,7 +40,7 @@ def main() -> None:
         raise SystemExit(f'check_dataset: {error}') from None
     (args.folder / REPORT).write_text(json.dumps(report, indent=2) + '\n')
     picture = args.folder / 'class_counts.png'
-    draw_class_counts(report['counts'], report['classes'], picture)
+    draw_class_counts(report['counts'], report['classes']).savefig(picture, dpi=130)
     warnings = len(report['findings']) - report['errors']
     print(
         f'{describe(report)}\n\n{report["errors"]} kinds of errors, {warnings} of '

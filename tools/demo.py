@@ -135,7 +135,7 @@ def main() -> None:
     }
     picture = args.work_dir / 'recall_by_count.png'
     counts = get_class_counts(DigitsLT('train'))
-    draw_recall_by_count(recalls, counts, classes, picture)
+    draw_recall_by_count(recalls, counts, classes).savefig(picture, dpi=130)
     print(
         f'\nDigits-LT, {args.seeds} seeds, batch norm frozen in stage 2\n'
         f'{summarise(results)}\n\n{picture}'

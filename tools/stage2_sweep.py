@@ -22,6 +22,7 @@ from mmimbal.engine.frozen_backbone import build_datasets, extract
 from mmimbal.engine.stage2 import find_checkpoint
 from mmimbal.engine.stage2_config import find_config, stage2_config
 from mmimbal.engine.stage2_sweep import Row, Sweep
+from mmimbal.evaluation.predictions import SUFFIX
 from mmimbal.evaluation.table import format_table
 
 METHODS = Path(__file__).resolve().parents[1] / 'configs' / '_base_' / 'stage2'
@@ -38,10 +39,11 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--methods',
-        nargs='+',
+        nargs='*',
         default=['all'],
         metavar='METHOD',
-        help='bases of configs/_base_/stage2/ or files like them; default: all',
+        help='bases of configs/_base_/stage2/ or files like them; default: all; '
+        "with none, only stage 1's classifier is scored",
     )
     parser.add_argument('--seeds', type=int, default=5, help='default: 5')
     parser.add_argument(
@@ -61,6 +63,11 @@ def parse_args() -> argparse.Namespace:
         default=[],
         metavar='METHOD[:SEED]',
         help='write these rows as ordinary checkpoints, each with its config',
+    )
+    parser.add_argument(
+        '--predictions',
+        action='store_true',
+        help='write what each head says of the test images to predictions/*.npz',
     )
     parser.add_argument('--work-dir', type=Path, help='default: STAGE1/stage2_sweep')
     parser.add_argument(
@@ -192,7 +199,7 @@ def train_all(
                 chosen[name] = sweep.choose(rows, metric).seeds(seeds)
             except ValueError as error:
                 left_out[name] = str(error)
-        if not chosen:
+        if left_out and not chosen:
             raise ValueError(next(iter(left_out.values())))
         train(row for rows in chosen.values() for row in rows[1:])
     return chosen, left_out
@@ -233,6 +240,22 @@ def format_results(results: list[dict], classes: tuple[str, ...]) -> str:
     return format_table(('method, %', 'chosen', *columns, *classes), rows)
 
 
+def write_predictions(
+    sweep: Sweep, rows: dict[str, list[Row]], stage1: Config, folder: Path
+) -> None:
+    """Write what every head says of the test images."""
+    heads = {
+        f'{name}_seed{row.seed}': sweep.trained(row)
+        for name, found in rows.items()
+        for row in found
+        if sweep.read(row)['val']
+    }
+    heads['stage1'] = sweep.stage1_classifier(stage1)
+    for name, head in heads.items():
+        about = dict(checkpoint=sweep.frozen.checkpoint, stage2=name)
+        sweep.predict(head, 'test', **about).save(folder / f'{name}{SUFFIX}')
+
+
 def main() -> None:
     """Extract once, train every row, choose on validation, read test once."""
     args = parse_args()
@@ -242,8 +265,8 @@ def main() -> None:
     folder = args.work_dir or checkpoint.parent / 'stage2_sweep'
     stage1 = Config.fromfile(args.config or find_config(checkpoint))
     bases = load_methods(args.methods)
-    first = next(iter(bases.values()))
-    stage1 = apply_options(stage1, args.cfg_options, first, checkpoint)
+    template = next(iter((bases or load_methods(['crt'])).values()))
+    stage1 = apply_options(stage1, args.cfg_options, template, checkpoint)
     init_default_scope('mmpretrain')
     MMLogger.get_instance('stage2_sweep', log_level='WARNING')
 
@@ -256,7 +279,7 @@ def main() -> None:
         name: {} if args.no_search else base.get('stage2_search', {})
         for name, base in bases.items()
     }
-    cfg = next(iter(methods.values())).cfg
+    cfg = stage2_config(stage1, template, checkpoint, args.views)
     datasets = build_datasets(cfg)
     classes = get_class_names(datasets['train'])
     check_metric(args.metric, datasets['val'])
@@ -298,6 +321,8 @@ def main() -> None:
     summary = json.dumps(dict(about, rows=results), indent=2)
     (folder / 'sweep.json').write_text(summary + '\n')
     (folder / 'sweep.txt').write_text(text)
+    if args.predictions:
+        write_predictions(sweep, rows, stage1, folder / 'predictions')
     print(
         f'\n{text}\nFeatures took {seconds["extraction"]:.0f} s, heads '
         f'{seconds["heads"]:.0f} s. Written to {folder}/sweep.txt and sweep.json'

@@ -1,12 +1,18 @@
 """Test a checkpoint on the test split of its config."""
 
 import argparse
+from pathlib import Path
 
 import mmengine
+from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
 from mmimbal.engine.flags import add_common_flags, load_config
 from mmimbal.engine.stage2 import find_checkpoint
+from mmimbal.engine.wrapping import bare
+from mmimbal.evaluation.curves import read_curves
+from mmimbal.evaluation.keep_scores import KeepScores
+from mmimbal.evaluation.predictions import SUFFIX, predictions_for
 
 
 def parse_args() -> argparse.Namespace:
@@ -14,13 +20,31 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='e.g. configs/isic/stage2_crt.py')
     parser.add_argument('checkpoint', help='a checkpoint, or a work dir for its best')
-    parser.add_argument('--out', help='write the metrics to this .json file')
+    parser.add_argument(
+        '--out',
+        type=Path,
+        nargs='+',
+        default=[],
+        metavar='FILE',
+        help='write metrics to FILE.json, scores of all images to FILE.npz',
+    )
+    parser.add_argument(
+        '--embeddings',
+        action='store_true',
+        help='keep what backbone and neck give in the .npz too',
+    )
     add_common_flags(parser)
-    return parser.parse_args()
+    args = parser.parse_args()
+    for file in args.out:
+        if file.suffix not in ('.json', SUFFIX):
+            parser.error(f'--out {file} must end in .json (metrics) or {SUFFIX}')
+    if args.embeddings and not any(file.suffix == SUFFIX for file in args.out):
+        parser.error(f'--embeddings needs --out FILE{SUFFIX}')
+    return args
 
 
 def main() -> None:
-    """Merge the flags into the config and test."""
+    """Merge the flags into the config, test, and write what was asked for."""
     args = parse_args()
     cfg = load_config(args)
     checkpoint = find_checkpoint(args.checkpoint)
@@ -28,10 +52,26 @@ def main() -> None:
     cfg.test_cfg.fp16 = args.amp
     runner = Runner.from_cfg(cfg)
     # A checkpoint of another model must not be scored.
-    runner.load_checkpoint(str(checkpoint), strict=True)
-    metrics = runner.test()
+    meta = runner.load_checkpoint(str(checkpoint), strict=True).get('meta', {})
+    kept = KeepScores(bare(runner.model).head if args.embeddings else None)
     if args.out:
-        mmengine.dump(metrics, args.out, indent=2)
+        runner.test_loop.evaluator.metrics.append(kept)
+    metrics = runner.test()
+    if not is_main_process():
+        return
+    for file in args.out:
+        if file.suffix == SUFFIX:
+            predictions_for(
+                runner.test_dataloader.dataset,
+                kept.scores,
+                meta.get('class_counts'),
+                kept.embeddings,
+                config=cfg.pretty_text,
+                checkpoint=str(checkpoint),
+                curves=read_curves(checkpoint.parent),
+            ).save(file)
+        else:
+            mmengine.dump(metrics, file, indent=2)
 
 
 if __name__ == '__main__':

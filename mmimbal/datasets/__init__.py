@@ -3,6 +3,7 @@ from .digits_lt import DigitsLT
 from .items import (
     get_class_counts,
     get_class_names,
+    get_files,
     get_groups,
     get_labels,
     read_items,

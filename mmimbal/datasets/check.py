@@ -2,13 +2,14 @@
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
-from itertools import combinations
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 from imagehash import phash
 from PIL import Image
 from tqdm import tqdm
@@ -26,6 +27,7 @@ from mmimbal.datasets.verdict import hash_of
 TINY = 10  # images of a class in a split
 NEAR = 2  # of the 64 bits of a perceptual hash
 EXAMPLES = 5
+CHUNK = 1000  # images compared with all others at once
 ORIENTATION = 274  # the EXIF tag
 
 
@@ -68,9 +70,9 @@ class Facts:
 
 
 def check_dataset(
-    root: Path, processes: int | None = None, split_column: str = 'split'
+    root: Path, processes: int | None = None, split_column: str | None = None
 ) -> dict:
-    """Check a folder with an ``index.csv``.
+    """Check a folder with an ``index.csv``, and each of its columns of splits.
 
     Near duplicates are images in two splits whose perceptual hashes (DCT of the image
     at 32 x 32) differ in at most 2 of 64 bits; turned or mirrored ones are not found.
@@ -78,12 +80,13 @@ def check_dataset(
     Args:
         root: The folder.
         processes: That decode images; one per core if ``None``.
-        split_column: Which column of the index says the split.
+        split_column: The only column of splits to look at; if ``None``, ``split`` and
+            those of cross-validation, ``fold0``, ``fold1``, ...
 
     Returns:
-        ``index`` (hash of the index), ``split_column``, ``classes``, ``counts`` (of
-        each split, (K,)), ``images``, ``findings``, a list of :class:`Finding` as
-        dicts, and ``errors``, how many of those are errors.
+        ``index`` (hash of the index), ``split_columns``, ``classes``, ``counts`` (of
+        each split of the first column, (K,)), ``images``, ``findings``, a list of
+        :class:`Finding` as dicts, and ``errors``, how many of those are errors.
 
     Raises:
         FileNotFoundError: If there is no index.
@@ -95,28 +98,29 @@ def check_dataset(
     classes = read_classes(index, table)
     labels = encode_labels(table, classes, index)
     files = table['file'].to_pylist()
-    if split_column != 'split':
-        require_columns(table.column_names, (split_column,), index)
-    splits = np.array(
-        table[split_column].to_pylist()
-        if split_column in table.column_names
-        else [''] * len(files)
-    )
+    columns = _split_columns(table, split_column, index)
     groups = table['group'].to_pylist() if 'group' in table.column_names else files
     groups = [group or file for group, file in zip(groups, files, strict=True)]
     missing = set(missing_files(table, index))
     facts = list(look(root, files, missing, processes))
-    findings = [
-        *_broken(files, missing, facts),
-        *_counts(labels, splits, classes),
-        *_straddling(groups, splits),
-        *_identical(files, labels, splits, facts),
-        *_near(files, splits, facts),
-        *_odd(files, facts),
-    ]
+    findings = [*_broken(files, missing, facts), *_odd(files, facts)]
+    findings += _identical(files, labels, facts)
+    pairs = _near(np.stack(list(columns.values()), 1), facts)
+    for column, splits in columns.items():
+        of_column = [
+            *_counts(labels, splits, classes),
+            *_straddling(groups, splits),
+            *_identical_across(files, splits, facts),
+            *_near_across(files, splits, pairs),
+        ]
+        if column != next(iter(columns)):
+            of_column = [replace(f, what=f'{f.what} ({column})') for f in of_column]
+        findings += of_column
+    findings.sort(key=lambda finding: finding.level)
+    splits = next(iter(columns.values()))
     return dict(
         index=hash_of(index),
-        split_column=split_column,
+        split_columns=list(columns),
         classes=list(classes),
         counts={
             str(split): np.bincount(
@@ -128,6 +132,25 @@ def check_dataset(
         errors=sum(finding.level == 'error' for finding in findings),
         findings=[asdict(finding) for finding in findings],
     )
+
+
+def _split_columns(
+    table: pa.Table, chosen: str | None, index: Path
+) -> dict[str, np.ndarray]:
+    """Return the splits of each image, (N,), by column; none is one without a name."""
+    if chosen:
+        require_columns(table.column_names, (chosen,), index)
+        names = [chosen]
+    else:
+        names = [
+            name
+            for name in table.column_names
+            if name == 'split' or re.fullmatch(r'fold\d+', name)
+        ]
+        names.sort(key=lambda name: (name != 'split', name))
+    if not names:
+        return {'split': np.full(len(table), '')}
+    return {name: np.array(table[name].to_pylist()) for name in names}
 
 
 def look(
@@ -220,44 +243,60 @@ def _straddling(groups: list[str], splits: np.ndarray) -> list[Finding]:
 
 
 def _identical(
-    files: list[str], labels: np.ndarray, splits: np.ndarray, facts: list[Facts]
+    files: list[str], labels: np.ndarray, facts: list[Facts]
 ) -> list[Finding]:
+    found: dict[bool, list[str]] = {True: [], False: []}
+    for numbers in _same_pixels(facts):
+        names = ' = '.join(files[n] for n in numbers)
+        found[len(set(labels[numbers])) > 1].append(names)
+    return [
+        *_finding('error', 'identical images with different labels', found[True]),
+        *_finding('warning', 'identical images', found[False]),
+    ]
+
+
+def _identical_across(
+    files: list[str], splits: np.ndarray, facts: list[Facts]
+) -> list[Finding]:
+    found = [
+        ' = '.join(f'{files[n]} ({splits[n] or "-"})' for n in numbers)
+        for numbers in _same_pixels(facts)
+        if len(set(splits[numbers])) > 1
+    ]
+    return _finding('error', 'identical images in different splits', found)
+
+
+def _same_pixels(facts: list[Facts]) -> list[list[int]]:
+    """Return the numbers of images that are the same, two or more each."""
     same: dict[str, list[int]] = {}
     for number, fact in enumerate(facts):
         if fact.pixels:
             same.setdefault(fact.pixels, []).append(number)
-    found: dict[str, list[str]] = {'splits': [], 'labels': [], 'one split': []}
-    for numbers in same.values():
-        if len(numbers) < 2:
-            continue
-        names = ' = '.join(f'{files[n]} ({splits[n] or "-"})' for n in numbers)
-        apart = len(set(splits[numbers])) > 1
-        if apart:
-            found['splits'].append(names)
-        if len(set(labels[numbers])) > 1:
-            found['labels'].append(names)
-        elif not apart:
-            found['one split'].append(names)
-    return [
-        *_finding('error', 'identical images in different splits', found['splits']),
-        *_finding('error', 'identical images with different labels', found['labels']),
-        *_finding('warning', 'identical images in one split', found['one split']),
-    ]
+    return [numbers for numbers in same.values() if len(numbers) > 1]
 
 
-def _near(files: list[str], splits: np.ndarray, facts: list[Facts]) -> list[Finding]:
+def _near(splits: np.ndarray, facts: list[Facts]) -> np.ndarray:
+    """Return pairs of images, (P, 2), that look the same but are not."""
     seen = np.array(
         [number for number, fact in enumerate(facts) if not fact.error], int
     )
     if not len(seen):
-        return []
+        return np.empty((0, 2), int)
     bits = np.stack([facts[number].bits for number in seen])
-    pairs = [
+    pairs = seen[near_pairs(bits, splits[seen])]
+    different = [facts[a].pixels != facts[b].pixels for a, b in pairs]
+    return pairs[np.array(different, bool)]
+
+
+def _near_across(
+    files: list[str], splits: np.ndarray, pairs: np.ndarray
+) -> list[Finding]:
+    found = [
         f'{files[a]} ({splits[a]}) ~ {files[b]} ({splits[b]})'
-        for a, b in seen[near_pairs(bits, splits[seen])]
-        if facts[a].pixels != facts[b].pixels
+        for a, b in pairs
+        if splits[a] != splits[b]
     ]
-    return _finding('warning', 'near duplicates in different splits', pairs)
+    return _finding('warning', 'near duplicates in different splits', found)
 
 
 def near_pairs(hashes: np.ndarray, splits: np.ndarray) -> np.ndarray:
@@ -265,20 +304,20 @@ def near_pairs(hashes: np.ndarray, splits: np.ndarray) -> np.ndarray:
 
     Args:
         hashes: Perceptual hashes as bytes, (N, 8).
-        splits: Of each, (N,).
+        splits: Of each, in C columns, (N, C); different in one is enough.
 
     Returns:
-        Indices, (P, 2), by hashes that differ in at most 2 bits.
+        Indices, (P, 2), the smaller first, by hashes that differ in at most 2 bits.
     """
     signs = 2 * np.unpackbits(hashes, axis=1).astype(np.float32) - 1
     pairs = [np.empty((0, 2), int)]
-    for one, other in combinations(_ordered(splits), 2):
-        rows, columns = (np.flatnonzero(splits == split) for split in (one, other))
-        for chunk in np.array_split(rows, len(rows) // 1000 + 1):
-            # Products of signs: equal bits less different ones.
-            alike = signs[chunk] @ signs[columns].T
-            a, b = np.nonzero(alike >= signs.shape[1] - 2 * NEAR)
-            pairs.append(np.stack([chunk[a], columns[b]], axis=1))
+    for start in range(0, len(signs), CHUNK):
+        # Products of signs: equal bits less different ones.
+        alike = signs[start : start + CHUNK] @ signs[start:].T
+        a, b = np.nonzero(alike >= signs.shape[1] - 2 * NEAR)
+        found = start + np.stack([a, b], 1)[a < b]
+        apart = (splits[found[:, 0]] != splits[found[:, 1]]).any(1)
+        pairs.append(found[apart])
     return np.concatenate(pairs)
 
 

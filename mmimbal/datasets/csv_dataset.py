@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from mmengine.logging import print_log
 from mmpretrain.datasets import BaseDataset
 
+from mmimbal.datasets.decoded import decode_once
 from mmimbal.datasets.index_file import (
     check_files,
     check_no_class_is_empty,
@@ -46,6 +47,7 @@ class CSVDataset(BaseDataset):
     Raises:
         FileNotFoundError: If the folder, the CSV, or an image in it is missing. Images
             are not looked for if ``tools/check_dataset.py`` has found them all.
+        OSError: If memory or the disk is too small for the ``cache``.
         RuntimeError: When an image cannot be loaded.
         ValueError: If the CSV is not in UTF-8, a column, a cell or the split is
             missing, a file is listed twice, a label is unknown, a path leaves the
@@ -60,6 +62,7 @@ class CSVDataset(BaseDataset):
         split_column: str = 'split',
         ann_file: str = 'index.csv',
         on_error: str = 'raise',
+        cache: str | None = None,
         **kwargs,
     ) -> None:
         if on_error not in ('raise', 'skip'):
@@ -67,9 +70,23 @@ class CSVDataset(BaseDataset):
         self.split = split
         self.split_column = split_column
         self.on_error = on_error
+        self.cache = cache
         self.broken: set[int] = set()
         kwargs = dict(serialize_data=False) | kwargs  # arrays are compact as they are
         super().__init__(ann_file=ann_file, data_root=data_root, **kwargs)
+
+    def full_init(self) -> None:
+        """Read the index, and decode the images if they are to be kept."""
+        if self._fully_initialized:
+            return
+        super().full_init()
+        if self.cache:
+            images = self.data_list
+            self.pipeline.transforms = decode_once(
+                self.pipeline.transforms,
+                [f'{images.root}/{file}' for file in images.files.to_pylist()],
+                self.cache,
+            )
 
     def load_data_list(self) -> 'ImageList':
         """Read the rows of the split: ``img_path``, ``gt_label`` and ``group``."""
@@ -100,6 +117,11 @@ class CSVDataset(BaseDataset):
         """Return the group of each image; its file where the CSV has no groups."""
         self.full_init()
         return self.data_list.groups.to_pylist()
+
+    def get_files(self) -> list[str]:
+        """Return the file of each image below the folder."""
+        self.full_init()
+        return self.data_list.files.to_pylist()
 
     def prepare_data(self, idx: int) -> dict:
         """Load and augment an image; see ``on_error``."""

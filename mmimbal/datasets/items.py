@@ -76,6 +76,14 @@ def get_groups(dataset: Sized) -> np.ndarray:
     return read_items(dataset, _groups)
 
 
+def get_files(dataset: Sized) -> np.ndarray:
+    """Return what names every item of a dataset, (N,), str.
+
+    That is its file below the dataset's folder, else its path, else its number.
+    """
+    return read_items(dataset, _files)
+
+
 def get_class_names(dataset: Sized) -> tuple[str, ...]:
     """Return the class names of a dataset in label order.
 
@@ -146,3 +154,11 @@ def _groups(dataset: Sized) -> np.ndarray:
             'has no get_groups(). CSVDataset reads them from a column named group'
         )
     return np.asarray(dataset.get_groups(), dtype=str)
+
+
+def _files(dataset: Sized) -> np.ndarray:
+    if hasattr(dataset, 'get_files'):
+        return np.asarray(dataset.get_files(), dtype=str)
+    infos = (dataset.get_data_info(index) for index in range(len(dataset)))
+    names = [info.get('img_path', str(n)) for n, info in enumerate(infos)]
+    return np.array(names, dtype=str)

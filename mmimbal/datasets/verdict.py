@@ -16,13 +16,14 @@ def hash_of(index: Path) -> str:
 def verdict(index: Path, split_column: str) -> str:
     """Return ``'checked'``, ``'failed'`` or ``'unchecked'``.
 
-    A check holds as long as the index is the same, for the splits of the column that
-    was checked.
+    A check holds as long as the index is the same, for the columns of splits
+    that were checked.
     """
     try:
         report = json.loads(index.with_name(REPORT).read_text(encoding='utf-8'))
-        checked = (report['index'], report['split_column'])
-        if checked != (hash_of(index), split_column):
+        if report['index'] != hash_of(index):
+            return 'unchecked'
+        if split_column not in report['split_columns']:
             return 'unchecked'
         return 'failed' if report['errors'] else 'checked'
     except (FileNotFoundError, KeyError, json.JSONDecodeError):

@@ -21,6 +21,36 @@ RUNNER_KEYS = {
     'tta_pipeline',
 } - {'self', 'cfg'}
 
+BASE = r"""['"]\.\./_base_/([^'"]*)\.py['"]"""  # as a leaf writes it
+# What makes another of a leaf's bases: endings of their names.
+PROFILES = {
+    '64px': {
+        '_224px': '_64px',
+        'models/resnet50': 'models/resnet18_half',
+        'schedules/finetune_60e': 'schedules/scratch_40e',
+    }
+}
+
+
+def bases_of_profile(leaf: str, profile: str) -> list[str]:
+    """Return what replaces bases of a leaf in a profile, as ``OLD=NEW``.
+
+    ``64px`` is for a CPU: images of 64 pixels, and a small net from scratch.
+
+    Raises:
+        FileNotFoundError: If there is no such leaf.
+        ValueError: If it has no base that the profile replaces.
+    """
+    replaced = [
+        f'{base}={base.removesuffix(old)}{new}'
+        for base in re.findall(BASE, Path(leaf).read_text())
+        for old, new in PROFILES[profile].items()
+        if base.endswith(old)
+    ]
+    if not replaced:
+        raise ValueError(f'--profile {profile} replaces no base of {leaf}')
+    return replaced
+
 
 def load_with_bases(leaf: str, replacements: list[str]) -> Config:
     """Load a leaf with some of its bases replaced.
@@ -42,7 +72,7 @@ def load_with_bases(leaf: str, replacements: list[str]) -> Config:
     text = path.read_text()
     for replacement in replacements:
         old, _, new = replacement.partition('=')
-        known = re.findall(r"""['"]\.\./_base_/([^'"]*)\.py['"]""", text)
+        known = re.findall(BASE, text)
         if old not in known or not new:
             raise ValueError(
                 f'--base {replacement}: expected OLD=NEW, where OLD is one of '

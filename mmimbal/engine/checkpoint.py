@@ -1,6 +1,5 @@
 """Loading checkpoints without running the code a stranger may have put into them."""
 
-import os
 import pickle
 import sys
 from pathlib import Path
@@ -11,6 +10,8 @@ from mmengine.dist import barrier, get_local_rank
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import checkpoint as mmengine_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
+
+from mmimbal.whole_files import whole
 
 HISTORY_METHODS = ('min', 'max', 'mean', 'current')
 STORES = (r'(\S+\:)?s3://', r'(\S+\:)?petrel://', 'pavi://')
@@ -53,14 +54,11 @@ def save_whole(content: dict, file: Path) -> None:
     Raises:
         OSError: If it cannot be written, such as to a full disk.
     """
-    unfinished = file.with_name(f'{file.name}.{os.getpid()}.unfinished')
     try:
-        torch.save(content, unfinished)
-        os.replace(unfinished, file)
+        with whole(file) as unfinished:
+            torch.save(content, unfinished)
     except RuntimeError as error:  # what torch makes of a full disk
         raise OSError(f'{file} cannot be written: {error}') from error
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def load_from_local(filename: str, map_location=None) -> dict:

@@ -1,9 +1,7 @@
 """Features of a frozen backbone: computed once, kept on disk, read by memory map."""
 
-import fcntl
 import hashlib
 import json
-import os
 import random
 import shutil
 from collections.abc import Iterator
@@ -19,6 +17,8 @@ from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset
 from tqdm import tqdm
 
 from mmimbal.datasets import get_labels, read_items
+from mmimbal.datasets.decoded import fingerprint
+from mmimbal.whole_files import alone
 
 
 class SeededView(Dataset):
@@ -105,9 +105,7 @@ def _only_run(cache: Path) -> Iterator[None]:
     """Let one run at a time write a cache; another waits, and finds it whole."""
     with ExitStack() as stack:
         if is_main_process():
-            cache.parent.mkdir(parents=True, exist_ok=True)
-            lock = stack.enter_context(open(cache.with_suffix('.lock'), 'w'))
-            fcntl.flock(lock, fcntl.LOCK_EX)  # gone with the process, however it ends
+            stack.enter_context(alone(cache))
         barrier()
         yield
         barrier()
@@ -157,8 +155,7 @@ def _fingerprints(dataset: Dataset) -> np.ndarray:
     for index in range(len(dataset)):
         info = dataset.get_data_info(index)
         if 'img_path' in info:
-            stat = os.stat(info['img_path'])
-            found.append(f'{info["img_path"]} {stat.st_size} {stat.st_mtime_ns}')
+            found.append(fingerprint(info['img_path']))
         else:
             pixels = np.ascontiguousarray(info['img'])
             found.append(hashlib.sha256(pixels).hexdigest())

@@ -9,7 +9,12 @@ import torch
 import torch.distributed as dist
 from mmengine.config import Config, DictAction
 
-from mmimbal.engine.bases import RUNNER_KEYS, load_with_bases
+from mmimbal.engine.bases import (
+    PROFILES,
+    RUNNER_KEYS,
+    bases_of_profile,
+    load_with_bases,
+)
 
 
 def add_common_flags(parser: argparse.ArgumentParser) -> None:
@@ -21,6 +26,12 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar='OLD=NEW',
         help='another base, e.g. datasets/isic2018_64px=datasets/rbc12_64px; needs '
+        '--work-dir',
+    )
+    parser.add_argument(
+        '--profile',
+        choices=PROFILES,
+        help='64px: small images and a small net from scratch, for a CPU; needs '
         '--work-dir',
     )
     parser.add_argument(
@@ -49,13 +60,17 @@ def load_config(args: argparse.Namespace) -> Config:
         ValueError: If bases are replaced without a work dir, or see
             :func:`load_with_bases`.
     """
-    if args.base and not args.work_dir:
+    bases = list(args.base)
+    if args.profile:
+        bases += bases_of_profile(args.config, args.profile)
+    if bases and not args.work_dir:
         raise ValueError(
-            '--base makes another experiment than the config says: name its --work-dir'
+            '--base and --profile make another experiment than the config says: name '
+            'its --work-dir'
         )
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    if args.base:
-        cfg = load_with_bases(args.config, args.base)
+    if bases:
+        cfg = load_with_bases(args.config, bases)
     else:
         cfg = Config.fromfile(args.config)
     check_options(args.cfg_options, cfg)

@@ -26,11 +26,13 @@ class FrozenBackbone:
         datasets: Of each split.
         features: Of each split, (V, N, in_channels); V is 1 but for training.
         state: Of the whole model of stage 1.
+        checkpoint: Its path.
     """
 
     datasets: dict[str, Dataset]
     features: dict[str, np.ndarray]
     state: dict[str, torch.Tensor]
+    checkpoint: str = ''
 
     @property
     def head(self) -> dict[str, torch.Tensor]:
@@ -102,4 +104,5 @@ def extract(
             name=split,
         )
     state = load_from_local(str(checkpoint), 'cpu')
-    return FrozenBackbone(datasets, features, state.get('state_dict', state))
+    state = state.get('state_dict', state)
+    return FrozenBackbone(datasets, features, state, str(checkpoint))

@@ -1,4 +1,4 @@
-"""Train and score heads on cached features without a runner: the loop and no more."""
+"""Train and apply heads on cached features without a runner: the loop and no more."""
 
 from collections.abc import Mapping
 
@@ -6,14 +6,12 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.optim import OptimWrapper, build_optim_wrapper
-from mmpretrain.evaluation import ConfusionMatrix
 from mmpretrain.registry import DATA_SAMPLERS, MODELS, PARAM_SCHEDULERS
 from mmpretrain.structures import DataSample
 from torch import nn
 from torch.utils.data import BatchSampler, Dataset
 
-from mmimbal.datasets import get_class_counts, get_class_names, get_labels
-from mmimbal.evaluation.confusion import summarise
+from mmimbal.datasets import get_class_counts, get_labels
 
 
 def build_head(
@@ -152,25 +150,15 @@ def _build_schedulers(
 
 
 @torch.no_grad()
-def score_head(
-    head: nn.Module, dataset: Dataset, features: np.ndarray
-) -> dict[str, float] | None:
-    """Score a head on a split; see :func:`mmimbal.evaluation.confusion.summarise`.
+def probabilities(head: nn.Module, features: np.ndarray) -> np.ndarray:
+    """Return what a head makes of features, (N, in_channels): probabilities, (N, K).
 
-    Args:
-        head: A head.
-        dataset: N images, for their labels and class names.
-        features: Theirs, (N, in_channels).
-
-    Returns:
-        The metrics, or ``None`` if logits are not finite: training has diverged.
+    Raises:
+        FloatingPointError: If they are not finite: training has diverged.
     """
     head.eval()
     chunks = torch.from_numpy(np.array(features)).float().split(1024)
-    logits = torch.cat([head((chunk,)) for chunk in chunks])
-    if not logits.isfinite().all():
-        return None
-    classes = get_class_names(dataset)
-    labels = torch.from_numpy(get_labels(dataset))
-    confusion = ConfusionMatrix.calculate(logits.argmax(1), labels, len(classes))
-    return summarise(confusion, classes)
+    scores = torch.cat([head((chunk,)).softmax(1) for chunk in chunks])
+    if not scores.isfinite().all():
+        raise FloatingPointError('diverged')
+    return scores.numpy()

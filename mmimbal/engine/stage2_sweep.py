@@ -18,9 +18,12 @@ from torch import nn
 from mmimbal.datasets import get_class_counts
 from mmimbal.engine.checkpoint import load_from_local, save_whole
 from mmimbal.engine.frozen_backbone import FrozenBackbone
-from mmimbal.engine.head_training import build_head, score_head, train_head
+from mmimbal.engine.head_training import build_head, probabilities, train_head
 from mmimbal.engine.stage2 import FROZEN_PARTS
+from mmimbal.evaluation.metrics import summarise
+from mmimbal.evaluation.predictions import Predictions, predictions_for
 
+STAGE1 = "stage 1's classifier"
 # What a head depends on, besides its own config and the features.
 READ_KEYS = ('train_dataloader', 'optim_wrapper', 'param_scheduler', 'train_cfg')
 
@@ -123,10 +126,29 @@ class Sweep:
             train_head(head, cfg, self.frozen.datasets['train'], features, row.seed)
         return head
 
-    def score(self, head: nn.Module, split: str) -> dict[str, float] | None:
-        """Return the metrics of a head; see :func:`score_head`."""
-        frozen = self.frozen
-        return score_head(head, frozen.datasets[split], frozen.features[split][0])
+    def predict(self, head: nn.Module, split: str, **about) -> Predictions:
+        """Return what a head says of the images of a split.
+
+        Args:
+            head: Trained.
+            split: ``'val'`` or ``'test'``.
+            **about: What else is kept beside the predictions.
+
+        Raises:
+            FloatingPointError: If its training has diverged.
+        """
+        return predictions_for(
+            self.frozen.datasets[split],
+            probabilities(head, self.frozen.features[split][0]),
+            get_class_counts(self.frozen.datasets['train']),
+            **about,
+            split=split,
+        )
+
+    def score(self, head: nn.Module, split: str) -> dict[str, float]:
+        """Return the metrics of a head on a split; see :meth:`predict`."""
+        found = self.predict(head, split)
+        return summarise(found.scores, found.labels, found.classes)
 
     def train_one(self, row: Row) -> None:
         """Train a row, score it on validation, and keep both.
@@ -139,8 +161,8 @@ class Sweep:
             kept['val'] = self.score(head, 'val')
             if not row.is_fitted:
                 kept['state_dict'] = head.state_dict()
-            if kept['val'] is None:
-                kept['error'] = f'diverged with {row}'
+        except FloatingPointError:
+            kept['error'] = f'diverged with {row}'
         except ValueError as error:
             kept['error'] = str(error)
         save_whole(kept, self.file(row))
@@ -181,20 +203,32 @@ class Sweep:
         return rows[best]
 
     def report(self, rows: list[Row]) -> dict:
-        """Return the metrics of a method: of each seed on validation and on test."""
+        """Return the metrics of a method: of each seed on validation and on test.
+
+        Those of a seed that diverged are ``None``.
+        """
         seeds = []
         for row in rows:
             kept = self.read(row)
-            test = self.score(self.head(row, kept['state_dict']), 'test')
+            test = self.score(self.trained(row), 'test') if kept['val'] else None
             seeds.append(dict(seed=row.seed, val=kept['val'], test=test))
         return dict(method=rows[0].method, params=rows[0].params, seeds=seeds)
 
     def report_stage1(self, cfg: Config) -> dict:
         """Return the metrics of the classifier of stage 1, whose config this is."""
+        head = self.stage1_classifier(cfg)
+        scores = {split: self.score(head, split) for split in ('val', 'test')}
+        return dict(method=STAGE1, params={}, seeds=[dict(seed=0, **scores)])
+
+    def trained(self, row: Row) -> nn.Module:
+        """Return the head of a row that was trained."""
+        return self.head(row, self.read(row)['state_dict'])
+
+    def stage1_classifier(self, cfg: Config) -> nn.Module:
+        """Return the classifier of stage 1, whose config this is."""
         head = MODELS.build(copy.deepcopy(cfg.model.head))
         head.load_state_dict(self.frozen.head)
-        scores = {split: self.score(head, split) for split in ('val', 'test')}
-        return dict(method="stage 1's classifier", params={}, seeds=[scores])
+        return head
 
     def save_checkpoint(self, row: Row, file: Path) -> None:
         """Write the whole model of a row as an ordinary checkpoint.
@@ -208,7 +242,7 @@ class Sweep:
             for key, value in self.frozen.state.items()
             if key.startswith(FROZEN_PARTS)
         }
-        head = self.head(row, self.read(row)['state_dict']).state_dict()
+        head = self.trained(row).state_dict()
         state |= {f'head.{key}': value for key, value in head.items()}
         train, cfg = self.frozen.datasets['train'], row.config
         cfg.work_dir = str(file.with_suffix(''))

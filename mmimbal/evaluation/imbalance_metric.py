@@ -3,24 +3,23 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
-from mmpretrain.evaluation import ConfusionMatrix
 
 from mmimbal.evaluation.class_groups import groups_by_count, groups_by_name
-from mmimbal.evaluation.confusion import recall_per_class, summarise
+from mmimbal.evaluation.metrics import never_predicted, summarise
 from mmimbal.evaluation.table import format_table
 from mmimbal.registry import METRICS
 
 
 @METRICS.register_module()
 class ImbalanceMetric(BaseMetric):
-    """Balanced accuracy, macro F1, and recall per class and group of classes, in %.
+    """Everything of :func:`mmimbal.evaluation.metrics.summarise`, in %.
 
-    Gives ``balanced_accuracy``, ``macro_f1``, ``head_recall``, ``medium_recall``,
-    ``tail_recall`` and ``recall/<class name>``, and logs a table of the classes. Any
-    of them can be named in ``save_best``, with ``rule='greater'``.
+    Balanced accuracy, macro F1, ranking, calibration, ``head_recall``,
+    ``medium_recall``, ``tail_recall``, ``recall/<class name>`` and more. Any of them
+    can be named in ``save_best``, with ``rule='greater'`` (``'less'`` for ``ece`` and
+    ``brier``). Logs a table of the classes, and warns of those never predicted.
 
     Args:
         groups: Class names of ``head``, ``medium`` and ``tail``. If ``None``, groups
@@ -29,8 +28,8 @@ class ImbalanceMetric(BaseMetric):
         **kwargs: As in :class:`mmengine.evaluator.BaseMetric`.
 
     Raises:
-        ValueError: If the dataset does not name its classes, or ``groups`` names
-            others.
+        ValueError: If the dataset does not name its classes, ``groups`` names others,
+            or scores are not finite.
     """
 
     default_prefix = ''
@@ -47,24 +46,28 @@ class ImbalanceMetric(BaseMetric):
         self.class_counts = counts
 
     def process(self, data_batch, data_samples: Sequence[dict]) -> None:
-        """Keep the true and the predicted label of each sample."""
+        """Keep the true label and the scores of each sample."""
         for sample in data_samples:
-            self.results.append(
-                (sample['gt_label'].item(), sample['pred_label'].item())
-            )
+            scores = sample['pred_score'].float().cpu().numpy()
+            self.results.append((sample['gt_label'].item(), scores))
 
-    def compute_metrics(self, results: list[tuple[int, int]]) -> dict[str, float]:
-        """Compute all metrics from (true, predicted) labels of the whole dataset."""
+    def compute_metrics(self, results: list[tuple[int, np.ndarray]]) -> dict:
+        """Compute all metrics from labels and scores of the whole dataset."""
         classes = (self.dataset_meta or {}).get('classes')
         if not classes:
             raise ValueError(
                 'ImbalanceMetric names recalls by class, but the dataset has no class '
                 'names. Give it metainfo=dict(classes=[...])'
             )
-        labels, predictions = torch.tensor(results).T
-        confusion = ConfusionMatrix.calculate(predictions, labels, len(classes))
-        self._log_table(confusion, classes)
-        return summarise(confusion, classes, self._class_groups(classes))
+        labels, scores = map(np.array, zip(*results, strict=True))
+        metrics = summarise(scores, labels, classes, self._class_groups(classes))
+        self._log_table(metrics, labels, classes)
+        missed = never_predicted(scores, classes)
+        if missed:
+            MMLogger.get_current_instance().warning(
+                f'No image was taken for {", ".join(missed)}'
+            )
+        return metrics
 
     def _class_groups(self, classes: Sequence[str]) -> dict[str, list[int]]:
         if self.groups is not None:
@@ -85,17 +88,20 @@ class ImbalanceMetric(BaseMetric):
             )
         return groups
 
-    def _log_table(self, confusion: torch.Tensor, classes: Sequence[str]) -> None:
-        trained = self.class_counts
-        recalls = recall_per_class(confusion).tolist()
-        rows = [
-            (
-                name,
-                str(trained[label]) if trained is not None else '?',
-                str(int(confusion[label].sum())),
-                f'{100 * recall:.1f}' if recall == recall else '-',
+    def _log_table(
+        self, metrics: dict, labels: np.ndarray, classes: Sequence[str]
+    ) -> None:
+        trained, tested = self.class_counts, np.bincount(labels, minlength=len(classes))
+        rows = []
+        for label, name in enumerate(classes):
+            recall = metrics.get(f'recall/{name}')
+            rows.append(
+                (
+                    name,
+                    str(trained[label]) if trained is not None else '?',
+                    str(tested[label]),
+                    '-' if recall is None else f'{recall:.1f}',
+                )
             )
-            for label, (name, recall) in enumerate(zip(classes, recalls, strict=True))
-        ]
         table = format_table(('class', 'training images', 'images', 'recall %'), rows)
         MMLogger.get_current_instance().info(f'Recall per class\n{table}')

@@ -1,7 +1,6 @@
 """Images of each class in each split."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -10,14 +9,13 @@ from mmimbal.visualization.recall_by_count import COLOURS
 
 
 def draw_class_counts(
-    counts: Mapping[str, Sequence[int]], classes: Sequence[str], path: Path
-) -> None:
+    counts: Mapping[str, Sequence[int]], classes: Sequence[str]
+) -> Figure:
     """Draw class counts as bars, on a logarithmic scale, the most common class first.
 
     Args:
         counts: Of each split, (K,).
         classes: Class names, (K,).
-        path: Where to write the picture.
     """
     table = np.array(list(counts.values()))
     order = np.argsort(-table.sum(0), kind='stable')
@@ -40,4 +38,4 @@ def draw_class_counts(
     axes.spines[['top', 'right']].set_visible(False)
     axes.grid(axis='y', alpha=0.3)
     axes.legend(frameon=False)
-    figure.savefig(path, dpi=130)
+    return figure

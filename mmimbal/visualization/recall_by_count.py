@@ -1,20 +1,18 @@
 """Recall of each class against its training images."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
-COLOURS = ('#9a9a9a', '#3b7dd8', '#d1495b', '#3a9b6e')
+COLOURS = ('#9a9a9a', '#3b7dd8', '#d1495b', '#3a9b6e', '#c77d0a', '#8e5bbf')
 
 
 def draw_recall_by_count(
     recalls: Mapping[str, np.ndarray],
     counts: Sequence[int],
     classes: Sequence[str],
-    path: Path,
-) -> None:
+) -> Figure:
     """Draw per-class recall, classes from the most common to the rarest.
 
     Args:
@@ -22,7 +20,6 @@ def draw_recall_by_count(
             mean over runs is drawn, and its standard deviation as a bar.
         counts: Training images per class, (K,).
         classes: Class names, (K,).
-        path: Where to write the picture.
     """
     order = np.argsort(-np.asarray(counts), kind='stable')
     places = np.arange(len(order))
@@ -49,4 +46,4 @@ def draw_recall_by_count(
     axes.grid(axis='y', alpha=0.3)
     axes.spines[['top', 'right']].set_visible(False)
     axes.legend(frameon=False, loc='lower left')
-    figure.savefig(path, dpi=130)
+    return figure

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmimbal.datasets.check import check_dataset, near_pairs
-from tests.conftest import rows_of, write_index
+from mmimbal.datasets import check
+from mmimbal.datasets.check import _straddling, check_dataset, near_pairs
+from tests.conftest import ROOT, rows_of, write_index
 
 
 def kinds(folder, **options):
@@ -106,6 +107,48 @@ def test_another_column_of_splits(sound):
         kinds(sound, split_column='fold7')
 
 
+def test_every_fold_is_looked_at(sound):
+    def add(row):
+        row['fold0'] = row['split']
+        row['fold1'] = 'test' if row['file'].endswith('_0.png') else 'train'
+        row['group'] = 'lesion' if row['file'].endswith(('_0.png', '_1.png')) else ''
+
+    image(sound, 'train_a_0').write_bytes(image(sound, 'train_a_1').read_bytes())
+    relist(sound, add)
+    report = check_dataset(sound, processes=1)
+    assert report['split_columns'] == ['split', 'fold0', 'fold1']
+    found = kinds(sound)
+    assert found['groups in more than one split (fold1)'][0] == 'error'
+    assert found['groups in more than one split (fold0)'][1] == [
+        'lesion (test, train, val)'
+    ]
+    assert found['identical images in different splits (fold1)'][1] == [
+        'images/train_a_0.png (test) = images/train_a_1.png (train)'
+    ]
+    assert 'identical images in different splits (fold0)' not in found
+    assert 'classes without images in train (fold1)' not in found
+
+
+SHARED = ROOT.parent / 'shared' / 'data'
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason='the data sets are not beside the code')
+@pytest.mark.parametrize(
+    ('name', 'group', 'column', 'leaks'),
+    [
+        ('ham10000', 'lesion_id', 'split', 0),
+        ('ham10000', 'lesion_id', 'split_random_image_level', 994),
+        ('chula_rbc12', 'smear_image', 'split', 0),
+    ],
+)
+def test_published_splits(name, group, column, leaks):
+    with open(SHARED / name / 'index.csv', newline='') as file:
+        rows = list(csv.DictReader(file))
+    splits = np.array([row[column] for row in rows])
+    found = _straddling([row[group] for row in rows], splits)
+    assert sum(finding.count for finding in found) == leaks
+
+
 def test_identical_images(sound):
     first = image(sound, 'train_a_0').read_bytes()
     image(sound, 'test_a_3').write_bytes(first)
@@ -116,9 +159,9 @@ def test_identical_images(sound):
     for what in ('in different splits', 'with different labels'):
         level, examples = found[f'identical images {what}']
         assert level == 'error' and len(examples) == 1
-        for name in ('train_a_0.png (train)', 'test_a_3.png (test)', 'val_b_3'):
+        for name in ('train_a_0.png', 'test_a_3.png', 'val_b_3.png'):
             assert name in examples[0]
-    level, examples = found['identical images in one split']
+    level, examples = found['identical images']
     assert level == 'warning' and 'train_b_5' in examples[0] and len(examples) == 1
 
 
@@ -134,20 +177,21 @@ def test_near_duplicates(sound):
     assert examples == ['images/train_a_0.png (train) ~ images/test_a_1.png (test)']
 
 
-def test_near_pairs_are_those_of_a_naive_search():
+def test_near_pairs_are_those_of_a_naive_search(monkeypatch):
+    monkeypatch.setattr(check, 'CHUNK', 7)
     random = np.random.default_rng(0)
     hashes = random.integers(0, 256, (60, 8), np.uint8)
     hashes[30:] = hashes[:30]
     for row in range(30, 60):
         for bit in random.choice(64, row % 5, replace=False):
             hashes[row, bit // 8] ^= 1 << (bit % 8)
-    splits = np.array(['train', 'val', 'test'])[random.integers(0, 3, 60)]
+    splits = np.array(['train', 'val', 'test'])[random.integers(0, 3, (60, 2))]
     bits = np.unpackbits(hashes, axis=1)
     expected = {
         frozenset((a, b))
         for a in range(60)
         for b in range(a)
-        if splits[a] != splits[b] and (bits[a] != bits[b]).sum() <= 2
+        if (splits[a] != splits[b]).any() and (bits[a] != bits[b]).sum() <= 2
     }
     found = {frozenset(map(int, pair)) for pair in near_pairs(hashes, splits)}
     assert found == expected and len(expected) > 5

@@ -1,7 +1,7 @@
 import pytest
 from mmengine.config import Config
 
-from mmimbal.engine.bases import load_with_bases
+from mmimbal.engine.bases import bases_of_profile, load_with_bases
 from tests.conftest import CONFIGS
 
 METHODS = sorted(path.stem for path in (CONFIGS / '_base_/stage1').glob('*.py'))
@@ -31,6 +31,33 @@ def test_several_bases(tmp_path):
     assert mixed.train_cfg.max_epochs == 60
     written = CONFIGS / 'rbc12/stage1_triplet_64px.py'
     assert 'circle' not in written.read_text()
+
+
+LARGE = [
+    path
+    for path in sorted(CONFIGS.glob('*/stage1_ce.py'))
+    if '_224px' in path.read_text()
+]
+
+
+@pytest.mark.parametrize('leaf', LARGE, ids=lambda path: path.parent.name)
+def test_the_small_profile_of_every_large_leaf(leaf):
+    bases = bases_of_profile(str(leaf), '64px')
+    assert len(bases) == 3
+    mixed, large = load_with_bases(str(leaf), bases), Config.fromfile(leaf)
+    small = Config.fromfile(CONFIGS / 'isic/stage1_ce_64px.py')
+    assert mixed.model.backbone == small.model.backbone
+    assert mixed.optim_wrapper == small.optim_wrapper
+    assert mixed.model.head.num_classes == large.model.head.num_classes
+    data_roots = {cfg.train_dataloader.dataset.data_root for cfg in (mixed, large)}
+    assert len(data_roots) == 1
+    sizes = [step.get('scale') for step in mixed.train_dataloader.dataset.pipeline]
+    assert 64 in sizes and 224 not in sizes
+
+
+def test_a_leaf_without_anything_large_has_no_small_profile():
+    with pytest.raises(ValueError, match='--profile 64px replaces no base of'):
+        bases_of_profile(str(CONFIGS / 'isic/stage1_ce_64px.py'), '64px')
 
 
 @pytest.mark.parametrize(

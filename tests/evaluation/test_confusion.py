@@ -1,50 +1,78 @@
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from mmpretrain.evaluation import ConfusionMatrix
-from sklearn.metrics import balanced_accuracy_score, f1_score, recall_score
+from sklearn import metrics as sklearn
 
-from mmimbal.evaluation.confusion import (
-    balanced_accuracy,
-    f1_per_class,
-    group_recall,
-    macro_f1,
-    recall_per_class,
-)
+from mmimbal.evaluation import confusion as of
 
 PAIRS = st.lists(
-    st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=60
+    st.tuples(st.integers(0, 5), st.integers(0, 5), st.integers(1, 3)),
+    min_size=1,
+    max_size=60,
 )
 
 
-def confusion_of(pairs):
-    labels, predictions = torch.tensor(pairs).T
-    return ConfusionMatrix.calculate(predictions, labels, 6)
+def confusion_of(labels, predictions, weights=None):
+    weights = np.ones(len(labels)) if weights is None else np.asarray(weights)
+    return of.count_confusions(labels, predictions, 6, weights[None])[0]
 
 
 @pytest.mark.filterwarnings('ignore')
 @given(PAIRS)
 def test_equal_to_scikit_learn_whatever_is_absent(pairs):
-    labels, predictions = np.array(pairs).T
-    confusion = confusion_of(pairs)
-    assert balanced_accuracy(confusion) == pytest.approx(
-        balanced_accuracy_score(labels, predictions)
+    labels, predictions, weights = np.array(pairs).T
+    confusion = confusion_of(labels, predictions, weights)
+    pair, weighted = (labels, predictions), dict(sample_weight=weights)
+    assert (
+        confusion.tolist()
+        == sklearn.confusion_matrix(*pair, labels=range(6), **weighted).tolist()
     )
-    assert macro_f1(confusion) == pytest.approx(
-        f1_score(labels, predictions, average='macro', zero_division=0)
+    expected = {
+        of.balanced_accuracy: sklearn.balanced_accuracy_score(*pair, **weighted),
+        of.accuracy: sklearn.accuracy_score(*pair, **weighted),
+        of.macro_f1: sklearn.f1_score(
+            *pair, average='macro', zero_division=0, **weighted
+        ),
+        of.matthews: sklearn.matthews_corrcoef(*pair, **weighted),
+        of.kappa: sklearn.cohen_kappa_score(*pair, **weighted),
+    }
+    recalls = sklearn.recall_score(
+        *pair, labels=range(6), average=None, zero_division=np.nan, **weighted
     )
-    recalls = recall_score(
-        labels, predictions, labels=range(6), average=None, zero_division=np.nan
-    )
-    assert recall_per_class(confusion).numpy() == pytest.approx(recalls, nan_ok=True)
+    present = recalls[~np.isnan(recalls)]
+    expected[of.worst_recall] = present.min()
+    expected[of.g_mean] = present.prod() ** (1 / len(present))
+    rest = [
+        sklearn.recall_score(labels != k, predictions != k, **weighted)
+        for k in sorted(set(labels))
+    ]
+    if len(rest) > 1:
+        expected[of.specificity] = np.mean(rest)
+    for metric, value in expected.items():
+        found = metric(confusion)
+        assert found == pytest.approx(value, nan_ok=True, abs=1e-12), metric
+    assert of.recall_per_class(confusion) == pytest.approx(recalls, nan_ok=True)
 
 
 def test_by_hand():
-    confusion = torch.tensor([[3, 1, 0], [1, 1, 0], [0, 0, 0]])
-    assert recall_per_class(confusion)[:2].tolist() == [0.75, 0.5]
-    assert f1_per_class(confusion)[:2].tolist() == [0.75, 0.5]
-    assert recall_per_class(confusion)[2].isnan() and f1_per_class(confusion)[2].isnan()
-    assert balanced_accuracy(confusion) == macro_f1(confusion) == 0.625
-    assert group_recall(confusion, [1, 2]) == 0.5
+    confusion = np.array([[3, 1, 0], [1, 1, 0], [0, 0, 0]])
+    assert of.recall_per_class(confusion)[:2].tolist() == [0.75, 0.5]
+    assert of.f1_per_class(confusion)[:2].tolist() == [0.75, 0.5]
+    assert np.isnan(of.recall_per_class(confusion)[2])
+    assert np.isnan(of.f1_per_class(confusion)[2])
+    assert of.balanced_accuracy(confusion) == of.macro_f1(confusion) == 0.625
+    assert of.group_recall(confusion, [1, 2]) == 0.5
+    assert of.specificity(confusion) == pytest.approx((1 / 2 + 3 / 4) / 2)
+    assert of.g_mean(confusion) == pytest.approx(np.sqrt(0.75 * 0.5))
+
+
+def test_specificity_of_one_class_is_not_defined():
+    assert np.isnan(of.specificity(np.array([[3, 1], [0, 0]])))
+
+
+def test_all_metrics_take_many_matrices_at_once():
+    random = np.random.default_rng(0)
+    many = random.integers(0, 5, (4, 3, 3))
+    for metric in (of.balanced_accuracy, of.matthews, of.kappa, of.g_mean):
+        assert metric(many) == pytest.approx(np.array([metric(one) for one in many]))

@@ -1,0 +1,131 @@
+"""Reading a dataset and its images, beside MMPretrain's CustomDataset."""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+from _comparison import ISIC2018, compare, draw_labels, seconds_in_turn
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmpretrain.datasets import CustomDataset
+
+from mmimbal.datasets import CSVDataset
+from mmimbal.datasets.check import check_dataset
+from mmimbal.datasets.verdict import REPORT, hash_of
+
+ROUNDS = 3
+PEER = "MMPretrain's CustomDataset"
+CLASSES = [f'class{k}' for k in range(len(ISIC2018))]
+CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
+ISIC = Path(os.environ.get('MMIMBAL_DATA', 'data'), 'isic2018')
+
+
+def write_lists(root: Path, size: int, per_folder: int = 1000) -> list[str]:
+    """Write index.csv for ours and list.txt for the peer; return the files in them."""
+    labels = draw_labels(size)
+    files = [f'd{n // per_folder}/{n:07d}.jpg' for n in range(size)]
+    splits = np.array(['train', 'val', 'test'])[np.arange(size) // 2 % 3]
+    with open(root / 'index.csv', 'w') as ours, open(root / 'list.txt', 'w') as peer:
+        ours.write('file,label,group,split\n')
+        for n, (file, label) in enumerate(zip(files, labels, strict=True)):
+            ours.write(f'{file},{CLASSES[label]},lesion{n // 2},{splits[n]}\n')
+            peer.write(f'{file} {label}\n')
+    (root / 'dataset.json').write_text(json.dumps(dict(classes=CLASSES)))
+    return files
+
+
+def construct(is_checked: bool) -> tuple[float, float, str, str]:
+    """Construct a dataset of a million images.
+
+    One that was checked is not searched for missing images; the peer never is.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        files = write_lists(root, 1_000_000)
+        if is_checked:
+            index = hash_of(root / 'index.csv')
+            report = dict(index=index, split_columns=['split'], errors=0)
+            (root / REPORT).write_text(json.dumps(report))
+        else:
+            for folder in {Path(file).parent for file in files}:
+                (root / folder).mkdir()
+            for file in files:
+                (root / file).touch()
+        ours, peer = seconds_in_turn(
+            [
+                lambda: CSVDataset(str(root), test_mode=True),
+                lambda: CustomDataset(
+                    data_root=str(root), ann_file='list.txt', classes=CLASSES
+                ),
+            ],
+            ROUNDS,
+        )
+    return ours, peer, PEER, 's'
+
+
+def write_images(root: Path, files: list[str], width: int, height: int) -> None:
+    """Write JPEGs, each of its own smooth noise."""
+    random = np.random.default_rng(0)
+    for file in files:
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+        noise = random.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+        cv2.imwrite(str(root / file), cv2.resize(noise, (width, height)))
+
+
+def epoch(cache: str | None) -> tuple[float, float, str, str]:
+    """Load and augment every training image at 64 px, in one process."""
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        cfg = Config.fromfile(CONFIGS / 'isic/stage1_ce_64px.py').train_dataloader
+        pipeline = cfg.dataset.pipeline
+        if ISIC.is_dir():
+            source = CSVDataset(str(ISIC), 'train')
+            data = [
+                f'{item["img_path"]} {item["gt_label"]}\n' for item in source.data_list
+            ]
+            (root / 'list.txt').write_text(''.join(data))
+            folder = dict(data_root=str(ISIC), split='train')
+        else:
+            write_images(root, write_lists(root, 7000), 200, 150)
+            folder = dict(data_root=name)
+        kept = str(root / 'cache') if cache == 'folder' else cache
+        ours = CSVDataset(**folder, pipeline=pipeline, cache=kept)
+        peer = CustomDataset(
+            data_prefix='' if ISIC.is_dir() else name,
+            ann_file=str(root / 'list.txt'),
+            classes=CLASSES,
+            pipeline=pipeline,
+        )
+
+        def read(dataset) -> None:
+            for index in range(len(dataset)):
+                dataset[index]
+
+        times = seconds_in_turn([lambda: read(ours), lambda: read(peer)], ROUNDS)
+    return *times, PEER, 's'
+
+
+def check() -> tuple[float, None, str, str]:
+    """Check a hundred thousand images of 200 x 150 pixels."""
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        write_images(root, write_lists(root, 100_000), 200, 150)
+        (ours,) = seconds_in_turn([lambda: check_dataset(root)], 1)
+    return ours, None, '', 's'
+
+
+CASES = {
+    'construct 1e6, checked': lambda: construct(True),
+    'construct 1e6, unchecked': lambda: construct(False),
+    'epoch at 64 px': lambda: epoch(None),
+    'epoch at 64 px, cache in memory': lambda: epoch('ram'),
+    'epoch at 64 px, cache in a file': lambda: epoch('folder'),
+    'check 1e5 images': check,
+}
+
+if __name__ == '__main__':
+    init_default_scope('mmpretrain')
+    compare(__doc__, CASES)

@@ -1,0 +1,7 @@
+# COVIDx CXR: chest X-rays with and without COVID-19; classes as its lists name them.
+num_classes = 2
+data_root = '{{$MMIMBAL_DATA:data}}/covidx'
+
+images = dict(data_root=data_root)
+val_evaluator = dict(type='mmimbal.ImbalanceMetric')
+test_evaluator = val_evaluator

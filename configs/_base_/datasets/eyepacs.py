@@ -1,0 +1,13 @@
+# EyePACS: 35,126 photographs of the retina in 5 grades.
+classes = ('no_dr', 'mild', 'moderate', 'severe', 'proliferative')
+num_classes = len(classes)
+data_root = '{{$MMIMBAL_DATA:data}}/eyepacs'
+groups = dict(
+    head=['no_dr'],
+    medium=['moderate', 'mild'],
+    tail=['severe', 'proliferative'],
+)
+
+images = dict(data_root=data_root, metainfo=dict(classes=classes))
+val_evaluator = dict(type='mmimbal.ImbalanceMetric', groups=groups)
+test_evaluator = val_evaluator

@@ -1,0 +1,12 @@
+# SupCon (arXiv:2004.11362) on 128 images as they come and 64 of all classes alike;
+# cross-entropy sees the former.
+head = dict(
+    type='mmimbal.MetricLearningClsHead',
+    embedding_size=128,
+    metric_loss=dict(type='mmimbal.SupConLoss', temperature=0.1),
+    natural_size=128,
+)
+batches = dict(
+    batch_size=192,
+    batch_sampler=dict(type='mmimbal.PKBatchSampler', k=4, natural_size=128),
+)

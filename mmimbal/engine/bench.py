@@ -1,0 +1,188 @@
+"""Experiments of a grid, side by side: one process on each core or GPU."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from queue import SimpleQueue
+
+import torch
+
+from mmimbal.engine.grid import Experiment, Grid
+from mmimbal.engine.stage2_sweep import STAGE1
+from mmimbal.evaluation.predictions import SUFFIX, load_predictions
+from mmimbal.evaluation.results import describe_images, pack, write_json
+from mmimbal.whole_files import alone
+
+
+class Bench:
+    """Runs experiments in processes of their own and keeps what they find as JSON.
+
+    An experiment whose result is there is not run again; a training that was
+    interrupted is resumed.
+
+    Args:
+        grid: The experiments.
+        root: Folder of ``tools/`` and ``configs/``.
+        work_dir: Where trainings go.
+        results: Where results go, a file for each experiment.
+        workers: How many run side by side; one per GPU, else per core, if ``None``.
+    """
+
+    def __init__(
+        self,
+        grid: Grid,
+        root: Path,
+        work_dir: Path,
+        results: Path,
+        workers: int | None = None,
+    ) -> None:
+        self.grid = grid
+        self.root = root
+        self.work_dir = work_dir
+        self.results = results
+        environments = worker_environments(workers)
+        self.workers = len(environments)
+        self.free: SimpleQueue[dict[str, str]] = SimpleQueue()
+        for environment in environments:
+            self.free.put(environment)
+        self.children: set[subprocess.Popen] = set()
+        self.stopped = threading.Event()
+        about = dict(title=grid.title, metric=grid.metric, judged_on=grid.judged_on)
+        write_json(about, results / 'grid.json')
+
+    def file(self, experiment: Experiment) -> Path:
+        """Return where the result of an experiment is kept."""
+        return self.results / 'runs' / f'{experiment.name}.json'
+
+    def missing(self) -> list[Experiment]:
+        """Return the experiments without a result."""
+        return [one for one in self.grid.experiments if not self.file(one).is_file()]
+
+    def run(self, experiments: Sequence[Experiment]) -> Iterator[tuple]:
+        """Yield each experiment when it is over, and what went wrong, '' if nothing."""
+        with ThreadPoolExecutor(self.workers) as pool:
+            jobs = {pool.submit(self.run_one, one): one for one in experiments}
+            try:
+                for job in as_completed(jobs):
+                    yield jobs[job], job.result()
+            except BaseException:
+                self.stop()
+                pool.shutdown(cancel_futures=True)
+                raise
+
+    def stop(self) -> None:
+        """End what is running; it goes on from there the next time."""
+        self.stopped.set()
+        for child in list(self.children):
+            child.terminate()
+
+    def run_one(self, experiment: Experiment) -> str:
+        """Train, compare heads, keep the result; return what went wrong."""
+        folder = self.work_dir / experiment.name
+        folder.mkdir(parents=True, exist_ok=True)
+        log, trained = folder / 'log.txt', folder / 'trained'
+        environment = self.free.get()
+        try:
+            with alone(folder) as lock:
+                if not trained.is_file():
+                    self.call(
+                        experiment.train(self.root, folder), log, environment, lock
+                    )
+                    trained.touch()
+                self.call(experiment.compare(self.root, folder), log, environment, lock)
+                self.keep(experiment, folder / 'stage2')
+        except subprocess.CalledProcessError:
+            lines = log.read_text(errors='replace').strip().splitlines()
+            return f'{lines[-1] if lines else "no output"} ({log})'
+        except (OSError, ValueError, KeyError) as error:
+            return f'{type(error).__name__}: {error}'
+        finally:
+            self.free.put(environment)
+        return ''
+
+    def call(self, command: list[str], log: Path, environment: dict, lock: int) -> None:
+        """Run a tool to its end.
+
+        It holds the lock too: should this process be killed, the next waits for it.
+
+        Raises:
+            subprocess.CalledProcessError: If it fails.
+        """
+        with open(log, 'ab') as output:
+            child = subprocess.Popen(
+                [sys.executable, *command],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=os.environ | environment,
+                pass_fds=[lock],
+            )
+            self.children.add(child)
+            try:
+                if self.stopped.is_set():
+                    child.terminate()
+                code = child.wait()
+            finally:
+                self.children.discard(child)
+        if code:
+            raise subprocess.CalledProcessError(code, command)
+
+    def keep(self, experiment: Experiment, folder: Path) -> None:
+        """Write the result of an experiment from what its sweep has found."""
+        sweep = json.loads((folder / 'sweep.json').read_text())
+        rows = []
+        for found in sweep['rows']:
+            scores = found['seeds'][0]
+            is_stage1 = found['method'] == STAGE1
+            row = dict(
+                stage2='' if is_stage1 else found['method'],
+                params=found['params'],
+                val=scores['val'],
+            )
+            if self.grid.judged_on == 'test' and scores['test']:
+                name = 'stage1' if is_stage1 else f'{found["method"]}_seed0'
+                predictions = load_predictions(
+                    folder / 'predictions' / f'{name}{SUFFIX}'
+                )
+                row['test'] = scores['test']
+                row['predicted'] = pack(predictions.scores.argmax(1))
+                images = self.results / 'images' / f'{experiment.images}.json'
+                if not images.is_file():
+                    write_json(describe_images(predictions), images)
+            rows.append(row)
+        rows.sort(key=lambda row: row['stage2'])
+        result = dict(
+            dataset=experiment.dataset,
+            fold=experiment.fold,
+            seed=experiment.seed,
+            method=experiment.method,
+            batch_norm=sweep['batch_norm'],
+            views=sweep['views'],
+            left_out=sweep['left_out'],
+            rows=rows,
+        )
+        write_json(result, self.file(experiment))
+
+    def share_done(self, experiment: Experiment) -> float:
+        """Return how far a training is, 0..1."""
+        folder = self.work_dir / experiment.name / 'train'
+        try:
+            epoch = re.search(r'epoch_(\d+)', (folder / 'last_checkpoint').read_text())
+            config = next(folder.glob('*.py')).read_text()
+            return int(epoch[1]) / int(re.search(r'max_epochs=(\d+)', config)[1])
+        except (OSError, StopIteration, TypeError):
+            return 0.0
+
+
+def worker_environments(workers: int | None) -> list[dict[str, str]]:
+    """Return the environment of each worker: a GPU of its own, or one thread."""
+    gpus = torch.cuda.device_count()
+    if gpus:
+        number = workers or gpus
+        return [{'CUDA_VISIBLE_DEVICES': str(n % gpus)} for n in range(number)]
+    return [{'OMP_NUM_THREADS': '1'} for _ in range(workers or os.cpu_count())]

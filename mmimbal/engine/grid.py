@@ -1,0 +1,188 @@
+"""A grid of experiments: data sets x folds x seeds x methods, and how to run each."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mmengine.config import Config
+
+KEYS = (
+    'title',
+    'judged_on',
+    'datasets',
+    'folds',
+    'seeds',
+    'methods',
+    'flags',
+    'options',
+)
+DATASET_KEYS = ('bases', 'options')
+METHOD_KEYS = ('config', 'stage2', 'options', 'metric')
+LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One training, and the heads that stage 2 trains on its backbone.
+
+    Attributes:
+        dataset: Name in the grid.
+        bases: What makes it of the config's own data set: ``OLD=NEW`` bases.
+        fold: Of cross-validation; ``None`` for the split of the data set.
+        seed: Of the training.
+        method: Name in the grid.
+        config: A leaf, relative to ``configs/``.
+        stage2: Methods of stage 2; none for a one-stage method.
+        options: Changes of the config, by dotted keys.
+        flags: Further flags of ``tools/train.py``.
+    """
+
+    dataset: str
+    bases: Sequence[str]
+    fold: int | None
+    seed: int
+    method: str
+    config: str
+    stage2: Sequence[str]
+    options: Mapping[str, object] = field(default_factory=dict)
+    flags: Sequence[str] = ()
+
+    @property
+    def name(self) -> str:
+        """What its files are called."""
+        fold = 'split' if self.fold is None else f'fold{self.fold}'
+        return f'{self.dataset}_{fold}_{self.method}_seed{self.seed}'
+
+    @property
+    def images(self) -> str:
+        """What the file of its test images is called."""
+        return self.dataset if self.fold is None else f'{self.dataset}_fold{self.fold}'
+
+    def train(self, root: Path, folder: Path) -> list[str]:
+        """Return the command, less Python, that trains.
+
+        Args:
+            root: Folder of ``tools/`` and ``configs/``.
+            folder: Of this experiment. A training begun there is resumed.
+        """
+        options = {**self.options, 'randomness.seed': self.seed}
+        if self.fold is not None:
+            column = f'fold{self.fold}'
+            options |= {f'{key}.dataset.split_column': column for key in LOADERS}
+        work_dir = folder / 'train'
+        command = [str(root / 'tools/train.py'), str(root / 'configs' / self.config)]
+        for base in self.bases:
+            command += ['--base', base]
+        command += ['--work-dir', str(work_dir), *self.flags]
+        if (work_dir / 'last_checkpoint').is_file():
+            command.append('--resume')
+        return [
+            *command,
+            '--cfg-options',
+            *(f'{key}={value}' for key, value in sorted(options.items())),
+        ]
+
+    def compare(self, root: Path, folder: Path) -> list[str]:
+        """Return the command that trains heads on what :meth:`train` has left."""
+        return [
+            str(root / 'tools/stage2_sweep.py'),
+            str(folder / 'train'),
+            *('--methods', *self.stage2),
+            *('--seeds', '1', '--processes', '1', '--predictions'),
+            *('--views', '4' if self.stage2 else '1'),
+            *('--work-dir', str(folder / 'stage2')),
+        ]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What a grid file says.
+
+    Attributes:
+        title: Of its page.
+        experiments: All of them.
+        metric: Names of the methods with metric learning.
+        judged_on: ``'test'``, or ``'val'`` while recipes are looked for: then nothing
+            of the test images is kept.
+    """
+
+    title: str
+    experiments: Sequence[Experiment]
+    metric: Sequence[str]
+    judged_on: str
+
+
+def load_grid(path: Path, root: Path) -> Grid:
+    """Read a grid file.
+
+    It is a config of: ``datasets``, by name a dict of ``bases`` (``OLD=NEW``) and
+    ``options``; ``methods``, by name a dict of ``config`` (relative to ``configs/``)
+    and perhaps ``stage2`` (a list, or ``'all'``), ``options`` and ``metric=True`` for
+    metric learning; ``seeds``; and perhaps ``title``, ``folds``, ``flags`` of
+    ``tools/train.py``, ``options`` for all, and ``judged_on``. Names that begin with
+    an underscore are the file's own.
+
+    Args:
+        path: The file.
+        root: Folder of ``configs/``.
+
+    Raises:
+        FileNotFoundError: If the grid or a config is missing.
+        ValueError: If a key is unknown or missing.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f'no grid {path}')
+    grid = Config.fromfile(path).to_dict()
+    grid = {key: value for key, value in grid.items() if not key.startswith('_')}
+    check_keys(path, grid, KEYS, ('datasets', 'methods', 'seeds'))
+    judged_on = grid.get('judged_on', 'test')
+    if judged_on not in ('val', 'test'):
+        raise ValueError(f"{path}: judged_on={judged_on!r} must be 'val' or 'test'")
+    for dataset, about in grid['datasets'].items():
+        check_keys(f'{path}, data set {dataset}', about, DATASET_KEYS, ())
+    found = []
+    for method, cfg in grid['methods'].items():
+        check_keys(f'{path}, method {method}', cfg, METHOD_KEYS, ('config',))
+        if not (root / 'configs' / cfg['config']).is_file():
+            raise FileNotFoundError(
+                f'{path}, method {method}: no config {root / "configs" / cfg["config"]}'
+            )
+        stage2 = cfg.get('stage2', [])
+        found += [
+            Experiment(
+                dataset,
+                about.get('bases', []),
+                fold,
+                seed,
+                method,
+                cfg['config'],
+                [stage2] if isinstance(stage2, str) else stage2,
+                {
+                    **grid.get('options', {}),
+                    **about.get('options', {}),
+                    **cfg.get('options', {}),
+                },
+                grid.get('flags', []),
+            )
+            for dataset, about in grid['datasets'].items()
+            for fold in grid.get('folds', [None])
+            for seed in grid['seeds']
+        ]
+    # Every method once before any a second time: a table is of use early.
+    found.sort(key=lambda one: (one.seed, one.fold or 0))
+    metric = [name for name, cfg in grid['methods'].items() if cfg.get('metric')]
+    return Grid(grid.get('title', path.stem), found, metric, judged_on)
+
+
+def check_keys(
+    where: object, found: Mapping, known: Sequence[str], needed: Sequence[str]
+) -> None:
+    """Raise a ValueError if keys are unknown or missing."""
+    unknown, missing = set(found) - set(known), set(needed) - set(found)
+    if unknown or missing:
+        raise ValueError(
+            f'{where} has keys {", ".join(found)}; '
+            + (f'unknown: {", ".join(sorted(unknown))}; ' if unknown else '')
+            + (f'missing: {", ".join(sorted(missing))}; ' if missing else '')
+            + f'known are {", ".join(known)}'
+        )

@@ -1,0 +1,56 @@
+"""How far a metric could be from what was measured: resampling groups of images."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from mmimbal.evaluation.metrics import weighted_metrics
+from mmimbal.evaluation.predictions import Predictions
+
+RESAMPLES = 2000
+AT_ONCE = 50
+LEVEL = 0.95
+
+
+def resampled_metrics(
+    predictions: Predictions, resamples: int = RESAMPLES, seed: int = 0
+) -> dict[str, np.ndarray]:
+    """Return every metric of every resample, (R,) each.
+
+    Groups (lesions, patients) are drawn with replacement, as many as there are: images
+    of one are no independent evidence. With one seed, the resamples of all predictions
+    for the same images are the same, so that differences are paired.
+
+    Args:
+        predictions: N images.
+        resamples: Their number, R.
+        seed: Of the draws.
+    """
+    parts = [
+        weighted_metrics(
+            predictions.scores, predictions.labels, predictions.classes, weights
+        )
+        for weights in draw_weights(predictions.groups, resamples, seed)
+    ]
+    return {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
+
+
+def draw_weights(
+    groups: Sequence[str], resamples: int, seed: int
+) -> Iterator[np.ndarray]:
+    """Yield how often each image is in each resample, (B, N), R resamples in all."""
+    _, codes = np.unique(groups, return_inverse=True)
+    number = codes.max() + 1
+    random = np.random.default_rng(seed)
+    for start in range(0, resamples, AT_ONCE):
+        size = min(AT_ONCE, resamples - start)
+        drawn = random.integers(0, number, (size, number))
+        times = [np.bincount(row, minlength=number) for row in drawn]
+        yield np.stack(times)[:, codes].astype(float)
+
+
+def interval(values: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
+    """Return the bounds of the middle of some values; NaN is left out."""
+    tail = (1 - level) / 2
+    low, high = np.nanquantile(values, (tail, 1 - tail))
+    return float(low), float(high)

@@ -1,0 +1,56 @@
+"""Whether scores can be read as probabilities."""
+
+import numpy as np
+
+from mmimbal.evaluation.confusion import divide
+
+BINS = 15
+
+
+def calibration_error(
+    scores: np.ndarray, labels: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
+    """Return the expected calibration error of the top score, (B,).
+
+    Mean distance of confidence and accuracy over 15 bins of equal width, each by its
+    share of the images (https://arxiv.org/abs/1706.04599).
+
+    Args:
+        scores: Of all classes, (N, K).
+        labels: True class of each image, (N,).
+        weights: How often each image counts, (B, N).
+    """
+    _, confidence, accuracy, share = reliability(scores, labels, weights)
+    return np.nansum(share * np.abs(confidence - accuracy), axis=1)
+
+
+def reliability(
+    scores: np.ndarray, labels: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, ...]:
+    """Return what the reliability diagram shows; see :func:`calibration_error`.
+
+    Returns:
+        Edges of the bins, (16,), and of each bin the mean confidence, the accuracy
+        (both NaN if it is empty), and the share of the images, (B, 15) each.
+    """
+    edges = np.linspace(0, 1, BINS + 1)
+    confidence = scores.max(1)
+    right = scores.argmax(1) == labels
+    number = np.clip(np.searchsorted(edges, confidence, 'left') - 1, 0, BINS - 1)
+    inside = (number[:, None] == np.arange(BINS)).astype(float)
+    total = weights @ inside
+    return (
+        edges,
+        divide(weights @ (inside * confidence[:, None]), total),
+        divide(weights @ (inside * right[:, None]), total),
+        total / total.sum(1, keepdims=True),
+    )
+
+
+def brier(scores: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the Brier score, (B,), 0..2: the mean squared distance to the truth.
+
+    Arguments are those of :func:`calibration_error`.
+    """
+    truth = np.eye(scores.shape[1])[labels]
+    return weights @ ((scores - truth) ** 2).sum(1) / weights.sum(1)

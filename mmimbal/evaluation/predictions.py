@@ -1,0 +1,184 @@
+"""What a model says of the images of a test set, on disk."""
+
+import json
+import zipfile
+from collections.abc import Mapping, Sequence, Sized
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from mmimbal.datasets import get_class_names, get_files, get_groups, get_labels
+from mmimbal.evaluation.metrics import check_scores
+from mmimbal.whole_files import whole
+
+FORMAT = 1
+SUFFIX = '.npz'
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Scores of N images, and what has to be known to judge them.
+
+    Attributes:
+        scores: Probabilities, (N, K).
+        labels: True class of each image, (N,).
+        files: Path of each image, (N,).
+        groups: Group of each image (lesion, patient, ...), (N,).
+        classes: K names.
+        class_counts: Training images of each class, (K,), if they are known.
+        embeddings: What backbone and neck give for each image, (N, D), if kept.
+        about: Where this comes from: ``config``, ``checkpoint``, ...
+    """
+
+    scores: np.ndarray
+    labels: np.ndarray
+    files: np.ndarray
+    groups: np.ndarray
+    classes: tuple[str, ...]
+    class_counts: np.ndarray | None = None
+    embeddings: np.ndarray | None = None
+    about: Mapping[str, object] = field(default_factory=dict)
+
+    def save(self, path: Path) -> None:
+        """Write an ``.npz`` file, whole or not at all.
+
+        It holds ``format`` (1), ``scores`` (float32), ``labels`` (int64), ``files``,
+        ``groups`` and ``classes`` (text), ``class_counts`` (int64) and ``embeddings``
+        (float32) if they are known, and ``about`` (JSON text).
+
+        Raises:
+            OSError: If it cannot be written.
+        """
+        content = dict(
+            format=np.array(FORMAT),
+            scores=self.scores.astype(np.float32),
+            labels=self.labels.astype(np.int64),
+            files=np.asarray(self.files, str),
+            groups=np.asarray(self.groups, str),
+            classes=np.asarray(self.classes, str),
+            about=np.array(json.dumps(self.about)),
+        )
+        if self.class_counts is not None:
+            content['class_counts'] = self.class_counts.astype(np.int64)
+        if self.embeddings is not None:
+            content['embeddings'] = self.embeddings.astype(np.float32)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole(path) as unfinished, open(unfinished, 'wb') as file:
+            np.savez_compressed(file, **content)
+
+
+def predictions_for(
+    dataset: Sized,
+    scores: np.ndarray,
+    class_counts: Sequence[int] | None = None,
+    embeddings: np.ndarray | None = None,
+    **about,
+) -> Predictions:
+    """Put scores beside what a dataset knows of its images.
+
+    Where it knows no groups, each image is one of its own.
+
+    Args:
+        dataset: N images.
+        scores: Probabilities, (N, K), in their order.
+        class_counts: Training images of each class, (K,).
+        embeddings: What backbone and neck give, (N, D).
+        **about: What else is kept.
+    """
+    files = get_files(dataset)
+    try:
+        groups = get_groups(dataset)
+    except TypeError:
+        groups = files
+    return Predictions(
+        scores,
+        get_labels(dataset),
+        files,
+        groups,
+        get_class_names(dataset),
+        None if class_counts is None else np.asarray(class_counts),
+        embeddings,
+        about,
+    )
+
+
+def load_predictions(path: Path) -> Predictions:
+    """Read what :meth:`Predictions.save` has written; no code in it is run.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is cut, no file of predictions, or its parts do not fit
+            together.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(
+            f'no predictions at {path}. Write them with tools/test.py CONFIG '
+            'CHECKPOINT --out FILE.npz'
+        )
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            content = {name: file[name] for name in file.files}
+        return _from_arrays(content)
+    except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
+        reason = str(error) or type(error).__name__
+        raise ValueError(f'{path} is no whole file of predictions: {reason}') from None
+
+
+def same_images(runs: Mapping[str, Predictions]) -> None:
+    """Check that predictions can be compared in pairs.
+
+    Raises:
+        ValueError: If they are not of the same images, classes and labels; the message
+            names two runs.
+    """
+    (first, one), *others = runs.items()
+    for name, other in others:
+        for what in ('classes', 'files', 'labels', 'groups'):
+            if not np.array_equal(getattr(one, what), getattr(other, what)):
+                raise ValueError(
+                    f'{first} and {name} cannot be compared in pairs: they are not of '
+                    f'the same images, their {what} differ'
+                )
+
+
+def pooled(parts: Sequence[Predictions]) -> Predictions:
+    """Return the predictions of several folds as one; counts are left out.
+
+    Raises:
+        ValueError: If the classes differ, or an image is in two folds.
+    """
+    if len({part.classes for part in parts}) > 1:
+        raise ValueError('folds of different classes cannot be pooled')
+    files = np.concatenate([part.files for part in parts])
+    if len(np.unique(files)) < len(files):
+        raise ValueError('an image is in the test split of two folds')
+    return Predictions(
+        np.concatenate([part.scores for part in parts]),
+        np.concatenate([part.labels for part in parts]),
+        files,
+        np.concatenate([part.groups for part in parts]),
+        parts[0].classes,
+    )
+
+
+def _from_arrays(content: dict[str, np.ndarray]) -> Predictions:
+    if int(content['format']) != FORMAT:
+        raise ValueError(f'format {content["format"]} is not {FORMAT}')
+    labels, classes = content['labels'], tuple(content['classes'].tolist())
+    check_scores(content['scores'], labels, len(classes))
+    if labels.min() < 0 or labels.max() >= len(classes):
+        raise ValueError(f'labels run from {labels.min()} to {labels.max()}')
+    for name in ('labels', 'files', 'groups', 'embeddings'):
+        if name in content and len(content[name]) != len(labels):
+            raise ValueError(f'{len(content[name])} {name} of {len(labels)} images')
+    return Predictions(
+        content['scores'],
+        labels,
+        content['files'],
+        content['groups'],
+        classes,
+        content.get('class_counts'),
+        content.get('embeddings'),
+        json.loads(str(content['about'])),
+    )

@@ -1,0 +1,76 @@
+"""Results of experiments as JSON: small enough to keep, and enough to compare."""
+
+import base64
+import hashlib
+import json
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mmimbal.evaluation.predictions import Predictions
+from mmimbal.whole_files import whole
+
+
+@dataclass(frozen=True)
+class Images:
+    """Test images of a split.
+
+    Attributes:
+        labels: True class of each, (N,).
+        groups: Group of each (lesion, patient, ...), (N,).
+        classes: K names.
+        files: Hash of their names.
+    """
+
+    labels: np.ndarray
+    groups: np.ndarray
+    classes: tuple[str, ...]
+    files: str
+
+
+def describe_images(found: Predictions) -> dict:
+    """Return the JSON of test images: classes, labels, groups, and a hash of files."""
+    _, groups = np.unique(found.groups, return_inverse=True)
+    files = hashlib.sha256('\n'.join(found.files.tolist()).encode())
+    return dict(
+        classes=list(found.classes),
+        files=files.hexdigest(),
+        labels=pack(found.labels),
+        groups=pack(groups),
+    )
+
+
+def read_images(path: Path) -> Images:
+    """Read what :func:`describe_images` gave.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+    """
+    content = json.loads(path.read_text())
+    return Images(
+        unpack(content['labels']),
+        unpack(content['groups']),
+        tuple(content['classes']),
+        content['files'],
+    )
+
+
+def pack(values: Sequence[int]) -> str:
+    """Return integers as text: 32 bits each, compressed, in base 64."""
+    content = np.asarray(values, '<i4').tobytes()
+    return base64.b64encode(zlib.compress(content, 9)).decode()
+
+
+def unpack(text: str) -> np.ndarray:
+    """Return what was packed, (N,)."""
+    return np.frombuffer(zlib.decompress(base64.b64decode(text)), '<i4').astype(int)
+
+
+def write_json(content: object, path: Path) -> None:
+    """Write JSON, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole(path) as unfinished:
+        unfinished.write_text(json.dumps(content, indent=1) + '\n')

@@ -1,0 +1,183 @@
+"""Figures of one run or several, from their predictions."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mmimbal.evaluation.calibration import reliability
+from mmimbal.evaluation.confusion import count_confusions, divide
+from mmimbal.evaluation.predictions import Predictions
+from mmimbal.evaluation.ranking import ranked
+from mmimbal.visualization.recall_by_count import COLOURS
+
+Runs = Mapping[str, Predictions]
+MARKERS = 'osD^vP*X'
+
+
+def draw_confusion(run: Predictions) -> Figure:
+    """Draw the confusion matrix, each row in % of its class."""
+    size = len(run.classes)
+    confusion = confusion_of(run)
+    shares = 100 * np.nan_to_num(divide(confusion, confusion.sum(1, keepdims=True)))
+    figure = Figure(figsize=(2.2 + 0.5 * size,) * 2, layout='constrained')
+    axes = figure.subplots()
+    axes.imshow(shares, 'Blues', vmin=0, vmax=100)
+    for row, column in np.ndindex(shares.shape):
+        if confusion[row, column]:
+            axes.text(
+                column,
+                row,
+                f'{shares[row, column]:.0f}',
+                ha='center',
+                va='center',
+                fontsize=8,
+                color='white' if shares[row, column] > 55 else '#222222',
+            )
+    axes.set_xticks(range(size), run.classes, rotation=90)
+    axes.set_yticks(range(size), run.classes)
+    axes.set_xlabel('predicted')
+    axes.set_ylabel('true')
+    return figure
+
+
+def draw_reliability(runs: Runs) -> Figure:
+    """Draw accuracy against confidence; dots by their share of the images."""
+    figure, axes = _square()
+    axes.plot((0, 1), (0, 1), color='#888888', linewidth=1, linestyle=':')
+    for colour, (name, run) in zip(_colours(runs), runs.items(), strict=True):
+        once = np.ones((1, len(run.labels)))
+        _, confidence, accuracy, share = reliability(run.scores, run.labels, once)
+        axes.plot(confidence[0], accuracy[0], color=colour, linewidth=1.2, label=name)
+        axes.scatter(confidence[0], accuracy[0], 8 + 200 * share[0], color=colour)
+    axes.set_xlabel('confidence')
+    axes.set_ylabel('accuracy')
+    axes.legend(frameon=False)
+    return figure
+
+
+def draw_roc(runs: Runs) -> Figure:
+    """Draw ROC curves, a panel for each class."""
+
+    def curve(hits: np.ndarray, false_alarms: np.ndarray) -> tuple:
+        return false_alarms / false_alarms[-1], hits / hits[-1]
+
+    return _panels(runs, curve, 'false positive rate', 'recall')
+
+
+def draw_precision_recall(runs: Runs) -> Figure:
+    """Draw precision-recall curves, a panel for each class."""
+
+    def curve(hits: np.ndarray, false_alarms: np.ndarray) -> tuple:
+        return hits / hits[-1], hits / (hits + false_alarms)
+
+    return _panels(runs, curve, 'recall', 'precision')
+
+
+def draw_embedding(places: np.ndarray, run: Predictions) -> Figure:
+    """Draw images at their places in the plane, (N, 2), coloured by class."""
+    figure = Figure(figsize=(6, 5), layout='constrained')
+    axes = figure.subplots()
+    map_ = colormaps['tab10' if len(run.classes) <= 10 else 'tab20']
+    common_first = np.argsort(-np.bincount(run.labels, minlength=len(run.classes)))
+    for label in common_first:
+        chosen = run.labels == label
+        if chosen.any():
+            axes.scatter(
+                *places[chosen].T,
+                s=9,
+                color=map_(label % map_.N),
+                marker=MARKERS[label // map_.N % len(MARKERS)],
+                label=run.classes[label],
+                linewidths=0,
+                rasterized=True,
+            )
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.legend(
+        frameon=False, markerscale=2, loc='center left', bbox_to_anchor=(1, 0.5)
+    )
+    return figure
+
+
+def draw_training(curves: Mapping[str, Mapping[str, Mapping[int, float]]]) -> Figure:
+    """Draw what training has logged.
+
+    Args:
+        curves: Of each run, by name of a curve the values by epoch.
+    """
+    names = list(dict.fromkeys(name for found in curves.values() for name in found))
+    figure = Figure(figsize=(4 * len(names), 3.2), layout='constrained')
+    for axes, title in zip(
+        figure.subplots(1, len(names), squeeze=False)[0], names, strict=True
+    ):
+        for colour, (run, found) in zip(_colours(curves), curves.items(), strict=True):
+            values = found.get(title, {})
+            axes.plot(
+                list(values), list(values.values()), color=colour, label=run, marker='.'
+            )
+        axes.set_title(title)
+        axes.set_xlabel('epoch')
+        _tidy(axes)
+    axes.legend(frameon=False)
+    return figure
+
+
+def confusion_of(run: Predictions) -> np.ndarray:
+    """Return the confusion matrix of a run, (K, K)."""
+    once = np.ones((1, len(run.labels)))
+    predicted = run.scores.argmax(1)
+    return count_confusions(run.labels, predicted, len(run.classes), once)[0]
+
+
+def _panels(runs: Runs, curve, xlabel: str, ylabel: str) -> Figure:
+    """Draw a panel for each class that has images."""
+    first = next(iter(runs.values()))
+    counts = np.bincount(first.labels, minlength=len(first.classes))
+    present = [k for k in np.argsort(-counts) if 0 < counts[k] < len(first.labels)]
+    columns = min(4, max(1, len(present)))
+    lines = -(-max(1, len(present)) // columns)
+    figure = Figure(figsize=(2.6 * columns, 2.7 * lines), layout='constrained')
+    grid = figure.subplots(lines, columns, squeeze=False).ravel()
+    for axes, label in zip(grid, present, strict=False):
+        for colour, (name, run) in zip(_colours(runs), runs.items(), strict=True):
+            once = np.ones((1, len(run.labels)))
+            hits, false_alarms = ranked(run.scores[:, label], run.labels == label, once)
+            axes.plot(
+                *curve(hits[0], false_alarms[0]),
+                color=colour,
+                linewidth=1.3,
+                label=name,
+            )
+        axes.set_title(f'{first.classes[label]} ({counts[label]})', fontsize=10)
+        axes.set_xlim(0, 1)
+        axes.set_ylim(0, 1.02)
+        _tidy(axes)
+    for axes in grid[len(present) :]:
+        axes.set_visible(False)
+    figure.supxlabel(xlabel)
+    figure.supylabel(ylabel)
+    if present:
+        grid[0].legend(frameon=False, fontsize=8)
+    return figure
+
+
+def _square() -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(4.6, 4.4), layout='constrained')
+    axes = figure.subplots()
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)
+    _tidy(axes)
+    return figure, axes
+
+
+def _tidy(axes: Axes) -> None:
+    axes.spines[['top', 'right']].set_visible(False)
+    axes.grid(alpha=0.25)
+
+
+def _colours(runs: Sequence | Mapping) -> list[str]:
+    """Return a colour for each run."""
+    return [COLOURS[1:][n % (len(COLOURS) - 1)] for n in range(len(runs))]

@@ -1,0 +1,43 @@
+"""Embeddings in the plane."""
+
+import importlib.util
+import warnings
+
+import numpy as np
+from sklearn.manifold import TSNE
+
+MOST = 2000  # images drawn; more would hide each other
+
+
+def project(embeddings: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Return places in the plane: by UMAP if it is installed, else by t-SNE.
+
+    Args:
+        embeddings: (N, D).
+        seed: Of the method.
+
+    Returns:
+        (N, 2).
+    """
+    if len(embeddings) < 5:
+        return np.pad(embeddings, ((0, 0), (0, 2)))[:, :2]
+    if method() == 'UMAP':
+        from umap import UMAP
+
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # that a seed makes it slower
+            return UMAP(random_state=seed).fit_transform(embeddings)
+    perplexity = min(30.0, (len(embeddings) - 1) / 4)
+    return TSNE(perplexity=perplexity, random_state=seed).fit_transform(embeddings)
+
+
+def method() -> str:
+    """Return the name of the method that is used."""
+    return 'UMAP' if importlib.util.find_spec('umap') else 't-SNE'
+
+
+def subset(size: int, seed: int = 0) -> np.ndarray:
+    """Return which images to draw, the same for all runs."""
+    if size <= MOST:
+        return np.arange(size)
+    return np.sort(np.random.default_rng(seed).choice(size, MOST, replace=False))

@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+from sklearn.metrics import brier_score_loss
+
+from mmimbal.evaluation.calibration import BINS, brier, calibration_error, reliability
+
+
+@pytest.fixture
+def images():
+    random = np.random.default_rng(0)
+    scores = random.dirichlet([0.5, 0.3, 0.2], 300)
+    labels = random.integers(0, 3, 300)
+    return scores, labels, random.integers(0, 3, (2, 300)).astype(float)
+
+
+def test_calibration_error_bin_by_bin(images):
+    scores, labels, weights = images
+    for value, weight in zip(calibration_error(*images), weights, strict=True):
+        repeats = weight.astype(int)
+        top = np.repeat(scores.max(1), repeats)
+        right = np.repeat(scores.argmax(1) == labels, repeats)
+        expected = 0.0
+        for number in range(BINS):
+            inside = (top > number / BINS) & (top <= (number + 1) / BINS)
+            if inside.any():
+                gap = abs(top[inside].mean() - right[inside].mean())
+                expected += inside.mean() * gap
+        assert value == pytest.approx(expected)
+
+
+def test_a_sure_and_right_model_is_calibrated():
+    scores, labels = np.eye(3), np.arange(3)
+    assert calibration_error(scores, labels, np.ones((1, 3))).tolist() == [0.0]
+    assert calibration_error(scores, labels[::-1], np.ones((1, 3))) == pytest.approx(
+        2 / 3
+    )
+
+
+def test_reliability_leaves_empty_bins_out(images):
+    edges, confidence, accuracy, share = reliability(*images)
+    assert edges.tolist() == np.linspace(0, 1, BINS + 1).tolist()
+    assert (np.isnan(confidence) == (share == 0)).all()
+    assert (np.isnan(accuracy) == (share == 0)).all()
+    assert share.sum(1) == pytest.approx(1)
+
+
+def test_brier_is_that_of_scikit_learn(images):
+    scores, labels, weights = images
+    expected = [
+        brier_score_loss(labels, scores, sample_weight=weight, labels=[0, 1, 2])
+        for weight in weights
+    ]
+    assert brier(*images) == pytest.approx(expected)

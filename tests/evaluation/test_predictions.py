@@ -1,0 +1,135 @@
+import dataclasses
+import pickle
+
+import numpy as np
+import pytest
+
+from mmimbal.datasets import CSVDataset, DigitsLT
+from mmimbal.evaluation.predictions import (
+    Predictions,
+    load_predictions,
+    pooled,
+    predictions_for,
+    same_images,
+)
+
+
+@pytest.fixture
+def found():
+    return Predictions(
+        np.array([[0.5, 0.5], [0.25, 0.75], [1, 0]], np.float32),
+        np.array([0, 1, 1]),
+        np.array(['a.png', 'b.png', 'c, "d".png']),
+        np.array(['x', 'x', 'é']),
+        ('first', 'second'),
+        np.array([10, 3]),
+        np.eye(3, 5, dtype=np.float32),
+        dict(config='model = 1', folds=[1, 2]),
+    )
+
+
+def assert_equal(one, other):
+    for part in dataclasses.fields(one):
+        left, right = (getattr(each, part.name) for each in (one, other))
+        assert np.array_equal(left, right), part.name
+
+
+def test_what_was_written_is_read(found, tmp_path):
+    found.save(tmp_path / 'new' / 'run.npz')
+    assert_equal(load_predictions(tmp_path / 'new' / 'run.npz'), found)
+    assert [file.name for file in (tmp_path / 'new').iterdir()] == ['run.npz']
+
+
+def test_counts_and_embeddings_may_be_unknown(found, tmp_path):
+    bare = dataclasses.replace(found, class_counts=None, embeddings=None)
+    bare.save(tmp_path / 'run.npz')
+    assert_equal(load_predictions(tmp_path / 'run.npz'), bare)
+
+
+def test_missing_file_says_how_to_write_it(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r'tools/test\.py .* --out FILE\.npz'):
+        load_predictions(tmp_path / 'run.npz')
+
+
+@pytest.mark.parametrize('size', [0, 10, 500])
+def test_a_cut_file_is_told(found, tmp_path, size):
+    path = tmp_path / 'run.npz'
+    found.save(path)
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(ValueError, match=r'run\.npz is no whole file of predictions'):
+        load_predictions(path)
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (dict(format=2), 'format 2 is not 1'),
+        (dict(groups=None), 'groups'),
+        (dict(groups=np.array(['x'])), '1 groups of 3 images'),
+        (dict(files=np.array(['x'])), '1 files of 3 images'),
+        (dict(labels=np.array([0, 1, 2])), 'labels run from 0 to 2'),
+        (dict(labels=np.array([0, 1])), r'\(3, 2\) do not fit 2 images'),
+        (dict(scores=np.full((3, 2), np.nan)), '3 of 3 images are not finite'),
+        (dict(about=np.array('{')), 'about'),
+    ],
+)
+def test_parts_that_do_not_fit_are_told(found, tmp_path, change, message):
+    path = tmp_path / 'run.npz'
+    found.save(path)
+    with np.load(path) as file:
+        content = {name: file[name] for name in file.files} | change
+    np.savez(path, **{name: v for name, v in content.items() if v is not None})
+    with pytest.raises(ValueError, match=message if 'about' not in change else 'whole'):
+        load_predictions(path)
+
+
+def test_objects_are_refused(found, tmp_path):
+    class Payload:
+        def __reduce__(self):
+            return (tmp_path.joinpath('owned').touch, ())
+
+    path = tmp_path / 'run.npz'
+    found.save(path)
+    with np.load(path) as file:
+        content = {name: file[name] for name in file.files}
+    content['groups'] = np.array([Payload()] * 3, object)
+    np.savez(path, **content)
+    with pytest.raises(ValueError, match='no whole file'):
+        load_predictions(path)
+    path.write_bytes(pickle.dumps(Payload()))
+    with pytest.raises(ValueError, match='no whole file'):
+        load_predictions(path)
+    assert not (tmp_path / 'owned').exists()
+
+
+def test_runs_of_other_images_are_not_compared(found):
+    turned = np.array([1, 0, 2])
+    other = dataclasses.replace(found, files=found.files[turned])
+    same_images(dict(one=found, other=found))
+    with pytest.raises(ValueError, match='ce and triplet .* their files differ'):
+        same_images(dict(ce=found, triplet=other))
+
+
+def test_folds_are_pooled(found):
+    other = dataclasses.replace(found, files=np.array(['d', 'e', 'f']))
+    both = pooled([found, other])
+    assert both.files.tolist() == [*found.files, 'd', 'e', 'f']
+    assert both.scores.shape == (6, 2) and len(both.groups) == 6
+    with pytest.raises(ValueError, match='two folds'):
+        pooled([found, found])
+
+
+def test_of_a_dataset(folder):
+    dataset = CSVDataset(str(folder), 'val')
+    scores = np.full((len(dataset), 3), 1 / 3)
+    found = predictions_for(dataset, scores, split='val')
+    assert found.files[0] == 'images/val_a_0.png'
+    assert found.groups.tolist() == dataset.get_groups()
+    assert found.labels.tolist() == dataset.get_gt_labels().tolist()
+    assert found.about == dict(split='val')
+
+
+def test_without_groups_each_image_is_one_of_its_own():
+    dataset = DigitsLT('val')
+    found = predictions_for(dataset, np.full((len(dataset), 10), 0.1))
+    assert found.groups.tolist() == [str(n) for n in range(len(dataset))]

@@ -1,0 +1,155 @@
+import dataclasses
+import re
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from mmimbal.evaluation.bootstrap import interval, resampled_metrics
+from mmimbal.evaluation.metrics import NAMES, summarise
+from mmimbal.evaluation.predictions import Predictions
+from mmimbal.visualization.report import build_report
+
+CLASSES = ('common', '<script>alert(1)</script>', 'a & b $x_1$')
+HEADINGS = [
+    'Metrics, %',
+    'Differences to one',
+    'Recall of each class',
+    'Confusion',
+    'Calibration',
+    'Ranking, each class against the rest',
+    'Embeddings of test images, by t-SNE',
+    'Training',
+    'Where this comes from',
+]
+
+
+def simulate(seed, skill):
+    random = np.random.default_rng(seed)
+    labels = np.random.default_rng(0).choice(3, 90, p=[0.6, 0.3, 0.1])
+    logits = random.normal(size=(90, 3)) + skill * np.eye(3)[labels]
+    scores = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    return Predictions(
+        scores,
+        labels,
+        np.arange(90).astype(str),
+        (np.arange(90) // 2).astype(str),
+        CLASSES,
+        np.array([500, 40, 9]),
+        random.normal(size=(90, 5)) + 3 * np.eye(3, 5)[labels],
+        dict(
+            config='<b>model</b>',
+            curves={'loss': {'1': 2.0, '2': 1.0}, 'val macro_f1': {'1': 30.0}},
+        ),
+    )
+
+
+@pytest.fixture(scope='module')
+def runs():
+    return {
+        'one': simulate(1, 1.0),
+        'two & <i>': simulate(2, 3.0),
+        'three': simulate(3, 1),
+    }
+
+
+@pytest.fixture(scope='module')
+def page(runs):
+    return build_report(runs, resamples=100)
+
+
+class Outline(HTMLParser):
+    """Collects headings, tables and tags."""
+
+    def __init__(self):
+        super().__init__()
+        self.tags, self.headings, self.tables, self.ids = [], [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.ids += [value for key, value in attrs if key == 'id']
+        if tag == 'table':
+            self.tables.append([])
+        elif tag == 'tr':
+            self.tables[-1].append([])
+        elif tag in ('td', 'th'):
+            self.tables[-1][-1].append('')
+
+    def handle_data(self, data):
+        if 'h2' in self.tags[-1:]:
+            self.headings.append(data.strip())
+        if self.tables and self.tables[-1] and self.tables[-1][-1]:
+            self.tables[-1][-1][-1] += data.rstrip('\n')
+
+
+def outline(page):
+    found = Outline()
+    found.feed(page)
+    return found
+
+
+def test_it_has_every_section_and_no_script_or_network(page):
+    found = outline(page)
+    assert [h for h in found.headings if h] == HEADINGS
+    assert not {'script', 'link', 'img', 'b', 'i'} & set(found.tags)
+    assert found.tags.count('figure') == 3 + 5 + 3 and '<b>model' not in page
+    links = re.findall(r'(?:href|src|url\()=?"?([^")\s]+)', page)
+    assert all(link.startswith(('#', 'data:image/png')) for link in links)
+    assert len(found.ids) == len(set(found.ids))
+
+
+def test_names_from_data_are_text(page):
+    assert '<script>' not in page and '&lt;script&gt;alert(1)' in page
+    assert 'a &amp; b $x_1$' in page and 'two &amp; &lt;i&gt;' in page
+
+
+def test_metrics_and_intervals_are_those_of_the_predictions(page, runs):
+    metrics, differences = outline(page).tables[:2]
+    assert [row[0].split()[0] for row in metrics[1:]] == list(NAMES)
+    run = runs['two & <i>']
+    value = summarise(run.scores, run.labels, run.classes)['balanced_accuracy']
+    drawn = {n: resampled_metrics(r, 100)['balanced_accuracy'] for n, r in runs.items()}
+    low, high = interval(100 * drawn['two & <i>'])
+    assert metrics[1][2] == f'{value:.1f} [{low:.1f}, {high:.1f}]'
+    low, high = interval(100 * (drawn['two & <i>'] - drawn['one']))
+    assert differences[1][1].endswith(f'[{low:.1f}, {high:.1f}]')
+    assert differences[1][1].startswith('+') and low > 0
+
+
+def test_figures_are_whole_and_drawn_in_the_ink_of_the_page(page):
+    figures = re.findall(r'<svg.*?</svg>', page, re.DOTALL)
+    assert len(figures) == 11
+    for figure in figures:
+        root = ElementTree.fromstring(figure)
+        drawn = [e for e in root.iter() if e.tag.endswith(('path', 'use', 'image'))]
+        assert len(drawn) > 10
+        assert 'currentColor' in figure and '#010203' not in figure
+
+
+def test_the_same_runs_give_the_same_page(runs, page):
+    assert build_report(runs, resamples=100) == page
+
+
+def test_one_run_without_counts_embeddings_and_curves(runs):
+    bare = dataclasses.replace(
+        runs['one'], class_counts=None, embeddings=None, about={}
+    )
+    found = outline(build_report({'one': bare}, resamples=20))
+    headings = [h for h in found.headings if h]
+    assert headings == [h for h in HEADINGS if h[:4] not in ('Diff', 'Embe', 'Trai')]
+    assert 'training counts are not known' in build_report({'one': bare}, resamples=20)
+
+
+def test_runs_of_other_images_are_refused(runs):
+    other = dataclasses.replace(runs['two & <i>'], files=runs['one'].files[::-1])
+    with pytest.raises(ValueError, match='one and two cannot be compared in pairs'):
+        build_report({'one': runs['one'], 'two': other})
+
+
+def test_a_class_without_test_images_is_named(runs):
+    none = dataclasses.replace(runs['one'], classes=(*CLASSES[:2], 'c', 'd'))
+    scores = np.full((90, 4), 0.25)
+    none = dataclasses.replace(none, scores=scores)
+    with pytest.raises(ValueError, match='no test image of class d'):
+        build_report({'one': none})

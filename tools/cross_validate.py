@@ -1,0 +1,149 @@
+"""Train and test a config on every fold of its data set, and pool the predictions."""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+from statistics import mean, stdev
+
+from mmengine.config import Config
+from tqdm import tqdm
+
+from mmimbal.evaluation.bootstrap import interval, resampled_metrics
+from mmimbal.evaluation.metrics import NAMES, summarise
+from mmimbal.evaluation.predictions import Predictions, load_predictions, pooled
+from mmimbal.evaluation.results import write_json
+from mmimbal.evaluation.table import format_table
+
+TOOLS = Path(__file__).resolve().parent
+LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+
+
+def parse_args() -> tuple[argparse.Namespace, list[str]]:
+    """Read the command line; flags that are not known here go to ``tools/train.py``."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog='Further flags go to tools/train.py, such as --amp or --profile 64px.',
+    )
+    parser.add_argument('config', help='e.g. configs/isic/stage1_ce.py')
+    parser.add_argument(
+        '--folds', type=int, default=5, help='columns fold0, fold1, ...; default: 5'
+    )
+    parser.add_argument(
+        '--stage1-config', help='of stage 1, trained first on each fold'
+    )
+    parser.add_argument('--work-dir', type=Path, help="default: the config's + _folds")
+    parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE')
+    return parser.parse_known_args()
+
+
+def run_fold(
+    fold: int, folder: Path, args: argparse.Namespace, flags: list[str]
+) -> Predictions:
+    """Train and test one fold; what is there already is not done again.
+
+    Raises:
+        RuntimeError: If a tool fails.
+    """
+    out = folder / f'fold{fold}.npz'
+    if out.is_file():
+        return load_predictions(out)
+    log = folder / f'fold{fold}.log'
+    options = [f'{key}.dataset.split_column=fold{fold}' for key in LOADERS]
+    options = ['--cfg-options', *options, *args.cfg_options]
+    stage1 = []
+    for config, suffix in ((args.stage1_config, '_stage1'), (args.config, '')):
+        if not config:
+            continue
+        work_dir = folder / f'fold{fold}{suffix}'
+        begun = (work_dir / 'last_checkpoint').is_file()
+        resume = ['--resume'] if begun else []
+        command = [TOOLS / 'train.py', config, '--work-dir', work_dir]
+        run([*command, *flags, *resume, *stage1, *options], log)
+        stage1 = ['--stage1', work_dir]
+    command = [TOOLS / 'test.py', args.config, work_dir, '--out', out]
+    run([*command, '--work-dir', work_dir / 'test', *flags, *options], log)
+    return load_predictions(out)
+
+
+def run(command: list, log: Path) -> None:
+    """Run a tool, its output to a log.
+
+    Raises:
+        RuntimeError: If it fails; the message is its last line.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with open(log, 'ab') as file:
+        result = subprocess.run(
+            [sys.executable, *map(str, command)], stdout=file, stderr=file
+        )
+    if result.returncode:
+        lines = log.read_text(errors='replace').strip().splitlines()
+        raise RuntimeError(f'{lines[-1] if lines else "no output"} (see {log})')
+
+
+def report(parts: list[Predictions]) -> tuple[dict, str]:
+    """Return metrics of each fold and of all pooled, and a table of them, in %."""
+    folds = [summarise(part.scores, part.labels, part.classes) for part in parts]
+    everything = pooled(parts)
+    found = summarise(everything.scores, everything.labels, everything.classes)
+    drawn = resampled_metrics(everything)
+    recalls = [f'recall/{name}' for name in everything.classes]
+    rows, summary = [], {}
+    for name in (*NAMES, *recalls):
+        values = [fold[name] for fold in folds if name in fold]
+        if name not in found or not values:
+            continue
+        low, high = interval(100 * drawn[name])
+        spread = stdev(values) if len(values) > 1 else 0.0
+        rows.append(
+            (
+                name,
+                f'{mean(values):.1f} ± {spread:.1f}',
+                f'{found[name]:.1f}',
+                f'{low:.1f} .. {high:.1f}',
+            )
+        )
+        summary[name] = dict(
+            folds=values, mean=mean(values), sd=spread, pooled=found[name]
+        )
+        summary[name]['interval'] = [low, high]
+    header = ('%', f'{len(parts)} folds', 'pooled', '95% interval')
+    return summary, format_table(header, rows)
+
+
+def main() -> None:
+    """Run the folds in turn, then report."""
+    args, flags = parse_args()
+    if args.folds < 1:
+        raise ValueError(f'--folds {args.folds} must be at least 1')
+    cfg = Config.fromfile(args.config)
+    folder = args.work_dir or Path(f'{cfg.work_dir}_folds')
+    hook = cfg.get('default_hooks', {}).get('two_stage') or {}
+    if hook.get('stage1') and not args.stage1_config:
+        raise ValueError(
+            f'{args.config} follows a stage 1, which must not have seen the test '
+            'images of a fold: name its config with --stage1-config, so that it is '
+            'trained on each fold too'
+        )
+    parts = [
+        run_fold(fold, folder, args, flags)
+        for fold in tqdm(range(args.folds), 'Folds', unit='fold')
+    ]
+    summary, table = report(parts)
+    write_json(summary, folder / 'cross_validation.json')
+    groups = sum(len(set(part.groups.tolist())) for part in parts)
+    images = sum(len(part.labels) for part in parts)
+    print(
+        f'\n{args.config}: {images} test images in {groups} groups; intervals by '
+        f'resampling groups\n\n{table}\n\nWritten: {folder}/cross_validation.json'
+    )
+
+
+if __name__ == '__main__':
+    try:
+        main()
+    except KeyboardInterrupt:
+        raise SystemExit('\nStopped. The same command goes on from here.') from None
+    except (OSError, ValueError, RuntimeError) as error:
+        raise SystemExit(f'cross_validate: {error}') from None
