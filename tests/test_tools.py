@@ -3,7 +3,6 @@
 import json
 import os
 import runpy
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,40 +11,8 @@ import pytest
 import torch
 from mmpretrain import ImageClassificationInferencer
 
+from tests.command_line import OPTIONS, fail, run, succeed
 from tests.conftest import ROOT, rows_of, tiny_digits, train, write_index
-
-OPTIONS = [
-    'model.backbone.stem_channels=4',
-    'model.backbone.base_channels=4',
-    'model.head.in_channels=32',
-    'train_cfg.max_epochs=1',
-]
-
-
-def run(*command, env=None, cwd=ROOT) -> subprocess.CompletedProcess:
-    """Run a tool with this Python."""
-    script, *arguments = map(str, command)
-    interpreter = [] if script.endswith('.sh') else [sys.executable]
-    path = f'{Path(sys.executable).parent}:{os.environ["PATH"]}'
-    return subprocess.run(
-        [*interpreter, script, *arguments],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        env={**os.environ, 'OMP_NUM_THREADS': '1', 'PATH': path, **(env or {})},
-    )
-
-
-def succeed(*command, **options) -> str:
-    result = run(*command, **options)
-    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
-    return result.stdout + result.stderr
-
-
-def fail(*command, **options) -> str:
-    result = run(*command, **options)
-    assert result.returncode != 0
-    return result.stderr
 
 
 @pytest.fixture(scope='module')

@@ -39,10 +39,6 @@ methods = dict(
         config='isic/stage1_bcl_balanced_64px.py', stage2=_stage2, metric=True
     ),
     supcon_balanced_adjusted=dict(_supcon, options=_adjusted),
-    ce_adjusted=dict(
-        config='isic/one_stage_balanced_softmax_64px.py', stage2=_stage2
-    ),
-    supcon_balanced_weight03=dict(
-        _supcon, options={'model.head.metric_weight': 0.3}
-    ),
+    ce_adjusted=dict(config='isic/one_stage_balanced_softmax_64px.py', stage2=_stage2),
+    supcon_balanced_weight03=dict(_supcon, options={'model.head.metric_weight': 0.3}),
 )

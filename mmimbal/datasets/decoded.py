@@ -116,7 +116,7 @@ def decode_once(
         )
     beginning, rest = transforms[:fixed], transforms[fixed:]
     if cache == 'ram':
-        file = tempfile.TemporaryFile(dir='/dev/shm')
+        file = tempfile.TemporaryFile(dir='/dev/shm')  # noqa: SIM115 - it stays open
         try:
             table = _decode(beginning, paths, file)
         except OSError as error:

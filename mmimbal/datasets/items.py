@@ -159,6 +159,8 @@ def _groups(dataset: Sized) -> np.ndarray:
 def _files(dataset: Sized) -> np.ndarray:
     if hasattr(dataset, 'get_files'):
         return np.asarray(dataset.get_files(), dtype=str)
+    if not hasattr(dataset, 'get_data_info'):
+        return np.arange(len(dataset)).astype(str)
     infos = (dataset.get_data_info(index) for index in range(len(dataset)))
     names = [info.get('img_path', str(n)) for n, info in enumerate(infos)]
     return np.array(names, dtype=str)

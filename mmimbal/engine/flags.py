@@ -4,6 +4,7 @@ import argparse
 import difflib
 import os
 from collections.abc import Iterable
+from functools import partial
 
 import torch
 import torch.distributed as dist
@@ -69,10 +70,8 @@ def load_config(args: argparse.Namespace) -> Config:
             'its --work-dir'
         )
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    if bases:
-        cfg = load_with_bases(args.config, bases)
-    else:
-        cfg = Config.fromfile(args.config)
+    load = partial(load_with_bases, replacements=bases) if bases else Config.fromfile
+    cfg = load(args.config)
     check_options(args.cfg_options, cfg)
     cfg.merge_from_dict(args.cfg_options)
     if args.work_dir:

@@ -15,7 +15,7 @@ from mmengine.config import Config
 from mmpretrain.registry import MODELS
 from torch import nn
 
-from mmimbal.datasets import get_class_counts
+from mmimbal.datasets import get_class_counts, get_class_names, get_labels
 from mmimbal.engine.checkpoint import load_from_local, save_whole
 from mmimbal.engine.frozen_backbone import FrozenBackbone
 from mmimbal.engine.head_training import build_head, probabilities, train_head
@@ -147,8 +147,9 @@ class Sweep:
 
     def score(self, head: nn.Module, split: str) -> dict[str, float]:
         """Return the metrics of a head on a split; see :meth:`predict`."""
-        found = self.predict(head, split)
-        return summarise(found.scores, found.labels, found.classes)
+        dataset = self.frozen.datasets[split]
+        scores = probabilities(head, self.frozen.features[split][0])
+        return summarise(scores, get_labels(dataset), get_class_names(dataset))
 
     def train_one(self, row: Row) -> None:
         """Train a row, score it on validation, and keep both.

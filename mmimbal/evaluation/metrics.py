@@ -100,8 +100,8 @@ def check_scores(scores: np.ndarray, labels: np.ndarray, classes: int) -> None:
     broken = np.flatnonzero(~np.isfinite(scores).all(1))
     if len(broken):
         raise ValueError(
-            f'scores of {len(broken)} of {len(labels)} images are not finite, the first '
-            f'is number {broken[0]}: training has diverged'
+            f'scores of {len(broken)} of {len(labels)} images are not finite, the '
+            f'first is number {broken[0]}: training has diverged'
         )
 
 

@@ -157,7 +157,7 @@ def compared(rows: Sequence[Row], folder: Path, dataset: str) -> Iterator[str]:
     yield ''
     yield (
         f'Predictions of all folds pooled; 95% intervals from {RESAMPLES} resamples of '
-        f'groups (lesions, patients, smears), paired. Best row without metric learning: '
+        'groups (lesions, patients, smears), paired. Best row without metric learning: '
         f'**{best.name}**.'
     )
     yield ''

@@ -115,7 +115,8 @@ def _sections(
 
     embedded = {n: run for n, run in runs.items() if run.embeddings is not None}
     if embedded:
-        yield f'<h2>Embeddings of test images, by {method()}</h2>\n<div class="figures">'
+        yield f'<h2>Embeddings of test images, by {method()}</h2>\n'
+        yield '<div class="figures">'
         chosen = subset(len(first.labels))
         for name, run in embedded.items():
             part = Predictions(

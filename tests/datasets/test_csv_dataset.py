@@ -253,7 +253,9 @@ def test_images_of_every_kind_are_loaded_as_colour(tmp_path):
 
 
 def test_a_checked_dataset_is_trusted_until_its_index_changes(folder, messages):
-    report = dict(index=hash_of(folder / 'index.csv'), split_column='split', errors=0)
+    report = dict(
+        index=hash_of(folder / 'index.csv'), split_columns=['split'], errors=0
+    )
     missing = folder / 'images/train_b_1.png'
     missing.unlink()
     (folder / 'check.json').write_text(json.dumps(report))
@@ -269,18 +271,21 @@ def test_a_checked_dataset_is_trusted_until_its_index_changes(folder, messages):
     ('report', 'message'),
     [
         (None, 'was not checked since its index was written'),
-        (dict(index='of another', split_column='split', errors=0), 'was not checked'),
+        (
+            dict(index='of another', split_columns=['split'], errors=0),
+            'was not checked',
+        ),
         ('another column', 'was not checked'),
         ('half a f', 'was not checked'),
         ('failed', 'has failed its check: see'),
     ],
 )
 def test_training_warns_of_an_unchecked_dataset(folder, messages, report, message):
-    whole = dict(index=hash_of(folder / 'index.csv'), split_column='split', errors=1)
+    whole = dict(index=hash_of(folder / 'index.csv'), split_columns=['split'], errors=1)
     if report == 'failed':
         report = whole
     elif report == 'another column':
-        report = dict(whole, split_column='fold0', errors=0)
+        report = dict(whole, split_columns=['fold0'], errors=0)
     if report:
         text = report if isinstance(report, str) else json.dumps(report)
         (folder / 'check.json').write_text(text)

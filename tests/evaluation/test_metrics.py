@@ -72,7 +72,7 @@ def test_one_class_alone(classes):
 @pytest.mark.parametrize('bad', [np.nan, np.inf])
 def test_a_score_that_is_not_finite_is_told(images, bad):
     images[0][7, 2] = bad
-    with pytest.raises(ValueError, match='scores of 1 of 200 images .* number 7'):
+    with pytest.raises(ValueError, match=r'scores of 1 of 200 images .* number 7'):
         summarise(*images, CLASSES)
 
 

@@ -106,7 +106,7 @@ def test_runs_of_other_images_are_not_compared(found):
     turned = np.array([1, 0, 2])
     other = dataclasses.replace(found, files=found.files[turned])
     same_images(dict(one=found, other=found))
-    with pytest.raises(ValueError, match='ce and triplet .* their files differ'):
+    with pytest.raises(ValueError, match=r'ce and triplet .* their files differ'):
         same_images(dict(ce=found, triplet=other))
 
 

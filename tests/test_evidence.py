@@ -1,0 +1,237 @@
+"""From checkpoints to predictions, reports, folds and grids, as a user does it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+
+from mmimbal.datasets import DigitsLT
+from mmimbal.evaluation.metrics import summarise
+from mmimbal.evaluation.predictions import load_predictions
+from tests.command_line import OPTIONS, fail, succeed
+from tests.conftest import CONFIGS, ROOT, rows_of, write_index
+
+LEAF = 'configs/digits_lt/stage1_ce.py'
+
+
+@pytest.fixture(scope='module')
+def stage1(tmp_path_factory):
+    work_dir = tmp_path_factory.mktemp('stage1')
+    options = [*OPTIONS[:-1], 'train_cfg.max_epochs=2']
+    succeed('tools/train.py', LEAF, '--work-dir', work_dir, '--cfg-options', *options)
+    return work_dir
+
+
+@pytest.fixture(scope='module')
+def tested(stage1, tmp_path_factory):
+    """Return the predictions and the metrics of one test."""
+    folder = tmp_path_factory.mktemp('tested')
+    files = [folder / 'one.npz', folder / 'metrics.json']
+    flags = ['--embeddings', '--work-dir', folder, '--cfg-options', *OPTIONS]
+    succeed('tools/test.py', LEAF, stage1, '--out', *files, *flags)
+    return files
+
+
+def test_predictions_are_those_the_metrics_are_of(tested, stage1):
+    found, metrics = load_predictions(tested[0]), json.loads(tested[1].read_text())
+    again = summarise(found.scores, found.labels, found.classes)
+    assert {name: metrics[name] for name in again} == pytest.approx(again)
+    dataset = DigitsLT('test')
+    assert found.labels.tolist() == list(dataset.get_gt_labels())
+    assert (
+        found.class_counts.tolist()
+        == np.bincount(DigitsLT('train').get_gt_labels()).tolist()
+    )
+    state = torch.load(next(stage1.glob('best_*')), weights_only=True)['state_dict']
+    logits = found.embeddings @ state['head.fc.weight'].numpy().T
+    logits += state['head.fc.bias'].numpy()
+    scores = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    assert found.scores == pytest.approx(scores, abs=1e-5)
+    assert "type='LinearClsHead'" in found.about['config']
+    assert len(found.about['curves']['val balanced_accuracy']) == 2
+
+
+def test_two_ranks_write_the_same(tested, stage1, tmp_path):
+    flags = ['--work-dir', tmp_path, '--cfg-options', *OPTIONS]
+    out = ['--out', tmp_path / 'two.npz']
+    env = {'PORT': '29657'}
+    succeed('tools/dist_test.sh', LEAF, stage1, 2, *out, *flags, env=env)
+    one, two = load_predictions(tested[0]), load_predictions(tmp_path / 'two.npz')
+    assert two.files.tolist() == one.files.tolist() and two.embeddings is None
+    assert two.scores == pytest.approx(one.scores, abs=1e-5)
+
+
+def test_report(tested, tmp_path):
+    other = load_predictions(tested[0])
+    other.scores[:] = other.scores[:, ::-1]
+    other.save(tmp_path / 'other' / 'test.npz')
+    out = tmp_path / 'pages' / 'report.html'
+    runs = [tested[0], tmp_path / 'other', f'third={tested[0]}']
+    output = succeed('tools/report.py', *runs, '--out', out)
+    assert f'Written: {out}' in output
+    page = out.read_text()
+    for name in ('one', 'other', 'third'):
+        assert f'<th>{name}</th>' in page
+
+
+def test_mistakes_of_a_report_are_explained(tested, tmp_path):
+    message = fail('tools/report.py', tmp_path / 'none.npz')
+    assert message.startswith('report: no predictions at ') and '--out FILE.npz' in (
+        message
+    )
+    message = fail('tools/report.py', tmp_path)
+    assert f'expected one .npz file in {tmp_path}, found none' in message
+    message = fail('tools/report.py', tested[0], tested[0])
+    assert 'two runs are called one: write NAME=' in message
+    (tmp_path / 'cut.npz').write_bytes(tested[0].read_bytes()[:400])
+    assert 'no whole file of predictions' in fail(
+        'tools/report.py', tmp_path / 'cut.npz'
+    )
+    message = fail('tools/test.py', LEAF, tmp_path, '--out', 'scores.pkl')
+    assert 'must end in .json (metrics) or .npz' in message
+
+
+GRID = """
+title = 'Digits'
+datasets = dict(digits=dict())
+seeds = [0, 1]
+options = {
+    'model.backbone.stem_channels': 4,
+    'model.backbone.base_channels': 4,
+    'model.head.in_channels': 32,
+    'train_cfg.max_epochs': EPOCHS,
+}
+methods = dict(
+    ce=dict(config='digits_lt/stage1_ce.py', stage2=['crt', 'nearest_mean']),
+    triplet=dict(config='digits_lt/stage1_triplet.py', stage2=['crt'], metric=True),
+)
+"""
+
+
+def bench(folder, grid):
+    flags = ['--work-dir', folder / 'work', '--results', folder / 'results']
+    return ['tools/benchmark.py', grid, *flags, '--page', folder / 'page.md']
+
+
+def results_of(folder):
+    files = sorted((folder / 'results').rglob('*.json'))
+    return {file.relative_to(folder): file.read_text() for file in files}
+
+
+def test_a_benchmark_killed_and_run_again_gives_the_same(tmp_path):
+    grid = tmp_path / 'digits.py'
+    grid.write_text(GRID.replace('EPOCHS', '6'))
+    succeed(*bench(tmp_path / 'whole', grid))
+    expected = results_of(tmp_path / 'whole')
+    assert len(expected) == 4 + 1 + 1
+    page = (tmp_path / 'whole' / 'page.md').read_text()
+    assert 'ce + nearest_mean' in page and 'Best row without metric learning' in page
+
+    folder = tmp_path / 'killed'
+    command = [sys.executable, *map(str, bench(folder, grid))]
+    begun = f'{folder}/work/digits_split_*/train/epoch_1.pth'
+    process = subprocess.Popen(
+        ['bash', '-c', f'"$@" & while ! ls {begun}; do sleep 0.1; done; wait', '-']
+        + command,
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    while not list(folder.glob('work/digits_split_*/train/epoch_1.pth')):
+        assert process.poll() is None
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert len(results_of(folder)) < len(expected)
+    succeed(*bench(folder, grid))
+    assert results_of(folder) == expected
+    assert (folder / 'page.md').read_text() == page
+    output = succeed(*bench(folder, grid))
+    assert '4 of 4 results are there already' in output
+
+
+def test_a_failure_is_reported_and_the_rest_finished(tmp_path):
+    grid = tmp_path / 'digits.py'
+    text = GRID.replace('EPOCHS', '1').replace('[0, 1]', '[0]')
+    grid.write_text(
+        text.replace(
+            'metric=True', "metric=True, options={'model.head.metric_weight': -1}"
+        )
+    )
+    message = fail(*bench(tmp_path, grid))
+    assert '1 of 2 experiments failed; the same command tries them again' in message
+    assert 'digits_split_triplet_seed0: ValueError: metric_weight=-1' in message
+    assert 'ce + crt' in (tmp_path / 'page.md').read_text()
+
+
+@pytest.fixture
+def folds(tmp_path):
+    """Write a data set of two folds."""
+    rows = rows_of(['a', 'b', 'c'], {'train': 8})
+    for number, row in enumerate(rows):
+        for fold in (0, 1):
+            part = (number + fold) % 4
+            row[f'fold{fold}'] = 'test' if part < 1 else 'val' if part < 2 else 'train'
+    return write_index(tmp_path / 'set', rows, 8)
+
+
+def test_cross_validation(folds, tmp_path):
+    cfg = Config.fromfile(CONFIGS / 'digits_lt/stage1_ce.py')
+    pipeline = [
+        dict(type='LoadImageFromFile'),
+        dict(type='Resize', scale=(8, 8)),
+        dict(type='PackInputs'),
+    ]
+    for split in ('train', 'val', 'test'):
+        cfg[f'{split}_dataloader'].dataset = dict(
+            type='mmimbal.CSVDataset',
+            data_root=str(folds),
+            split=split,
+            test_mode=split != 'train',
+            pipeline=pipeline,
+        )
+    cfg.model.head.num_classes = 3
+    cfg.dump(tmp_path / 'leaf.py')
+    command = ['tools/cross_validate.py', tmp_path / 'leaf.py', '--work-dir']
+    command += [tmp_path / 'cv', '--folds']
+    output = succeed(*command, 2, '--amp', '--cfg-options', *OPTIONS)
+    parts = [load_predictions(tmp_path / 'cv' / f'fold{k}.npz') for k in (0, 1)]
+    files = {file for part in parts for file in part.files.tolist()}
+    assert (
+        len(files) == 12
+        and 'AmpOptimWrapper'
+        in parts[0].about['config']
+        + (tmp_path / 'cv' / 'fold0' / 'leaf.py').read_text()
+    )
+    summary = json.loads((tmp_path / 'cv' / 'cross_validation.json').read_text())
+    found = summary['balanced_accuracy']
+    values = [summarise(p.scores, p.labels, p.classes) for p in parts]
+    assert found['folds'] == [value['balanced_accuracy'] for value in values]
+    labels = np.concatenate([part.labels for part in parts])
+    scores = np.concatenate([part.scores for part in parts])
+    pooled = summarise(scores, labels, parts[0].classes)['balanced_accuracy']
+    assert found['pooled'] == pytest.approx(pooled)
+    assert found['interval'][0] <= pooled <= found['interval'][1]
+    assert '12 test images in 12 groups' in output
+
+    before = (tmp_path / 'cv' / 'fold1.npz').stat().st_mtime_ns
+    (tmp_path / 'cv' / 'fold0.npz').unlink()
+    succeed(*command, 2, '--amp', '--cfg-options', *OPTIONS)
+    assert (tmp_path / 'cv' / 'fold1.npz').stat().st_mtime_ns == before
+    again = load_predictions(tmp_path / 'cv' / 'fold0.npz')
+    assert again.scores.tolist() == parts[0].scores.tolist()
+
+    message = fail(*command, 3, '--cfg-options', *OPTIONS)
+    assert 'cross_validate: ' in message and 'has no column fold2' in message
+
+
+def test_folds_of_stage_2_need_stage_1_of_each(tmp_path):
+    leaf = 'configs/digits_lt/stage2_crt.py'
+    message = fail('tools/cross_validate.py', leaf, '--work-dir', tmp_path)
+    assert 'name its config with --stage1-config' in message
