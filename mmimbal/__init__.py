@@ -6,7 +6,7 @@ check_requirements()
 
 from mmengine.config.utils import MODULE2PACKAGE  # noqa: E402
 
-from mmimbal.engine.checkpoint import use_safe_loading  # noqa: E402
+from mmimbal.engine.checkpoint import use_safe_loading, use_whole_files  # noqa: E402
 from mmimbal.engine.config_text import format_configs_once  # noqa: E402
 from mmimbal.version import __version__  # noqa: E402
 
@@ -14,4 +14,5 @@ from mmimbal.version import __version__  # noqa: E402
 # mmengine finds the folder of an editable install too.
 MODULE2PACKAGE['mmimbal'] = 'mmimbal.registry'
 use_safe_loading()
+use_whole_files()
 format_configs_once()

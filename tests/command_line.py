@@ -1,9 +1,12 @@
 """Running tools as a user does."""
 
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from tests.conftest import ROOT
 
@@ -40,3 +43,15 @@ def fail(*command, **options) -> str:
     result = run(*command, **options)
     assert result.returncode != 0
     return result.stderr
+
+
+def explain(tool, *arguments) -> str | int | None:
+    """Run a tool in this process; return what it exits with, ``None`` if well."""
+    path = str(ROOT / 'tools' / f'{tool}.py')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr('sys.argv', [path, *map(str, arguments)])
+        try:
+            runpy.run_path(path, run_name='__main__')
+        except SystemExit as stopped:
+            return stopped.code
+    return None

@@ -1,10 +1,14 @@
-# Of data sets on disk.
-loader = dict(num_workers=2, persistent_workers=True)
+# Of data sets on disk. Workers of training start afresh each epoch, so that their
+# augmentations are those of the epoch.
 held_out = dict(
-    loader, batch_size=128, sampler=dict(type='DefaultSampler', shuffle=False)
+    num_workers=2,
+    persistent_workers=True,
+    batch_size=128,
+    sampler=dict(type='DefaultSampler', shuffle=False),
 )
 train_dataloader = dict(
-    loader,
+    num_workers=2,
+    persistent_workers=False,
     batch_size=64,
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(type='mmimbal.CSVDataset', split='train'),

@@ -1,4 +1,4 @@
-"""Loading checkpoints without running the code a stranger may have put into them."""
+"""Checkpoints: loaded without running a stranger's code, written whole."""
 
 import pickle
 import sys
@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from mmengine.dist import barrier, get_local_rank
+from mmengine.fileio import LocalBackend, register_backend
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import checkpoint as mmengine_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
@@ -46,6 +47,26 @@ def use_safe_loading() -> None:
         CheckpointLoader.register_scheme(prefixes, load, force=True)
     # torchvision://, mmcls:// and open-mmlab:// look up a URL and call this by name.
     mmengine_checkpoint.load_from_http = load_from_http
+
+
+class WholeFiles(LocalBackend):
+    """mmengine's files on disk, but each is whole or not there."""
+
+    def put(self, obj: bytes, filepath: str | Path) -> None:
+        """Write bytes."""
+        path = Path(filepath)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole(path) as unfinished:
+            unfinished.write_bytes(obj)
+
+    def put_text(self, obj: str, filepath: str | Path, encoding: str = 'utf-8') -> None:
+        """Write text."""
+        self.put(obj.encode(encoding), filepath)
+
+
+def use_whole_files() -> None:
+    """Make mmengine write checkpoints so that a kill leaves the old or the new one."""
+    register_backend('local', WholeFiles, force=True, prefixes='')
 
 
 def save_whole(content: dict, file: Path) -> None:

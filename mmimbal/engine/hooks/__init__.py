@@ -3,6 +3,7 @@ from .class_counts_hook import ClassCountsHook
 from .difficulty_sampling_hook import DifficultySamplingHook
 from .drawn_classes_hook import DrawnClassesHook
 from .metric_monitor_hook import MetricMonitorHook
+from .resume_hook import ResumeHook
 from .set_epoch_hook import SetEpochHook
 from .sync_buffers_hook import SyncBuffersHook
 from .two_stage_hook import TwoStageHook

@@ -1,0 +1,90 @@
+import pytest
+import torch
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from mmimbal.engine.checkpoint import UnsafeCheckpointError
+from mmimbal.engine.hooks.resume_hook import newest_whole, seed_all
+from tests.conftest import log_of, tiny_digits, train
+
+
+class KeepImages(Hook):
+    """Keep the first batch of every epoch."""
+
+    def __init__(self):
+        self.images = []
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if batch_idx == 0:
+            self.images.append(torch.stack(data_batch['inputs']))
+
+
+def images_of(work_dir, workers, seed=0, **options):
+    """Return the first batch of three epochs, of the same images."""
+    cfg = tiny_digits(
+        'stage1_ce',
+        work_dir,
+        train_cfg__max_epochs=3,
+        train_dataloader__num_workers=workers,
+        train_dataloader__sampler__shuffle=False,
+        randomness=dict(seed=seed),
+        **options,
+    )
+    keep = KeepImages()
+    runner = Runner.from_cfg(cfg)
+    runner.register_hook(keep)
+    runner.train()
+    return keep.images
+
+
+@pytest.mark.parametrize('workers', [0, 2])
+def test_augmentations_are_a_function_of_seed_and_epoch(workers, tmp_path):
+    first = images_of(tmp_path / 'a', workers)
+    again = images_of(tmp_path / 'b', workers)
+    other = images_of(tmp_path / 'c', workers, seed=1)
+    assert all(one.equal(two) for one, two in zip(first, again, strict=True))
+    assert not any(one.equal(two) for one, two in zip(first, other, strict=True))
+    for epoch in (1, 2):
+        assert not first[epoch].equal(first[epoch - 1])
+
+
+def test_persistent_workers_are_warned_of(tmp_path):
+    cfg = tiny_digits(
+        'stage1_ce',
+        tmp_path,
+        train_cfg__max_epochs=1,
+        train_dataloader__num_workers=1,
+        train_dataloader__persistent_workers=True,
+    )
+    assert 'train_dataloader.persistent_workers=False' in log_of(train(cfg))
+
+
+def test_the_newest_whole_checkpoint(tmp_path):
+    said = []
+
+    class Log:
+        def warning(self, text):
+            said.append(text)
+
+    assert newest_whole(tmp_path, Log()) is None
+    for epoch in (2, 9, 10, 11):
+        torch.save(dict(epoch=epoch), tmp_path / f'epoch_{epoch}.pth')
+    (tmp_path / 'epoch_11.pth').write_bytes(b'')
+    cut = (tmp_path / 'epoch_10.pth').read_bytes()[:100]
+    (tmp_path / 'epoch_10.pth').write_bytes(cut)
+    assert newest_whole(tmp_path, Log()).name == 'epoch_9.pth'
+    assert 'epoch_11.pth' in said[0] and 'epoch_10.pth' in said[1]
+
+
+def test_a_dangerous_checkpoint_is_not_passed_over(tmp_path):
+    torch.save(dict(code=print), tmp_path / 'epoch_1.pth')
+    with pytest.raises(UnsafeCheckpointError, match=r'epoch_1\.pth'):
+        newest_whole(tmp_path, None)
+
+
+def test_seeds_differ_by_every_part():
+    drawn = set()
+    for parts in ((0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1)):
+        seed_all(*parts)
+        drawn.add(torch.rand(1).item())
+    assert len(drawn) == 4
