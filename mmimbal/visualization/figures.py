@@ -179,5 +179,5 @@ def _tidy(axes: Axes) -> None:
 
 
 def _colours(runs: Sequence | Mapping) -> list[str]:
-    """Return a colour for each run."""
-    return [COLOURS[1:][n % (len(COLOURS) - 1)] for n in range(len(runs))]
+    """Return a colour for each run; the first, to compare with, is grey."""
+    return [COLOURS[n % len(COLOURS)] for n in range(len(runs))]

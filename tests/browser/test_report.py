@@ -1,0 +1,90 @@
+"""The report in a real browser: Debian's chromium, headless."""
+
+import json
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from mmimbal.visualization.report import build_report
+from tests.visualization.test_report import simulate
+
+pytestmark = pytest.mark.browser
+
+# Runs first: collects errors; at the end writes what it sees into the page.
+PROBE = """<script>
+const errors = [];
+window.addEventListener('error', e => errors.push(String(e.message)));
+window.addEventListener('load', () => {
+  const luminance = c => { const [r, g, b] = c.match(/[\\d.]+/g).map(Number);
+    return (0.3 * r + 0.6 * g + 0.1 * b) / 255; };
+  const figures = [...document.querySelectorAll('figure')].map(f => {
+    const svg = f.querySelector('svg');
+    const box = svg ? svg.getBoundingClientRect() : {width: 0, height: 0};
+    const drawn = svg ? [...svg.querySelectorAll('path, use, image, text')].filter(
+      e => { const b = e.getBoundingClientRect(); return b.width || b.height; }) : [];
+    return {name: f.innerText.split('\\n')[0], width: box.width, height: box.height,
+      drawn: drawn.length, right: box.right};
+  });
+  const probe = document.createElement('pre');
+  probe.id = 'probe';
+  probe.textContent = JSON.stringify({errors, figures,
+    resources: performance.getEntriesByType('resource').map(r => r.name),
+    width: document.documentElement.scrollWidth, window: window.innerWidth,
+    ink: luminance(getComputedStyle(document.body).color),
+    dark: matchMedia('(prefers-color-scheme: dark)').matches});
+  document.body.append(probe);
+});
+</script>"""
+
+
+def browser() -> str:
+    for name in ('chromium', 'chromium-browser', 'google-chrome'):
+        if shutil.which(name):
+            return name
+    raise FileNotFoundError(
+        'no chromium: install it, on Debian with apt-get install chromium'
+    )
+
+
+def look(page: str, tmp_path, width=1000, dark=False, probe=PROBE) -> dict:
+    """Return what the browser sees of a page."""
+    file = tmp_path / 'page.html'
+    file.write_text(page.replace('<head>', f'<head>{probe}', 1), encoding='utf-8')
+    command = [browser(), '--headless=new', '--no-sandbox', '--disable-gpu']
+    command += [f'--window-size={width},900', '--virtual-time-budget=5000']
+    command += [f'--blink-settings=preferredColorScheme={0 if dark else 1}']
+    command += [f'--user-data-dir={tmp_path / "profile"}', '--dump-dom', file.as_uri()]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    found = re.search(r'<pre id="probe">(.*?)</pre>', result.stdout, re.DOTALL)
+    assert found, result.stdout[-2000:] + result.stderr[-2000:]
+    text = found[1].replace('&lt;', '<').replace('&gt;', '>').replace('&amp;', '&')
+    return json.loads(text)
+
+
+@pytest.fixture(scope='module')
+def page():
+    runs = {'one': simulate(1, 1.0), 'two & <i>': simulate(2, 3.0)}
+    return build_report(runs, resamples=50)
+
+
+@pytest.mark.parametrize('dark', [False, True])
+@pytest.mark.parametrize('width', [500, 1400])
+def test_it_is_whole(page, tmp_path, width, dark):
+    seen = look(page, tmp_path, width, dark)
+    assert seen['errors'] == [] and seen['resources'] == []
+    assert len(seen['figures']) == 9
+    for figure in seen['figures']:
+        assert figure['width'] > 100 and figure['height'] > 100, figure
+        assert figure['drawn'] > 10, figure
+        assert figure['right'] <= seen['window'] + 1, figure
+    assert seen['width'] <= seen['window']
+    assert seen['dark'] == dark and (seen['ink'] > 0.6) == dark
+
+
+def test_an_empty_figure_and_an_error_would_be_noticed(page, tmp_path):
+    empty = re.sub(r'<svg.*?</svg>', '<svg></svg>', page, count=1, flags=re.DOTALL)
+    seen = look(empty, tmp_path, probe=PROBE + '<script>nothing.here()</script>')
+    assert 'nothing is not defined' in seen['errors'][0]
+    assert seen['figures'][0]['drawn'] == 0
