@@ -25,6 +25,10 @@ def whole(path: Path) -> Iterator[Path]:
             shutil.rmtree(path)
         os.replace(unfinished, path)
         _sync_entry(path.parent)
+    except OSError as error:
+        if error.errno and not error.filename:
+            error.filename = str(path)
+        raise
     finally:
         if unfinished.is_dir():
             shutil.rmtree(unfinished, ignore_errors=True)

@@ -165,6 +165,12 @@ def _random_moment(seed, workers, straight, tmp_path):
     assert_same(resumed, straight[workers])
 
 
+def test_the_same_seed_gives_the_same_bits(straight, tmp_path):
+    for workers, expected in straight.items():
+        options = dict(train_dataloader__num_workers=workers)
+        assert_same(train(stage1(tmp_path / str(workers), **options)), expected)
+
+
 def test_augmentations_differ_between_epochs_and_seeds(straight, tmp_path):
     """The straight runs would also be equal if nothing were random."""
     other = train(stage1(tmp_path, randomness=dict(seed=1)))

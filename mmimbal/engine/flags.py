@@ -3,12 +3,15 @@
 import argparse
 import difflib
 import os
+import signal
+import sys
 from collections.abc import Iterable
 from functools import partial
 
 import torch
 import torch.distributed as dist
 from mmengine.config import Config, DictAction
+from mmengine.logging import print_log
 
 from mmimbal.engine.bases import (
     PROFILES,
@@ -118,6 +121,29 @@ def start_on_cpu(cfg: Config) -> None:
     )
     wrapper.update(cfg.get('model_wrapper_cfg') or {}, device_ids=None)
     cfg.model_wrapper_cfg = wrapper
+
+
+def end_on_sigterm() -> None:
+    """End with status 143 at a scheduler's SIGTERM, workers of loaders with it."""
+    process = os.getpid()
+
+    def stop(*_) -> None:
+        if os.getpid() == process:  # and no worker, which has inherited this
+            print('Stopped by SIGTERM: --resume goes on from the last checkpoint')
+        sys.exit(128 + signal.SIGTERM)
+
+    signal.signal(signal.SIGTERM, stop)
+
+
+def warn_unless_deterministic(cfg: Config) -> None:
+    """Say what keeps two runs of one seed from being equal to the bit."""
+    if torch.cuda.is_available() and not cfg.get('randomness', {}).get('deterministic'):
+        print_log(
+            'On a GPU, convolutions and sums of one seed may differ in their last '
+            'bits from run to run, and a resumed run with them: for less speed, '
+            '--cfg-options randomness.deterministic=True makes them equal',
+            logger='current',
+        )
 
 
 def use_amp(cfg: Config) -> None:

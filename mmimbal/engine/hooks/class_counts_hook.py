@@ -15,6 +15,9 @@ class ClassCountsHook(Hook):
     Counts are those of the training dataset, (K,), int64, and are kept in the
     checkpoint's ``meta['class_counts']``, from where a test run reads them. They are
     given anew each epoch, since a loss may have been switched.
+
+    Raises:
+        ValueError: At the start of training, if a class has no image left.
     """
 
     priority = 'BELOW_NORMAL'  # after hooks that switch losses
@@ -24,7 +27,13 @@ class ClassCountsHook(Hook):
         """Count the training images."""
         dataset = runner.train_dataloader.dataset
         self.counts = get_class_counts(dataset)
-        counted = zip(get_class_names(dataset), self.counts, strict=True)
+        counted = list(zip(get_class_names(dataset), self.counts, strict=True))
+        empty = [name for name, count in counted if not count]
+        if empty:
+            raise ValueError(
+                f'no image to train on for class {", ".join(empty)}: was it filtered '
+                'out? Remove it from the classes, or mend the filter'
+            )
         runner.logger.info(
             f'Training images per class: {", ".join(f"{n} {c}" for n, c in counted)}'
         )

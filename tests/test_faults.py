@@ -1,0 +1,204 @@
+"""What goes wrong ends soon, with an error that names it, and is not trusted later."""
+
+import multiprocessing
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from mmimbal.engine.checkpoint import load_from_local
+from tests.command_line import OPTIONS
+from tests.conftest import ROOT, tiny_digits, train
+
+SOON = 60  # seconds; a hang would take longer
+PIPELINE = [
+    dict(type='LoadImageFromFile'),
+    dict(type='Resize', scale=(8, 8)),
+    dict(type='PackInputs'),
+]
+
+
+def on_files(folder, work_dir, **options):
+    """Return a config that trains on the images of a folder."""
+    cfg = tiny_digits('stage1_triplet', work_dir, **options)
+    cfg.model.head.num_classes = 3
+    for split in ('train', 'val'):
+        cfg[f'{split}_dataloader'].dataset = dict(
+            type='mmimbal.CSVDataset',
+            data_root=str(folder),
+            split=split,
+            test_mode=split != 'train',
+            pipeline=PIPELINE,
+        )
+    return cfg
+
+
+class Before(Hook):
+    """Do something before an epoch."""
+
+    def __init__(self, epoch, act):
+        self.epoch, self.act = epoch, act
+
+    def before_train_epoch(self, runner):
+        if runner.epoch == self.epoch:
+            self.act()
+
+
+class During(Before):
+    """Do something when the first batch of an epoch is there."""
+
+    def before_train_epoch(self, runner):
+        """Leave the beginning of the epoch alone."""
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if runner.epoch == self.epoch and batch_idx == 0:
+            self.act()
+
+
+def run_with(cfg, hook):
+    runner = Runner.from_cfg(cfg)
+    runner.register_hook(hook)
+    runner.train()
+
+
+def test_a_full_disk(tmp_path):
+    """The system lets no file grow beyond a size, as a full disk would."""
+    messages = multiprocessing.get_context('fork').Queue()
+
+    def run():
+        def fill():
+            size = (tmp_path / 'epoch_1.pth').stat().st_size
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, size // 2))
+
+        try:
+            run_with(tiny_digits('stage1_triplet', tmp_path), Before(1, fill))
+        except OSError as error:
+            messages.put(str(error))
+
+    process = multiprocessing.get_context('fork').Process(target=run)
+    process.start()
+    message = messages.get(timeout=SOON)
+    process.join(SOON)
+    assert 'epoch_2.pth' in message and 'File too large' in message
+    assert not list(tmp_path.glob('*unfinished')) + list(tmp_path.glob('epoch_2*'))
+    load_from_local(str(tmp_path / 'epoch_1.pth'))
+    train(tiny_digits('stage1_triplet', tmp_path, resume=True))
+
+
+def test_a_work_dir_that_cannot_be_written(tmp_path):
+    (tmp_path / 'file').touch()
+    with pytest.raises(OSError, match=r'/file/work'):
+        train(tiny_digits('stage1_triplet', tmp_path / 'file' / 'work'))
+
+
+@pytest.mark.parametrize('workers', [0, 2])
+def test_a_dataset_that_vanishes(folder, tmp_path, workers):
+    def remove():
+        for path in (folder / 'images').iterdir():
+            path.unlink()
+
+    cfg = on_files(folder, tmp_path / 'run', train_dataloader__num_workers=workers)
+    with pytest.raises(RuntimeError, match=r'/images/train_\w+\.png cannot be loaded'):
+        run_with(cfg, Before(1, remove))
+
+
+def test_a_worker_that_dies(folder, tmp_path):
+    def kill():
+        os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
+
+    cfg = on_files(folder, tmp_path / 'run', train_dataloader__num_workers=2)
+    cfg.train_dataloader.batch_size = 2
+    with pytest.raises(RuntimeError, match=r'DataLoader worker \(pid.* '):
+        run_with(cfg, During(1, kill))
+
+
+def test_a_class_that_vanishes_after_filtering(folder, tmp_path):
+    """Only the images of the first class are left."""
+    cfg = on_files(folder, tmp_path / 'run')
+    cfg.train_dataloader.dataset.indices = 4
+    with pytest.raises(ValueError, match='no image to train on for class b, c'):
+        train(cfg)
+
+
+def start(tool, *arguments, **environment):
+    return subprocess.Popen(
+        [*tool, *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, 'OMP_NUM_THREADS': '1', **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def wait_for(path: Path, process) -> None:
+    while not path.is_file():
+        assert process.poll() is None, process.stdout.read()[-3000:]
+        time.sleep(0.05)
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the processes that a process has started, and they."""
+    found = []
+    for path in Path('/proc').glob('[0-9]*/stat'):
+        try:
+            fields = path.read_text().rpartition(')')[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == pid:
+            child = int(path.parent.name)
+            found += [child, *children_of(child)]
+    return found
+
+
+LONG = [*OPTIONS[:-1], 'train_cfg.max_epochs=500']
+
+
+def test_sigterm_ends_a_run_and_its_workers(tmp_path):
+    leaf = 'configs/digits_lt/stage1_triplet.py'
+    flags = ['--work-dir', tmp_path, '--cfg-options', *LONG]
+    workers = ['train_dataloader.num_workers=2']
+    process = start([sys.executable], 'tools/train.py', leaf, *flags, *workers)
+    wait_for(tmp_path / 'epoch_2.pth', process)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=SOON)
+    assert process.returncode == 143
+    assert 'Stopped by SIGTERM: --resume goes on' in output
+    assert output.count('Stopped by SIGTERM') == 1
+    newest = max(tmp_path.glob('epoch_*.pth'), key=lambda file: file.stat().st_mtime)
+    load_from_local(str(newest))
+
+
+def test_a_rank_that_dies_takes_the_others_with_it(tmp_path):
+    leaf = 'configs/digits_lt/stage1_triplet.py'
+    flags = ['--work-dir', tmp_path, '--cfg-options', *LONG]
+    path = f'{Path(sys.executable).parent}:{os.environ["PATH"]}'
+    command = ['tools/dist_train.sh', leaf, 2]
+    process = start(command[:1], *command[1:], *flags, PORT='29671', PATH=path)
+    wait_for(tmp_path / 'epoch_1.pth', process)
+    everything = children_of(process.pid)
+    ranks = [
+        pid
+        for pid in everything
+        if b'tools/train.py' in Path(f'/proc/{pid}/cmdline').read_bytes()
+        and b'torch.distributed' not in Path(f'/proc/{pid}/cmdline').read_bytes()
+    ]
+    os.kill(ranks[-1], signal.SIGKILL)
+    output, _ = process.communicate(timeout=SOON)
+    assert process.returncode != 0 and 'SIGKILL' in output or 'Signal 9' in output
+    assert not any(Path(f'/proc/{pid}').exists() for pid in everything)
+
+
+def test_a_nan_names_the_run_to_blame(tmp_path):
+    cfg = tiny_digits('stage1_triplet', tmp_path)
+    cfg.optim_wrapper.optimizer.lr = 1e20
+    with pytest.raises(FloatingPointError) as error:
+        train(cfg)
+    assert 'epoch 1' in str(error.value) or 'nan' in str(error.value).lower()
