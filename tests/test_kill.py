@@ -148,7 +148,7 @@ def test_a_random_moment(seed, workers, straight, tmp_path):
     _random_moment(seed, workers, straight, tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize('workers', [0, 2])
 @pytest.mark.parametrize('seed', range(3, 13))
 def test_many_random_moments(seed, workers, straight, tmp_path):

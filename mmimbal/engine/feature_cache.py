@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import random
 import shutil
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ from tqdm import tqdm
 from mmimbal.datasets import get_labels, read_items
 from mmimbal.datasets.decoded import fingerprint
 from mmimbal.whole_files import alone
+
+DTYPES = ('float32', 'float16')
 
 
 class SeededView(Dataset):
@@ -87,7 +90,7 @@ def cached_features(
             too large for float16.
         OSError: If the disk is full.
     """
-    if views < 1 or dtype not in ('float32', 'float16'):
+    if views < 1 or dtype not in DTYPES:
         raise ValueError(
             f"views={views} must be at least 1, dtype={dtype!r} 'float32' or 'float16'"
         )
@@ -163,15 +166,16 @@ def _fingerprints(dataset: Dataset) -> np.ndarray:
 
 
 def open_cache(cache: Path) -> np.memmap | None:
-    """Return what a cache holds; ``None`` if there is none, or its file was cut."""
+    """Return what a cache holds; ``None`` if there is none, or it is broken."""
     try:
         meta = json.loads((cache / 'meta.json').read_text())
-        shape, dtype = tuple(meta['shape']), np.dtype(meta['dtype'])
+        shape, dtype = tuple(map(int, meta['shape'])), meta['dtype']
         file = cache / 'features.bin'
-        if file.stat().st_size != np.prod(shape, dtype=np.int64) * dtype.itemsize:
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        if dtype not in DTYPES or not 0 < size == file.stat().st_size:
             return None
         return np.memmap(file, dtype, mode='r', shape=shape)
-    except (FileNotFoundError, KeyError, json.JSONDecodeError):
+    except (FileNotFoundError, KeyError, TypeError, ValueError, OverflowError):
         return None
 
 
