@@ -27,6 +27,7 @@ setup(
     ],
     extras_require={
         'lite': ['mmcv-lite>=2.0.1'],
+        'report': ['umap-learn'],
         'medmnist': ['medmnist'],
         'dev': ['hypothesis', 'pytest', 'pytest-xdist', 'ruff'],
     },

@@ -1,24 +1,10 @@
 # Recipes of stage 1, looked for on one fold, by validation images alone.
+_base_ = '../_base_/grids/isic_rbc12.py'
+
 title = 'Screening'
 judged_on = 'val'
-datasets = dict(
-    isic2018=dict(),
-    rbc12=dict(
-        bases=['datasets/isic2018_64px=datasets/rbc12_64px'],
-        # Twice the images: as many steps.
-        options={'train_cfg.max_epochs': 20, 'param_scheduler.1.T_max': 20},
-    ),
-)
 folds = [0]
 seeds = [0]
-flags = ['--amp']
-options = {
-    'train_dataloader.dataset.cache': 'ram',
-    'train_dataloader.num_workers': 0,
-    'train_dataloader.persistent_workers': False,
-    'val_dataloader.num_workers': 0,
-    'val_dataloader.persistent_workers': False,
-}
 _stage2 = [
     'balanced_softmax',
     'cosine',

@@ -17,7 +17,7 @@ KEYS = (
     'options',
 )
 DATASET_KEYS = ('bases', 'options')
-METHOD_KEYS = ('config', 'stage2', 'options', 'metric')
+METHOD_KEYS = ('config', 'bases', 'stage2', 'options', 'metric')
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
@@ -27,7 +27,7 @@ class Experiment:
 
     Attributes:
         dataset: Name in the grid.
-        bases: What makes it of the config's own data set: ``OLD=NEW`` bases.
+        bases: Bases that replace the config's own: ``OLD=NEW``.
         fold: Of cross-validation; ``None`` for the split of the data set.
         seed: Of the training.
         method: Name in the grid.
@@ -117,8 +117,8 @@ def load_grid(path: Path, root: Path) -> Grid:
 
     It is a config of: ``datasets``, by name a dict of ``bases`` (``OLD=NEW``) and
     ``options``; ``methods``, by name a dict of ``config`` (relative to ``configs/``)
-    and perhaps ``stage2`` (a list, or ``'all'``), ``options`` and ``metric=True`` for
-    metric learning; ``seeds``; and perhaps ``title``, ``folds``, ``flags`` of
+    and perhaps ``stage2`` (a list, or ``'all'``), ``bases``, ``options`` and
+    ``metric=True`` for metric learning; ``seeds``; and perhaps ``title``, ``folds``, ``flags`` of
     ``tools/train.py``, ``options`` for all, and ``judged_on``. Names that begin with
     an underscore are the file's own.
 
@@ -151,7 +151,7 @@ def load_grid(path: Path, root: Path) -> Grid:
         found += [
             Experiment(
                 dataset,
-                about.get('bases', []),
+                [*about.get('bases', []), *cfg.get('bases', [])],
                 fold,
                 seed,
                 method,

@@ -23,7 +23,7 @@ flags = ['--amp']
 options = {'x.z': 2}
 methods = dict(
     ce=dict(config='digits_lt/stage1_ce.py', stage2='all', options={'x.z': 3}),
-    triplet=dict(config='digits_lt/stage1_triplet.py', metric=True),
+    triplet=dict(config='digits_lt/stage1_triplet.py', bases=['c=d'], metric=True),
 )
 """
 
@@ -56,6 +56,8 @@ def test_commands_say_what_differs(write, tmp_path):
     assert compare[2:4] == ['--methods', 'all'] and '--predictions' in compare
     compare = found['other_fold1_triplet_seed1'].compare(ROOT, tmp_path)
     assert compare[2:4] == ['--methods', '--seeds']
+    train = found['other_fold1_triplet_seed1'].train(ROOT, tmp_path)
+    assert train[2:6] == ['--base', 'a=b', '--base', 'c=d']
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,34 @@
+# Does metric learning help? Each image is tested once, on five grouped folds.
+_base_ = '../_base_/grids/isic_rbc12.py'
+
+title = 'Study'
+folds = [0, 1, 2, 3, 4]
+seeds = [0]
+_one_stage = dict(config='isic/one_stage_balanced_softmax_64px.py')
+methods = dict(
+    ce=dict(config='isic/stage1_ce_64px.py', stage2='all'),
+    ce_balanced_sampling=dict(_one_stage, bases=['stage2/balanced_softmax=stage2/crt']),
+    ce_reweighted=dict(
+        _one_stage, bases=['stage2/balanced_softmax=stage2/class_balanced']
+    ),
+    focal=dict(_one_stage, bases=['stage2/balanced_softmax=stage2/focal']),
+    ldam_drw=dict(
+        _one_stage,
+        bases=['stage2/balanced_softmax=stage2/ldam_drw'],
+        options={'model.head.loss.reweight_epoch': 16},
+    ),
+    balanced_softmax=_one_stage,
+    mixup=dict(
+        config='isic/stage1_ce_64px.py',
+        options={
+            'model.train_cfg.augments.type': 'Mixup',
+            'model.train_cfg.augments.alpha': 0.2,
+        },
+    ),
+    class_centre=dict(
+        config='isic/stage1_class_centre_64px.py', stage2='all', metric=True
+    ),
+    supcon_balanced=dict(
+        config='isic/stage1_supcon_balanced_64px.py', stage2='all', metric=True
+    ),
+)
