@@ -14,7 +14,7 @@ from mmimbal.evaluation.predictions import Predictions, load_predictions
 
 NOT_EACH_TIME = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 FEW = settings(max_examples=60, deadline=None, suppress_health_check=NOT_EACH_TIME)
-MANY = settings(max_examples=6000, deadline=None, suppress_health_check=NOT_EACH_TIME)
+MANY = settings(max_examples=12000, deadline=None, suppress_health_check=NOT_EACH_TIME)
 
 PIECES = [
     *('file', 'label', 'group', 'split', 'fold0', 'x.png', 'a', 'b', '0', '7', '-1'),

@@ -118,9 +118,9 @@ def load_grid(path: Path, root: Path) -> Grid:
     It is a config of: ``datasets``, by name a dict of ``bases`` (``OLD=NEW``) and
     ``options``; ``methods``, by name a dict of ``config`` (relative to ``configs/``)
     and perhaps ``stage2`` (a list, or ``'all'``), ``bases``, ``options`` and
-    ``metric=True`` for metric learning; ``seeds``; and perhaps ``title``, ``folds``, ``flags`` of
-    ``tools/train.py``, ``options`` for all, and ``judged_on``. Names that begin with
-    an underscore are the file's own.
+    ``metric=True`` for metric learning; ``seeds``; and perhaps ``title``, ``folds``,
+    ``flags`` of ``tools/train.py``, ``options`` for all, and ``judged_on``. Names that
+    begin with an underscore are the file's own.
 
     Args:
         path: The file.
