@@ -1,9 +1,11 @@
 """Running tools as a user does."""
 
+import multiprocessing
 import os
 import runpy
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -20,8 +22,10 @@ OPTIONS = [
 
 
 def run(*command, env=None, cwd=ROOT) -> subprocess.CompletedProcess:
-    """Run a tool with this Python."""
+    """Run a tool with this Python; one of ours in a fork, where all is imported."""
     script, *arguments = map(str, command)
+    if script.startswith('tools/') and script.endswith('.py') and not env:
+        return run_forked(script, arguments)
     interpreter = [] if script.endswith('.sh') else [sys.executable]
     path = f'{Path(sys.executable).parent}:{os.environ["PATH"]}'
     return subprocess.run(
@@ -31,6 +35,32 @@ def run(*command, env=None, cwd=ROOT) -> subprocess.CompletedProcess:
         cwd=cwd,
         env={**os.environ, 'OMP_NUM_THREADS': '1', 'PATH': path, **(env or {})},
     )
+
+
+def run_forked(script: str, arguments: list[str]) -> subprocess.CompletedProcess:
+    """Run a tool of ours in a fork of this process."""
+    with tempfile.TemporaryFile('w+') as out, tempfile.TemporaryFile('w+') as err:
+
+        def tool() -> None:
+            os.dup2(out.fileno(), 1)
+            os.dup2(err.fileno(), 2)
+            sys.stdout = open(1, 'w', closefd=False)  # noqa: SIM115
+            sys.stderr = open(2, 'w', closefd=False)  # noqa: SIM115
+            os.chdir(ROOT)
+            sys.argv = [script, *arguments]
+            try:
+                runpy.run_path(script, run_name='__main__')
+            finally:
+                sys.stdout.flush()
+
+        process = multiprocessing.get_context('fork').Process(target=tool)
+        process.start()
+        process.join()
+        out.seek(0)
+        err.seek(0)
+        return subprocess.CompletedProcess(
+            script, process.exitcode, out.read(), err.read()
+        )
 
 
 def succeed(*command, **options) -> str:

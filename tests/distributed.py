@@ -17,7 +17,8 @@ def run_on_ranks(world_size: int, function: Callable, *args) -> list:
         free.bind(('127.0.0.1', 0))
         port = free.getsockname()[1]
     with tempfile.TemporaryDirectory() as folder:
-        mp.spawn(_run, (world_size, port, folder, function, args), nprocs=world_size)
+        arguments = (world_size, port, folder, function, args)
+        mp.start_processes(_run, arguments, world_size, start_method='fork')
         return [
             torch.load(Path(folder, f'{rank}.pth'), weights_only=False)
             for rank in range(world_size)

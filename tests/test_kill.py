@@ -178,6 +178,29 @@ def test_augmentations_differ_between_epochs_and_seeds(straight, tmp_path):
     assert values[0] != values[1] != values[2] != values[0]
 
 
+def single_run(work_dir, **options):
+    """Return a run of both stages, the second from epoch 2 on."""
+    cfg = tiny_digits(
+        'two_stage_triplet_crt', work_dir, train_cfg__max_epochs=EPOCHS, **options
+    )
+    cfg.default_hooks.two_stage.epoch = 2
+    cfg.train_dataloader.dataset.pipeline = VIEWS
+    cfg.default_hooks.checkpoint.max_keep_ckpts = 2
+    return cfg
+
+
+@pytest.fixture(scope='module')
+def both_stages(tmp_path_factory):
+    return train(single_run(tmp_path_factory.mktemp('both')))
+
+
+@pytest.mark.parametrize('moment', [('train', 1, 3), ('val', 2), ('train', 3, 1)])
+def test_both_stages_in_one_run(moment, both_stages, tmp_path):
+    """Before, at and after the switch."""
+    killed(single_run(tmp_path), lambda runner: runner.register_hook(KillAt(*moment)))
+    assert_same(train(single_run(tmp_path, resume=True)), both_stages)
+
+
 @pytest.fixture(scope='module')
 def backbone(tmp_path_factory):
     work_dir = tmp_path_factory.mktemp('backbone')

@@ -1,6 +1,7 @@
 """Command-line flags of the tools, and what they change in a config."""
 
 import argparse
+import atexit
 import difflib
 import os
 import signal
@@ -115,6 +116,7 @@ def check_options(options: Iterable[str], cfg: Config) -> None:
 def start_on_cpu(cfg: Config) -> None:
     """Start a gloo process group, since mmengine's launchers want a GPU each."""
     dist.init_process_group('gloo')
+    atexit.register(dist.destroy_process_group)  # its threads must not outlive Python
     wrapper = dict(
         type='MMDistributedDataParallel',
         find_unused_parameters=cfg.get('find_unused_parameters', False),
