@@ -30,6 +30,7 @@ th:first-child, td:first-child { text-align: left; }
 .ci { opacity: .65; font-size: .85em; }
 .sure { font-weight: 600; }
 .figures { display: flex; flex-wrap: wrap; gap: 1.5rem; }
+.figures figure { flex: 1 1 22rem; }
 figure { margin: 1rem 0; max-width: 100%; } figcaption { font-weight: 600; }
 svg { height: auto; max-width: 100%; }
 pre { overflow-x: auto; font-size: .8rem; }
