@@ -20,6 +20,7 @@ setup(
         'pytorch-metric-learning>=2.9.0',
         'pyarrow',
         'scikit-learn',
+        'scipy',
         'imagehash',
         'matplotlib',
         'tqdm',

@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold
 
 FOLDS = 5  # 70/10/20
@@ -60,6 +62,27 @@ def folds_by_group(
         split[held[(2 * fold + 2) % parts]] = 'val'
         splits.append(split)
     return splits
+
+
+def join_groups(groups: Sequence[str], contents: Sequence[str]) -> list[str]:
+    """Return groups, of which those that share an image are one.
+
+    Args:
+        groups: Group of each image, (N,).
+        contents: Hash of each image, (N,).
+
+    Returns:
+        Group of each image, (N,); joined ones have the name that sorts first.
+    """
+    names, group = np.unique(groups, return_inverse=True)
+    content = len(names) + np.unique(contents, return_inverse=True)[1]
+    size = content.max() + 1
+    links = coo_array((np.ones(len(group)), (group, content)), (size, size))
+    _, parts = connected_components(links, directed=False)
+    first: dict[int, str] = {}
+    for name, part in zip(names.tolist(), parts, strict=False):
+        first.setdefault(part, name)
+    return [first[part] for part in parts[group]]
 
 
 def check_groups(groups: Sequence[str], splits: Sequence[str]) -> None:

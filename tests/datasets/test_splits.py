@@ -3,7 +3,12 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from mmimbal.datasets.splits import check_groups, folds_by_group, split_by_group
+from mmimbal.datasets.splits import (
+    check_groups,
+    folds_by_group,
+    join_groups,
+    split_by_group,
+)
 
 
 @pytest.fixture
@@ -66,3 +71,11 @@ def test_folds_test_each_image_once(images):
 def test_one_fold_is_too_few(images):
     with pytest.raises(ValueError, match='1 folds are too few'):
         folds_by_group(*images, 1)
+
+
+def test_groups_that_share_an_image_are_joined():
+    groups = ['b', 'a', 'c', 'd', 'e', 'e']
+    contents = ['1', '1', '2', '3', '3', '2']
+    assert join_groups(groups, contents) == ['a', 'a', 'c', 'c', 'c', 'c']
+    apart = [str(n) for n in range(6)]
+    assert join_groups(groups, apart) == groups

@@ -1,6 +1,7 @@
 """Writing a download as a folder that :class:`mmimbal.datasets.CSVDataset` reads."""
 
 import csv
+import hashlib
 import json
 import shutil
 from collections import Counter
@@ -11,7 +12,12 @@ import cv2
 from tqdm import tqdm
 
 from mmimbal.datasets.sources.source import Image, Source
-from mmimbal.datasets.splits import check_groups, folds_by_group, split_by_group
+from mmimbal.datasets.splits import (
+    check_groups,
+    folds_by_group,
+    join_groups,
+    split_by_group,
+)
 
 SPLITS = ('train', 'val', 'test')
 
@@ -33,7 +39,8 @@ def write_dataset(
         out: The folder to make.
         seed: Of splits that are made here.
         split: ``'official'`` keeps that of the download where it has one; ``'group'``
-            makes one: 70/10/20, stratified by class and grouped.
+            makes one: 70/10/20, stratified by class and grouped. Groups that share an
+            identical image stay together.
         folds: Of cross-validation, as further columns ``fold0``, ``fold1``, ...
         link: Whether to make symbolic links to the images instead of copies.
 
@@ -56,7 +63,11 @@ def write_dataset(
     groups = [image.group or name for image, name in zip(images, names, strict=True)]
     labels = [source.classes.index(image.label) for image in images]
     made_here = f'stratified by class, grouped, scikit-learn, seed {seed}'
-    if split == 'official' and any(image.split for image in images):
+    is_official = split == 'official' and any(image.split for image in images)
+    together = groups
+    if folds or not is_official:
+        together = join_groups(groups, _contents(images))
+    if is_official:
         splits, origin_of_split = [image.split for image in images], 'of the download'
         if not all(splits):
             name = next(n for n, s in zip(names, splits, strict=True) if not s)
@@ -64,11 +75,11 @@ def write_dataset(
                 f'some images have a split and some have none, the first is {name}'
             )
     else:
-        splits = split_by_group(labels, groups, seed).tolist()
+        splits = split_by_group(labels, together, seed).tolist()
         origin_of_split = f'70/10/20, {made_here}'
     columns = dict(split=splits)
     if folds:
-        found = folds_by_group(labels, groups, folds, seed)
+        found = folds_by_group(labels, together, folds, seed)
         columns |= {f'fold{k}': fold.tolist() for k, fold in enumerate(found)}
         origin_of_split += f'; {folds} folds, {made_here}'
     for cells in columns.values():
@@ -96,6 +107,21 @@ def write_dataset(
         ):
             writer.writerow((f'images/{name}', image.label, group, *cells))
     return counts['split']
+
+
+def _contents(images: Sequence[Image]) -> list[str]:
+    """Return a hash of each image.
+
+    Raises:
+        FileNotFoundError: If one is missing.
+    """
+    found = []
+    for image in tqdm(images, 'comparing', disable=None):
+        if not image.path.is_file():
+            raise FileNotFoundError(f'image {image.path} is missing')
+        content = image.pixels().tobytes() if image.pixels else image.path.read_bytes()
+        found.append(hashlib.blake2b(content, digest_size=16).hexdigest())
+    return found
 
 
 def _count(images: Sequence[Image], splits: list[str]) -> dict[str, Counter]:

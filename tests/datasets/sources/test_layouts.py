@@ -185,6 +185,22 @@ def test_pixels_of_medmnist_are_kept(tmp_path):
     assert (written == images[7][..., None]).all()
 
 
+def test_identical_images_stay_together(tmp_path):
+    src = tmp_path / 'src'
+    make_aptos2019(src, np.random.default_rng(0))
+    table = (src / 'train.csv').read_text().split()[1:]
+    grade = table[0].split(',')[1]
+    same = [row.split(',')[0] for row in table if row.endswith(f',{grade}')]
+    content = (src / 'train_images' / f'{same[0]}.png').read_bytes()
+    for name in same[1:4]:
+        (src / 'train_images' / f'{name}.png').write_bytes(content)
+    write_dataset(READERS['aptos2019'](src), tmp_path / 'out', folds=2)
+    report = check_dataset(tmp_path / 'out', processes=1)
+    found = [finding['what'] for finding in report['findings']]
+    assert 'identical images' in found
+    assert not [what for what in found if 'identical images in different' in what]
+
+
 def test_links_in_place_of_copies(tmp_path):
     out, _ = prepare('aptos2019', tmp_path, link=True)
     first = out / items(out)[0]['file']

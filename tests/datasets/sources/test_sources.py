@@ -74,9 +74,10 @@ def test_missing_official_file_is_named(isic, part):
 def test_official_rbc12_is_cropped_around_its_points(tmp_path):
     (tmp_path / 'Dataset').mkdir()
     (tmp_path / 'Label').mkdir()
-    pixels = np.zeros((480, 640, 3), np.uint8)
-    pixels[100:103, 200:203] = 255
+    random = np.random.default_rng(0)
     for number in range(12):
+        pixels = random.integers(0, 30, (480, 640, 3), np.uint8)  # no two alike
+        pixels[100:103, 200:203] = 255
         cv2.imwrite(str(tmp_path / f'Dataset/{number}.jpg'), pixels)
         label = '200 101 3\n5 470 0\n300 300 12\n'
         (tmp_path / f'Label/{number}.txt').write_text(label)
