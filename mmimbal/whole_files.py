@@ -20,7 +20,7 @@ def whole(path: Path) -> Iterator[Path]:
     unfinished = path.with_name(f'{path.name}.{os.getpid()}.unfinished')
     try:
         yield unfinished
-        _sync(unfinished)
+        bring_to_disk(unfinished)
         if path.is_dir():
             shutil.rmtree(path)
         os.replace(unfinished, path)
@@ -49,8 +49,8 @@ def alone(path: Path) -> Iterator[int]:
         yield lock.fileno()
 
 
-def _sync(path: Path) -> None:
-    """Bring a file, or the files of a folder, to the disk."""
+def bring_to_disk(path: Path) -> None:
+    """Wait until a file, or the files of a folder, outlast a power cut."""
     for file in path.rglob('*') if path.is_dir() else [path]:
         with open(file, 'rb') as opened:
             os.fsync(opened.fileno())

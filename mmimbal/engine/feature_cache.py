@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from mmimbal.datasets import get_labels, read_items
 from mmimbal.datasets.decoded import fingerprint
-from mmimbal.whole_files import alone
+from mmimbal.whole_files import alone, bring_to_disk
 
 DTYPES = ('float32', 'float16')
 
@@ -226,6 +226,7 @@ def _write(
             (unfinished / f'{rank}.bin').unlink()
         meta = dict(shape=[views, len(dataset), *shape], dtype=dtype)
         (unfinished / 'meta.json').write_text(json.dumps(meta) + '\n')
+        bring_to_disk(unfinished)
         unfinished.rename(cache)
     barrier()
 
