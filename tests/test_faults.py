@@ -14,7 +14,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmimbal.engine.checkpoint import load_from_local
-from tests.command_line import OPTIONS
+from tests.command_line import OPTIONS, succeed
 from tests.conftest import ROOT, tiny_digits, train
 
 SOON = 60  # seconds; a hang would take longer
@@ -219,3 +219,30 @@ def test_a_nan_names_the_run_to_blame(tmp_path):
     with pytest.raises(FloatingPointError) as error:
         train(cfg)
     assert 'epoch 1' in str(error.value) or 'nan' in str(error.value).lower()
+
+
+LISTS_THREADS = """
+import atexit, runpy, sys
+from pathlib import Path
+
+def list_threads():
+    for thread in Path('/proc/self/task').glob('*/comm'):
+        print('THREAD', thread.read_text().strip())
+
+atexit.register(list_threads)
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name='__main__')
+"""
+
+
+def test_threads_of_gloo_end_before_python(tmp_path):
+    """Python aborts the process if one of them drops a tensor while it ends."""
+    (tmp_path / 'lists_threads.py').write_text(LISTS_THREADS)
+    env = dict(RANK='0', WORLD_SIZE='1', LOCAL_RANK='0', MASTER_ADDR='127.0.0.1')
+    output = succeed(
+        *(tmp_path / 'lists_threads.py', 'tools/train.py'),
+        *('configs/digits_lt/stage1_triplet.py', '--launcher', 'pytorch'),
+        *('--work-dir', tmp_path / 'run', '--cfg-options', *OPTIONS),
+        env=env | dict(MASTER_PORT='29677'),
+    )
+    assert 'THREAD python' in output and 'THREAD pt_gloo' not in output

@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from time import perf_counter
 
+import torch
 from mmengine.config import Config, DictAction
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
@@ -302,6 +303,7 @@ def main() -> None:
     about = dict(
         stage1=str(checkpoint),
         batch_norm='frozen',
+        device=torch.cuda.get_device_name() if torch.cuda.is_available() else 'CPU',
         views=args.views,
         seeds=args.seeds,
         chosen_by=f'{args.metric} on validation, first seed',

@@ -163,6 +163,7 @@ class Bench:
             method=experiment.method,
             batch_norm=sweep['batch_norm'],
             views=sweep['views'],
+            device=sweep['device'],
             left_out=sweep['left_out'],
             rows=rows,
         )
@@ -180,9 +181,11 @@ class Bench:
 
 
 def worker_environments(workers: int | None) -> list[dict[str, str]]:
-    """Return the environment of each worker: a GPU of its own, or one thread."""
-    gpus = torch.cuda.device_count()
-    if gpus:
-        number = workers or gpus
-        return [{'CUDA_VISIBLE_DEVICES': str(n % gpus)} for n in range(number)]
-    return [{'OMP_NUM_THREADS': '1'} for _ in range(workers or os.cpu_count())]
+    """Return the environment of each worker: its GPU, its share of the cores."""
+    gpus, cores = torch.cuda.device_count(), len(os.sched_getaffinity(0))
+    number = workers or gpus or cores
+    threads = {'OMP_NUM_THREADS': str(max(1, cores // number))}
+    return [
+        threads | ({'CUDA_VISIBLE_DEVICES': str(n % gpus)} if gpus else {})
+        for n in range(number)
+    ]

@@ -3,6 +3,7 @@
 import argparse
 import atexit
 import difflib
+import gc
 import os
 import signal
 import sys
@@ -116,13 +117,24 @@ def check_options(options: Iterable[str], cfg: Config) -> None:
 def start_on_cpu(cfg: Config) -> None:
     """Start a gloo process group, since mmengine's launchers want a GPU each."""
     dist.init_process_group('gloo')
-    atexit.register(dist.destroy_process_group)  # its threads must not outlive Python
+    atexit.register(end_on_cpu)
     wrapper = dict(
         type='MMDistributedDataParallel',
         find_unused_parameters=cfg.get('find_unused_parameters', False),
     )
     wrapper.update(cfg.get('model_wrapper_cfg') or {}, device_ids=None)
     cfg.model_wrapper_cfg = wrapper
+
+
+def end_on_cpu() -> None:
+    """Destroy the process group and what holds it, and with that end its threads.
+
+    One of them that drops a tensor while Python ends aborts the process: gloo's
+    destructor waits for them, but DDP's cycles would keep it from being called.
+    """
+    if dist.is_initialized():
+        dist.destroy_process_group()
+    gc.collect()
 
 
 def end_on_sigterm() -> None:

@@ -1,7 +1,8 @@
 """A page of tables, from the results of experiments and from nothing else."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean, stdev
@@ -87,7 +88,12 @@ def section(folder: Path) -> Iterator[str]:
         'hyper-parameters of stage 2 are chosen on validation. Rows with metric '
         'learning are marked \\*.'
     )
-    tables = read_rows(folder, about['metric'])
+    results = read_runs(folder)
+    devices = Counter(result['device'] for result in results)
+    runs = (f'{number} on {name}' for name, number in sorted(devices.items()))
+    yield ''
+    yield f'Runs: {", ".join(runs)}.'
+    tables = read_rows(results, about['metric'])
     for dataset, rows in tables.items():
         yield from ('', f'### {dataset}', '')
         yield from table_of(rows, split)
@@ -97,11 +103,18 @@ def section(folder: Path) -> Iterator[str]:
         yield from ranks(tables, split)
 
 
-def read_rows(folder: Path, metric: Sequence[str]) -> dict[str, list[Row]]:
+def read_runs(folder: Path) -> list[dict]:
+    """Return the results of all experiments of a grid."""
+    files = sorted((folder / 'runs').glob('*.json'))
+    return [json.loads(file.read_text()) for file in files]
+
+
+def read_rows(
+    results: Sequence[Mapping], metric: Sequence[str]
+) -> dict[str, list[Row]]:
     """Return the rows of each data set."""
     tables: dict[str, dict[tuple, Row]] = {}
-    for file in sorted((folder / 'runs').glob('*.json')):
-        result = json.loads(file.read_text())
+    for result in results:
         rows = tables.setdefault(result['dataset'], {})
         for found in result['rows']:
             key = result['method'], found['stage2']

@@ -69,6 +69,7 @@ def results(tmp_path):
                         seed=seed,
                         method=method,
                         batch_norm='frozen',
+                        device='a GPU' if dataset == 'one' else 'CPU',
                         rows=rows,
                     )
                     name = f'{dataset}_fold{fold}_{method}_seed{seed}.json'
@@ -93,8 +94,12 @@ def test_table_of_means_the_best_first(results, tmp_path):
     first = tables(tmp_path / 'docs' / 'results.md')[0]
     assert first[2][0] == 'triplet + crt \\*'
     assert first[-1][0] == 'ce'
+    text = (tmp_path / 'docs' / 'results.md').read_text()
+    assert 'Runs: 12 on CPU, 12 on a GPU.' in text
     values = []
-    for row in results_page.read_rows(results / 'study', [])['one']:
+    for row in results_page.read_rows(results_page.read_runs(results / 'study'), [])[
+        'one'
+    ]:
         if row.name == 'ce':
             values = row.values('test', 'balanced_accuracy')
     assert len(values) == 4
@@ -117,7 +122,7 @@ def test_paired_differences_are_to_the_best_row_without_metric_learning(
 
 
 def test_pooled_metrics_are_those_of_all_folds_at_once(results):
-    rows = results_page.read_rows(results / 'study', [])['one']
+    rows = results_page.read_rows(results_page.read_runs(results / 'study'), [])['one']
     row = next(row for row in rows if row.name == 'triplet + crt')
     images = {
         fold: results_page.read_images(results / f'study/images/one_fold{fold}.json')

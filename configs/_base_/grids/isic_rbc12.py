@@ -12,6 +12,7 @@ flags = ['--amp']
 options = {
     'train_dataloader.dataset.cache': 'ram',
     'train_dataloader.num_workers': 0,
+    'val_dataloader.dataset.cache': 'ram',
     'val_dataloader.num_workers': 0,
     'val_dataloader.persistent_workers': False,
 }

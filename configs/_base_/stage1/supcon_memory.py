@@ -1,0 +1,10 @@
+# SupCon (arXiv:2004.11362) of a batch beside the last 32 embeddings of each class.
+head = dict(
+    type='mmimbal.MetricLearningClsHead',
+    embedding_size=128,
+    metric_loss=dict(
+        type='mmimbal.ClassBalancedMemory',
+        loss=dict(type='mmimbal.SupConLoss', temperature=0.1),
+        slots=32,
+    ),
+)
