@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo test test-slow test-browser soak lint bench
+.PHONY: install demo test test-slow test-browser test-gpu soak lint bench
 
 install: .venv/installed
 
@@ -21,6 +21,9 @@ test-slow: install
 
 test-browser: install
 	$(BIN)/python -m pytest -m browser
+
+test-gpu: install
+	$(BIN)/python -m pytest -m gpu
 
 soak: install
 	$(BIN)/python -m pytest -m soak

@@ -15,7 +15,8 @@ methods = dict(
     ldam_drw=dict(
         _one_stage,
         bases=['stage2/balanced_softmax=stage2/ldam_drw'],
-        options={'model.head.loss.reweight_epoch': 16},
+        options={'model.head.loss.reweight_epoch': 32},
+        dataset_options=dict(rbc12={'model.head.loss.reweight_epoch': 16}),
     ),
     balanced_softmax=_one_stage,
     mixup=dict(
@@ -24,11 +25,5 @@ methods = dict(
             'model.train_cfg.augments.type': 'Mixup',
             'model.train_cfg.augments.alpha': 0.2,
         },
-    ),
-    class_centre=dict(
-        config='isic/stage1_class_centre_64px.py', stage2='all', metric=True
-    ),
-    supcon_balanced=dict(
-        config='isic/stage1_supcon_balanced_64px.py', stage2='all', metric=True
     ),
 )

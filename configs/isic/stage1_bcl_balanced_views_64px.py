@@ -11,7 +11,5 @@ model = dict(
     data_preprocessor=dict(type='mmimbal.MultiViewDataPreprocessor'),
     head=dict(_base_.head, num_classes=_base_.num_classes),
 )
-train_dataloader = dict(
-    _base_.batches, dataset=dict(pipeline=_base_.two_view_pipeline)
-)
+train_dataloader = dict(_base_.batches, dataset=dict(pipeline=_base_.two_view_pipeline))
 work_dir = 'work_dirs/isic/{{ fileBasenameNoExtension }}'

@@ -17,7 +17,7 @@ KEYS = (
     'options',
 )
 DATASET_KEYS = ('bases', 'options')
-METHOD_KEYS = ('config', 'bases', 'stage2', 'options', 'metric')
+METHOD_KEYS = ('config', 'bases', 'stage2', 'options', 'dataset_options', 'metric')
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
@@ -117,10 +117,11 @@ def load_grid(path: Path, root: Path) -> Grid:
 
     It is a config of: ``datasets``, by name a dict of ``bases`` (``OLD=NEW``) and
     ``options``; ``methods``, by name a dict of ``config`` (relative to ``configs/``)
-    and perhaps ``stage2`` (a list, or ``'all'``), ``bases``, ``options`` and
-    ``metric=True`` for metric learning; ``seeds``; and perhaps ``title``, ``folds``,
-    ``flags`` of ``tools/train.py``, ``options`` for all, and ``judged_on``. Names that
-    begin with an underscore are the file's own.
+    and perhaps ``stage2`` (a list, or ``'all'``), ``bases``, ``options``,
+    ``dataset_options`` (options by data set) and ``metric=True`` for metric learning;
+    ``seeds``; and perhaps ``title``, ``folds``, ``flags`` of ``tools/train.py``,
+    ``options`` for all, and ``judged_on``. Names that begin with an underscore are the
+    file's own.
 
     Args:
         path: The file.
@@ -143,6 +144,12 @@ def load_grid(path: Path, root: Path) -> Grid:
     found = []
     for method, cfg in grid['methods'].items():
         check_keys(f'{path}, method {method}', cfg, METHOD_KEYS, ('config',))
+        unknown = set(cfg.get('dataset_options', {})) - set(grid['datasets'])
+        if unknown:
+            raise ValueError(
+                f'{path}, method {method}: dataset_options of {", ".join(unknown)}, '
+                f'but the data sets are {", ".join(grid["datasets"])}'
+            )
         if not (root / 'configs' / cfg['config']).is_file():
             raise FileNotFoundError(
                 f'{path}, method {method}: no config {root / "configs" / cfg["config"]}'
@@ -161,6 +168,7 @@ def load_grid(path: Path, root: Path) -> Grid:
                     **grid.get('options', {}),
                     **about.get('options', {}),
                     **cfg.get('options', {}),
+                    **cfg.get('dataset_options', {}).get(dataset, {}),
                 },
                 grid.get('flags', []),
             )

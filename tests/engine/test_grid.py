@@ -23,7 +23,12 @@ flags = ['--amp']
 options = {'x.z': 2}
 methods = dict(
     ce=dict(config='digits_lt/stage1_ce.py', stage2='all', options={'x.z': 3}),
-    triplet=dict(config='digits_lt/stage1_triplet.py', bases=['c=d'], metric=True),
+    triplet=dict(
+        config='digits_lt/stage1_triplet.py',
+        bases=['c=d'],
+        dataset_options=dict(other={'x.w': 4}),
+        metric=True,
+    ),
 )
 """
 
@@ -58,6 +63,8 @@ def test_commands_say_what_differs(write, tmp_path):
     assert compare[2:4] == ['--methods', '--seeds']
     train = found['other_fold1_triplet_seed1'].train(ROOT, tmp_path)
     assert train[2:6] == ['--base', 'a=b', '--base', 'c=d']
+    assert 'x.w=4' in train
+    assert 'x.w=4' not in found['digits_fold1_triplet_seed1'].train(ROOT, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -67,6 +74,11 @@ def test_commands_say_what_differs(write, tmp_path):
         ('flags', 'flag', 'unknown: flag'),
         ("stage2='all'", "stage_2='all'", r'method ce has .* unknown: stage_2'),
         ('bases=', 'base=', r'data set other has .* unknown: base'),
+        (
+            'dict(other={',
+            'dict(others={',
+            'dataset_options of others, but .* digits, other',
+        ),
         ('stage1_ce.py', 'stage1_c.py', r'method ce: no config .*stage1_c\.py'),
         ('folds', "judged_on = 'train'\nfolds", "judged_on='train' must be 'val'"),
     ],

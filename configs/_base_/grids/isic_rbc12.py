@@ -10,9 +10,9 @@ datasets = dict(
 flags = ['--amp']
 # One core for each run; what is read again and again is decoded once.
 options = {
-    'train_dataloader.dataset.cache': 'ram',
+    'train_dataloader.dataset.cache': 'work_dirs/decoded',
     'train_dataloader.num_workers': 0,
-    'val_dataloader.dataset.cache': 'ram',
+    'val_dataloader.dataset.cache': 'work_dirs/decoded',
     'val_dataloader.num_workers': 0,
     'val_dataloader.persistent_workers': False,
 }
