@@ -236,3 +236,13 @@ def test_folds_of_stage_2_need_stage_1_of_each(tmp_path):
     leaf = CONFIGS / 'digits_lt/stage2_crt.py'
     message = explain('cross_validate', leaf, '--work-dir', tmp_path)
     assert 'name its config with --stage1-config' in message
+
+
+def test_a_pattern_chooses_experiments(tmp_path):
+    grid = tmp_path / 'digits.py'
+    grid.write_text(GRID.replace('EPOCHS', '1'))
+    succeed(*bench(tmp_path, grid), '--only', 'digits_split_ce_*')
+    (found,) = (tmp_path / 'results/digits/runs').iterdir()
+    assert found.name == 'digits_split_ce_seed0.json'
+    message = explain('benchmark', *bench(tmp_path, grid)[1:], '--only', 'none')
+    assert 'no such experiment; the first is digits_split_ce_seed0' in message

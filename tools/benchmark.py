@@ -3,6 +3,7 @@
 import argparse
 import threading
 from collections.abc import Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 
 from tqdm import tqdm
@@ -33,6 +34,12 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--workers', type=int, help='side by side; default: one per GPU, else per core'
+    )
+    parser.add_argument(
+        '--only',
+        default='*',
+        metavar='PATTERN',
+        help="experiments by name, e.g. 'isic2018_*', to share a grid among machines",
     )
     parser.add_argument(
         '--page-only', action='store_true', help='run nothing, write the page'
@@ -84,10 +91,16 @@ def main() -> None:
             args.results / args.grid.stem,
             args.workers,
         )
-        missing = bench.missing()
-        kept = len(grid.experiments) - len(missing)
+        wanted = [one for one in grid.experiments if fnmatch(one.name, args.only)]
+        if not wanted:
+            raise ValueError(
+                f'--only {args.only}: there is no such experiment; the first is '
+                f'{grid.experiments[0].name}'
+            )
+        missing = [one for one in wanted if not bench.file(one).is_file()]
+        kept = len(wanted) - len(missing)
         if kept:
-            print(f'{kept} of {len(grid.experiments)} results are there already')
+            print(f'{kept} of {len(wanted)} results are there already')
         failed = run_all(bench, missing)
     write_page(args.results, args.page)
     print(f'Written: {args.page}, from {args.results}')

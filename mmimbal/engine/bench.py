@@ -60,10 +60,6 @@ class Bench:
         """Return where the result of an experiment is kept."""
         return self.results / 'runs' / f'{experiment.name}.json'
 
-    def missing(self) -> list[Experiment]:
-        """Return the experiments without a result."""
-        return [one for one in self.grid.experiments if not self.file(one).is_file()]
-
     def run(self, experiments: Sequence[Experiment]) -> Iterator[tuple]:
         """Yield each experiment when it is over, and what went wrong, '' if nothing."""
         with ThreadPoolExecutor(self.workers) as pool:
