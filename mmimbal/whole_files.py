@@ -3,6 +3,7 @@
 import fcntl
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,8 @@ def whole(path: Path) -> Iterator[Path]:
     Raises:
         OSError: If it cannot be written, such as to a full disk.
     """
-    unfinished = path.with_name(f'{path.name}.{os.getpid()}.unfinished')
+    writer = f'{os.getpid()}-{threading.get_ident()}'
+    unfinished = path.with_name(f'{path.name}.{writer}.unfinished')
     try:
         yield unfinished
         bring_to_disk(unfinished)

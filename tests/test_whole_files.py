@@ -1,4 +1,6 @@
 import multiprocessing
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -54,3 +56,16 @@ def test_one_process_at_a_time(tmp_path):
     for process in processes:
         process.join()
     assert (tmp_path / 'number').read_text() == '800'
+
+
+def test_threads_do_not_write_under_one_name(tmp_path):
+    file, both = tmp_path / 'file', threading.Barrier(2)
+
+    def write(text):
+        with whole(file) as unfinished:
+            unfinished.write_text(text)
+            both.wait()
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(write, ['one', 'two']))
+    assert file.read_text() in ('one', 'two')
