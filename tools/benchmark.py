@@ -33,7 +33,10 @@ def parse_args() -> argparse.Namespace:
         help='written from all of --results; default: docs/results.md',
     )
     parser.add_argument(
-        '--workers', type=int, help='side by side; default: one per GPU, else per core'
+        '--workers',
+        type=int,
+        help='side by side; default: one per GPU, else per core. Small nets leave a GPU '
+        'idle: several share it well where nvidia-cuda-mps-control runs',
     )
     parser.add_argument(
         '--only',
