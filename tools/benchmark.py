@@ -35,8 +35,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--workers',
         type=int,
-        help='side by side; default: one per GPU, else per core. Small nets leave a GPU '
-        'idle: several share it well where nvidia-cuda-mps-control runs',
+        help='side by side; default: one per GPU, else per core. Small nets leave GPUs '
+        'idle: several share one well where nvidia-cuda-mps-control runs',
     )
     parser.add_argument(
         '--only',

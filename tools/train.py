@@ -4,9 +4,9 @@ import argparse
 
 from mmengine.runner import Runner
 
+from mmimbal.engine.ending import ending_on_sigterm, naming_dead_workers
 from mmimbal.engine.flags import (
     add_common_flags,
-    end_on_sigterm,
     load_config,
     use_amp,
     warn_unless_deterministic,
@@ -45,10 +45,10 @@ def main() -> None:
                 f'--stage1 is for stage-2 configs, which {args.config} is not'
             )
         cfg.default_hooks.two_stage.stage1 = args.stage1
-    end_on_sigterm()
-    runner = Runner.from_cfg(cfg)
-    warn_unless_deterministic(cfg)
-    runner.train()
+    with ending_on_sigterm(), naming_dead_workers():
+        runner = Runner.from_cfg(cfg)
+        warn_unless_deterministic(cfg)
+        runner.train()
 
 
 if __name__ == '__main__':

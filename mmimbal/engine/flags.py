@@ -5,8 +5,6 @@ import atexit
 import difflib
 import gc
 import os
-import signal
-import sys
 from collections.abc import Iterable
 from functools import partial
 
@@ -135,18 +133,6 @@ def end_on_cpu() -> None:
     if dist.is_initialized():
         dist.destroy_process_group()
     gc.collect()
-
-
-def end_on_sigterm() -> None:
-    """End with status 143 at a scheduler's SIGTERM, workers of loaders with it."""
-    process = os.getpid()
-
-    def stop(*_) -> None:
-        if os.getpid() == process:  # and no worker, which has inherited this
-            print('Stopped by SIGTERM: --resume goes on from the last checkpoint')
-        sys.exit(128 + signal.SIGTERM)
-
-    signal.signal(signal.SIGTERM, stop)
 
 
 def warn_unless_deterministic(cfg: Config) -> None:

@@ -1,0 +1,46 @@
+import os
+import signal
+
+import pytest
+
+from mmimbal.engine import ending
+from mmimbal.engine.ending import ending_on_sigterm, naming_dead_workers
+
+
+class Swallows:
+    """What a finalizer raises is lost."""
+
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        for _ in range(10):  # the handler runs between two of these
+            pass
+
+
+@pytest.mark.filterwarnings('ignore::pytest.PytestUnraisableExceptionWarning')
+@pytest.mark.parametrize('swallowed', [False, True])
+def test_an_exit_that_was_swallowed_comes_again(swallowed, monkeypatch, capfd):
+    monkeypatch.setattr(ending, 'PATIENCE', 0.05)
+    before = signal.getsignal(signal.SIGTERM)
+    lost = []
+    with pytest.raises(SystemExit) as stopped, ending_on_sigterm():
+        if swallowed:
+            Swallows()
+            lost.append('the first')
+        else:
+            os.kill(os.getpid(), signal.SIGTERM)
+        while True:
+            pass
+    assert stopped.value.code == 143
+    assert lost == (['the first'] if swallowed else [])
+    assert capfd.readouterr().out.count('Stopped by SIGTERM') == 1
+    assert signal.getsignal(signal.SIGTERM) == before
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+
+
+def test_a_lost_connection_is_explained():
+    """What torch says if a worker dies while it hands over a batch."""
+    with (
+        pytest.raises(RuntimeError, match=r'worker of a loader died .*num_workers'),
+        naming_dead_workers(),
+    ):
+        raise ConnectionResetError(104, 'Connection reset by peer')
