@@ -227,31 +227,37 @@ def resampled(row: Row, folds: dict[int | None, Images]) -> dict[str, np.ndarray
 
 
 def ranks(tables: dict[str, list[Row]], split: str) -> Iterator[str]:
-    """Yield a table of mean ranks over data sets, folds and seeds."""
-    scores: dict[str, dict[tuple, float]] = {}
+    """Yield a table of means over all data sets, folds and seeds, by mean rank."""
+    scores: dict[str, dict[tuple, dict[str, float]]] = {}
     for dataset, rows in tables.items():
         for row in rows:
             for run, found in row.runs.items():
-                value = (found.get(split) or {}).get('balanced_accuracy')
-                if value is not None:
-                    scores.setdefault(row.name, {})[dataset, *run] = value
+                if 'balanced_accuracy' in (found.get(split) or {}):
+                    scores.setdefault(row.name, {})[dataset, *run] = found[split]
     runs = {run for found in scores.values() for run in found}
     full = {name: found for name, found in scores.items() if len(found) == len(runs)}
     if len(full) < 2:
         return
     places: dict[str, list[float]] = {name: [] for name in full}
     for run in runs:
-        values = np.array([found[run] for found in full.values()])
+        values = np.array([found[run]['balanced_accuracy'] for found in full.values()])
         for name, value in zip(full, values, strict=True):
             above, equal = (values > value).sum(), (values == value).sum()
             places[name].append(above + (equal + 1) / 2)
     yield from ('', '### Mean rank', '')
-    yield f'By balanced accuracy, over {len(runs)} runs of {len(full)} rows.'
+    yield (f'By balanced accuracy, of {len(full)} rows; means over {len(runs)} runs.')
     yield ''
     yield from markdown(
-        ['method', 'mean rank'],
+        ['method', 'mean rank', *(TITLES[metric] for metric in JUDGED_BY)],
         [
-            [name, f'{mean(found):.1f}']
+            [
+                name,
+                f'{mean(found):.1f}',
+                *(
+                    f'{mean(run[metric] for run in full[name].values()):.1f}'
+                    for metric in JUDGED_BY
+                ),
+            ]
             for name, found in sorted(places.items(), key=lambda item: mean(item[1]))
         ],
     )

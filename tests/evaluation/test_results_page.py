@@ -159,9 +159,15 @@ def test_rows_that_lack_runs_say_so_and_are_not_compared(results, tmp_path):
 
 def test_mean_ranks(results, tmp_path):
     write_page(results, tmp_path / 'results.md')
-    last = {row[0]: float(row[1]) for row in tables(tmp_path / 'results.md')[-1][2:]}
-    assert last['triplet + crt'] == 1.0 and last['ce'] == 4.0
-    assert 2 <= last['ce + crt'] <= 3
+    table = tables(tmp_path / 'results.md')[-1][2:]
+    last = {name: list(map(float, values)) for name, *values in table}
+    assert last['triplet + crt'][0] == 1.0 and last['ce'][0] == 4.0
+    assert 2 <= last['ce + crt'][0] <= 3
+    runs = results_page.read_runs(results / 'study')
+    rows = [row for run in runs for row in run['rows'] if run['method'] == 'triplet']
+    for column, metric in enumerate(('balanced_accuracy', 'macro_f1'), 1):
+        expected = np.mean([row['test'][metric] for row in rows])
+        assert last['triplet + crt'][column] == pytest.approx(expected, abs=0.051)
 
 
 def test_a_grid_judged_on_validation_shows_nothing_of_test(results, tmp_path):
