@@ -18,12 +18,30 @@ methods = dict(
         options={'model.head.loss.reweight_epoch': 32},
         dataset_options=dict(rbc12={'model.head.loss.reweight_epoch': 16}),
     ),
-    balanced_softmax=_one_stage,
+    balanced_softmax=dict(_one_stage, stage2='all'),
+    # The batches of supcon_balanced, without its metric loss: cross-entropy sees all.
+    ce_mixed_batches=dict(
+        config='isic/stage1_supcon_balanced_64px.py',
+        options={'model.head.metric_weight': 0.0, 'model.head.natural_size': 192},
+        stage2='all',
+    ),
     mixup=dict(
         config='isic/stage1_ce_64px.py',
         options={
             'model.train_cfg.augments.type': 'Mixup',
             'model.train_cfg.augments.alpha': 0.2,
         },
+    ),
+    class_centre=dict(
+        config='isic/stage1_class_centre_64px.py', stage2='all', metric=True
+    ),
+    supcon_balanced_adjusted=dict(
+        config='isic/stage1_supcon_balanced_64px.py',
+        options={'model.head.loss.type': 'mmimbal.LogitAdjustmentLoss'},
+        stage2='all',
+        metric=True,
+    ),
+    bcl_balanced=dict(
+        config='isic/stage1_bcl_balanced_64px.py', stage2='all', metric=True
     ),
 )
