@@ -29,10 +29,9 @@ methods = dict(
     ce=_ce,
     ce_ema=dict(_ce, options=_ema),
     ce_adjusted=dict(config='isic/one_stage_balanced_softmax_64px.py', stage2=_stage2),
-    # The batches of *_balanced, without its metric loss: cross-entropy sees all.
-    ce_mixed_batches=dict(
+    ce_mixed=dict(
         config='isic/stage1_supcon_balanced_64px.py',
-        options={'model.head.metric_weight': 0.0, 'model.head.natural_size': 192},
+        bases=['stage1/supcon_balanced=stage1/ce_mixed'],
         stage2=_stage2,
     ),
     class_centre=_centre,

@@ -19,10 +19,9 @@ methods = dict(
         dataset_options=dict(rbc12={'model.head.loss.reweight_epoch': 16}),
     ),
     balanced_softmax=dict(_one_stage, stage2='all'),
-    # The batches of supcon_balanced, without its metric loss: cross-entropy sees all.
-    ce_mixed_batches=dict(
+    ce_mixed=dict(
         config='isic/stage1_supcon_balanced_64px.py',
-        options={'model.head.metric_weight': 0.0, 'model.head.natural_size': 192},
+        bases=['stage1/supcon_balanced=stage1/ce_mixed'],
         stage2='all',
     ),
     mixup=dict(
@@ -30,7 +29,9 @@ methods = dict(
         options={
             'model.train_cfg.augments.type': 'Mixup',
             'model.train_cfg.augments.alpha': 0.2,
+            'model.data_preprocessor.num_classes': 7,
         },
+        dataset_options=dict(rbc12={'model.data_preprocessor.num_classes': 12}),
     ),
     class_centre=dict(
         config='isic/stage1_class_centre_64px.py', stage2='all', metric=True
