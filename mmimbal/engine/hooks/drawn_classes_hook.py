@@ -30,6 +30,8 @@ class DrawnClassesHook(Hook):
         """Check that sampler and head agree on the natural part of a batch."""
         sampler = runner.train_dataloader.batch_sampler
         head = getattr(bare(runner.model), 'head', None)
+        if not hasattr(head, 'natural_size'):
+            return  # MMPretrain's heads see whole batches
         sizes = [
             getattr(part, 'natural_size', None) or None for part in (sampler, head)
         ]

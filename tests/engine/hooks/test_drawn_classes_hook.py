@@ -64,6 +64,14 @@ def test_natural_size_must_be_that_of_the_head(tmp_path):
         train(cfg)
 
 
+def test_heads_of_mmpretrain_see_whole_batches(tmp_path):
+    cfg = tiny_digits('stage1_ce', tmp_path, train_cfg__max_epochs=1)
+    cfg.train_dataloader.batch_sampler = dict(
+        type='mmimbal.PKBatchSampler', k=4, natural_size=24
+    )
+    assert train(cfg).epoch == 1
+
+
 def _drawn_in_epoch_2(log):
     line = next(line for line in log.splitlines() if 'Drawn in epoch 2' in line)
     return re.findall(r'\d (\d+) \(', line)
