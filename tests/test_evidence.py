@@ -130,7 +130,7 @@ def results_of(folder):
 
 def test_a_benchmark_killed_and_run_again_gives_the_same(tmp_path):
     grid = tmp_path / 'digits.py'
-    grid.write_text(GRID.replace('EPOCHS', '6'))
+    grid.write_text(GRID.replace('EPOCHS', '8'))
     succeed(*bench(tmp_path / 'whole', grid))
     expected = results_of(tmp_path / 'whole')
     assert len(expected) == 2 + 1 + 1
@@ -138,17 +138,24 @@ def test_a_benchmark_killed_and_run_again_gives_the_same(tmp_path):
     assert 'ce + nearest_mean' in page and 'Best row without metric learning' in page
 
     folder = tmp_path / 'killed'
-    process = subprocess.Popen(
-        [sys.executable, *map(str, bench(folder, grid))],
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    while not list(folder.glob('work/digits_split_*/train/epoch_2.pth')):
-        assert process.poll() is None
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    for epoch, number in ((1, signal.SIGTERM), (3, signal.SIGKILL)):
+        process = subprocess.Popen(
+            [sys.executable, *map(str, bench(folder, grid))],
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        while not list(folder.glob(f'work/digits_split_*/train/epoch_{epoch}.pth')):
+            assert process.poll() is None
+        if number == signal.SIGTERM:
+            process.terminate()
+            assert process.wait() == 143
+            with pytest.raises(ProcessLookupError):  # trainings have ended with it
+                os.killpg(process.pid, 0)
+        else:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
     assert len(results_of(folder)) < len(expected)
     succeed(*bench(folder, grid))
     assert results_of(folder) == expected

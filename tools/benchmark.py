@@ -9,6 +9,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from mmimbal.engine.bench import Bench
+from mmimbal.engine.ending import ending_on_sigterm
 from mmimbal.engine.grid import Experiment, load_grid
 from mmimbal.evaluation.results_page import write_page
 
@@ -104,7 +105,8 @@ def main() -> None:
         kept = len(wanted) - len(missing)
         if kept:
             print(f'{kept} of {len(wanted)} results are there already')
-        failed = run_all(bench, missing)
+        with ending_on_sigterm('the same command goes on from here'):
+            failed = run_all(bench, missing)
     write_page(args.results, args.page)
     print(f'Written: {args.page}, from {args.results}')
     if failed:

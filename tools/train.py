@@ -45,7 +45,8 @@ def main() -> None:
                 f'--stage1 is for stage-2 configs, which {args.config} is not'
             )
         cfg.default_hooks.two_stage.stage1 = args.stage1
-    with ending_on_sigterm(), naming_dead_workers():
+    go_on = '--resume goes on from the last checkpoint'
+    with ending_on_sigterm(go_on), naming_dead_workers():
         runner = Runner.from_cfg(cfg)
         warn_unless_deterministic(cfg)
         runner.train()

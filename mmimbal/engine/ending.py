@@ -8,15 +8,17 @@ from contextlib import contextmanager
 
 STATUS = 128 + signal.SIGTERM
 PATIENCE = 5.0  # seconds
-MESSAGE = b'Stopped by SIGTERM: --resume goes on from the last checkpoint\n'
 
 
 @contextmanager
-def ending_on_sigterm() -> Iterator[None]:
+def ending_on_sigterm(how_to_go_on: str) -> Iterator[None]:
     """End with status 143 at a scheduler's SIGTERM, workers of loaders with it.
 
     Python drops an exception that is raised in some places, such as a finalizer or a
     callback of fork. It is therefore raised again every few seconds until it gets here.
+
+    Args:
+        how_to_go_on: What the user is told.
     """
     process, told = os.getpid(), False
 
@@ -24,7 +26,8 @@ def ending_on_sigterm() -> Iterator[None]:
         nonlocal told
         if os.getpid() == process:  # and no worker, which has inherited this
             if not told:
-                os.write(1, MESSAGE)  # print() may be what was interrupted
+                # print() may be what was interrupted
+                os.write(1, f'\nStopped by SIGTERM: {how_to_go_on}\n'.encode())
             told = True
             signal.setitimer(signal.ITIMER_REAL, PATIENCE)
         sys.exit(STATUS)

@@ -22,7 +22,7 @@ def test_an_exit_that_was_swallowed_comes_again(swallowed, monkeypatch, capfd):
     monkeypatch.setattr(ending, 'PATIENCE', 0.05)
     before = signal.getsignal(signal.SIGTERM)
     lost = []
-    with pytest.raises(SystemExit) as stopped, ending_on_sigterm():
+    with pytest.raises(SystemExit) as stopped, ending_on_sigterm('go on'):
         if swallowed:
             Swallows()
             lost.append('the first')
@@ -32,7 +32,7 @@ def test_an_exit_that_was_swallowed_comes_again(swallowed, monkeypatch, capfd):
             pass
     assert stopped.value.code == 143
     assert lost == (['the first'] if swallowed else [])
-    assert capfd.readouterr().out.count('Stopped by SIGTERM') == 1
+    assert capfd.readouterr().out.count('Stopped by SIGTERM: go on') == 1
     assert signal.getsignal(signal.SIGTERM) == before
     assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
 
