@@ -137,8 +137,9 @@ def test_mixed_precision_two_stages_and_predictions(tmp_path):
 def test_a_single_run_switches_stages(tmp_path):
     options = [*OPTIONS[:-1], 'train_cfg.max_epochs=3']
     options.append('default_hooks.two_stage.epoch=2')
-    train(
-        tmp_path / 'run',
-        options=options,
-        leaf='configs/digits_lt/two_stage_triplet_crt.py',
-    )
+    leaf = 'configs/digits_lt/two_stage_triplet_crt.py'
+    last = train(tmp_path / 'run', options=options, leaf=leaf)
+    switch = load_from_local(str(tmp_path / 'run/epoch_2.pth'), 'cpu')['state_dict']
+    frozen = [name for name in last if name.startswith('backbone.')]
+    assert frozen and all(torch.equal(last[name], switch[name]) for name in frozen)
+    assert not torch.equal(last['head.fc.weight'], switch['head.fc.weight'])
