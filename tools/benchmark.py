@@ -86,6 +86,12 @@ def main() -> None:
     """Run what has no result yet, write the page, and fail if an experiment did."""
     args = parse_args()
     grid = load_grid(args.grid, ROOT)
+    wanted = [one for one in grid.experiments if fnmatch(one.name, args.only)]
+    if not wanted:
+        raise ValueError(
+            f'--only {args.only}: there is no such experiment; the first is '
+            f'{grid.experiments[0].name}'
+        )
     failed = {}
     if not args.page_only:
         bench = Bench(
@@ -95,12 +101,6 @@ def main() -> None:
             args.results / args.grid.stem,
             args.workers,
         )
-        wanted = [one for one in grid.experiments if fnmatch(one.name, args.only)]
-        if not wanted:
-            raise ValueError(
-                f'--only {args.only}: there is no such experiment; the first is '
-                f'{grid.experiments[0].name}'
-            )
         missing = [one for one in wanted if not bench.file(one).is_file()]
         kept = len(wanted) - len(missing)
         if kept:
@@ -112,7 +112,7 @@ def main() -> None:
     if failed:
         names = '\n'.join(f'  {name}: {problem}' for name, problem in failed.items())
         raise SystemExit(
-            f'{len(failed)} of {len(grid.experiments)} experiments failed; the same '
+            f'{len(failed)} of {len(wanted)} experiments failed; the same '
             f'command tries them again:\n{names}'
         )
 
