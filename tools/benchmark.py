@@ -11,7 +11,7 @@ from tqdm import tqdm
 from mmimbal.engine.bench import Bench
 from mmimbal.engine.ending import ending_on_sigterm
 from mmimbal.engine.grid import Experiment, load_grid
-from mmimbal.evaluation.results_page import write_page
+from mmimbal.visualization.results_page import write_page
 
 ROOT = Path(__file__).resolve().parents[1]
 POLL = 2.0  # seconds between two looks at how far trainings are

@@ -16,7 +16,7 @@ import torch
 from mmimbal.engine.grid import Experiment, Grid
 from mmimbal.engine.stage2_sweep import STAGE1
 from mmimbal.evaluation.predictions import SUFFIX, load_predictions
-from mmimbal.evaluation.results import describe_images, pack, write_json
+from mmimbal.evaluation.results import images_file, keep_images, pack, write_json
 from mmimbal.whole_files import alone
 
 
@@ -53,7 +53,12 @@ class Bench:
             self.free.put(environment)
         self.children: set[subprocess.Popen] = set()
         self.stopped = threading.Event()
-        about = dict(title=grid.title, metric=grid.metric, judged_on=grid.judged_on)
+        about = dict(
+            title=grid.title,
+            metric=grid.metric,
+            judged_on=grid.judged_on,
+            experiments=len(grid.experiments),
+        )
         write_json(about, results / 'grid.json')
 
     def file(self, experiment: Experiment) -> Path:
@@ -131,7 +136,8 @@ class Bench:
     def keep(self, experiment: Experiment, folder: Path) -> None:
         """Write the result of an experiment from what its sweep has found."""
         sweep = json.loads((folder / 'sweep.json').read_text())
-        rows = []
+        images = images_file(self.results, experiment.dataset, experiment.fold)
+        rows, images_of_test = [], None
         for found in sweep['rows']:
             scores = found['seeds'][0]
             is_stage1 = found['method'] == STAGE1
@@ -147,9 +153,7 @@ class Bench:
                 )
                 row['test'] = scores['test']
                 row['predicted'] = pack(predictions.scores.argmax(1))
-                images = self.results / 'images' / f'{experiment.images}.json'
-                if not images.is_file():
-                    write_json(describe_images(predictions), images)
+                images_of_test = keep_images(predictions, images)
             rows.append(row)
         rows.sort(key=lambda row: row['stage2'])
         result = dict(
@@ -161,6 +165,7 @@ class Bench:
             views=sweep['views'],
             device=sweep['device'],
             left_out=sweep['left_out'],
+            images=images_of_test,
             rows=rows,
         )
         write_json(result, self.file(experiment))

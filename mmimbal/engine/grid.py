@@ -53,11 +53,6 @@ class Experiment:
         fold = 'split' if self.fold is None else f'fold{self.fold}'
         return f'{self.dataset}_{fold}_{self.method}_seed{self.seed}'
 
-    @property
-    def images(self) -> str:
-        """What the file of its test images is called."""
-        return self.dataset if self.fold is None else f'{self.dataset}_fold{self.fold}'
-
     def train(self, root: Path, folder: Path) -> list[str]:
         """Return the command, less Python, that trains.
 

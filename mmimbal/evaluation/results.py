@@ -31,20 +31,39 @@ class Images:
     files: str
 
 
-def describe_images(found: Predictions) -> dict:
-    """Return the JSON of test images: classes, labels, groups, and a hash of files."""
-    _, groups = np.unique(found.groups, return_inverse=True)
-    files = hashlib.sha256('\n'.join(found.files.tolist()).encode())
-    return dict(
-        classes=list(found.classes),
-        files=files.hexdigest(),
-        labels=pack(found.labels),
-        groups=pack(groups),
-    )
+def images_file(results: Path, dataset: str, fold: int | None) -> Path:
+    """Return where the test images of a data set, or of its fold, are kept."""
+    name = dataset if fold is None else f'{dataset}_fold{fold}'
+    return results / 'images' / f'{name}.json'
+
+
+def keep_images(found: Predictions, path: Path) -> str:
+    """Write the test images of a split, unless they are there; return their hash.
+
+    Raises:
+        ValueError: If other images are there: predictions would not be comparable.
+    """
+    files = hashlib.sha256('\n'.join(found.files.tolist()).encode()).hexdigest()
+    if path.is_file():
+        if read_images(path).files != files:
+            raise ValueError(
+                f'the test images are not those of {path}: was the split made anew? '
+                'Prepare the data set as before, or write to other --results'
+            )
+    else:
+        _, groups = np.unique(found.groups, return_inverse=True)
+        content = dict(
+            classes=list(found.classes),
+            files=files,
+            labels=pack(found.labels),
+            groups=pack(groups),
+        )
+        write_json(content, path)
+    return files
 
 
 def read_images(path: Path) -> Images:
-    """Read what :func:`describe_images` gave.
+    """Read what :func:`keep_images` wrote.
 
     Raises:
         FileNotFoundError: If there is no such file.

@@ -1,14 +1,13 @@
-import json
-
 import numpy as np
+import pytest
 
 from mmimbal.evaluation.predictions import Predictions
 from mmimbal.evaluation.results import (
-    describe_images,
+    images_file,
+    keep_images,
     pack,
     read_images,
     unpack,
-    write_json,
 )
 
 
@@ -24,12 +23,23 @@ def test_packed_integers_come_back_and_are_small():
     assert len(pack(np.zeros(10_000, int))) < 100
 
 
-def test_images_are_read_as_they_were_described(tmp_path):
-    one = describe_images(predictions(np.array(['a', 'b', 'c', 'd'])))
-    other = describe_images(predictions(np.array(['a', 'b', 'c', 'e'])))
-    write_json(one, tmp_path / 'new' / 'images.json')
-    found = read_images(tmp_path / 'new' / 'images.json')
+def test_images_are_read_as_they_were_kept(tmp_path):
+    file = images_file(tmp_path, 'set', 3)
+    assert file == tmp_path / 'images' / 'set_fold3.json'
+    assert images_file(tmp_path, 'set', None).name == 'set.json'
+    files = keep_images(predictions(np.array(['a', 'b', 'c', 'd'])), file)
+    found = read_images(file)
     assert found.labels.tolist() == [0, 2, 1, 2] and found.classes == ('a', 'b', 'c')
     assert found.groups.tolist() == [0, 1, 0, 2]
-    assert found.files == one['files'] != other['files']
-    assert json.dumps(one) == json.dumps(one)
+    assert found.files == files
+
+
+def test_other_images_do_not_take_the_place_of_those_kept(tmp_path):
+    file = tmp_path / 'images.json'
+    same, other = (np.array(list(names)) for names in ('abcd', 'abce'))
+    files = keep_images(predictions(same), file)
+    content = file.read_text()
+    assert keep_images(predictions(same), file) == files
+    with pytest.raises(ValueError, match=r'not those of .*images\.json'):
+        keep_images(predictions(other), file)
+    assert file.read_text() == content

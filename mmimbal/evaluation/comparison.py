@@ -1,0 +1,158 @@
+"""Rows of results compared in pairs, on the pooled predictions of all folds."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
+
+import numpy as np
+
+from mmimbal.evaluation.bootstrap import RESAMPLES, draw_weights
+from mmimbal.evaluation.confusion import balanced_accuracy, count_confusions, macro_f1
+from mmimbal.evaluation.results import Images, images_file, read_images, unpack
+from mmimbal.evaluation.rows import Row
+
+JUDGED_BY = dict(balanced_accuracy=balanced_accuracy, macro_f1=macro_f1)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Rows of one data set that have the same runs.
+
+    Attributes:
+        rows: By name.
+        found: By name, every metric of :data:`JUDGED_BY` in %: measured once, then
+            resampled R times, (1 + R,).
+    """
+
+    rows: Mapping[str, Row]
+    found: Mapping[str, Mapping[str, np.ndarray]]
+
+    @property
+    def resamples(self) -> int:
+        """Their number, R."""
+        return len(next(iter(self.found.values()))['balanced_accuracy']) - 1
+
+    @property
+    def best_plain(self) -> str | None:
+        """The row without metric learning that does best on test images."""
+        plain = [name for name, row in self.rows.items() if not row.metric]
+        return max(
+            plain,
+            key=lambda name: self.found[name]['balanced_accuracy'][0],
+            default=None,
+        )
+
+    def difference(self, name: str, other: str, metric: str) -> np.ndarray:
+        """Return by how much one row is above another, (1 + R,), in points."""
+        return self.found[name][metric] - self.found[other][metric]
+
+
+def compare(
+    rows: Sequence[Row], results: Path, dataset: str, resamples: int = RESAMPLES
+) -> Comparison:
+    """Pool the predictions of all folds, and resample groups (lesions, smears).
+
+    Rows that lack predictions of a run are left out. Of several seeds, the mean. In
+    each resample, all rows are judged on the same images: differences are paired.
+
+    Args:
+        rows: Of one data set.
+        results: Folder of the grid's results, with its ``images/``.
+        dataset: Its name.
+        resamples: Their number, R.
+
+    Raises:
+        FileNotFoundError: If the test images of a fold are missing.
+        ValueError: If a run was tested on other images.
+    """
+    runs = max((row.predicted for row in rows), key=len)
+    whole = {row.name: row for row in rows if row.predicted >= runs}
+    folds = read_folds(whole.values(), runs, results, dataset)
+    labels = np.concatenate([images.labels for images in folds.values()])
+    groups = np.concatenate(
+        [
+            np.char.add(f'{fold} ', images.groups.astype(str))
+            for fold, images in folds.items()
+        ]
+    )
+    classes = len(next(iter(folds.values())).classes)
+    predictions = {name: _pooled(row, folds) for name, row in whole.items()}
+    parts: dict[str, dict[str, list]] = {
+        name: {metric: [] for metric in JUDGED_BY} for name in whole
+    }
+    once = np.ones((1, len(labels)))
+    for weights in (once, *draw_weights(groups, resamples, seed=0)):
+        for name, seeds in predictions.items():
+            confusions = [
+                count_confusions(labels, predicted, classes, weights)
+                for predicted in seeds
+            ]
+            for metric, function in JUDGED_BY.items():
+                values = [100 * function(confusion) for confusion in confusions]
+                parts[name][metric].append(np.mean(values, axis=0))
+    found = {
+        name: {metric: np.concatenate(values) for metric, values in by_metric.items()}
+        for name, by_metric in parts.items()
+    }
+    return Comparison(whole, found)
+
+
+def chosen_on_validation(comparisons: Sequence[Comparison], metric: bool) -> list[str]:
+    """Choose for each method of stage 1 its stage 2, one for all data sets.
+
+    By validation balanced accuracy, the mean over data sets and runs.
+
+    Args:
+        comparisons: Of each data set.
+        metric: Whether the methods are those with metric learning.
+
+    Returns:
+        The name of a row for each method, the best first.
+    """
+    if not comparisons:
+        return []
+    names = set.intersection(*(set(one.rows) for one in comparisons))
+    rows = comparisons[0].rows
+    scores = {
+        name: mean(
+            one.rows[name].mean('val', 'balanced_accuracy') for one in comparisons
+        )
+        for name in names
+        if rows[name].metric == metric
+    }
+    chosen: dict[str, str] = {}
+    for name in sorted(scores, key=lambda name: (-scores[name], name)):
+        chosen.setdefault(rows[name].method, name)
+    return list(chosen.values())
+
+
+def read_folds(
+    rows: Iterable[Row], runs: Iterable[tuple], results: Path, dataset: str
+) -> dict[int | None, Images]:
+    """Return the test images of each fold of some runs.
+
+    Raises:
+        FileNotFoundError: If they are missing.
+        ValueError: If a run was tested on other images.
+    """
+    folds = {}
+    for fold, seed in sorted(runs, key=str):
+        file = images_file(results, dataset, fold)
+        folds[fold] = read_images(file)
+        for row in rows:
+            if row.runs[fold, seed]['images'] != folds[fold].files:
+                raise ValueError(
+                    f'{row.name}, fold {fold}, seed {seed}: its test images are not '
+                    f'those of {file}; remove its result and run the grid again'
+                )
+    return folds
+
+
+def _pooled(row: Row, folds: Mapping[int | None, Images]) -> list[np.ndarray]:
+    """Return what each seed predicts for the images of all folds, (N,) each."""
+    seeds = sorted({seed for _, seed in row.runs})
+    return [
+        np.concatenate([unpack(row.runs[fold, seed]['predicted']) for fold in folds])
+        for seed in seeds
+    ]

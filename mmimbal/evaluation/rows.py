@@ -1,0 +1,70 @@
+"""Rows of a table of results: a method of each stage, with all its runs."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import mean
+
+
+@dataclass
+class Row:
+    """A method of stage 1 and one of stage 2, with all its runs on a data set.
+
+    Attributes:
+        method: Of stage 1, or a one-stage one.
+        stage2: '' for the classifier that was trained with the backbone.
+        metric: Whether it learns a metric.
+        runs: By fold and seed what was found: ``val`` and, where test was read,
+            ``test``, ``predicted`` and ``images``, the hash of the test images.
+    """
+
+    method: str
+    stage2: str
+    metric: bool
+    runs: dict[tuple, dict] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """How it is called in tables."""
+        return f'{self.method} + {self.stage2}' if self.stage2 else self.method
+
+    @property
+    def predicted(self) -> set[tuple]:
+        """Fold and seed of the runs that have predictions of test images."""
+        return {key for key, run in self.runs.items() if 'predicted' in run}
+
+    def values(self, split: str, metric: str) -> list[float]:
+        """Return a metric of each run that has it."""
+        found = (run.get(split) or {} for run in self.runs.values())
+        return [scores[metric] for scores in found if metric in scores]
+
+    def mean(self, split: str, metric: str) -> float:
+        """Return the mean of a metric over runs, -1 if none has it."""
+        return mean(self.values(split, metric) or [-1.0])
+
+
+def read_runs(folder: Path) -> list[dict]:
+    """Return the results of all experiments of a grid."""
+    files = sorted((folder / 'runs').glob('*.json'))
+    return [json.loads(file.read_text()) for file in files]
+
+
+def read_rows(
+    results: Sequence[Mapping], metric: Sequence[str]
+) -> dict[str, list[Row]]:
+    """Return the rows of each data set.
+
+    Args:
+        results: Of experiments.
+        metric: The methods with metric learning.
+    """
+    tables: dict[str, dict[tuple, Row]] = {}
+    for result in results:
+        rows = tables.setdefault(result['dataset'], {})
+        for found in result['rows']:
+            key = result['method'], found['stage2']
+            row = rows.setdefault(key, Row(*key, result['method'] in metric))
+            run = dict(found, images=result.get('images'))
+            row.runs[result['fold'], result['seed']] = run
+    return {dataset: list(rows.values()) for dataset, rows in sorted(tables.items())}

@@ -1,0 +1,49 @@
+"""How far each method is above or below the best one without metric learning."""
+
+from collections.abc import Mapping, Sequence
+
+from matplotlib.figure import Figure
+
+from mmimbal.evaluation.bootstrap import interval
+from mmimbal.evaluation.comparison import Comparison
+from mmimbal.visualization.recall_by_count import COLOURS
+
+
+def draw_differences(
+    comparisons: Mapping[str, Comparison], names: Sequence[str]
+) -> Figure:
+    """Draw differences in balanced accuracy with their 95% intervals.
+
+    Args:
+        comparisons: By data set; a panel each.
+        names: Of the rows to draw, from above to below.
+    """
+    places = range(len(names), 0, -1)
+    figure = Figure(
+        figsize=(3.2 + 3.4 * len(comparisons), 1.2 + 0.3 * len(names)),
+        layout='constrained',
+    )
+    panels = figure.subplots(1, len(comparisons), sharey=True, squeeze=False)[0]
+    for axes, (dataset, one) in zip(panels, comparisons.items(), strict=True):
+        axes.axvline(0, color='#888888', linewidth=1, linestyle=':')
+        for place, name in zip(places, names, strict=True):
+            values = one.difference(name, one.best_plain, 'balanced_accuracy')
+            colour = COLOURS[one.rows[name].metric]
+            axes.plot(interval(values[1:]), (place, place), color=colour, linewidth=2)
+            axes.plot(values[0], place, color=colour, marker='o')
+        axes.set_title(f'{dataset}\nagainst {one.best_plain}', fontsize=10)
+        axes.set_xlabel('balanced accuracy, points')
+        axes.grid(axis='x', alpha=0.3)
+        axes.spines[['top', 'right']].set_visible(False)
+    panels[0].set_yticks(places, names)
+    panels[0].set_ylim(0.4, len(names) + 0.6)
+    for colour, label in zip(COLOURS, ('without', 'with'), strict=False):
+        panels[0].plot([], [], color=colour, marker='o', label=label)
+    figure.legend(
+        *panels[0].get_legend_handles_labels(),
+        title='metric learning',
+        loc='outside lower center',
+        ncols=2,
+        frameon=False,
+    )
+    return figure

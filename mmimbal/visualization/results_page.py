@@ -1,0 +1,291 @@
+"""A page of tables, from the results of experiments and from nothing else."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+
+import numpy as np
+
+from mmimbal.evaluation.bootstrap import RESAMPLES, interval
+from mmimbal.evaluation.comparison import (
+    JUDGED_BY,
+    Comparison,
+    chosen_on_validation,
+    compare,
+)
+from mmimbal.evaluation.rows import Row, read_rows, read_runs
+from mmimbal.visualization.differences import draw_differences
+from mmimbal.whole_files import whole
+
+TITLES = dict(
+    balanced_accuracy='balanced accuracy',
+    macro_f1='macro F1',
+    worst_recall='worst class',
+    auroc='AUROC',
+    ece='ECE',
+)
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a grid has found so far.
+
+    Attributes:
+        name: Of the grid.
+        about: What the grid says of itself.
+        devices: How many experiments ran on each.
+        tables: Rows, by data set.
+        comparisons: By data set, where test images were read.
+        learned: Rows with metric learning, one for each method of stage 1, in the order
+            of validation.
+        plain: Those without.
+    """
+
+    name: str
+    about: Mapping
+    devices: Mapping[str, int]
+    tables: Mapping[str, Sequence[Row]]
+    comparisons: Mapping[str, Comparison]
+    learned: Sequence[str]
+    plain: Sequence[str]
+
+
+def write_page(results: Path, page: Path, resamples: int = RESAMPLES) -> None:
+    """Write a page of the results of all grids in a folder, figures beside it.
+
+    Args:
+        results: The folder.
+        page: To write, Markdown.
+        resamples: Of the bootstrap over groups.
+
+    Raises:
+        FileNotFoundError: If there is no result.
+        ValueError: If runs to compare were tested on different images.
+    """
+    grids = sorted(results.glob('*/grid.json'))
+    if not grids:
+        raise FileNotFoundError(f'no results in {results}')
+    text = [
+        '# Results',
+        '',
+        'Written by `tools/benchmark.py --page-only` from the JSON files in '
+        f'`{results.name}/`, and by nothing else.',
+    ]
+    page.parent.mkdir(parents=True, exist_ok=True)
+    for grid in grids:
+        findings = read_findings(grid.parent, resamples)
+        picture = page.with_name(f'{page.stem}_{findings.name}.png')
+        text += ['', *section(findings, picture.name)]
+        if findings.learned and findings.plain:
+            figure = draw_differences(
+                findings.comparisons, [*findings.learned, *findings.plain]
+            )
+            with whole(picture) as unfinished:
+                figure.savefig(unfinished, format='png', dpi=120)
+    with whole(page) as unfinished:
+        unfinished.write_text('\n'.join(text) + '\n', encoding='utf-8')
+
+
+def read_findings(folder: Path, resamples: int) -> Findings:
+    """Read the results of a grid.
+
+    Raises:
+        ValueError: If runs to compare were tested on different images.
+    """
+    about = json.loads((folder / 'grid.json').read_text())
+    results = read_runs(folder)
+    tables = read_rows(results, about['metric'])
+    comparisons = {
+        dataset: compare(rows, folder, dataset, resamples)
+        for dataset, rows in tables.items()
+        if any(row.predicted for row in rows)
+    }
+    devices = Counter(result['device'] for result in results)
+    learned, plain = (
+        chosen_on_validation(list(comparisons.values()), metric)
+        for metric in (True, False)
+    )
+    return Findings(folder.name, about, devices, tables, comparisons, learned, plain)
+
+
+def section(findings: Findings, picture: str) -> Iterator[str]:
+    """Yield the lines about one grid."""
+    split = findings.about['judged_on']
+    done = sum(findings.devices.values())
+    runs = (f'{number} on {name}' for name, number in sorted(findings.devices.items()))
+    yield f'## {findings.about["title"]}'
+    yield ''
+    yield (
+        f'`tools/benchmark.py configs/grids/{findings.name}.py`. All in %, mean ± '
+        'standard deviation over runs (folds and seeds). Batch norm in stage 2 is '
+        f'frozen. {"Validation" if split == "val" else "Test"} images; '
+        'hyper-parameters of stage 2 are chosen on validation. Rows with metric '
+        'learning are marked \\*.'
+    )
+    yield ''
+    yield f'Experiments: {done} of {findings.about["experiments"]}; {", ".join(runs)}.'
+    if findings.learned and findings.plain:
+        yield from headline(findings, picture)
+    for dataset, rows in findings.tables.items():
+        yield from ('', f'### {dataset}', '')
+        yield from table_of(rows, split)
+        if dataset in findings.comparisons:
+            yield from compared(findings.comparisons[dataset])
+    if len(findings.tables) > 1 or split == 'test':
+        yield from ranks(findings.tables, split)
+
+
+def table_of(rows: Sequence[Row], split: str) -> Iterator[str]:
+    """Yield a table of all rows, the best first."""
+    most = max(len(row.runs) for row in rows)
+    order = sorted(rows, key=lambda row: -row.mean(split, 'balanced_accuracy'))
+    splits = ['val'] if split == 'val' else ['val', 'test']
+    columns = [
+        (each, metric)
+        for each in splits
+        for metric in (TITLES if each == split else ('balanced_accuracy',))
+    ]
+    header = ['method']
+    header += [f'{name} ({each})' for each, m in columns for name in [TITLES[m]]]
+    yield from markdown(
+        [*header, 'runs'],
+        [
+            [
+                _marked(row),
+                *(_cell(row.values(*column)) for column in columns),
+                f'{len(row.runs)}' + (f' of {most}' if len(row.runs) < most else ''),
+            ]
+            for row in order
+        ],
+    )
+
+
+def compared(comparison: Comparison) -> Iterator[str]:
+    """Yield a table of paired differences to the best row without metric learning."""
+    best = comparison.best_plain
+    if best is None or len(comparison.rows) == 1:
+        return
+    yield ''
+    yield (
+        f'Predictions of all folds pooled; 95% intervals from {comparison.resamples} '
+        'resamples of groups (lesions, patients, smears), paired. Best row without '
+        f'metric learning: **{best}**.'
+    )
+    yield ''
+    header = ['method']
+    for metric in JUDGED_BY:
+        header += [TITLES[metric], 'difference']
+    order = sorted(
+        comparison.rows,
+        key=lambda name: -comparison.found[name]['balanced_accuracy'][0],
+    )
+    cells = []
+    for name in order:
+        line = [_marked(comparison.rows[name])]
+        for metric in JUDGED_BY:
+            line.append(_with_bounds(comparison.found[name][metric]))
+            line.append(
+                '-'
+                if name == best
+                else _with_bounds(comparison.difference(name, best, metric), '+')
+            )
+        cells.append(line)
+    yield from markdown(header, cells)
+
+
+def headline(findings: Findings, picture: str) -> Iterator[str]:
+    """Yield whether the best recipe with metric learning is above what has none."""
+    recipe, plain = findings.learned[0], findings.plain[0]
+    yield from ('', '### With and without metric learning', '')
+    yield (
+        f'Chosen on validation, one for all data sets: **{recipe}** with metric '
+        f'learning, {plain} without. Beside them stands what does best on test without '
+        'metric learning, a choice in its favour. Gain: how far the recipe is above a '
+        'row; paired, with 95% intervals over groups.'
+    )
+    yield ''
+    cells = []
+    for dataset, one in findings.comparisons.items():
+        for name in dict.fromkeys((recipe, plain, one.best_plain)):
+            line = [dataset, _marked(one.rows[name])]
+            for metric in JUDGED_BY:
+                line.append(_with_bounds(one.found[name][metric]))
+                gain = one.difference(recipe, name, metric)
+                line.append('-' if name == recipe else _with_bounds(gain, '+'))
+            cells.append(line)
+    header = ['data set', 'row']
+    for metric in JUDGED_BY:
+        header += [TITLES[metric], 'gain']
+    yield from markdown(header, cells)
+    yield ''
+    yield f'![Differences to the best row without metric learning]({picture})'
+    yield ''
+    yield (
+        'Each method of stage 1 with the stage 2 that validation chose, in the order '
+        'of validation, against the best row without metric learning.'
+    )
+
+
+def ranks(tables: dict[str, list[Row]], split: str) -> Iterator[str]:
+    """Yield a table of means over all data sets, folds and seeds, by mean rank."""
+    scores: dict[str, dict[tuple, dict[str, float]]] = {}
+    for dataset, rows in tables.items():
+        for row in rows:
+            for run, found in row.runs.items():
+                if 'balanced_accuracy' in (found.get(split) or {}):
+                    scores.setdefault(row.name, {})[dataset, *run] = found[split]
+    runs = {run for found in scores.values() for run in found}
+    full = {name: found for name, found in scores.items() if len(found) == len(runs)}
+    if len(full) < 2:
+        return
+    places: dict[str, list[float]] = {name: [] for name in full}
+    for run in runs:
+        values = np.array([found[run]['balanced_accuracy'] for found in full.values()])
+        for name, value in zip(full, values, strict=True):
+            above, equal = (values > value).sum(), (values == value).sum()
+            places[name].append(above + (equal + 1) / 2)
+    yield from ('', '### Mean rank', '')
+    yield f'By balanced accuracy, of {len(full)} rows; means over {len(runs)} runs.'
+    yield ''
+    yield from markdown(
+        ['method', 'mean rank', *(TITLES[metric] for metric in JUDGED_BY)],
+        [
+            [
+                name,
+                f'{mean(found):.1f}',
+                *(
+                    f'{mean(run[metric] for run in full[name].values()):.1f}'
+                    for metric in JUDGED_BY
+                ),
+            ]
+            for name, found in sorted(places.items(), key=lambda item: mean(item[1]))
+        ],
+    )
+
+
+def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yield a Markdown table, numbers to the right."""
+    yield f'| {" | ".join(header)} |'
+    yield f'|---|{"---:|" * (len(header) - 1)}'
+    for row in rows:
+        yield f'| {" | ".join(row)} |'
+
+
+def _marked(row: Row) -> str:
+    return f'{row.name} \\*' if row.metric else row.name
+
+
+def _cell(values: Sequence[float]) -> str:
+    if not values:
+        return '-'
+    spread = f' ± {stdev(values):.1f}' if len(values) > 1 else ''
+    return f'{mean(values):.1f}{spread}'
+
+
+def _with_bounds(values: np.ndarray, sign: str = '') -> str:
+    """Return what was measured and its interval: the first value, and the others."""
+    low, high = interval(values[1:])
+    return f'{values[0]:{sign}.1f} [{low:.1f}, {high:.1f}]'

@@ -1,0 +1,125 @@
+import json
+
+import numpy as np
+import pytest
+from sklearn.metrics import balanced_accuracy_score, f1_score
+
+from mmimbal.evaluation.bootstrap import draw_weights
+from mmimbal.evaluation.comparison import chosen_on_validation, compare
+from mmimbal.evaluation.results import images_file, read_images, unpack
+from mmimbal.evaluation.rows import read_rows, read_runs
+from tests.results import METRIC, write_results
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_results(tmp_path / 'study')
+    return tmp_path / 'study'
+
+
+def rows_of(folder, dataset='one'):
+    return read_rows(read_runs(folder), METRIC)[dataset]
+
+
+def test_values_are_those_of_the_pooled_predictions_resampled_by_group(folder):
+    found = compare(rows_of(folder), folder, 'one', resamples=60).found
+    images = [read_images(images_file(folder, 'one', fold)) for fold in (0, 1)]
+    labels = np.concatenate([one.labels for one in images])
+    groups = np.concatenate(
+        [f'{n} ' + one.groups.astype(str) for n, one in zip('01', images, strict=True)]
+    )
+    weights = [np.ones((1, len(labels))), *draw_weights(groups, 60, seed=0)]
+    for row in rows_of(folder):
+        predicted = [
+            np.concatenate(
+                [unpack(row.runs[fold, seed]['predicted']) for fold in (0, 1)]
+            )
+            for seed in (0, 1)
+        ]
+        for place, weight in enumerate(np.concatenate(weights)[:5]):
+            expected = [
+                balanced_accuracy_score(labels, p, sample_weight=weight)
+                for p in predicted
+            ]
+            value = found[row.name]['balanced_accuracy'][place]
+            assert value == pytest.approx(100 * np.mean(expected))
+            expected = [
+                f1_score(labels, p, average='macro', sample_weight=weight)
+                for p in predicted
+            ]
+            assert found[row.name]['macro_f1'][place] == pytest.approx(
+                100 * np.mean(expected)
+            )
+        assert found[row.name]['macro_f1'].shape == (61,)
+
+
+def test_the_best_plain_row_is_that_of_test_images(folder):
+    found = compare(rows_of(folder), folder, 'one', resamples=20)
+    assert found.best_plain == 'ce + crt' and found.resamples == 20
+    gain = found.difference('triplet + crt', 'ce + crt', 'balanced_accuracy')
+    assert (
+        gain[0]
+        == found.found['triplet + crt']['balanced_accuracy'][0]
+        - found.found['ce + crt']['balanced_accuracy'][0]
+    )
+    assert gain.min() > 0
+
+
+def change(folder, function):
+    for file in (folder / 'runs').iterdir():
+        result = json.loads(file.read_text())
+        function(result)
+        file.write_text(json.dumps(result))
+
+
+def test_choices_are_made_on_validation_over_all_data_sets(folder):
+    """Test images say the opposite, and one data set alone would choose otherwise."""
+
+    def judge(result):
+        for row in result['rows']:
+            value = {'one': {'crt': 40, '': 50}, 'two': {'crt': 90, '': 60}}
+            row['val'] = dict(balanced_accuracy=value[result['dataset']][row['stage2']])
+            if result['method'] == 'supcon':
+                row['val'] = dict(balanced_accuracy=99)
+            if result['method'] == 'ce':
+                row['val'] = dict(balanced_accuracy=70 + 10 * (row['stage2'] == ''))
+
+    change(folder, judge)
+    comparisons = [
+        compare(rows_of(folder, name), folder, name, 20) for name in ('one', 'two')
+    ]
+    assert chosen_on_validation(comparisons, metric=True) == [
+        'supcon + crt',
+        'triplet + crt',
+    ]
+    assert chosen_on_validation(comparisons[:1], metric=True) == [
+        'supcon + crt',
+        'triplet',
+    ]
+    assert chosen_on_validation(comparisons, metric=False) == ['ce']
+    assert chosen_on_validation([], metric=True) == []
+
+
+def test_rows_that_lack_a_run_are_left_out(folder):
+    (folder / 'runs/one_fold1_triplet_seed1.json').unlink()
+    found = compare(rows_of(folder), folder, 'one', resamples=20)
+    assert set(found.rows) == {'ce', 'ce + crt', 'supcon + crt'}
+
+
+def test_runs_of_other_test_images_are_not_compared(folder):
+    def change_images(result):
+        if result['fold'] == 1 and result['method'] == 'supcon':
+            result['images'] = 'others'
+
+    change(folder, change_images)
+    with pytest.raises(
+        ValueError,
+        match=r'supcon \+ crt, fold 1, seed 0: its test images are not those of',
+    ):
+        compare(rows_of(folder), folder, 'one', resamples=20)
+
+
+def test_test_images_must_be_there(folder):
+    images_file(folder, 'one', 1).unlink()
+    with pytest.raises(FileNotFoundError, match=r'one_fold1\.json'):
+        compare(rows_of(folder), folder, 'one', resamples=20)

@@ -1,0 +1,149 @@
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmimbal.evaluation.results import write_json
+from mmimbal.evaluation.rows import read_rows, read_runs
+from mmimbal.visualization.results_page import write_page
+from tests.results import write_results
+
+
+@pytest.fixture
+def results(tmp_path):
+    write_results(tmp_path / 'results' / 'study')
+    return tmp_path / 'results'
+
+
+def tables(page):
+    """Return the tables of a page: lists of rows of cells."""
+    found, rows = [], []
+    for line in page.read_text().splitlines():
+        if line.startswith('|'):
+            rows.append([cell.strip() for cell in line.strip('|').split('|')])
+        elif rows:
+            found.append(rows)
+            rows = []
+    return [*found, rows] if rows else found
+
+
+@pytest.fixture
+def page(results, tmp_path):
+    write_page(results, tmp_path / 'docs' / 'results.md', resamples=200)
+    return tmp_path / 'docs' / 'results.md'
+
+
+def bounds(cell):
+    """Return a value and its interval."""
+    value, low, high = cell.replace('[', '').replace(']', '').replace(',', '').split()
+    return float(value), float(low), float(high)
+
+
+def test_table_of_means_the_best_first(results, page):
+    _, first, *_ = tables(page)
+    assert first[2][0] == 'triplet + crt \\*'
+    assert first[-1][0] == 'ce'
+    assert 'Experiments: 24 of 24; 12 on CPU, 12 on a GPU.' in page.read_text()
+    (row,) = (
+        r for r in read_rows(read_runs(results / 'study'), [])['one'] if r.name == 'ce'
+    )
+    values = row.values('test', 'balanced_accuracy')
+    assert len(values) == 4
+    expected = f'{np.mean(values):.1f} ± {np.std(values, ddof=1):.1f}'
+    assert first[-1][2] == expected
+
+
+def test_the_headline_sets_the_recipe_of_validation_beside_the_best_without(page):
+    headline = tables(page)[0][2:]
+    assert [row[:2] for row in headline] == [
+        [dataset, name]
+        for dataset in ('one', 'two')
+        for name in ('triplet + crt \\*', 'ce + crt')
+    ]
+    for recipe, rival in (headline[:2], headline[2:]):
+        assert recipe[3] == recipe[5] == '-'
+        for value, gain in ((2, 3), (4, 5)):
+            measured, low, high = bounds(rival[gain])
+            assert 15 < low < measured < high < 35
+            difference = bounds(recipe[value])[0] - bounds(rival[value])[0]
+            assert measured == pytest.approx(difference, abs=0.11)
+    with Image.open(page.with_name('results_study.png')) as picture:
+        assert len(np.unique(picture.convert('L'))) > 20  # something is drawn
+    assert '(results_study.png)' in page.read_text()
+
+
+def test_the_headline_has_both_rivals_where_validation_and_test_differ(
+    results, tmp_path
+):
+    for run in (results / 'study' / 'runs').glob('*_ce_*'):
+        result = json.loads(run.read_text())
+        for row in result['rows']:
+            row['val'] = dict(balanced_accuracy=50 - 10 * (row['stage2'] == 'crt'))
+        write_json(result, run)
+    write_page(results, tmp_path / 'results.md', resamples=20)
+    headline = tables(tmp_path / 'results.md')[0][2:]
+    names = ['triplet + crt \\*', 'ce', 'ce + crt']
+    assert [row[1] for row in headline] == names * 2
+
+
+def test_without_metric_learning_there_is_no_headline(results, tmp_path):
+    for file in (results / 'study' / 'runs').iterdir():
+        if 'ce' not in file.name:
+            file.unlink()
+    write_page(results, tmp_path / 'results.md', resamples=20)
+    text = (tmp_path / 'results.md').read_text()
+    assert 'Experiments: 8 of 24' in text and 'With and without' not in text
+    assert not list(tmp_path.glob('*.png'))
+
+
+def test_paired_differences_are_to_the_best_row_without_metric_learning(page):
+    text = page.read_text()
+    assert text.count('95% intervals from 200 resamples') == 2
+    assert text.count('Best row without metric learning: **ce + crt**') == 2
+    rows = {row[0]: row for row in tables(page)[2][2:]}
+    gain, low, _ = bounds(rows['triplet + crt \\*'][2])
+    assert 15 < gain < 35 and low > 0
+    _, low, high = bounds(rows['supcon + crt \\*'][2])
+    assert low < 0 < high
+    assert rows['ce + crt'][2] == '-'
+
+
+def test_rows_that_lack_runs_say_so_and_are_not_compared(results, tmp_path):
+    (results / 'study/runs/one_fold1_triplet_seed1.json').unlink()
+    write_page(results, tmp_path / 'results.md', resamples=20)
+    first, second, *_, last = tables(tmp_path / 'results.md')[1:]
+    assert [r[-1] for r in first if r[0].startswith('triplet')] == ['3 of 4'] * 2
+    assert not any(row[0].startswith('triplet') for row in second)
+    assert not any(row[0].startswith('triplet') for row in last)
+
+
+def test_mean_ranks(results, page):
+    table = tables(page)[-1][2:]
+    last = {name: list(map(float, values)) for name, *values in table}
+    assert last['triplet + crt'][0] == 1.0 and last['ce'][0] == 5.0
+    assert 2 <= last['ce + crt'][0] <= 3
+    runs = read_runs(results / 'study')
+    rows = [row for run in runs for row in run['rows'] if run['method'] == 'triplet']
+    rows = [row for row in rows if row['stage2'] == 'crt']
+    for column, metric in enumerate(('balanced_accuracy', 'macro_f1'), 1):
+        expected = np.mean([row['test'][metric] for row in rows])
+        assert last['triplet + crt'][column] == pytest.approx(expected, abs=0.051)
+
+
+def test_a_grid_judged_on_validation_shows_nothing_of_test(results, tmp_path):
+    file = results / 'study' / 'grid.json'
+    write_json(json.loads(file.read_text()) | dict(judged_on='val'), file)
+    for run in (results / 'study' / 'runs').iterdir():
+        result = json.loads(run.read_text())
+        for row in result['rows']:
+            del row['test'], row['predicted']
+        write_json(result | dict(images=None), run)
+    write_page(results, tmp_path / 'results.md')
+    text = (tmp_path / 'results.md').read_text()
+    assert '(test)' not in text and 'paired' not in text
+
+
+def test_without_results_it_says_so(tmp_path):
+    with pytest.raises(FileNotFoundError, match='no results in'):
+        write_page(tmp_path, tmp_path / 'results.md')
