@@ -1,7 +1,7 @@
 """Rows of results compared in pairs, on the pooled predictions of all folds."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean
 
@@ -17,15 +17,17 @@ JUDGED_BY = dict(balanced_accuracy=balanced_accuracy, macro_f1=macro_f1)
 
 @dataclass(frozen=True)
 class Comparison:
-    """Rows of one data set that have the same runs.
+    """Rows of one data set, with the same runs each.
 
     Attributes:
         rows: By name.
+        folds: The test images of each fold.
         found: By name, every metric of :data:`JUDGED_BY` in %: measured once, then
             resampled R times, (1 + R,).
     """
 
     rows: Mapping[str, Row]
+    folds: Mapping[int | None, Images]
     found: Mapping[str, Mapping[str, np.ndarray]]
 
     @property
@@ -51,10 +53,10 @@ class Comparison:
 def compare(
     rows: Sequence[Row], results: Path, dataset: str, resamples: int = RESAMPLES
 ) -> Comparison:
-    """Pool the predictions of all folds, and resample groups (lesions, smears).
+    """Pool the predictions of folds, and resample groups (lesions, smears).
 
-    Rows that lack predictions of a run are left out. Of several seeds, the mean. In
-    each resample, all rows are judged on the same images: differences are paired.
+    In each resample, all rows are judged on the same images: differences are paired.
+    Of several seeds, the mean. While a grid is not done, rows or folds are left out.
 
     Args:
         rows: Of one data set.
@@ -66,9 +68,8 @@ def compare(
         FileNotFoundError: If the test images of a fold are missing.
         ValueError: If a run was tested on other images.
     """
-    runs = max((row.predicted for row in rows), key=len)
-    whole = {row.name: row for row in rows if row.predicted >= runs}
-    folds = read_folds(whole.values(), runs, results, dataset)
+    whole = common_runs(rows)
+    folds = read_folds(whole.values(), results, dataset)
     labels = np.concatenate([images.labels for images in folds.values()])
     groups = np.concatenate(
         [
@@ -95,7 +96,7 @@ def compare(
         name: {metric: np.concatenate(values) for metric, values in by_metric.items()}
         for name, by_metric in parts.items()
     }
-    return Comparison(whole, found)
+    return Comparison(whole, folds, found)
 
 
 def chosen_on_validation(comparisons: Sequence[Comparison], metric: bool) -> list[str]:
@@ -127,21 +128,49 @@ def chosen_on_validation(comparisons: Sequence[Comparison], metric: bool) -> lis
     return list(chosen.values())
 
 
+def common_runs(rows: Sequence[Row]) -> dict[str, Row]:
+    """Return rows by name, with the runs that they have in common.
+
+    Of the folds that a row has for all seeds, those are taken that keep most runs.
+    """
+    seeds = {seed for row in rows for _, seed in row.predicted}
+    complete = [
+        {
+            fold
+            for fold, _ in row.predicted
+            if all((fold, seed) in row.predicted for seed in seeds)
+        }
+        for row in rows
+    ]
+    folds = max(
+        complete,
+        key=lambda folds: len(folds) * sum(folds <= other for other in complete),
+    )
+    return {
+        row.name: replace(
+            row, runs={key: run for key, run in row.runs.items() if key[0] in folds}
+        )
+        for row, there in zip(rows, complete, strict=True)
+        if there >= folds
+    }
+
+
 def read_folds(
-    rows: Iterable[Row], runs: Iterable[tuple], results: Path, dataset: str
+    rows: Iterable[Row], results: Path, dataset: str
 ) -> dict[int | None, Images]:
-    """Return the test images of each fold of some runs.
+    """Return the test images of each fold of some rows.
 
     Raises:
         FileNotFoundError: If they are missing.
         ValueError: If a run was tested on other images.
     """
-    folds = {}
-    for fold, seed in sorted(runs, key=str):
-        file = images_file(results, dataset, fold)
-        folds[fold] = read_images(file)
-        for row in rows:
-            if row.runs[fold, seed]['images'] != folds[fold].files:
+    folds: dict[int | None, Images] = {}
+    for row in rows:
+        for (fold, seed), run in sorted(row.runs.items(), key=str):
+            file = images_file(results, dataset, fold)
+            if fold not in folds:
+                folds[fold] = read_images(file)
+            if run['images'] != folds[fold].files:
                 raise ValueError(
                     f'{row.name}, fold {fold}, seed {seed}: its test images are not '
                     f'those of {file}; remove its result and run the grid again'

@@ -169,10 +169,11 @@ def compared(comparison: Comparison) -> Iterator[str]:
     if best is None or len(comparison.rows) == 1:
         return
     yield ''
+    images = sum(len(fold.labels) for fold in comparison.folds.values())
     yield (
-        f'Predictions of all folds pooled; 95% intervals from {comparison.resamples} '
-        'resamples of groups (lesions, patients, smears), paired. Best row without '
-        f'metric learning: **{best}**.'
+        f'{images} test images, those of {len(comparison.folds)} folds pooled; 95% '
+        f'intervals from {comparison.resamples} resamples of groups (lesions, patients '
+        f'or smears), paired. Best row without metric learning: **{best}**.'
     )
     yield ''
     header = ['method']

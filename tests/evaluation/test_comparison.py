@@ -106,6 +106,23 @@ def test_rows_that_lack_a_run_are_left_out(folder):
     assert set(found.rows) == {'ce', 'ce + crt', 'supcon + crt'}
 
 
+def test_folds_that_few_rows_have_are_left_out(folder):
+    for file in (folder / 'runs').glob('one_fold1_*'):
+        if '_ce_' not in file.name:
+            file.unlink()
+    found = compare(rows_of(folder), folder, 'one', resamples=20)
+    assert set(found.rows) == {row.name for row in rows_of(folder)}
+    assert list(found.folds) == [0]
+    for row in found.rows.values():  # so that choices are made on the same runs too
+        assert set(row.runs) == {(0, 0), (0, 1)}
+    labels = read_images(images_file(folder, 'one', 0)).labels
+    (row,) = (row for row in rows_of(folder) if row.name == 'ce')
+    predicted = [unpack(row.runs[0, seed]['predicted']) for seed in (0, 1)]
+    expected = np.mean([balanced_accuracy_score(labels, one) for one in predicted])
+    value = found.found['ce']['balanced_accuracy'][0]
+    assert value == pytest.approx(100 * expected)
+
+
 def test_runs_of_other_test_images_are_not_compared(folder):
     def change_images(result):
         if result['fold'] == 1 and result['method'] == 'supcon':

@@ -99,6 +99,7 @@ def test_without_metric_learning_there_is_no_headline(results, tmp_path):
 
 def test_paired_differences_are_to_the_best_row_without_metric_learning(page):
     text = page.read_text()
+    assert text.count('400 test images, those of 2 folds pooled') == 2
     assert text.count('95% intervals from 200 resamples') == 2
     assert text.count('Best row without metric learning: **ce + crt**') == 2
     rows = {row[0]: row for row in tables(page)[2][2:]}
