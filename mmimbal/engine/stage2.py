@@ -50,11 +50,16 @@ def find_stage1(path: str) -> Path:
     try:
         return find_checkpoint(path)
     except FileNotFoundError as error:
-        leaf = '/'.join(Path(path).parts[-2:])
+        folder = Path(path).parent if path.endswith('.pth') else Path(path)
+        where = (
+            f'configs/{folder.relative_to("work_dirs")}.py'
+            if folder.is_relative_to('work_dirs')
+            else f'CONFIG --work-dir {folder}'
+        )
         raise FileNotFoundError(
             f'stage 2 needs stage 1, but there is {error}. Train it with: python '
-            f'tools/train.py configs/{leaf}.py, or name another checkpoint or work dir '
-            'with --stage1'
+            f'tools/train.py {where}, or name another checkpoint or work dir with '
+            '--stage1'
         ) from None
 
 

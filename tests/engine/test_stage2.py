@@ -1,4 +1,5 @@
 import os
+import re
 
 import pytest
 import torch
@@ -174,11 +175,19 @@ def test_find_checkpoint(tmp_path):
         find_checkpoint(str(tmp_path))
 
 
-def test_missing_stage1_gives_the_command():
-    with pytest.raises(
-        FileNotFoundError, match=r'train\.py configs/isic/stage1_triplet\.py.*--stage1'
-    ):
-        find_stage1('work_dirs/isic/stage1_triplet')
+@pytest.mark.parametrize(
+    ('path', 'arguments'),
+    [
+        ('work_dirs/isic/stage1_triplet', 'configs/isic/stage1_triplet.py,'),
+        ('work_dirs/isic/stage1_triplet/last.pth', 'configs/isic/stage1_triplet.py,'),
+        ('/my/run', 'CONFIG --work-dir /my/run,'),
+        ('run/last.pth', 'CONFIG --work-dir run,'),
+    ],
+)
+def test_missing_stage1_gives_the_command(path, arguments):
+    command = re.escape(f'python tools/train.py {arguments}')
+    with pytest.raises(FileNotFoundError, match=f'{command} .* with --stage1'):
+        find_stage1(path)
 
 
 def test_fresh_head_is_new_and_the_same_for_a_seed():
