@@ -1,9 +1,8 @@
 """Rows of results compared in pairs, on the pooled predictions of all folds."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import mean
 
 import numpy as np
 
@@ -51,7 +50,7 @@ class Comparison:
 
 
 def compare(
-    rows: Sequence[Row], results: Path, dataset: str, resamples: int = RESAMPLES
+    rows: Mapping[str, Row], results: Path, dataset: str, resamples: int = RESAMPLES
 ) -> Comparison:
     """Pool the predictions of folds, and resample groups (lesions, smears).
 
@@ -59,7 +58,7 @@ def compare(
     Of several seeds, the mean. While a grid is not done, rows or folds are left out.
 
     Args:
-        rows: Of one data set.
+        rows: Of one data set, by name.
         results: Folder of the grid's results, with its ``images/``.
         dataset: Its name.
         resamples: Their number, R.
@@ -99,59 +98,31 @@ def compare(
     return Comparison(whole, folds, found)
 
 
-def chosen_on_validation(comparisons: Sequence[Comparison], metric: bool) -> list[str]:
-    """Choose for each method of stage 1 its stage 2, one for all data sets.
-
-    By validation balanced accuracy, the mean over data sets and runs.
-
-    Args:
-        comparisons: Of each data set.
-        metric: Whether the methods are those with metric learning.
-
-    Returns:
-        The name of a row for each method, the best first.
-    """
-    if not comparisons:
-        return []
-    names = set.intersection(*(set(one.rows) for one in comparisons))
-    rows = comparisons[0].rows
-    scores = {
-        name: mean(
-            one.rows[name].mean('val', 'balanced_accuracy') for one in comparisons
-        )
-        for name in names
-        if rows[name].metric == metric
-    }
-    chosen: dict[str, str] = {}
-    for name in sorted(scores, key=lambda name: (-scores[name], name)):
-        chosen.setdefault(rows[name].method, name)
-    return list(chosen.values())
-
-
-def common_runs(rows: Sequence[Row]) -> dict[str, Row]:
-    """Return rows by name, with the runs that they have in common.
+def common_runs(rows: Mapping[str, Row]) -> dict[str, Row]:
+    """Return rows with the runs that they have in common; some may be left out.
 
     Of the folds that a row has for all seeds, those are taken that keep most runs.
     """
-    seeds = {seed for row in rows for _, seed in row.predicted}
-    complete = [
-        {
+    seeds = {seed for row in rows.values() for _, seed in row.predicted}
+    complete = {
+        name: {
             fold
             for fold, _ in row.predicted
             if all((fold, seed) in row.predicted for seed in seeds)
         }
-        for row in rows
-    ]
-    folds = max(
-        complete,
-        key=lambda folds: len(folds) * sum(folds <= other for other in complete),
-    )
+        for name, row in rows.items()
+    }
+
+    def runs_kept(folds: set) -> int:
+        return len(folds) * sum(folds <= there for there in complete.values())
+
+    folds = max(complete.values(), key=runs_kept)
     return {
-        row.name: replace(
+        name: replace(
             row, runs={key: run for key, run in row.runs.items() if key[0] in folds}
         )
-        for row, there in zip(rows, complete, strict=True)
-        if there >= folds
+        for name, row in rows.items()
+        if complete[name] >= folds
     }
 
 

@@ -52,19 +52,44 @@ def read_runs(folder: Path) -> list[dict]:
 
 def read_rows(
     results: Sequence[Mapping], metric: Sequence[str]
-) -> dict[str, list[Row]]:
-    """Return the rows of each data set.
+) -> dict[str, dict[str, Row]]:
+    """Return the rows of each data set, by name.
 
     Args:
         results: Of experiments.
         metric: The methods with metric learning.
     """
-    tables: dict[str, dict[tuple, Row]] = {}
+    tables: dict[str, dict[str, Row]] = {}
     for result in results:
         rows = tables.setdefault(result['dataset'], {})
         for found in result['rows']:
-            key = result['method'], found['stage2']
-            row = rows.setdefault(key, Row(*key, result['method'] in metric))
+            row = Row(result['method'], found['stage2'], result['method'] in metric)
             run = dict(found, images=result.get('images'))
+            row = rows.setdefault(row.name, row)
             row.runs[result['fold'], result['seed']] = run
-    return {dataset: list(rows.values()) for dataset, rows in sorted(tables.items())}
+    return dict(sorted(tables.items()))
+
+
+def chosen_on_validation(tables: Sequence[Mapping[str, Row]]) -> list[str]:
+    """Choose for each method of stage 1 its stage 2, one for all data sets.
+
+    By validation balanced accuracy, the mean over data sets of means over runs.
+
+    Args:
+        tables: The rows of each data set.
+
+    Returns:
+        The name of a row for each method that is in all tables, the best first.
+    """
+    if not tables:
+        return []
+    first, *others = tables
+    scores = {
+        name: mean(rows[name].mean('val', 'balanced_accuracy') for rows in tables)
+        for name in first
+        if all(name in rows for rows in others)
+    }
+    chosen: dict[str, str] = {}
+    for name in sorted(scores, key=lambda name: (-scores[name], name)):
+        chosen.setdefault(first[name].method, name)
+    return list(chosen.values())

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
@@ -10,13 +10,8 @@ from statistics import mean, stdev
 import numpy as np
 
 from mmimbal.evaluation.bootstrap import RESAMPLES, interval
-from mmimbal.evaluation.comparison import (
-    JUDGED_BY,
-    Comparison,
-    chosen_on_validation,
-    compare,
-)
-from mmimbal.evaluation.rows import Row, read_rows, read_runs
+from mmimbal.evaluation.comparison import JUDGED_BY, Comparison, compare
+from mmimbal.evaluation.rows import Row, chosen_on_validation, read_rows, read_runs
 from mmimbal.visualization.differences import draw_differences
 from mmimbal.whole_files import whole
 
@@ -37,20 +32,29 @@ class Findings:
         name: Of the grid.
         about: What the grid says of itself.
         devices: How many experiments ran on each.
-        tables: Rows, by data set.
+        tables: By data set all rows, by name.
         comparisons: By data set, where test images were read.
-        learned: Rows with metric learning, one for each method of stage 1, in the order
-            of validation.
-        plain: Those without.
+        chosen: A row for each method of stage 1, in the order of validation.
     """
 
     name: str
     about: Mapping
     devices: Mapping[str, int]
-    tables: Mapping[str, Sequence[Row]]
+    tables: Mapping[str, Mapping[str, Row]]
     comparisons: Mapping[str, Comparison]
-    learned: Sequence[str]
-    plain: Sequence[str]
+    chosen: Sequence[str]
+
+    @property
+    def split(self) -> str:
+        """The images that rows are judged on."""
+        return self.about['judged_on']
+
+    @property
+    def best(self) -> tuple[str, ...]:
+        """The best row with metric learning and the best without; none if one lacks."""
+        rows = next(iter(self.tables.values()), {})
+        found = {rows[name].metric: name for name in reversed(self.chosen)}
+        return (found[True], found[False]) if len(found) == 2 else ()
 
 
 def write_page(results: Path, page: Path, resamples: int = RESAMPLES) -> None:
@@ -65,7 +69,7 @@ def write_page(results: Path, page: Path, resamples: int = RESAMPLES) -> None:
         FileNotFoundError: If there is no result.
         ValueError: If runs to compare were tested on different images.
     """
-    grids = sorted(results.glob('*/grid.json'))
+    grids = list(results.glob('*/grid.json'))
     if not grids:
         raise FileNotFoundError(f'no results in {results}')
     text = [
@@ -75,14 +79,12 @@ def write_page(results: Path, page: Path, resamples: int = RESAMPLES) -> None:
         f'`{results.name}/`, and by nothing else.',
     ]
     page.parent.mkdir(parents=True, exist_ok=True)
-    for grid in grids:
-        findings = read_findings(grid.parent, resamples)
-        picture = page.with_name(f'{page.stem}_{findings.name}.png')
-        text += ['', *section(findings, picture.name)]
-        if findings.learned and findings.plain:
-            figure = draw_differences(
-                findings.comparisons, [*findings.learned, *findings.plain]
-            )
+    findings = [read_findings(grid.parent, resamples) for grid in grids]
+    for found in sorted(findings, key=lambda found: (found.split, found.name)):
+        picture = page.with_name(f'{page.stem}_{found.name}.png')
+        text += ['', *section(found, picture.name)]
+        if found.comparisons and found.best:
+            figure = draw_differences(found.comparisons, found.chosen)
             with whole(picture) as unfinished:
                 figure.savefig(unfinished, format='png', dpi=120)
     with whole(page) as unfinished:
@@ -101,21 +103,24 @@ def read_findings(folder: Path, resamples: int) -> Findings:
     comparisons = {
         dataset: compare(rows, folder, dataset, resamples)
         for dataset, rows in tables.items()
-        if any(row.predicted for row in rows)
+        if any(row.predicted for row in rows.values())
     }
-    devices = Counter(result['device'] for result in results)
-    learned, plain = (
-        chosen_on_validation(list(comparisons.values()), metric)
-        for metric in (True, False)
+    judged = [one.rows for one in comparisons.values()] or list(tables.values())
+    return Findings(
+        folder.name,
+        about,
+        Counter(result['device'] for result in results),
+        tables,
+        comparisons,
+        chosen_on_validation(judged),
     )
-    return Findings(folder.name, about, devices, tables, comparisons, learned, plain)
 
 
 def section(findings: Findings, picture: str) -> Iterator[str]:
     """Yield the lines about one grid."""
-    split = findings.about['judged_on']
+    split = findings.split
     done = sum(findings.devices.values())
-    runs = (f'{number} on {name}' for name, number in sorted(findings.devices.items()))
+    runs = [f'{number} on {name}' for name, number in sorted(findings.devices.items())]
     yield f'## {findings.about["title"]}'
     yield ''
     yield (
@@ -126,22 +131,56 @@ def section(findings: Findings, picture: str) -> Iterator[str]:
         'learning are marked \\*.'
     )
     yield ''
-    yield f'Experiments: {done} of {findings.about["experiments"]}; {", ".join(runs)}.'
-    if findings.learned and findings.plain:
+    yield '; '.join([f'Experiments: {done} of {findings.about["experiments"]}', *runs])
+    if not done:
+        return
+    if findings.comparisons and findings.best:
         yield from headline(findings, picture)
+    yield from by_method(findings)
     for dataset, rows in findings.tables.items():
         yield from ('', f'### {dataset}', '')
-        yield from table_of(rows, split)
+        yield from folded(f'All {len(rows)} rows', table_of(rows, split))
         if dataset in findings.comparisons:
             yield from compared(findings.comparisons[dataset])
     if len(findings.tables) > 1 or split == 'test':
         yield from ranks(findings.tables, split)
 
 
-def table_of(rows: Sequence[Row], split: str) -> Iterator[str]:
+def by_method(findings: Findings) -> Iterator[str]:
+    """Yield a table of the methods of stage 1, each with one stage 2."""
+    split = findings.split
+    yield from ('', '### Methods of stage 1', '')
+    yield (
+        'Each with the stage 2 that does best on validation, one for all data sets, in '
+        'the order of validation; and the mean over all ways of stage 2, which depends '
+        'less on chance.'
+    )
+    yield ''
+    header = ['method']
+    for dataset in findings.tables:
+        names = (*(TITLES[metric] for metric in JUDGED_BY), 'all stage 2', 'runs')
+        header += [f'{dataset}: {name}' for name in names]
+    cells = []
+    for name in findings.chosen:
+        line: list[str] = []
+        for rows in findings.tables.values():
+            row = rows[name]
+            line = line or [_marked(row)]
+            line += [_cell(row.values(split, metric)) for metric in JUDGED_BY]
+            means = [
+                other.mean(split, 'balanced_accuracy')
+                for other in rows.values()
+                if other.method == row.method and other.stage2
+            ]
+            line += [f'{mean(means):.1f}' if means else '-', str(len(row.runs))]
+        cells.append(line)
+    yield from markdown(header, cells)
+
+
+def table_of(rows: Mapping[str, Row], split: str) -> Iterator[str]:
     """Yield a table of all rows, the best first."""
-    most = max(len(row.runs) for row in rows)
-    order = sorted(rows, key=lambda row: -row.mean(split, 'balanced_accuracy'))
+    most = max(len(row.runs) for row in rows.values())
+    order = sorted(rows.values(), key=lambda row: -row.mean(split, 'balanced_accuracy'))
     splits = ['val'] if split == 'val' else ['val', 'test']
     columns = [
         (each, metric)
@@ -194,12 +233,13 @@ def compared(comparison: Comparison) -> Iterator[str]:
                 else _with_bounds(comparison.difference(name, best, metric), '+')
             )
         cells.append(line)
-    yield from markdown(header, cells)
+    title = f'Differences of {len(cells) - 1} rows to {best}'
+    yield from folded(title, markdown(header, cells))
 
 
 def headline(findings: Findings, picture: str) -> Iterator[str]:
     """Yield whether the best recipe with metric learning is above what has none."""
-    recipe, plain = findings.learned[0], findings.plain[0]
+    recipe, plain = findings.best
     yield from ('', '### With and without metric learning', '')
     yield (
         f'Chosen on validation, one for all data sets: **{recipe}** with metric '
@@ -225,16 +265,16 @@ def headline(findings: Findings, picture: str) -> Iterator[str]:
     yield f'![Differences to the best row without metric learning]({picture})'
     yield ''
     yield (
-        'Each method of stage 1 with the stage 2 that validation chose, in the order '
-        'of validation, against the best row without metric learning.'
+        'Each method of stage 1 with the stage 2 that validation chose, against the '
+        'best row without metric learning.'
     )
 
 
-def ranks(tables: dict[str, list[Row]], split: str) -> Iterator[str]:
+def ranks(tables: Mapping[str, Mapping[str, Row]], split: str) -> Iterator[str]:
     """Yield a table of means over all data sets, folds and seeds, by mean rank."""
     scores: dict[str, dict[tuple, dict[str, float]]] = {}
     for dataset, rows in tables.items():
-        for row in rows:
+        for row in rows.values():
             for run, found in row.runs.items():
                 if 'balanced_accuracy' in (found.get(split) or {}):
                     scores.setdefault(row.name, {})[dataset, *run] = found[split]
@@ -251,7 +291,7 @@ def ranks(tables: dict[str, list[Row]], split: str) -> Iterator[str]:
     yield from ('', '### Mean rank', '')
     yield f'By balanced accuracy, of {len(full)} rows; means over {len(runs)} runs.'
     yield ''
-    yield from markdown(
+    table = markdown(
         ['method', 'mean rank', *(TITLES[metric] for metric in JUDGED_BY)],
         [
             [
@@ -265,6 +305,14 @@ def ranks(tables: dict[str, list[Row]], split: str) -> Iterator[str]:
             for name, found in sorted(places.items(), key=lambda item: mean(item[1]))
         ],
     )
+    yield from folded(f'{len(full)} rows', table)
+
+
+def folded(title: str, lines: Iterable[str]) -> Iterator[str]:
+    """Yield lines that a click on the title shows."""
+    yield from (f'<details><summary>{title}</summary>', '')
+    yield from lines
+    yield from ('', '</details>')
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

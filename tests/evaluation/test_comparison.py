@@ -1,14 +1,12 @@
-import json
-
 import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
 from mmimbal.evaluation.bootstrap import draw_weights
-from mmimbal.evaluation.comparison import chosen_on_validation, compare
+from mmimbal.evaluation.comparison import compare
 from mmimbal.evaluation.results import images_file, read_images, unpack
 from mmimbal.evaluation.rows import read_rows, read_runs
-from tests.results import METRIC, write_results
+from tests.results import METRIC, change_results, write_results
 
 
 @pytest.fixture
@@ -29,7 +27,7 @@ def test_values_are_those_of_the_pooled_predictions_resampled_by_group(folder):
         [f'{n} ' + one.groups.astype(str) for n, one in zip('01', images, strict=True)]
     )
     weights = [np.ones((1, len(labels))), *draw_weights(groups, 60, seed=0)]
-    for row in rows_of(folder):
+    for row in rows_of(folder).values():
         predicted = [
             np.concatenate(
                 [unpack(row.runs[fold, seed]['predicted']) for fold in (0, 1)]
@@ -65,41 +63,6 @@ def test_the_best_plain_row_is_that_of_test_images(folder):
     assert gain.min() > 0
 
 
-def change(folder, function):
-    for file in (folder / 'runs').iterdir():
-        result = json.loads(file.read_text())
-        function(result)
-        file.write_text(json.dumps(result))
-
-
-def test_choices_are_made_on_validation_over_all_data_sets(folder):
-    """Test images say the opposite, and one data set alone would choose otherwise."""
-
-    def judge(result):
-        for row in result['rows']:
-            value = {'one': {'crt': 40, '': 50}, 'two': {'crt': 90, '': 60}}
-            row['val'] = dict(balanced_accuracy=value[result['dataset']][row['stage2']])
-            if result['method'] == 'supcon':
-                row['val'] = dict(balanced_accuracy=99)
-            if result['method'] == 'ce':
-                row['val'] = dict(balanced_accuracy=70 + 10 * (row['stage2'] == ''))
-
-    change(folder, judge)
-    comparisons = [
-        compare(rows_of(folder, name), folder, name, 20) for name in ('one', 'two')
-    ]
-    assert chosen_on_validation(comparisons, metric=True) == [
-        'supcon + crt',
-        'triplet + crt',
-    ]
-    assert chosen_on_validation(comparisons[:1], metric=True) == [
-        'supcon + crt',
-        'triplet',
-    ]
-    assert chosen_on_validation(comparisons, metric=False) == ['ce']
-    assert chosen_on_validation([], metric=True) == []
-
-
 def test_rows_that_lack_a_run_are_left_out(folder):
     (folder / 'runs/one_fold1_triplet_seed1.json').unlink()
     found = compare(rows_of(folder), folder, 'one', resamples=20)
@@ -111,12 +74,12 @@ def test_folds_that_few_rows_have_are_left_out(folder):
         if '_ce_' not in file.name:
             file.unlink()
     found = compare(rows_of(folder), folder, 'one', resamples=20)
-    assert set(found.rows) == {row.name for row in rows_of(folder)}
+    assert set(found.rows) == set(rows_of(folder))
     assert list(found.folds) == [0]
     for row in found.rows.values():  # so that choices are made on the same runs too
         assert set(row.runs) == {(0, 0), (0, 1)}
     labels = read_images(images_file(folder, 'one', 0)).labels
-    (row,) = (row for row in rows_of(folder) if row.name == 'ce')
+    row = rows_of(folder)['ce']
     predicted = [unpack(row.runs[0, seed]['predicted']) for seed in (0, 1)]
     expected = np.mean([balanced_accuracy_score(labels, one) for one in predicted])
     value = found.found['ce']['balanced_accuracy'][0]
@@ -128,7 +91,7 @@ def test_runs_of_other_test_images_are_not_compared(folder):
         if result['fold'] == 1 and result['method'] == 'supcon':
             result['images'] = 'others'
 
-    change(folder, change_images)
+    change_results(folder, change_images)
     with pytest.raises(
         ValueError,
         match=r'supcon \+ crt, fold 1, seed 0: its test images are not those of',

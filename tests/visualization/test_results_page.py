@@ -7,7 +7,7 @@ from PIL import Image
 from mmimbal.evaluation.results import write_json
 from mmimbal.evaluation.rows import read_rows, read_runs
 from mmimbal.visualization.results_page import write_page
-from tests.results import write_results
+from tests.results import METRIC, change_results, write_results
 
 
 @pytest.fixture
@@ -41,14 +41,12 @@ def bounds(cell):
 
 
 def test_table_of_means_the_best_first(results, page):
-    _, first, *_ = tables(page)
+    first = tables(page)[2]
     assert first[2][0] == 'triplet + crt \\*'
     assert first[-1][0] == 'ce'
-    assert 'Experiments: 24 of 24; 12 on CPU, 12 on a GPU.' in page.read_text()
-    (row,) = (
-        r for r in read_rows(read_runs(results / 'study'), [])['one'] if r.name == 'ce'
-    )
-    values = row.values('test', 'balanced_accuracy')
+    assert 'Experiments: 24 of 24; 12 on CPU; 12 on a GPU' in page.read_text()
+    rows = read_rows(read_runs(results / 'study'), METRIC)['one']
+    values = rows['ce'].values('test', 'balanced_accuracy')
     assert len(values) == 4
     expected = f'{np.mean(values):.1f} ± {np.std(values, ddof=1):.1f}'
     assert first[-1][2] == expected
@@ -76,11 +74,12 @@ def test_the_headline_sets_the_recipe_of_validation_beside_the_best_without(page
 def test_the_headline_has_both_rivals_where_validation_and_test_differ(
     results, tmp_path
 ):
-    for run in (results / 'study' / 'runs').glob('*_ce_*'):
-        result = json.loads(run.read_text())
+    def judge(result):
         for row in result['rows']:
-            row['val'] = dict(balanced_accuracy=50 - 10 * (row['stage2'] == 'crt'))
-        write_json(result, run)
+            if result['method'] == 'ce':
+                row['val'] = dict(balanced_accuracy=50 - 10 * (row['stage2'] == 'crt'))
+
+    change_results(results / 'study', judge)
     write_page(results, tmp_path / 'results.md', resamples=20)
     headline = tables(tmp_path / 'results.md')[0][2:]
     names = ['triplet + crt \\*', 'ce', 'ce + crt']
@@ -97,12 +96,39 @@ def test_without_metric_learning_there_is_no_headline(results, tmp_path):
     assert not list(tmp_path.glob('*.png'))
 
 
+def test_methods_of_stage_1_have_one_stage_2_for_all_data_sets(results, page):
+    table = tables(page)[1]
+    assert table[0][1:5] == [
+        'one: balanced accuracy',
+        'one: macro F1',
+        'one: all stage 2',
+        'one: runs',
+    ]
+    names = [row[0] for row in table[2:]]
+    assert names[0] == 'triplet + crt \\*' and set(names[1:]) == {
+        'supcon + crt \\*',
+        'ce + crt',
+    }
+    rows = read_rows(read_runs(results / 'study'), METRIC)['two']
+    values = rows['triplet + crt'].values('test', 'macro_f1')
+    expected = f'{np.mean(values):.1f} ± {np.std(values, ddof=1):.1f}'
+    mean = f'{rows["triplet + crt"].mean("test", "balanced_accuracy"):.1f}'
+    assert table[2][6:] == [expected, mean, '4']  # its own classifier is no stage 2
+
+
+def test_a_grid_without_results_says_so(results, tmp_path):
+    for run in (results / 'study' / 'runs').iterdir():
+        run.unlink()
+    write_page(results, tmp_path / 'results.md')
+    assert 'Experiments: 0 of 24\n' in (tmp_path / 'results.md').read_text()
+
+
 def test_paired_differences_are_to_the_best_row_without_metric_learning(page):
     text = page.read_text()
     assert text.count('400 test images, those of 2 folds pooled') == 2
     assert text.count('95% intervals from 200 resamples') == 2
     assert text.count('Best row without metric learning: **ce + crt**') == 2
-    rows = {row[0]: row for row in tables(page)[2][2:]}
+    rows = {row[0]: row for row in tables(page)[3][2:]}
     gain, low, _ = bounds(rows['triplet + crt \\*'][2])
     assert 15 < gain < 35 and low > 0
     _, low, high = bounds(rows['supcon + crt \\*'][2])
@@ -113,7 +139,7 @@ def test_paired_differences_are_to_the_best_row_without_metric_learning(page):
 def test_rows_that_lack_runs_say_so_and_are_not_compared(results, tmp_path):
     (results / 'study/runs/one_fold1_triplet_seed1.json').unlink()
     write_page(results, tmp_path / 'results.md', resamples=20)
-    first, second, *_, last = tables(tmp_path / 'results.md')[1:]
+    first, second, *_, last = tables(tmp_path / 'results.md')[2:]
     assert [r[-1] for r in first if r[0].startswith('triplet')] == ['3 of 4'] * 2
     assert not any(row[0].startswith('triplet') for row in second)
     assert not any(row[0].startswith('triplet') for row in last)
@@ -135,13 +161,19 @@ def test_mean_ranks(results, page):
 def test_a_grid_judged_on_validation_shows_nothing_of_test(results, tmp_path):
     file = results / 'study' / 'grid.json'
     write_json(json.loads(file.read_text()) | dict(judged_on='val'), file)
-    for run in (results / 'study' / 'runs').iterdir():
-        result = json.loads(run.read_text())
+
+    def leave_test_out(result):
         for row in result['rows']:
             del row['test'], row['predicted']
-        write_json(result | dict(images=None), run)
+
+    change_results(results / 'study', leave_test_out)
     write_page(results, tmp_path / 'results.md')
     text = (tmp_path / 'results.md').read_text()
+    assert [row[0] for row in tables(tmp_path / 'results.md')[0][2:]] == [
+        'triplet + crt \\*',
+        'supcon + crt \\*',
+        'ce + crt',
+    ]
     assert '(test)' not in text and 'paired' not in text
 
 
