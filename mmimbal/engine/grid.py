@@ -17,7 +17,15 @@ KEYS = (
     'options',
 )
 DATASET_KEYS = ('bases', 'options')
-METHOD_KEYS = ('config', 'bases', 'stage2', 'options', 'dataset_options', 'metric')
+METHOD_KEYS = (
+    'config',
+    'bases',
+    'stage2',
+    'options',
+    'dataset_options',
+    'seeds',
+    'metric',
+)
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
@@ -113,10 +121,10 @@ def load_grid(path: Path, root: Path) -> Grid:
     It is a config of: ``datasets``, by name a dict of ``bases`` (``OLD=NEW``) and
     ``options``; ``methods``, by name a dict of ``config`` (relative to ``configs/``)
     and perhaps ``stage2`` (a list, or ``'all'``), ``bases``, ``options``,
-    ``dataset_options`` (options by data set) and ``metric=True`` for metric learning;
-    ``seeds``; and perhaps ``title``, ``folds``, ``flags`` of ``tools/train.py``,
-    ``options`` for all, and ``judged_on``. Names that begin with an underscore are the
-    file's own.
+    ``dataset_options`` (options by data set), ``seeds`` of its own and ``metric=True``
+    for metric learning; ``seeds``; and perhaps ``title``, ``folds``, ``flags`` of
+    ``tools/train.py``, ``options`` for all, and ``judged_on``. Names that begin with an
+    underscore are the file's own.
 
     Args:
         path: The file.
@@ -169,7 +177,7 @@ def load_grid(path: Path, root: Path) -> Grid:
             )
             for dataset, about in grid['datasets'].items()
             for fold in grid.get('folds', [None])
-            for seed in grid['seeds']
+            for seed in cfg.get('seeds', grid['seeds'])
         ]
     # Every method once before any a second time: a table is of use early.
     found.sort(key=lambda one: (one.seed, one.fold or 0))

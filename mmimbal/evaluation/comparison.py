@@ -101,17 +101,16 @@ def compare(
 def common_runs(rows: Mapping[str, Row]) -> dict[str, Row]:
     """Return rows with the runs that they have in common; some may be left out.
 
-    Of the folds that a row has for all seeds, those are taken that keep most runs.
+    Of the folds that rows have for all their seeds, those are taken that keep most.
     """
-    seeds = {seed for row in rows.values() for _, seed in row.predicted}
-    complete = {
-        name: {
-            fold
-            for fold, _ in row.predicted
-            if all((fold, seed) in row.predicted for seed in seeds)
+
+    def complete_folds(found: set[tuple]) -> set:
+        seeds = {seed for _, seed in found}
+        return {
+            fold for fold, _ in found if all((fold, seed) in found for seed in seeds)
         }
-        for name, row in rows.items()
-    }
+
+    complete = {name: complete_folds(row.predicted) for name, row in rows.items()}
 
     def runs_kept(folds: set) -> int:
         return len(folds) * sum(folds <= there for there in complete.values())

@@ -42,6 +42,12 @@ def test_every_combination_once(write):
     assert grid.metric == ['triplet'] and grid.judged_on == 'test'
 
 
+def test_a_method_may_have_seeds_of_its_own(write):
+    grid = load_grid(write(GRID.replace('metric=True', 'metric=True, seeds=[2]')), ROOT)
+    seeds = {(one.method, one.seed) for one in grid.experiments}
+    assert seeds == {('ce', 0), ('ce', 1), ('triplet', 2)}
+
+
 def test_commands_say_what_differs(write, tmp_path):
     grid = load_grid(write(GRID), ROOT)
     found = {one.name: one for one in grid.experiments}

@@ -69,6 +69,15 @@ def test_rows_that_lack_a_run_are_left_out(folder):
     assert set(found.rows) == {'ce', 'ce + crt', 'supcon + crt'}
 
 
+def test_rows_may_have_seeds_of_their_own(folder):
+    for file in (folder / 'runs').glob('*_ce_seed1.json'):
+        file.unlink()
+    found = compare(rows_of(folder), folder, 'one', resamples=20)
+    assert set(found.rows) == set(rows_of(folder))
+    assert list(found.rows['ce'].runs) == [(0, 0), (1, 0)]
+    assert len(found.rows['triplet'].runs) == 4
+
+
 def test_folds_that_few_rows_have_are_left_out(folder):
     for file in (folder / 'runs').glob('one_fold1_*'):
         if '_ce_' not in file.name:
