@@ -42,7 +42,10 @@ methods = dict(
         stage2='all',
         metric=True,
     ),
-    bcl_balanced=dict(
-        config='isic/stage1_bcl_balanced_64px.py', stage2='all', metric=True
+    bcl_balanced_weight1=dict(
+        config='isic/stage1_bcl_balanced_64px.py',
+        options={'model.head.metric_weight': 1.0},
+        stage2='all',
+        metric=True,
     ),
 )
