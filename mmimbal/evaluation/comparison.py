@@ -104,13 +104,14 @@ def common_runs(rows: Mapping[str, Row]) -> dict[str, Row]:
     Of the folds that rows have for all their seeds, those are taken that keep most.
     """
 
-    def complete_folds(found: set[tuple]) -> set:
-        seeds = {seed for _, seed in found}
+    def complete_folds(row: Row) -> set:
+        seeds = {seed for _, seed in row.runs}
+        found = row.predicted
         return {
             fold for fold, _ in found if all((fold, seed) in found for seed in seeds)
         }
 
-    complete = {name: complete_folds(row.predicted) for name, row in rows.items()}
+    complete = {name: complete_folds(row) for name, row in rows.items()}
 
     def runs_kept(folds: set) -> int:
         return len(folds) * sum(folds <= there for there in complete.values())

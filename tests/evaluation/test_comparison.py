@@ -69,6 +69,20 @@ def test_rows_that_lack_a_run_are_left_out(folder):
     assert set(found.rows) == {'ce', 'ce + crt', 'supcon + crt'}
 
 
+def test_rows_with_a_run_that_diverged_are_left_out(folder):
+    """It has no predictions in any fold, as if the row had one seed less."""
+
+    def diverge(result):
+        if result['seed'] == 1:
+            for row in result['rows']:
+                if (result['method'], row['stage2']) == ('triplet', 'crt'):
+                    del row['test'], row['predicted']
+
+    change_results(folder, diverge)
+    found = compare(rows_of(folder), folder, 'one', resamples=20)
+    assert set(found.rows) == {'ce', 'ce + crt', 'triplet', 'supcon + crt'}
+
+
 def test_rows_may_have_seeds_of_their_own(folder):
     for file in (folder / 'runs').glob('*_ce_seed1.json'):
         file.unlink()
