@@ -1,11 +1,7 @@
 _base_ = ['covidx.py', '../pipelines/64px.py', '../loaders.py']
 
 held_out_images = dict(_base_.images, pipeline=_base_.test_pipeline)
-# Chests stand upright.
-augment = [
-    dict(type='RandomResizedCrop', scale=64, crop_ratio_range=(0.7, 1.0)),
-    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
-]
+augment = _base_.augment[:-1]  # chests stand upright
 train_pipeline = [_base_.load, *augment, _base_.pack]
 train_dataloader = dict(
     batch_size=128, dataset=dict(_base_.images, pipeline=train_pipeline)

@@ -2,6 +2,6 @@
 _base_ = '../schedules/stage2_20e.py'
 
 stage2_head = dict(
-    type='mmimbal.CosineClsHead', scale=1.0, loss=dict(type='mmimbal.GCLLoss')
+    type='mmimbal.CosineClsHead', scale=30.0, loss=dict(type='mmimbal.GCLLoss')
 )
 stage2_search = {'model.head.loss.noise': [0.0, 0.5, 1.0]}

@@ -3,7 +3,7 @@ _base_ = '../schedules/stage2_20e.py'
 
 stage2_head = dict(
     type='mmimbal.CosineClsHead',
-    scale=1.0,
+    scale=30.0,
     loss=dict(type='mmimbal.LDAMLoss', reweight_epoch=16),
 )
 stage2_search = {'model.head.loss.max_margin': [0.3, 0.5]}

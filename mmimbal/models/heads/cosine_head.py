@@ -17,8 +17,7 @@ class CosineClsHead(LinearClsHead):
     Args:
         num_classes: Number of classes, K.
         in_channels: Size of the features.
-        scale: What cosines are multiplied by, > 0; 1 for losses with a scale of their
-            own.
+        scale: What cosines are multiplied by, > 0.
         **kwargs: As in :class:`mmpretrain.models.LinearClsHead`.
 
     Raises:

@@ -12,12 +12,13 @@ class LDAMLoss(ClassCountsLoss):
     """Label-distribution-aware margins, LDAM (https://arxiv.org/abs/1906.07413).
 
     Cross-entropy of ``scale * (cos - margin of the true class)``, margins
-    ``~ n ** -1/4``; from ``reweight_epoch`` on weighted by effective number (DRW). For
-    a classifier of cosines, ``mmimbal.CosineClsHead(scale=1)``.
+    ``~ n ** -1/4``; from ``reweight_epoch`` on the mean over a batch is weighted by
+    effective number (DRW). The head gives ``scale * cos``:
+    ``mmimbal.CosineClsHead(scale=30)``.
 
     Args:
         max_margin: Margin of the rarest class, in units of the cosine.
-        scale: What cosines are multiplied by.
+        scale: That of the head.
         reweight_epoch: First epoch of the weights, counted from 0; needs
             ``mmimbal.SetEpochHook``. Never if ``None``.
         beta: Of the effective number, in [0, 1).
@@ -52,9 +53,9 @@ class LDAMLoss(ClassCountsLoss):
     def losses(self, logits, labels, counts):
         """Compute the loss of each image."""
         margins = counts**-0.25
-        margins = (self.max_margin * margins / margins.max()).to(logits)
+        margins *= self.scale * self.max_margin / margins.max()
         losses = cross_entropy(
-            self.scale * subtract_at(logits, labels, margins[labels]), labels
+            subtract_at(logits, labels, margins.to(logits)[labels]), labels
         )
         if self.reweight_epoch is None:
             return losses
@@ -65,7 +66,8 @@ class LDAMLoss(ClassCountsLoss):
             )
         if self.epoch < self.reweight_epoch:
             return losses
-        return effective_number_weights(counts, self.beta).to(logits)[labels] * losses
+        weights = effective_number_weights(counts, self.beta).to(logits)[labels]
+        return weights / weights.mean() * losses
 
 
 @MODELS.register_module()
@@ -75,13 +77,13 @@ class GCLLoss(ClassCountsLoss):
     Cross-entropy of ``scale * (cos - noise * |g| * c)``: g is drawn from a normal
     distribution of deviation 1/3 cut at 1, and c is
     ``(log n_max - log n) / (log n_max - log n_min)``, so that the rarest class has the
-    largest cloud; the true class also loses ``margin``. For a classifier of cosines,
-    ``mmimbal.CosineClsHead(scale=1)``.
+    largest cloud; the true class also loses ``margin``. The head gives
+    ``scale * cos``: ``mmimbal.CosineClsHead(scale=30)``.
 
     Args:
         noise: Size of the clouds, in units of the cosine.
         margin: In units of the cosine.
-        scale: What cosines are multiplied by.
+        scale: That of the head.
 
     Raises:
         ValueError: If an option is outside its range.
@@ -104,9 +106,9 @@ class GCLLoss(ClassCountsLoss):
         """Compute the loss of each image."""
         clouds = cloud_sizes(counts).to(logits)
         drawn = (torch.randn_like(logits) / 3).clamp(-1, 1).abs()
-        clouded = logits - self.noise * drawn * clouds
-        margins = torch.full_like(logits[:, 0], self.margin)
-        return cross_entropy(self.scale * subtract_at(clouded, labels, margins), labels)
+        clouded = logits - self.scale * self.noise * drawn * clouds
+        margins = torch.full_like(logits[:, 0], self.scale * self.margin)
+        return cross_entropy(subtract_at(clouded, labels, margins), labels)
 
 
 def cloud_sizes(counts: torch.Tensor) -> torch.Tensor:

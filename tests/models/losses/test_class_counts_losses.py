@@ -59,8 +59,8 @@ def class_imbalance(logits, labels, alpha):
 
 def ldam(logits, labels, max_margin, scale):
     margins = max_margin * (COUNTS.min() / COUNTS) ** 0.25
-    logits = logits - np.eye(K)[labels] * margins
-    return cross_entropy(scale * logits, labels)
+    cosines = logits / scale
+    return cross_entropy(scale * (cosines - np.eye(K)[labels] * margins), labels)
 
 
 def smoothing(logits, labels, head, tail, shape):
@@ -163,7 +163,7 @@ def test_ldam_reweights_from_its_epoch():
     loss.set_epoch(2)
     assert loss(*tensors).item() == pytest.approx(plain.mean(), rel=1e-5)
     loss.set_epoch(3)
-    expected = (effective(0.9)[labels] * plain).mean()
+    expected = np.average(plain, weights=effective(0.9)[labels])
     assert loss(*tensors).item() == pytest.approx(expected, rel=1e-5)
 
 
@@ -173,7 +173,7 @@ def test_clouds_grow_towards_the_rarest_class():
     torch.manual_seed(0)
     drawn = (torch.randn(logits.shape) / 3).clamp(-1, 1).abs().numpy()
     size = np.log(COUNTS.max() / COUNTS) / np.log(COUNTS.max() / COUNTS.min())
-    clouded = logits - 0.4 * drawn * size - 0.1 * np.eye(K)[labels]
+    clouded = logits / 5 - 0.4 * drawn * size - 0.1 * np.eye(K)[labels]
     torch.manual_seed(0)
     loss = build('GCLLoss', noise=0.4, margin=0.1, scale=5.0)
     found = loss(torch.tensor(logits), torch.tensor(labels))
