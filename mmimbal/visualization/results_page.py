@@ -245,7 +245,9 @@ def headline(findings: Findings, picture: str) -> Iterator[str]:
         f'Chosen on validation, one for all data sets: **{recipe}** with metric '
         f'learning, {plain} without. Beside them stands what does best on test without '
         'metric learning, a choice in its favour. Gain: how far the recipe is above a '
-        'row; paired, with 95% intervals over groups.'
+        'row; paired, with 95% intervals over groups: over the images that a study '
+        'happens to have, not over seeds. Where folds validate on images that others '
+        'test, the choice has seen some of the labels.'
     )
     yield ''
     cells = []

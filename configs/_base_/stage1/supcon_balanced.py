@@ -1,10 +1,11 @@
 # SupCon (arXiv:2004.11362) on 128 images as they come and 64 of all classes alike;
-# cross-entropy sees the former.
+# logit-adjusted cross-entropy (arXiv:2007.07314) sees the former.
 head = dict(
     type='mmimbal.MetricLearningClsHead',
     embedding_size=128,
     metric_loss=dict(type='mmimbal.SupConLoss', temperature=0.1),
     natural_size=128,
+    loss=dict(type='mmimbal.LogitAdjustmentLoss'),
 )
 batches = dict(
     batch_size=192,

@@ -1,5 +1,5 @@
 # All triplets of a projection of 128 images as they come and 64 of all classes alike;
-# cross-entropy sees the former.
+# logit-adjusted cross-entropy (arXiv:2007.07314) sees the former.
 head = dict(
     type='mmimbal.MetricLearningClsHead',
     embedding_size=128,
@@ -9,6 +9,7 @@ head = dict(
         distance=dict(type='mmimbal.CosineSimilarity'),
     ),
     natural_size=128,
+    loss=dict(type='mmimbal.LogitAdjustmentLoss'),
 )
 batches = dict(
     batch_size=192,
