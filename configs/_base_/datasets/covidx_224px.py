@@ -3,8 +3,7 @@ _base_ = ['covidx.py', '../pipelines/224px.py', '../loaders.py']
 held_out_images = dict(_base_.images, pipeline=_base_.test_pipeline)
 # Chests stand upright.
 augment = [
-    dict(type='RandomResizedCrop', scale=224, crop_ratio_range=(0.5, 1.0)),
-    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
+    *_base_.augment[:-2],
     dict(type='ColorJitter', brightness=0.2, contrast=0.2),
 ]
 train_pipeline = [_base_.load, *augment, _base_.pack]

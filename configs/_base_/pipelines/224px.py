@@ -1,5 +1,8 @@
+# Whatever the shape of an image, it becomes a square first; testing crops to what
+# training sees on average, so that things have the same size in both.
 load = dict(type='LoadImageFromFile')
 augment = [
+    dict(type='Resize', scale=(320, 320), backend='pillow'),
     dict(type='RandomResizedCrop', scale=224, crop_ratio_range=(0.5, 1.0)),
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
     dict(type='RandomFlip', prob=0.5, direction='vertical'),
@@ -10,7 +13,13 @@ pack = dict(type='PackInputs')
 train_pipeline = [load, *augment, pack]
 two_view_pipeline = [
     load,
-    dict(type='MultiView', num_views=2, transforms=[augment]),
+    augment[0],
+    dict(type='MultiView', num_views=2, transforms=[augment[1:]]),
     pack,
 ]
-test_pipeline = [load, dict(type='Resize', scale=(224, 224)), pack]
+test_pipeline = [
+    load,
+    dict(type='Resize', scale=(256, 256), backend='pillow'),
+    dict(type='CenterCrop', crop_size=224),
+    pack,
+]
