@@ -62,7 +62,8 @@ def stage2_config(
         )
     cfg.model.head = dict(sizes, **method.stage2_head)
     loader.dataset = with_one_view(loader.dataset)
-    loader.pop('batch_sampler', None)
+    batches = loader.pop('batch_sampler', None) or {}
+    loader.batch_size = batches.get('natural_size') or loader.batch_size
     loader.sampler = dict(type='DefaultSampler', shuffle=True)
 
     cfg.optim_wrapper = dict(type='OptimWrapper', optimizer=cfg.optim_wrapper.optimizer)

@@ -31,7 +31,7 @@ def test_it_is_that_of_a_leaf():
 
 def test_nothing_is_left_of_several_views_and_balanced_batches():
     expected = made('isic/stage1_ce_64px.py')
-    for name in ('supcon', 'triplet_pk'):
+    for name in ('supcon', 'triplet_pk', 'supcon_balanced', 'bcl_balanced_views'):
         found = made(f'isic/stage1_{name}_64px.py')
         assert found.train_dataloader == expected.train_dataloader
         assert found.model == expected.model
