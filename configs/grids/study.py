@@ -5,7 +5,7 @@ title = 'Study'
 folds = [0, 1, 2, 3, 4]
 seeds = [0]
 _one_stage = dict(config='isic/one_stage_balanced_softmax_64px.py')
-# What validation chose for cross-entropy's second stage on both data sets.
+# Close to inverse counts, as in LDAM's deferred re-weighting.
 _weights = {'model.head.loss.beta': 0.9999}
 methods = dict(
     ce=dict(_base_._recipes.ce, stage2='all'),

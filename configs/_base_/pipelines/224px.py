@@ -19,7 +19,7 @@ two_view_pipeline = [
 ]
 test_pipeline = [
     load,
-    dict(type='Resize', scale=(256, 256), backend='pillow'),
+    dict(type='Resize', scale=(268, 268), backend='pillow'),
     dict(type='CenterCrop', crop_size=224),
     pack,
 ]

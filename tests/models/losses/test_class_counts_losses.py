@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from scipy.special import log_softmax, softmax
 from torch import nn
 from torch.nn import functional as F
 
 from mmimbal.models import losses
 from mmimbal.registry import MODELS
-from tests.conftest import tiny_digits, train
+from tests.conftest import CONFIGS, tiny_digits, train
 
 COUNTS = np.array([200, 50, 7, 1])
 K = len(COUNTS)
@@ -165,6 +166,12 @@ def test_ldam_reweights_from_its_epoch():
     loss.set_epoch(3)
     expected = np.average(plain, weights=effective(0.9)[labels])
     assert loss(*tensors).item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize('name', ['ldam_drw', 'gcl'])
+def test_margins_have_the_scale_of_the_head(name):
+    head = Config.fromfile(CONFIGS / f'_base_/stage2/{name}.py').stage2_head
+    assert MODELS.build(head.loss).scale == head.scale
 
 
 def test_clouds_grow_towards_the_rarest_class():
