@@ -4,7 +4,7 @@ _base_ = '../_base_/grids/isic_rbc12.py'
 title = 'Screening'
 judged_on = 'val'
 folds = [0]
-seeds = [0]
+seeds = [0, 1]
 _stage2 = [
     'balanced_softmax',
     'cosine',
