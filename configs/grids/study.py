@@ -37,6 +37,8 @@ methods = dict(
         dataset_options=dict(rbc12={'model.data_preprocessor.num_classes': 12}),
         stage2='all',
     ),
+    # Controls, PCCT, and the two contrastive losses, BCL at the weight that screening
+    # favours: nothing with triplets was ahead of its control there.
     **{
         name: dict(_base_._recipes[name], stage2='all')
         for name in (
