@@ -1,7 +1,8 @@
 """Whatever a file holds, reading it works or says that it is wrong."""
 
-import io
 import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -82,20 +83,9 @@ def whole_file() -> bytes:
         np.array([5, 3, 2]),
         random.normal(size=(4, 2)),
     )
-    kept = io.BytesIO()
-    np.savez(
-        kept,
-        format=np.array(1),
-        scores=found.scores,
-        labels=found.labels,
-        files=found.files,
-        groups=found.groups,
-        classes=np.asarray(found.classes),
-        class_counts=found.class_counts,
-        embeddings=found.embeddings,
-        about=np.array('{}'),
-    )
-    return kept.getvalue()
+    with TemporaryDirectory() as folder:
+        found.save(Path(folder, 'run.npz'))
+        return Path(folder, 'run.npz').read_bytes()
 
 
 WHOLE = whole_file()
@@ -106,11 +96,12 @@ CHANGES = st.lists(
 
 @st.composite
 def damaged(draw):
-    """Draw a file of predictions with bytes changed and its end cut off."""
+    """Draw a file of predictions with bytes changed, perhaps its end cut off."""
     content = bytearray(WHOLE)
     for place, value in draw(CHANGES):
         content[place] = value
-    return bytes(content[: draw(st.integers(0, len(WHOLE)))])
+    kept = st.just(len(WHOLE)) | st.integers(0, len(WHOLE))
+    return bytes(content[: draw(kept)])
 
 
 FILES = st.one_of(st.binary(max_size=300), damaged())

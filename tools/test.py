@@ -53,8 +53,9 @@ def main() -> None:
     runner = Runner.from_cfg(cfg)
     # A checkpoint of another model must not be scored.
     meta = runner.load_checkpoint(str(checkpoint), strict=True).get('meta', {})
-    kept = KeepScores(bare(runner.model).head if args.embeddings else None)
-    if args.out:
+    head = bare(runner.model).head if args.embeddings else None
+    kept = KeepScores(runner.test_dataloader.dataset, head)
+    if any(file.suffix == SUFFIX for file in args.out):
         runner.test_loop.evaluator.metrics.append(kept)
     metrics = runner.test()
     if not is_main_process():

@@ -21,6 +21,7 @@ OF_CONFUSION = dict(
 OF_RANKING = dict(auroc=auroc, average_precision=average_precision)
 OF_SCORES = dict(ece=calibration_error, brier=brier)
 LOWER_IS_BETTER = tuple(OF_SCORES)
+SLACK = 0.02  # of sums of probabilities, which may be rounded to 8 bits
 NAMES = (*OF_CONFUSION, *OF_RANKING, *OF_SCORES)
 
 
@@ -102,6 +103,18 @@ def check_scores(scores: np.ndarray, labels: np.ndarray, classes: int) -> None:
         raise ValueError(
             f'scores of {len(broken)} of {len(labels)} images are not finite, the '
             f'first is number {broken[0]}: training has diverged'
+        )
+
+
+def check_probabilities(scores: np.ndarray) -> None:
+    """Raise a ValueError if scores, (N, K), are not the probabilities of classes."""
+    wrong = (scores < 0).any(1) | (np.abs(scores.sum(1) - 1) > SLACK)
+    if wrong.any():
+        number = wrong.argmax()
+        raise ValueError(
+            f'scores of {wrong.sum()} of {len(scores)} images are no probabilities: '
+            f'those of number {number} are {scores[number].min():.3g} or more and have '
+            f'the sum {scores[number].sum():.3g}. Calibration could not be judged'
         )
 
 

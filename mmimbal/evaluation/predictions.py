@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,11 +10,32 @@ from pathlib import Path
 import numpy as np
 
 from mmimbal.datasets import get_class_names, get_files, get_groups, get_labels
-from mmimbal.evaluation.metrics import check_scores
+from mmimbal.evaluation.metrics import check_probabilities, check_scores
 from mmimbal.whole_files import whole
 
 FORMAT = 1
 SUFFIX = '.npz'
+# What the parts of a file may hold, as in ``numpy.dtype.kind``, and their dimensions.
+KINDS = dict(
+    scores=('f', 2),
+    labels=('iu', 1),
+    files=('U', 1),
+    groups=('U', 1),
+    classes=('U', 1),
+    class_counts=('iu', 1),
+    embeddings=('f', 2),
+)
+BROKEN = (  # what numpy raises for a file that was cut or changed
+    ValueError,
+    KeyError,
+    TypeError,
+    EOFError,
+    OSError,
+    RuntimeError,
+    MemoryError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True)
@@ -117,10 +139,12 @@ def load_predictions(path: Path) -> Predictions:
             'CHECKPOINT --out FILE.npz'
         )
     try:
+        if not zipfile.is_zipfile(path):
+            raise ValueError('it has no end, or is of another kind')
         with np.load(path, allow_pickle=False) as file:
             content = {name: file[name] for name in file.files}
         return _from_arrays(content)
-    except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
+    except BROKEN as error:
         reason = str(error) or type(error).__name__
         raise ValueError(f'{path} is no whole file of predictions: {reason}') from None
 
@@ -165,6 +189,12 @@ def pooled(parts: Sequence[Predictions]) -> Predictions:
 def _from_arrays(content: dict[str, np.ndarray]) -> Predictions:
     if int(content['format']) != FORMAT:
         raise ValueError(f'format {content["format"]} is not {FORMAT}')
+    for name, (kinds, dimensions) in KINDS.items():
+        values = content.get(name)
+        if values is not None and (
+            values.dtype.kind not in kinds or values.ndim != dimensions
+        ):
+            raise ValueError(f'{name} are {values.dtype} of shape {values.shape}')
     labels, classes = content['labels'], tuple(content['classes'].tolist())
     check_scores(content['scores'], labels, len(classes))
     if labels.min() < 0 or labels.max() >= len(classes):
@@ -172,6 +202,13 @@ def _from_arrays(content: dict[str, np.ndarray]) -> Predictions:
     for name in ('labels', 'files', 'groups', 'embeddings'):
         if name in content and len(content[name]) != len(labels):
             raise ValueError(f'{len(content[name])} {name} of {len(labels)} images')
+    check_probabilities(content['scores'])
+    if 'class_counts' in content and len(content['class_counts']) != len(classes):
+        raise ValueError(
+            f'{len(content["class_counts"])} class_counts of {len(classes)} classes'
+        )
+    if not np.isfinite(content.get('embeddings', 0.0)).all():
+        raise ValueError('embeddings are not finite: training has diverged')
     return Predictions(
         content['scores'],
         labels,

@@ -12,13 +12,17 @@ MOST = 2000  # images drawn; more would hide each other
 def project(embeddings: np.ndarray, seed: int = 0) -> np.ndarray:
     """Return places in the plane: by UMAP if it is installed, else by t-SNE.
 
+    Embeddings that have all collapsed to one point stay there.
+
     Args:
-        embeddings: (N, D).
+        embeddings: (N, D), finite.
         seed: Of the method.
 
     Returns:
         (N, 2).
     """
+    if not np.ptp(embeddings, axis=0).any():
+        return np.zeros((len(embeddings), 2))
     if len(embeddings) < 5:
         return np.pad(embeddings, ((0, 0), (0, 2)))[:, :2]
     if method() == 'UMAP':

@@ -71,6 +71,13 @@ def test_a_cut_file_is_told(found, tmp_path, size):
         (dict(labels=np.array([0, 1])), r'\(3, 2\) do not fit 2 images'),
         (dict(scores=np.full((3, 2), np.nan)), '3 of 3 images are not finite'),
         (dict(about=np.array('{')), 'about'),
+        (dict(labels=np.array([0.0, 1, 1])), 'labels are float64'),
+        (dict(labels=np.array([[0], [1], [1]])), r'labels are int64 of shape \(3, 1\)'),
+        (dict(scores=np.array([['a', 'b']] * 3)), 'scores are <U1'),
+        (dict(scores=np.log([[0.5, 0.5]] * 3)), '3 of 3 images are no probabilities'),
+        (dict(scores=np.ones((3, 2))), 'have the sum 2'),
+        (dict(class_counts=np.array([1])), '1 class_counts of 2 classes'),
+        (dict(embeddings=np.full((3, 5), np.inf)), 'embeddings are not finite'),
     ],
 )
 def test_parts_that_do_not_fit_are_told(found, tmp_path, change, message):
@@ -81,6 +88,28 @@ def test_parts_that_do_not_fit_are_told(found, tmp_path, change, message):
     np.savez(path, **{name: v for name, v in content.items() if v is not None})
     with pytest.raises(ValueError, match=message if 'about' not in change else 'whole'):
         load_predictions(path)
+
+
+@pytest.mark.parametrize('bits', [1, 255])
+def test_a_changed_byte_is_told_or_harmless(found, tmp_path, bits):
+    path = tmp_path / 'run.npz'
+    found.save(path)
+    content = path.read_bytes()
+    for place in range(len(content)):
+        changed = bytearray(content)
+        changed[place] ^= bits
+        path.write_bytes(changed)
+        try:
+            load_predictions(path)
+        except ValueError as error:
+            assert 'no whole file of predictions' in str(error)
+
+
+def test_another_kind_of_file_is_told(tmp_path):
+    np.save(tmp_path / 'run.npy', np.ones(3))
+    (tmp_path / 'run.npy').rename(tmp_path / 'run.npz')
+    with pytest.raises(ValueError, match=r'run\.npz is no whole .* of another kind'):
+        load_predictions(tmp_path / 'run.npz')
 
 
 def test_objects_are_refused(found, tmp_path):
