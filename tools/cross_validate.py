@@ -9,7 +9,7 @@ from statistics import mean, stdev
 from mmengine.config import Config
 from tqdm import tqdm
 
-from mmimbal.evaluation.bootstrap import interval, resampled_metrics
+from mmimbal.evaluation.bootstrap import interval_of, resampled_metrics
 from mmimbal.evaluation.metrics import NAMES, summarise
 from mmimbal.evaluation.predictions import Predictions, load_predictions, pooled
 from mmimbal.evaluation.results import write_json
@@ -94,7 +94,7 @@ def report(parts: list[Predictions]) -> tuple[dict, str]:
         values = [fold[name] for fold in folds if name in fold]
         if name not in found or not values:
             continue
-        low, high = interval(100 * drawn[name])
+        low, high = interval_of(name, found[name], 100 * drawn[name])
         spread = stdev(values) if len(values) > 1 else 0.0
         rows.append(
             (

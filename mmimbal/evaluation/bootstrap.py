@@ -10,6 +10,8 @@ from mmimbal.evaluation.predictions import Predictions
 RESAMPLES = 2000
 AT_ONCE = 50
 LEVEL = 0.95
+FEW_GROUPS = 10  # fewer say next to nothing of others that could have been drawn
+SHIFTED = ('ece', 'worst_recall')  # extremes and distances: noise moves them one way
 
 
 def resampled_metrics(
@@ -54,3 +56,27 @@ def interval(values: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
     tail = (1 - level) / 2
     low, high = np.nanquantile(values, (tail, 1 - tail))
     return float(low), float(high)
+
+
+def interval_of(
+    metric: str, measured: float, values: np.ndarray, difference: bool = False
+) -> tuple[float, float]:
+    """Return the bounds of a metric, or of a difference between runs, in %.
+
+    Noise raises the calibration error and lowers the worst recall, resampling once
+    more, so that the truth is on the other side of what was measured. Their interval
+    reaches as far to both sides as resamples do to the farther one, within 0..100. It
+    is still narrow where all classes are equally hard, or calibration is perfect.
+
+    Args:
+        metric: Its name.
+        measured: On all images, once.
+        values: Of each resample, (R,).
+        difference: Whether it may be negative.
+    """
+    low, high = interval(values)
+    if metric not in SHIFTED:
+        return low, high
+    reach = max(measured - low, high - measured)
+    low, high = measured - reach, measured + reach
+    return (low, high) if difference else (max(low, 0.0), min(high, 100.0))

@@ -1,4 +1,4 @@
-"""Recall of each class against its training images."""
+"""Recall of each class against its images."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,14 +12,16 @@ def draw_recall_by_count(
     recalls: Mapping[str, np.ndarray],
     counts: Sequence[int],
     classes: Sequence[str],
+    images: str = 'training',
 ) -> Figure:
     """Draw per-class recall, classes from the most common to the rarest.
 
     Args:
         recalls: For each method, recall in % of each class in each run, (R, K). The
             mean over runs is drawn, and its standard deviation as a bar.
-        counts: Training images per class, (K,).
+        counts: Images per class, (K,).
         classes: Class names, (K,).
+        images: Which are counted.
     """
     order = np.argsort(-np.asarray(counts), kind='stable')
     places = np.arange(len(order))
@@ -40,7 +42,7 @@ def draw_recall_by_count(
         )
     names = [f'{classes[label]}\n{counts[label]}' for label in order]
     axes.set_xticks(places, names)
-    axes.set_xlabel('class, and its training images')
+    axes.set_xlabel(f'class, and its {images} images')
     axes.set_ylabel('recall on test, %')
     axes.set_ylim(0, 103)
     axes.grid(axis='y', alpha=0.3)

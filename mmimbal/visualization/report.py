@@ -9,7 +9,13 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from mmimbal.evaluation.bootstrap import RESAMPLES, interval, resampled_metrics
+from mmimbal.evaluation.bootstrap import (
+    FEW_GROUPS,
+    RESAMPLES,
+    SHIFTED,
+    interval_of,
+    resampled_metrics,
+)
 from mmimbal.evaluation.metrics import LOWER_IS_BETTER, NAMES, summarise
 from mmimbal.evaluation.predictions import Predictions, same_images
 from mmimbal.visualization import figures
@@ -79,6 +85,11 @@ def _sections(
         f'<p>{len(first.labels)} test images in {groups} groups, {len(counts)} classes.'
         f' In brackets: 95% intervals from {resamples} resamples of groups.</p>\n'
     )
+    if groups < FEW_GROUPS:
+        yield (
+            f'<p class="sure">Fewer than {FEW_GROUPS} groups: the intervals are too '
+            'narrow, nothing here is sure.</p>\n'
+        )
     drawn = {name: resampled_metrics(run, resamples) for name, run in runs.items()}
     found = {
         name: summarise(run.scores, run.labels, run.classes)
@@ -86,6 +97,10 @@ def _sections(
     }
     yield '<h2>Metrics, %</h2>\n'
     yield _metrics_table(found, drawn)
+    yield (
+        f'<p>Noise moves {" and ".join(SHIFTED)} one way; their intervals reach as far '
+        'to the other.</p>\n'
+    )
     if len(runs) > 1:
         yield f'<h2>Differences to {escape(next(iter(runs)))}</h2>\n'
         yield '<p>Paired; bold where the interval does not hold 0.</p>\n'
@@ -97,11 +112,13 @@ def _sections(
         name: np.array([[scores[f'recall/{c}'] for c in first.classes]])
         for name, scores in found.items()
     }
-    known = counts if trained is None else trained
-    caption = 'Recall against training images'
+    caption, known, images = 'Recall against training images', trained, 'training'
     if trained is None:
         caption = 'Recall against test images; training counts are not known'
-    yield _figure(lambda: draw_recall_by_count(recalls, known, first.classes), caption)
+        known, images = counts, 'test'
+    yield _figure(
+        lambda: draw_recall_by_count(recalls, known, first.classes, images), caption
+    )
 
     yield '<h2>Confusion</h2>\n<div class="figures">'
     for name, run in runs.items():
@@ -153,7 +170,8 @@ def _metrics_table(found: Mapping, drawn: Mapping) -> str:
         row = [_title(metric)]
         for name, scores in found.items():
             if metric in scores:
-                low, high = interval(100 * drawn[name][metric])
+                values = 100 * drawn[name][metric]
+                low, high = interval_of(metric, scores[metric], values)
                 row.append(f'{scores[metric]:.1f} {_bounds(low, high)}')
             else:
                 row.append('-')
@@ -170,8 +188,10 @@ def _differences_table(found: Mapping, drawn: Mapping) -> str:
             if metric not in scores or metric not in base:
                 row.append('-')
                 continue
-            low, high = interval(100 * (drawn[name][metric] - drawn[first][metric]))
-            text = f'{scores[metric] - base[metric]:+.1f} {_bounds(low, high)}'
+            gain = scores[metric] - base[metric]
+            values = 100 * (drawn[name][metric] - drawn[first][metric])
+            low, high = interval_of(metric, gain, values, difference=True)
+            text = f'{gain:+.1f} {_bounds(low, high)}'
             sure = low > 0 or high < 0
             row.append(f'<span class="sure">{text}</span>' if sure else text)
         rows.append(row)

@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 
-from mmimbal.evaluation.bootstrap import draw_weights, interval, resampled_metrics
+from mmimbal.evaluation.bootstrap import (
+    draw_weights,
+    interval,
+    interval_of,
+    resampled_metrics,
+)
+from mmimbal.evaluation.metrics import summarise
 from mmimbal.evaluation.predictions import Predictions
 
 
@@ -75,3 +81,40 @@ def test_a_planted_difference_is_found_and_no_other():
 def test_interval_leaves_out_what_is_not_defined():
     values = np.append(np.arange(101.0), np.nan)
     assert interval(values) == pytest.approx((2.5, 97.5))
+
+
+def simulate_equals(random):
+    """Return predictions of seven classes, all with a recall of 60% and sure of 80%."""
+    labels = np.arange(280) % 7
+    right = random.random(280) < 0.6
+    predicted = np.where(right, labels, (labels + 1) % 7)
+    scores = 0.2 / 6 + (0.8 - 0.2 / 6) * np.eye(7)[predicted]
+    names = np.arange(280).astype(str)
+    return Predictions(scores, labels, names, names, tuple('abcdefg'))
+
+
+def test_intervals_of_what_noise_shifts_cover_the_truth_and_what_was_measured():
+    random = np.random.default_rng(0)
+    truth = dict(worst_recall=60.0, ece=20.0)
+    covered = dict.fromkeys(truth, 0)
+    plain = dict.fromkeys(truth, 0)
+    for _ in range(60):
+        found = simulate_equals(random)
+        measured = summarise(found.scores, found.labels, found.classes)
+        drawn = resampled_metrics(found, 100)
+        for name, value in truth.items():
+            low, high = interval_of(name, measured[name], 100 * drawn[name])
+            assert 0 <= low <= measured[name] <= high <= 100
+            covered[name] += low <= value <= high
+            low, high = interval(100 * drawn[name])
+            plain[name] += low <= value <= high
+    assert covered['ece'] >= 52 and covered['worst_recall'] >= 42
+    assert plain['worst_recall'] <= 10
+
+
+def test_differences_of_what_noise_shifts_reach_as_far_to_both_sides():
+    values = np.linspace(-1, 3, 101)
+    assert interval_of('ece', 0.5, values, difference=True) == pytest.approx(
+        (0.5 - 2.4, 0.5 + 2.4)
+    )
+    assert interval_of('accuracy', 0.5, values, difference=True) == interval(values)

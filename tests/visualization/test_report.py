@@ -9,6 +9,7 @@ import pytest
 from mmimbal.evaluation.bootstrap import interval, resampled_metrics
 from mmimbal.evaluation.metrics import NAMES, summarise
 from mmimbal.evaluation.predictions import Predictions
+from mmimbal.visualization.projection import project
 from mmimbal.visualization.report import build_report
 
 CLASSES = ('common', '<script>alert(1)</script>', 'a & b $x_1$')
@@ -135,10 +136,29 @@ def test_one_run_without_counts_embeddings_and_curves(runs):
     bare = dataclasses.replace(
         runs['one'], class_counts=None, embeddings=None, about={}
     )
-    found = outline(build_report({'one': bare}, resamples=20))
+    page = build_report({'one': bare}, resamples=20)
+    found = outline(page)
     headings = [h for h in found.headings if h]
     assert headings == [h for h in HEADINGS if h[:4] not in ('Diff', 'Embe', 'Trai')]
-    assert 'training counts are not known' in build_report({'one': bare}, resamples=20)
+    assert 'training counts are not known' in page
+    assert 'class, and its test images' in page
+    assert 'class, and its training images' not in page
+
+
+def test_few_groups_are_no_evidence(runs, page):
+    groups = np.arange(90) % 9
+    few = {
+        name: dataclasses.replace(run, groups=groups.astype(str))
+        for name, run in runs.items()
+    }
+    assert 'Fewer than 10 groups' in build_report(few, resamples=20)
+    assert 'Fewer than' not in page
+
+
+def test_collapsed_embeddings_are_drawn_as_one_point(runs):
+    flat = dataclasses.replace(runs['one'], embeddings=np.ones((90, 5)))
+    assert (project(flat.embeddings) == 0).all()
+    assert 'Embeddings of test images' in build_report({'one': flat}, resamples=20)
 
 
 def test_runs_of_other_images_are_refused(runs):
