@@ -164,6 +164,16 @@ def test_a_benchmark_killed_and_run_again_gives_the_same(tmp_path):
     trained = {file: file.stat().st_mtime_ns for file in folder.rglob('*.pth')}
     stopped = explain('benchmark', *bench(folder, grid)[1:])
     assert stopped is None
+    # Nor is it taken for what it is not.
+    grid.write_text(GRID.replace('EPOCHS', '9'))
+    stopped = explain('benchmark', *bench(folder, grid)[1:])
+    assert 'digits_split_ce_seed0.json was made with other settings' in stopped
+    assert 'options.train_cfg.max_epochs was 8, is 9' in stopped
+    for file in (folder / 'results/digits/runs').iterdir():
+        file.unlink()
+    stopped = explain('benchmark', *bench(folder, grid)[1:])
+    assert '2 of 2 experiments failed' in stopped
+    assert 'work/digits_split_ce_seed0 was made with other settings' in stopped
     assert trained == {file: file.stat().st_mtime_ns for file in trained}
 
 
@@ -211,7 +221,8 @@ def test_cross_validation(folds, tmp_path):
     cfg.dump(tmp_path / 'leaf.py')
     command = ['tools/cross_validate.py', tmp_path / 'leaf.py', '--work-dir']
     command += [tmp_path / 'cv', '--folds']
-    output = succeed(*command, 2, '--amp', '--cfg-options', *OPTIONS)
+    flags = ['--amp', '--cfg-options', *OPTIONS]
+    output = succeed(*command, 2, *flags)
     parts = [load_predictions(tmp_path / 'cv' / f'fold{k}.npz') for k in (0, 1)]
     files = {file for part in parts for file in part.files.tolist()}
     assert (
@@ -232,10 +243,12 @@ def test_cross_validation(folds, tmp_path):
     assert '12 test images in 12 groups' in output
 
     kept = {file: file.stat().st_mtime_ns for file in (tmp_path / 'cv').rglob('*.*')}
-    assert explain('cross_validate', *command[1:], 2) is None
+    assert explain('cross_validate', *command[1:], 2, *flags) is None
     for file, written in kept.items():
         assert file.stat().st_mtime_ns == written or file.suffix == '.json'
-    message = explain('cross_validate', *command[1:], 3)
+    message = explain('cross_validate', *command[1:], 2)
+    assert f'{tmp_path / "cv"} was made with other settings: flags was' in message
+    message = explain('cross_validate', *command[1:], 3, *flags)
     assert 'cross_validate: ' in message and 'has no column fold2' in message
 
 

@@ -219,6 +219,18 @@ def test_sweep_goes_on_where_it_stopped(stage1, swept):
     assert after == before and (folder / 'sweep.txt').read_text() == table
 
 
+def test_a_sweep_may_leave_the_test_images_alone(stage1, tmp_path):
+    flags = ['--methods', 'crt', '--seeds', 1, '--views', 1, '--work-dir', tmp_path]
+    succeed('tools/stage2_sweep.py', stage1, *flags, '--validation-only')
+    summary = json.loads((tmp_path / 'sweep.json').read_text())
+    for row in summary['rows']:
+        (found,) = row['seeds']
+        assert found['test'] is None and found['val']['balanced_accuracy'] > 0
+    table = (tmp_path / 'sweep.txt').read_text().split('deviation')[1]
+    assert 'recall of each class on val' in table and 'test' not in table
+    assert not [file for file in tmp_path.rglob('*') if 'test' in file.name]
+
+
 def test_checkpoints_of_a_sweep_are_ordinary(swept, tmp_path):
     folder, *_ = swept
     out = tmp_path / 'metrics.json'
@@ -289,6 +301,8 @@ def test_mistakes_of_a_sweep_are_explained(stage1, tmp_path, monkeypatch):
     assert message('stage2_sweep', 'nowhere') == nowhere
     assert 'no method crtt; there are balanced_softmax' in sweep('--methods', 'crtt')
     assert 'at least 1' in sweep('--views', 0)
+    found = sweep('--predictions', '--validation-only')
+    assert '--predictions are of test images' in found
     found = sweep('--methods', 'crt', '--checkpoints', 'crt:7', '--seeds', 2)
     assert '--checkpoints crt:7 is no row; there are seeds 0, 1' in found
     found = sweep('--methods', 'knn', '--checkpoints', 'knn:1', '--seeds', 2)

@@ -92,16 +92,17 @@ def main() -> None:
             f'--only {args.only}: there is no such experiment; the first is '
             f'{grid.experiments[0].name}'
         )
+    bench = Bench(
+        grid,
+        ROOT,
+        args.work_dir or Path('work_dirs', args.grid.stem),
+        args.results / args.grid.stem,
+        args.workers,
+    )
+    done = {one.name for one in grid.experiments if bench.is_done(one)}
     failed = {}
     if not args.page_only:
-        bench = Bench(
-            grid,
-            ROOT,
-            args.work_dir or Path('work_dirs', args.grid.stem),
-            args.results / args.grid.stem,
-            args.workers,
-        )
-        missing = [one for one in wanted if not bench.file(one).is_file()]
+        missing = [one for one in wanted if one.name not in done]
         kept = len(wanted) - len(missing)
         if kept:
             print(f'{kept} of {len(wanted)} results are there already')

@@ -9,6 +9,7 @@ from statistics import mean, stdev
 from mmengine.config import Config
 from tqdm import tqdm
 
+from mmimbal.engine.settings import keep_settings
 from mmimbal.evaluation.bootstrap import interval_of, resampled_metrics
 from mmimbal.evaluation.metrics import NAMES, summarise
 from mmimbal.evaluation.predictions import Predictions, load_predictions, pooled
@@ -126,6 +127,15 @@ def main() -> None:
             'images of a fold: name its config with --stage1-config, so that it is '
             'trained on each fold too'
         )
+    settings = dict(
+        config=cfg.to_dict(),
+        stage1=Config.fromfile(args.stage1_config).to_dict()
+        if args.stage1_config
+        else {},
+        flags=flags,
+        options=args.cfg_options,
+    )
+    keep_settings(settings, folder)
     parts = [
         run_fold(fold, folder, args, flags)
         for fold in tqdm(range(args.folds), 'Folds', unit='fold')

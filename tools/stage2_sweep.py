@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from mmimbal.datasets import get_class_counts, get_class_names
 from mmimbal.engine.flags import check_options
-from mmimbal.engine.frozen_backbone import build_datasets, extract
+from mmimbal.engine.frozen_backbone import SPLITS, build_datasets, extract
 from mmimbal.engine.stage2 import find_checkpoint
 from mmimbal.engine.stage2_config import find_config, stage2_config
 from mmimbal.engine.stage2_sweep import Row, Sweep
@@ -69,6 +69,9 @@ def parse_args() -> argparse.Namespace:
         '--predictions',
         action='store_true',
         help='write what each head says of the test images to predictions/*.npz',
+    )
+    parser.add_argument(
+        '--validation-only', action='store_true', help='do not read the test images'
     )
     parser.add_argument('--work-dir', type=Path, help='default: STAGE1/stage2_sweep')
     parser.add_argument(
@@ -225,18 +228,18 @@ def cell_of(result: dict, split: str, metric: str, digits: int = 1) -> str:
     return cell
 
 
-def format_results(results: list[dict], classes: tuple[str, ...]) -> str:
-    """Return the table."""
+def format_results(results: list[dict], classes: tuple[str, ...], split: str) -> str:
+    """Return the table, recalls on a split."""
     columns = {
         'val bal. acc.': ('val', 'balanced_accuracy'),
-        'test bal. acc.': ('test', 'balanced_accuracy'),
-        'test macro F1': ('test', 'macro_f1'),
+        f'{split} bal. acc.': (split, 'balanced_accuracy'),
+        f'{split} macro F1': (split, 'macro_f1'),
     }
     rows = []
     for result in results:
         cells = [result['method'], result['chosen']]
         cells += [cell_of(result, *column) for column in columns.values()]
-        cells += [cell_of(result, 'test', f'recall/{name}', 0) for name in classes]
+        cells += [cell_of(result, split, f'recall/{name}', 0) for name in classes]
         rows.append(cells)
     return format_table(('method, %', 'chosen', *columns, *classes), rows)
 
@@ -262,6 +265,8 @@ def main() -> None:
     args = parse_args()
     if min(args.seeds, args.views, args.processes) < 1:
         raise ValueError('--seeds, --views and --processes must be at least 1')
+    if args.predictions and args.validation_only:
+        raise ValueError('--predictions are of test images: not with --validation-only')
     checkpoint = find_checkpoint(args.stage1).resolve()
     folder = args.work_dir or checkpoint.parent / 'stage2_sweep'
     stage1 = Config.fromfile(args.config or find_config(checkpoint))
@@ -281,7 +286,8 @@ def main() -> None:
         for name, base in bases.items()
     }
     cfg = stage2_config(stage1, template, checkpoint, args.views)
-    datasets = build_datasets(cfg)
+    judged_on = 'val' if args.validation_only else 'test'
+    datasets = build_datasets(cfg, SPLITS[:2] if args.validation_only else SPLITS)
     classes = get_class_names(datasets['train'])
     check_metric(args.metric, datasets['val'])
     start = perf_counter()
@@ -313,12 +319,15 @@ def main() -> None:
     text = (
         f'Stage 1: {checkpoint}. Batch norm {about["batch_norm"]}, {args.views} views, '
         f'heads of the last epoch.\nChosen by {about["chosen_by"]}; mean ± standard '
-        f'deviation of {args.seeds} seeds; recall of each class on test.\n\n'
-        f'{format_results(results, classes)}\n'
+        f'deviation of {args.seeds} seeds; recall of each class on {judged_on}.\n\n'
+        f'{format_results(results, classes, judged_on)}\n'
     )
     for name, reason in left_out.items():
         text += f'\nLeft out: {name}. {reason}\n'
-    if cfg.val_dataloader.dataset == cfg.test_dataloader.dataset:
+    held_back = args.validation_only or (
+        cfg.val_dataloader.dataset != cfg.test_dataloader.dataset
+    )
+    if not held_back:
         text += '\nTest and validation are the same images: test was not held back.\n'
     summary = json.dumps(dict(about, rows=results), indent=2)
     (folder / 'sweep.json').write_text(summary + '\n')

@@ -14,6 +14,7 @@ from queue import SimpleQueue
 import torch
 
 from mmimbal.engine.grid import Experiment, Grid
+from mmimbal.engine.settings import check_settings, keep_settings
 from mmimbal.engine.stage2_sweep import STAGE1
 from mmimbal.evaluation.predictions import SUFFIX, load_predictions
 from mmimbal.evaluation.results import images_file, keep_images, pack, write_json
@@ -55,15 +56,28 @@ class Bench:
         self.stopped = threading.Event()
         about = dict(
             title=grid.title,
+            notes=grid.notes,
             metric=grid.metric,
             judged_on=grid.judged_on,
-            experiments=len(grid.experiments),
+            experiments=[one.name for one in grid.experiments],
         )
         write_json(about, results / 'grid.json')
 
     def file(self, experiment: Experiment) -> Path:
         """Return where the result of an experiment is kept."""
         return self.results / 'runs' / f'{experiment.name}.json'
+
+    def is_done(self, experiment: Experiment) -> bool:
+        """Return whether the result of an experiment is there.
+
+        Raises:
+            ValueError: If it was made with other settings.
+        """
+        file = self.file(experiment)
+        if file.is_file():
+            found = json.loads(file.read_text()).get('settings', {})
+            check_settings(found, experiment.settings, file)
+        return file.is_file()
 
     def run(self, experiments: Sequence[Experiment]) -> Iterator[tuple]:
         """Yield each experiment when it is over, and what went wrong, '' if nothing."""
@@ -91,12 +105,19 @@ class Bench:
         environment = self.free.get()
         try:
             with alone(folder) as lock:
+                keep_settings(experiment.settings, folder)
                 if not trained.is_file():
                     self.call(
                         experiment.train(self.root, folder), log, environment, lock
                     )
                     trained.touch()
-                self.call(experiment.compare(self.root, folder), log, environment, lock)
+                on_test = self.grid.judged_on == 'test'
+                self.call(
+                    experiment.compare(self.root, folder, on_test),
+                    log,
+                    environment,
+                    lock,
+                )
                 self.keep(experiment, folder / 'stage2')
         except subprocess.CalledProcessError:
             lines = log.read_text(errors='replace').strip().splitlines()
@@ -146,7 +167,7 @@ class Bench:
                 params=found['params'],
                 val=scores['val'],
             )
-            if self.grid.judged_on == 'test' and scores['test']:
+            if scores['test']:
                 name = 'stage1' if is_stage1 else f'{found["method"]}_seed0'
                 predictions = load_predictions(
                     folder / 'predictions' / f'{name}{SUFFIX}'
@@ -160,6 +181,7 @@ class Bench:
             dataset=experiment.dataset,
             fold=experiment.fold,
             seed=experiment.seed,
+            settings=experiment.settings,
             method=experiment.method,
             batch_norm=sweep['batch_norm'],
             views=sweep['views'],

@@ -1,5 +1,6 @@
 """What all heads of one stage 1 share: its images, and what it makes of them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,17 +45,17 @@ class FrozenBackbone:
         }
 
 
-def build_datasets(cfg: Config) -> dict[str, Dataset]:
-    """Build the datasets of all splits.
+def build_datasets(cfg: Config, splits: Sequence[str] = SPLITS) -> dict[str, Dataset]:
+    """Build the datasets of some splits.
 
     Raises:
         ValueError: If the config lacks one.
     """
-    for split in SPLITS:
+    for split in splits:
         if not cfg.get(f'{split}_dataloader'):
             raise ValueError(f'the config has no {split}_dataloader')
     return {
-        split: DATASETS.build(cfg[f'{split}_dataloader'].dataset) for split in SPLITS
+        split: DATASETS.build(cfg[f'{split}_dataloader'].dataset) for split in splits
     }
 
 

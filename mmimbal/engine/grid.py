@@ -1,13 +1,15 @@
 """A grid of experiments: data sets x folds x seeds x methods, and how to run each."""
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from mmengine.config import Config
 
 KEYS = (
     'title',
+    'notes',
     'judged_on',
     'datasets',
     'folds',
@@ -61,6 +63,11 @@ class Experiment:
         fold = 'split' if self.fold is None else f'fold{self.fold}'
         return f'{self.dataset}_{fold}_{self.method}_seed{self.seed}'
 
+    @property
+    def settings(self) -> dict:
+        """All that its result depends on, but for the files that it names."""
+        return json.loads(json.dumps(asdict(self)))
+
     def train(self, root: Path, folder: Path) -> list[str]:
         """Return the command, less Python, that trains.
 
@@ -85,13 +92,20 @@ class Experiment:
             *(f'{key}={value}' for key, value in sorted(options.items())),
         ]
 
-    def compare(self, root: Path, folder: Path) -> list[str]:
-        """Return the command that trains heads on what :meth:`train` has left."""
+    def compare(self, root: Path, folder: Path, on_test: bool) -> list[str]:
+        """Return the command that trains heads on what :meth:`train` has left.
+
+        Args:
+            root: Folder of ``tools/``.
+            folder: Of this experiment.
+            on_test: Whether test images are read, and what heads say of them is kept.
+        """
         return [
             str(root / 'tools/stage2_sweep.py'),
             str(folder / 'train'),
             *('--methods', *self.stage2),
-            *('--seeds', '1', '--processes', '1', '--predictions'),
+            *('--seeds', '1', '--processes', '1'),
+            '--predictions' if on_test else '--validation-only',
             *('--views', '4' if self.stage2 else '1'),
             *('--work-dir', str(folder / 'stage2')),
         ]
@@ -103,13 +117,15 @@ class Grid:
 
     Attributes:
         title: Of its page.
+        notes: What readers of its page should know.
         experiments: All of them.
         metric: Names of the methods with metric learning.
-        judged_on: ``'test'``, or ``'val'`` while recipes are looked for: then nothing
-            of the test images is kept.
+        judged_on: ``'test'``, or ``'val'`` while recipes are looked for: then test
+            images are not read.
     """
 
     title: str
+    notes: str
     experiments: Sequence[Experiment]
     metric: Sequence[str]
     judged_on: str
@@ -122,9 +138,9 @@ def load_grid(path: Path, root: Path) -> Grid:
     ``options``; ``methods``, by name a dict of ``config`` (relative to ``configs/``)
     and perhaps ``stage2`` (a list, or ``'all'``), ``bases``, ``options``,
     ``dataset_options`` (options by data set), ``seeds`` of its own and ``metric=True``
-    for metric learning; ``seeds``; and perhaps ``title``, ``folds``, ``flags`` of
-    ``tools/train.py``, ``options`` for all, and ``judged_on``. Names that begin with an
-    underscore are the file's own.
+    for metric learning; ``seeds``; and perhaps ``title``, ``notes`` for its page,
+    ``folds``, ``flags`` of ``tools/train.py``, ``options`` for all, and ``judged_on``.
+    Names that begin with an underscore are the file's own.
 
     Args:
         path: The file.
@@ -182,7 +198,9 @@ def load_grid(path: Path, root: Path) -> Grid:
     # Every method once before any a second time: a table is of use early.
     found.sort(key=lambda one: (one.seed, one.fold or 0))
     metric = [name for name, cfg in grid['methods'].items() if cfg.get('metric')]
-    return Grid(grid.get('title', path.stem), found, metric, judged_on)
+    return Grid(
+        grid.get('title', path.stem), grid.get('notes', ''), found, metric, judged_on
+    )
 
 
 def check_keys(

@@ -206,19 +206,24 @@ class Sweep:
     def report(self, rows: list[Row]) -> dict:
         """Return the metrics of a method: of each seed on validation and on test.
 
-        Those of a seed that diverged are ``None``.
+        Those of a seed that diverged are ``None``, as are those on test if its images
+        are not there.
         """
         seeds = []
         for row in rows:
-            kept = self.read(row)
-            test = self.score(self.trained(row), 'test') if kept['val'] else None
+            kept, test = self.read(row), None
+            if kept['val'] and 'test' in self.frozen.datasets:
+                test = self.score(self.trained(row), 'test')
             seeds.append(dict(seed=row.seed, val=kept['val'], test=test))
         return dict(method=rows[0].method, params=rows[0].params, seeds=seeds)
 
     def report_stage1(self, cfg: Config) -> dict:
         """Return the metrics of the classifier of stage 1, whose config this is."""
         head = self.stage1_classifier(cfg)
-        scores = {split: self.score(head, split) for split in ('val', 'test')}
+        scores = {
+            split: self.score(head, split) if split in self.frozen.datasets else None
+            for split in ('val', 'test')
+        }
         return dict(method=STAGE1, params={}, seeds=[dict(seed=0, **scores)])
 
     def trained(self, row: Row) -> nn.Module:

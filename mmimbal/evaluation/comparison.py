@@ -1,6 +1,6 @@
 """Rows of results compared in pairs, on the pooled predictions of all folds."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,13 +19,15 @@ class Comparison:
     """Rows of one data set, with the same runs each.
 
     Attributes:
-        rows: By name.
+        rows: By name, with the runs that are compared.
+        left_out: Names of the other rows: runs are missing, or have diverged.
         folds: The test images of each fold.
         found: By name, every metric of :data:`JUDGED_BY` in %: measured once, then
             resampled R times, (1 + R,).
     """
 
     rows: Mapping[str, Row]
+    left_out: Sequence[str]
     folds: Mapping[int | None, Images]
     found: Mapping[str, Mapping[str, np.ndarray]]
 
@@ -55,7 +57,8 @@ def compare(
     """Pool the predictions of folds, and resample groups (lesions, smears).
 
     In each resample, all rows are judged on the same images: differences are paired.
-    Of several seeds, the mean. While a grid is not done, rows or folds are left out.
+    Of several seeds, the mean. While a grid is not done, folds, seeds or rows are left
+    out.
 
     Args:
         rows: Of one data set, by name.
@@ -95,34 +98,40 @@ def compare(
         name: {metric: np.concatenate(values) for metric, values in by_metric.items()}
         for name, by_metric in parts.items()
     }
-    return Comparison(whole, folds, found)
+    left_out = [name for name in rows if name not in whole]
+    return Comparison(whole, left_out, folds, found)
 
 
 def common_runs(rows: Mapping[str, Row]) -> dict[str, Row]:
-    """Return rows with the runs that they have in common; some may be left out.
+    """Return rows with the same folds each; some may be left out.
 
-    Of the folds that rows have for all their seeds, those are taken that keep most.
+    Of the folds that some seed of some row has, those are taken that keep most runs. A
+    seed that lacks one of them does not count; a row is left out if none is left, or
+    if a run of theirs has diverged.
     """
 
-    def complete_folds(row: Row) -> set:
-        seeds = {seed for _, seed in row.runs}
-        found = row.predicted
-        return {
-            fold for fold, _ in found if all((fold, seed) in found for seed in seeds)
-        }
+    def folds_by_seed(row: Row) -> dict[int, set]:
+        found: dict[int, set] = {}
+        for fold, seed in row.runs:
+            found.setdefault(seed, set()).add(fold)
+        return found
 
-    complete = {name: complete_folds(row) for name, row in rows.items()}
+    there = {name: folds_by_seed(row) for name, row in rows.items()}
 
-    def runs_kept(folds: set) -> int:
-        return len(folds) * sum(folds <= there for there in complete.values())
+    def kept(name: str, folds: set) -> dict[tuple, dict]:
+        """Return the runs of a row that are compared; none if one has diverged."""
+        seeds = [seed for seed, found in there[name].items() if found >= folds]
+        keys = {(fold, seed) for seed in seeds for fold in folds}
+        row = rows[name]
+        if not keys <= row.predicted:
+            return {}
+        return {key: run for key, run in row.runs.items() if key in keys}
 
-    folds = max(complete.values(), key=runs_kept)
+    candidates = [folds for seeds in there.values() for folds in seeds.values()]
+    folds = max(candidates, key=lambda folds: sum(len(kept(n, folds)) for n in rows))
+    found = {name: kept(name, folds) for name in rows}
     return {
-        name: replace(
-            row, runs={key: run for key, run in row.runs.items() if key[0] in folds}
-        )
-        for name, row in rows.items()
-        if complete[name] >= folds
+        name: replace(rows[name], runs=runs) for name, runs in found.items() if runs
     }
 
 

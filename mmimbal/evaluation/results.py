@@ -41,25 +41,28 @@ def keep_images(found: Predictions, path: Path) -> str:
     """Write the test images of a split, unless they are there; return their hash.
 
     Raises:
-        ValueError: If other images are there: predictions would not be comparable.
+        ValueError: If other images are there, or they have other labels, groups or
+            classes: predictions would not be comparable.
     """
-    files = hashlib.sha256('\n'.join(found.files.tolist()).encode()).hexdigest()
+    _, groups = np.unique(found.groups, return_inverse=True)
+    content = dict(
+        classes=list(found.classes),
+        files=hashlib.sha256('\n'.join(found.files.tolist()).encode()).hexdigest(),
+        labels=pack(found.labels),
+        groups=pack(groups),
+    )
     if path.is_file():
-        if read_images(path).files != files:
+        before = json.loads(path.read_text())
+        changed = [name for name, value in content.items() if before[name] != value]
+        if changed:
             raise ValueError(
-                f'the test images are not those of {path}: was the split made anew? '
-                'Prepare the data set as before, or write to other --results'
+                f'the test images are not those of {path}, their {", ".join(changed)} '
+                'differ: was the split made anew? Prepare the data set as before, or '
+                'write to other --results'
             )
     else:
-        _, groups = np.unique(found.groups, return_inverse=True)
-        content = dict(
-            classes=list(found.classes),
-            files=files,
-            labels=pack(found.labels),
-            groups=pack(groups),
-        )
         write_json(content, path)
-    return files
+    return content['files']
 
 
 def read_images(path: Path) -> Images:

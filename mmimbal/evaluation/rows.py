@@ -45,9 +45,15 @@ class Row:
 
 
 def read_runs(folder: Path) -> list[dict]:
-    """Return the results of all experiments of a grid."""
-    files = sorted((folder / 'runs').glob('*.json'))
-    return [json.loads(file.read_text()) for file in files]
+    """Return the results of those experiments of a grid that are done."""
+    files = (folder / 'runs' / f'{name}.json' for name in sorted(_names(folder)))
+    return [json.loads(file.read_text()) for file in files if file.is_file()]
+
+
+def strangers(folder: Path) -> list[str]:
+    """Return what has a result in the folder of a grid, but is not in it any more."""
+    found = {file.stem for file in (folder / 'runs').glob('*.json')}
+    return sorted(found - _names(folder))
 
 
 def read_rows(
@@ -73,7 +79,8 @@ def read_rows(
 def chosen_on_validation(tables: Sequence[Mapping[str, Row]]) -> list[str]:
     """Choose for each method of stage 1 its stage 2, one for all data sets.
 
-    By validation balanced accuracy, the mean over data sets of means over runs.
+    By validation balanced accuracy, the mean over data sets of means over runs. While
+    a grid is not done, rows that lack runs are not in front of those that have all.
 
     Args:
         tables: The rows of each data set.
@@ -89,7 +96,22 @@ def chosen_on_validation(tables: Sequence[Mapping[str, Row]]) -> list[str]:
         for name in first
         if all(name in rows for rows in others)
     }
+    most = [max((len(row.runs) for row in rows.values()), default=0) for rows in tables]
+
+    def lacks_runs(name: str) -> bool:
+        return any(
+            len(rows[name].runs) < number
+            for rows, number in zip(tables, most, strict=True)
+        )
+
     chosen: dict[str, str] = {}
-    for name in sorted(scores, key=lambda name: (-scores[name], name)):
+    for name in sorted(
+        scores, key=lambda name: (lacks_runs(name), -scores[name], name)
+    ):
         chosen.setdefault(first[name].method, name)
     return list(chosen.values())
+
+
+def _names(folder: Path) -> set[str]:
+    """Return the experiments of a grid."""
+    return set(json.loads((folder / 'grid.json').read_text())['experiments'])

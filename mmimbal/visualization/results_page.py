@@ -11,7 +11,13 @@ import numpy as np
 
 from mmimbal.evaluation.bootstrap import RESAMPLES, interval
 from mmimbal.evaluation.comparison import JUDGED_BY, Comparison, compare
-from mmimbal.evaluation.rows import Row, chosen_on_validation, read_rows, read_runs
+from mmimbal.evaluation.rows import (
+    Row,
+    chosen_on_validation,
+    read_rows,
+    read_runs,
+    strangers,
+)
 from mmimbal.visualization.differences import draw_differences
 from mmimbal.whole_files import whole
 
@@ -32,6 +38,7 @@ class Findings:
         name: Of the grid.
         about: What the grid says of itself.
         devices: How many experiments ran on each.
+        strangers: Results in its folder that are none of its.
         tables: By data set all rows, by name.
         comparisons: By data set, where test images were read.
         chosen: A row for each method of stage 1, in the order of validation.
@@ -40,6 +47,7 @@ class Findings:
     name: str
     about: Mapping
     devices: Mapping[str, int]
+    strangers: Sequence[str]
     tables: Mapping[str, Mapping[str, Row]]
     comparisons: Mapping[str, Comparison]
     chosen: Sequence[str]
@@ -110,6 +118,7 @@ def read_findings(folder: Path, resamples: int) -> Findings:
         folder.name,
         about,
         Counter(result['device'] for result in results),
+        strangers(folder),
         tables,
         comparisons,
         chosen_on_validation(judged),
@@ -131,7 +140,13 @@ def section(findings: Findings, picture: str) -> Iterator[str]:
         'learning are marked \\*.'
     )
     yield ''
-    yield '; '.join([f'Experiments: {done} of {findings.about["experiments"]}', *runs])
+    number = len(findings.about['experiments'])
+    yield '; '.join([f'Experiments: {done} of {number}', *runs])
+    if findings.about['notes']:
+        yield from ('', findings.about['notes'])
+    if findings.strangers:
+        names = ', '.join(findings.strangers)
+        yield from ('', f'Not read, since the grid has them no more: {names}.')
     if not done:
         return
     if findings.comparisons and findings.best:
@@ -152,8 +167,8 @@ def by_method(findings: Findings) -> Iterator[str]:
     yield from ('', '### Methods of stage 1', '')
     yield (
         'Each with the stage 2 that does best on validation, one for all data sets, in '
-        'the order of validation; and the mean over all ways of stage 2, which depends '
-        'less on chance.'
+        'the order of validation, what lacks runs below; and the mean over all ways of '
+        'stage 2, which depends less on chance.'
     )
     yield ''
     header = ['method']
@@ -214,6 +229,11 @@ def compared(comparison: Comparison) -> Iterator[str]:
         f'intervals from {comparison.resamples} resamples of groups (lesions, patients '
         f'or smears), paired. Best row without metric learning: **{best}**.'
     )
+    if comparison.left_out:
+        methods = Counter(name.split(' + ')[0] for name in comparison.left_out)
+        names = ', '.join(f'{name} ({rows})' for name, rows in methods.items())
+        yield ''
+        yield f'Rows left out, since runs are missing or have diverged: {names}.'
     yield ''
     header = ['method']
     for metric in JUDGED_BY:

@@ -64,9 +64,32 @@ def test_the_best_plain_row_is_that_of_test_images(folder):
 
 
 def test_rows_that_lack_a_run_are_left_out(folder):
-    (folder / 'runs/one_fold1_triplet_seed1.json').unlink()
+    for seed in (0, 1):
+        (folder / f'runs/one_fold1_triplet_seed{seed}.json').unlink()
     found = compare(rows_of(folder), folder, 'one', resamples=20)
     assert set(found.rows) == {'ce', 'ce + crt', 'supcon + crt'}
+    assert set(found.left_out) == {'triplet', 'triplet + crt'}
+
+
+@pytest.mark.parametrize('begun', ['ce', 'triplet'])
+def test_a_seed_that_has_only_begun_leaves_no_row_out(folder, begun):
+    for file in (folder / 'runs').glob('*_seed1.json'):
+        if file.name != f'one_fold0_{begun}_seed1.json':
+            file.unlink()
+    rows = rows_of(folder)
+    found = compare(rows, folder, 'one', resamples=20)
+    assert set(found.rows) == set(rows) and not found.left_out
+    assert list(found.folds) == [0, 1] and found.best_plain == 'ce + crt'
+    for row in found.rows.values():
+        assert set(row.runs) == {(0, 0), (1, 0)}
+
+
+def test_folds_that_ran_with_different_seeds_are_not_pooled(folder):
+    for file in (folder / 'runs').iterdir():
+        if ('fold0' in file.name) == ('seed0' in file.name):
+            file.unlink()
+    found = compare(rows_of(folder), folder, 'one', resamples=20)
+    assert len(found.folds) == 1 and not found.left_out
 
 
 def test_rows_with_a_run_that_diverged_are_left_out(folder):
@@ -81,6 +104,7 @@ def test_rows_with_a_run_that_diverged_are_left_out(folder):
     change_results(folder, diverge)
     found = compare(rows_of(folder), folder, 'one', resamples=20)
     assert set(found.rows) == {'ce', 'ce + crt', 'triplet', 'supcon + crt'}
+    assert found.left_out == ['triplet + crt']
 
 
 def test_rows_may_have_seeds_of_their_own(folder):

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -42,4 +44,12 @@ def test_other_images_do_not_take_the_place_of_those_kept(tmp_path):
     assert keep_images(predictions(same), file) == files
     with pytest.raises(ValueError, match=r'not those of .*images\.json'):
         keep_images(predictions(other), file)
+    for change, value in (
+        ('labels', np.array([0, 2, 1, 1])),
+        ('groups', np.array(['x', 'y', 'y', 'z'])),
+        ('classes', ('a', 'c', 'b')),
+    ):
+        changed = replace(predictions(same), **{change: value})
+        with pytest.raises(ValueError, match=f'their {change} differ'):
+            keep_images(changed, file)
     assert file.read_text() == content

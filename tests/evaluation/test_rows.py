@@ -51,6 +51,8 @@ def test_choices_are_made_on_validation_over_all_data_sets(folder):
     tables = list(read_rows(read_runs(folder), METRIC).values())
     assert chosen_on_validation(tables) == ['supcon + crt', 'ce', 'triplet + crt']
     assert chosen_on_validation(tables[:1]) == ['supcon + crt', 'ce', 'triplet']
+    del tables[1]['supcon + crt'].runs[0, 1]  # it was in front with fewer runs
+    assert chosen_on_validation(tables) == ['ce', 'triplet + crt', 'supcon + crt']
     del tables[1]['supcon + crt'], tables[0]['ce']
     assert chosen_on_validation(tables) == ['ce + crt', 'triplet + crt']
     assert chosen_on_validation([]) == []

@@ -45,6 +45,7 @@ def test_table_of_means_the_best_first(results, page):
     assert first[2][0] == 'triplet + crt \\*'
     assert first[-1][0] == 'ce'
     assert 'Experiments: 24 of 24; 12 on CPU; 12 on a GPU' in page.read_text()
+    assert '\n\nKnown beforehand.\n\n' in page.read_text()
     rows = read_rows(read_runs(results / 'study'), METRIC)['one']
     values = rows['ce'].values('test', 'balanced_accuracy')
     assert len(values) == 4
@@ -137,12 +138,31 @@ def test_paired_differences_are_to_the_best_row_without_metric_learning(page):
 
 
 def test_rows_that_lack_runs_say_so_and_are_not_compared(results, tmp_path):
-    (results / 'study/runs/one_fold1_triplet_seed1.json').unlink()
+    for seed in (0, 1):
+        (results / f'study/runs/one_fold1_triplet_seed{seed}.json').unlink()
     write_page(results, tmp_path / 'results.md', resamples=20)
+    text = (tmp_path / 'results.md').read_text()
+    line = 'Rows left out, since runs are missing or have diverged: triplet (2).'
+    assert text.count(line) == 1
     first, second, *_, last = tables(tmp_path / 'results.md')[2:]
-    assert [r[-1] for r in first if r[0].startswith('triplet')] == ['3 of 4'] * 2
+    assert [r[-1] for r in first if r[0].startswith('triplet')] == ['2 of 4'] * 2
     assert not any(row[0].startswith('triplet') for row in second)
     assert not any(row[0].startswith('triplet') for row in last)
+
+
+def test_results_of_methods_that_the_grid_has_no_more_are_not_read(results, tmp_path):
+    """A metric loss that was renamed must not become a rival without one."""
+    file = results / 'study' / 'grid.json'
+    about = json.loads(file.read_text())
+    about['experiments'] = [n for n in about['experiments'] if 'triplet' not in n]
+    write_json(about | dict(metric=['supcon']), file)
+    write_page(results, tmp_path / 'results.md', resamples=20)
+    text = (tmp_path / 'results.md').read_text()
+    assert 'Experiments: 16 of 16; 8 on CPU; 8 on a GPU' in text
+    assert (
+        'Not read, since the grid has them no more: one_fold0_triplet_seed0, ' in text
+    )
+    assert 'triplet + crt' not in text
 
 
 def test_mean_ranks(results, page):
