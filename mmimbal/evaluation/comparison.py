@@ -105,9 +105,9 @@ def compare(
 def common_runs(rows: Mapping[str, Row]) -> dict[str, Row]:
     """Return rows with the same folds each; some may be left out.
 
-    Of the folds that some seed of some row has, those are taken that keep most runs. A
-    seed that lacks one of them does not count; a row is left out if none is left, or
-    if a run of theirs has diverged.
+    Of the folds that some seed of some row has, those are taken that keep most runs, of
+    equals those that keep most rows. A seed that lacks one of them does not count; a
+    row is left out if none is left, or if a run of theirs has diverged.
     """
 
     def folds_by_seed(row: Row) -> dict[int, set]:
@@ -127,12 +127,18 @@ def common_runs(rows: Mapping[str, Row]) -> dict[str, Row]:
             return {}
         return {key: run for key, run in row.runs.items() if key in keys}
 
-    candidates = [folds for seeds in there.values() for folds in seeds.values()]
-    folds = max(candidates, key=lambda folds: sum(len(kept(n, folds)) for n in rows))
-    found = {name: kept(name, folds) for name in rows}
-    return {
-        name: replace(rows[name], runs=runs) for name, runs in found.items() if runs
-    }
+    def all_kept(folds: set) -> dict[str, Row]:
+        found = {name: kept(name, folds) for name in rows}
+        return {
+            name: replace(rows[name], runs=runs) for name, runs in found.items() if runs
+        }
+
+    def size(found: dict[str, Row]) -> tuple[int, int]:
+        return sum(len(row.runs) for row in found.values()), len(found)
+
+    candidates = {frozenset(f) for seeds in there.values() for f in seeds.values()}
+    ordered = sorted(candidates, key=lambda folds: sorted(map(str, folds)))
+    return max(map(all_kept, ordered), key=size)
 
 
 def read_folds(

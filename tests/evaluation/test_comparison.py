@@ -84,6 +84,15 @@ def test_a_seed_that_has_only_begun_leaves_no_row_out(folder, begun):
         assert set(row.runs) == {(0, 0), (1, 0)}
 
 
+def test_of_as_many_runs_most_rows_are_compared(folder):
+    for file in (folder / 'runs').iterdir():
+        if 'seed1' in file.name or 'fold1_ce' in file.name or 'supcon' in file.name:
+            file.unlink()
+    found = compare(rows_of(folder), folder, 'one', resamples=20)
+    assert set(found.rows) == {'ce', 'ce + crt', 'triplet', 'triplet + crt'}
+    assert list(found.folds) == [0]
+
+
 def test_folds_that_ran_with_different_seeds_are_not_pooled(folder):
     for file in (folder / 'runs').iterdir():
         if ('fold0' in file.name) == ('seed0' in file.name):
