@@ -42,13 +42,18 @@ def draw_weights(
 ) -> Iterator[np.ndarray]:
     """Yield how often each image is in each resample, (B, N), R resamples in all."""
     _, codes = np.unique(groups, return_inverse=True)
-    number = codes.max() + 1
+    for times in draw_groups(codes.max() + 1, resamples, seed):
+        yield times[:, codes]
+
+
+def draw_groups(number: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
+    """Yield how often each of G groups is drawn, (B, G), R resamples in all."""
     random = np.random.default_rng(seed)
     for start in range(0, resamples, AT_ONCE):
         size = min(AT_ONCE, resamples - start)
         drawn = random.integers(0, number, (size, number))
         times = [np.bincount(row, minlength=number) for row in drawn]
-        yield np.stack(times)[:, codes].astype(float)
+        yield np.stack(times).astype(float)
 
 
 def interval(values: np.ndarray, level: float = LEVEL) -> tuple[float, float]:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mmimbal.evaluation.bootstrap import RESAMPLES, draw_weights
-from mmimbal.evaluation.confusion import balanced_accuracy, count_confusions, macro_f1
+from mmimbal.evaluation.bootstrap import RESAMPLES, draw_groups
+from mmimbal.evaluation.confusion import balanced_accuracy, macro_f1
 from mmimbal.evaluation.results import Images, images_file, read_images, unpack
 from mmimbal.evaluation.rows import Row
 
@@ -80,26 +80,46 @@ def compare(
         ]
     )
     classes = len(next(iter(folds.values())).classes)
-    predictions = {name: _pooled(row, folds) for name, row in whole.items()}
-    parts: dict[str, dict[str, list]] = {
-        name: {metric: [] for metric in JUDGED_BY} for name in whole
-    }
-    once = np.ones((1, len(labels)))
-    for weights in (once, *draw_weights(groups, resamples, seed=0)):
-        for name, seeds in predictions.items():
-            confusions = [
-                count_confusions(labels, predicted, classes, weights)
-                for predicted in seeds
-            ]
-            for metric, function in JUDGED_BY.items():
-                values = [100 * function(confusion) for confusion in confusions]
-                parts[name][metric].append(np.mean(values, axis=0))
-    found = {
-        name: {metric: np.concatenate(values) for metric, values in by_metric.items()}
-        for name, by_metric in parts.items()
-    }
+    _, codes = np.unique(groups, return_inverse=True)
+    number = codes.max() + 1
+    once = np.ones((1, number))
+    drawn = np.concatenate([once, *draw_groups(number, resamples, seed=0)])
+    drawn = drawn.astype(np.float32)  # counts stay exact, half the memory
+    found = {}
+    for name, row in whole.items():
+        confusions = [
+            drawn_confusions(labels, predicted, classes, codes, drawn)
+            for predicted in _pooled(row, folds)
+        ]
+        found[name] = {
+            metric: 100 * np.mean([function(each) for each in confusions], axis=0)
+            for metric, function in JUDGED_BY.items()
+        }
     left_out = [name for name in rows if name not in whole]
     return Comparison(whole, left_out, folds, found)
+
+
+def drawn_confusions(
+    labels: np.ndarray,
+    predicted: np.ndarray,
+    classes: int,
+    groups: np.ndarray,
+    drawn: np.ndarray,
+) -> np.ndarray:
+    """Return the confusion matrix of each draw of groups, (B, K, K).
+
+    Args:
+        labels: True class of each image, (N,).
+        predicted: Predicted class, (N,).
+        classes: Their number, K.
+        groups: Number of the group of each image, (N,).
+        drawn: How often each of G groups counts, (B, G), float32.
+    """
+    cells = classes * classes
+    places = groups * cells + labels * classes + predicted
+    of_groups = np.bincount(places, minlength=drawn.shape[1] * cells)
+    of_groups = of_groups.reshape(-1, cells).astype(np.float32)
+    return (drawn @ of_groups).astype(float).reshape(-1, classes, classes)
 
 
 def common_runs(rows: Mapping[str, Row]) -> dict[str, Row]:
