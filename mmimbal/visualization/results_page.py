@@ -1,24 +1,18 @@
 """A page of tables, from the results of experiments and from nothing else."""
 
-import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import mean, stdev
 
 import numpy as np
 
 from mmimbal.evaluation.bootstrap import RESAMPLES, interval
-from mmimbal.evaluation.comparison import JUDGED_BY, Comparison, compare
-from mmimbal.evaluation.rows import (
-    Row,
-    chosen_on_validation,
-    read_rows,
-    read_runs,
-    strangers,
-)
+from mmimbal.evaluation.comparison import JUDGED_BY, Comparison
+from mmimbal.evaluation.findings import Findings, read_findings
+from mmimbal.evaluation.rows import Row
 from mmimbal.visualization.differences import draw_differences
+from mmimbal.visualization.markdown import folded, markdown
 from mmimbal.whole_files import whole
 
 TITLES = dict(
@@ -28,41 +22,6 @@ TITLES = dict(
     auroc='AUROC',
     ece='ECE',
 )
-
-
-@dataclass(frozen=True)
-class Findings:
-    """What a grid has found so far.
-
-    Attributes:
-        name: Of the grid.
-        about: What the grid says of itself.
-        devices: How many experiments ran on each.
-        strangers: Results in its folder that are none of its.
-        tables: By data set all rows, by name.
-        comparisons: By data set, where test images were read.
-        chosen: A row for each method of stage 1, in the order of validation.
-    """
-
-    name: str
-    about: Mapping
-    devices: Mapping[str, int]
-    strangers: Sequence[str]
-    tables: Mapping[str, Mapping[str, Row]]
-    comparisons: Mapping[str, Comparison]
-    chosen: Sequence[str]
-
-    @property
-    def split(self) -> str:
-        """The images that rows are judged on."""
-        return self.about['judged_on']
-
-    @property
-    def best(self) -> tuple[str, ...]:
-        """The best row with metric learning and the best without; none if one lacks."""
-        rows = next(iter(self.tables.values()), {})
-        found = {rows[name].metric: name for name in reversed(self.chosen)}
-        return (found[True], found[False]) if len(found) == 2 else ()
 
 
 def write_page(results: Path, page: Path, resamples: int = RESAMPLES) -> None:
@@ -97,32 +56,6 @@ def write_page(results: Path, page: Path, resamples: int = RESAMPLES) -> None:
                 figure.savefig(unfinished, format='png', dpi=120)
     with whole(page) as unfinished:
         unfinished.write_text('\n'.join(text) + '\n', encoding='utf-8')
-
-
-def read_findings(folder: Path, resamples: int) -> Findings:
-    """Read the results of a grid.
-
-    Raises:
-        ValueError: If runs to compare were tested on different images.
-    """
-    about = json.loads((folder / 'grid.json').read_text())
-    results = read_runs(folder)
-    tables = read_rows(results, about['metric'])
-    comparisons = {
-        dataset: compare(rows, folder, dataset, resamples)
-        for dataset, rows in tables.items()
-        if any(row.predicted for row in rows.values())
-    }
-    judged = [one.rows for one in comparisons.values()] or list(tables.values())
-    return Findings(
-        folder.name,
-        about,
-        Counter(result['device'] for result in results),
-        strangers(folder),
-        tables,
-        comparisons,
-        chosen_on_validation(judged),
-    )
 
 
 def section(findings: Findings, picture: str) -> Iterator[str]:
@@ -328,21 +261,6 @@ def ranks(tables: Mapping[str, Mapping[str, Row]], split: str) -> Iterator[str]:
         ],
     )
     yield from folded(f'{len(full)} rows', table)
-
-
-def folded(title: str, lines: Iterable[str]) -> Iterator[str]:
-    """Yield lines that a click on the title shows."""
-    yield from (f'<details><summary>{title}</summary>', '')
-    yield from lines
-    yield from ('', '</details>')
-
-
-def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Yield a Markdown table, numbers to the right."""
-    yield f'| {" | ".join(header)} |'
-    yield f'|---|{"---:|" * (len(header) - 1)}'
-    for row in rows:
-        yield f'| {" | ".join(row)} |'
 
 
 def _marked(row: Row) -> str:

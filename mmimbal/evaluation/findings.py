@@ -1,0 +1,77 @@
+"""What a grid of experiments has found, read from its results."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmimbal.evaluation.comparison import Comparison, compare
+from mmimbal.evaluation.rows import (
+    Row,
+    chosen_on_validation,
+    read_rows,
+    read_runs,
+    strangers,
+)
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a grid has found so far.
+
+    Attributes:
+        name: Of the grid.
+        about: What the grid says of itself.
+        devices: How many experiments ran on each.
+        strangers: Results in its folder that are none of its.
+        tables: By data set all rows, by name.
+        comparisons: By data set, where test images were read.
+        chosen: A row for each method of stage 1, in the order of validation.
+    """
+
+    name: str
+    about: Mapping
+    devices: Mapping[str, int]
+    strangers: Sequence[str]
+    tables: Mapping[str, Mapping[str, Row]]
+    comparisons: Mapping[str, Comparison]
+    chosen: Sequence[str]
+
+    @property
+    def split(self) -> str:
+        """The images that rows are judged on."""
+        return self.about['judged_on']
+
+    @property
+    def best(self) -> tuple[str, ...]:
+        """The best row with metric learning and the best without; none if one lacks."""
+        rows = next(iter(self.tables.values()), {})
+        found = {rows[name].metric: name for name in reversed(self.chosen)}
+        return (found[True], found[False]) if len(found) == 2 else ()
+
+
+def read_findings(folder: Path, resamples: int) -> Findings:
+    """Read the results of a grid.
+
+    Raises:
+        ValueError: If runs to compare were tested on different images.
+    """
+    about = json.loads((folder / 'grid.json').read_text())
+    results = read_runs(folder)
+    tables = read_rows(results, about['metric'])
+    comparisons = {
+        dataset: compare(rows, folder, dataset, resamples)
+        for dataset, rows in tables.items()
+        if any(row.predicted for row in rows.values())
+    }
+    judged = [one.rows for one in comparisons.values()] or list(tables.values())
+    return Findings(
+        folder.name,
+        about,
+        Counter(result['device'] for result in results),
+        strangers(folder),
+        tables,
+        comparisons,
+        chosen_on_validation(judged),
+    )
