@@ -1,7 +1,7 @@
 """Images listed in a CSV file: ``file,label[,group][,split]``."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +14,13 @@ from mmpretrain.datasets import BaseDataset
 from mmimbal.datasets.decoded import decode_once
 from mmimbal.datasets.index_file import (
     check_files,
+    check_groups,
     check_no_class_is_empty,
     check_paths,
     encode_labels,
     read_classes,
     read_index,
-    select_split,
+    rows_of_split,
 )
 from mmimbal.datasets.verdict import REPORT, verdict
 from mmimbal.registry import DATASETS
@@ -41,6 +42,7 @@ class CSVDataset(BaseDataset):
         on_error: What becomes of a training image that cannot be loaded: ``'raise'``
             names it; ``'skip'`` takes the next image of its class, and logs a warning.
             In ``test_mode`` every image counts, so that it is always raised.
+        shared_groups: Whether a group may be in two splits: tests then flatter.
         ann_file: Name of the CSV file in ``data_root``.
         **kwargs: As in :class:`mmpretrain.datasets.BaseDataset`.
 
@@ -51,8 +53,8 @@ class CSVDataset(BaseDataset):
         RuntimeError: When an image cannot be loaded.
         ValueError: If the CSV is not in UTF-8, a column, a cell or the split is
             missing, a file is listed twice, a label is unknown, a path leaves the
-            folder, the classes differ from those of ``dataset.json``, or (unless
-            ``test_mode``) a class has no image.
+            folder, the classes differ from those of ``dataset.json``, a group is in two
+            splits, or (unless ``test_mode``) a class has no image.
     """
 
     def __init__(
@@ -62,14 +64,22 @@ class CSVDataset(BaseDataset):
         split_column: str = 'split',
         ann_file: str = 'index.csv',
         on_error: str = 'raise',
+        shared_groups: bool = False,
         cache: str | None = None,
         **kwargs,
     ) -> None:
         if on_error not in ('raise', 'skip'):
             raise ValueError(f"on_error={on_error!r} must be 'raise' or 'skip'")
+        for option in ('data_prefix', 'serialize_data'):
+            if kwargs.get(option):
+                raise ValueError(
+                    f'CSVDataset takes no {option}: files are relative to data_root, '
+                    'and lists are kept in arrays, which processes share'
+                )
         self.split = split
         self.split_column = split_column
         self.on_error = on_error
+        self.shared_groups = shared_groups
         self.cache = cache
         self.broken: set[int] = set()
         kwargs = dict(serialize_data=False) | kwargs  # arrays are compact as they are
@@ -93,10 +103,17 @@ class CSVDataset(BaseDataset):
         index = Path(self.ann_file)
         table = read_index(index)
         classes = self._metainfo['classes'] = self._choose_classes(index, table)
-        table = select_split(table, self.split, self.split_column, index)
         labels = encode_labels(table, classes, index)
-        check_paths(table, index)
         state = verdict(index, self.split_column)
+        if self.split is not None:
+            chosen = rows_of_split(table, self.split, self.split_column, index)
+            if state != 'checked' and not self.shared_groups:
+                check_groups(table, self.split_column, index)
+            table, labels = (
+                table.filter(chosen),
+                labels[chosen.to_numpy(zero_copy_only=False)],
+            )
+        check_paths(table, index)
         if state != 'checked':
             check_files(table, index)
         if not self.test_mode:
@@ -125,28 +142,33 @@ class CSVDataset(BaseDataset):
 
     def prepare_data(self, idx: int) -> dict:
         """Load and augment an image; see ``on_error``."""
-        if idx not in self.broken:
+        for candidate in self._candidates(idx):
+            if candidate in self.broken:
+                continue
             try:
-                return super().prepare_data(idx)
+                return super().prepare_data(candidate)
             except Exception as error:
-                path = self.get_data_info(idx)['img_path']
+                path = self.get_data_info(candidate)['img_path']
                 message = f'{path} cannot be loaded: {type(error).__name__}: {error}'
                 if self.test_mode or self.on_error == 'raise':
                     raise RuntimeError(message) from error
-                self.broken.add(idx)
+                self.broken.add(candidate)
                 print_log(
                     f'{message}. Skipped, as {len(self.broken)} images so far in this '
                     'process',
                     'current',
                     logging.WARNING,
                 )
+        raise RuntimeError(
+            f'no image of class {self.get_gt_labels()[idx]} can be loaded'
+        )
+
+    def _candidates(self, idx: int) -> Iterator[int]:
+        """Yield an image, then the others of its class that follow it."""
+        yield idx
         labels = self.get_gt_labels()
         same = np.flatnonzero(labels == labels[idx])
-        others = [int(k) for k in np.roll(same, -np.searchsorted(same, idx, 'right'))]
-        whole = next((k for k in others if k not in self.broken), None)
-        if whole is None:
-            raise RuntimeError(f'no image of class {labels[idx]} can be loaded')
-        return self.prepare_data(whole)
+        yield from np.roll(same, -np.searchsorted(same, idx, 'right')).tolist()
 
     def _get_unserialized_subset(self, indices: int | Sequence[int]) -> 'ImageList':
         """Return the first images, the last, or some; for ``indices`` of mmengine."""

@@ -78,26 +78,49 @@ def read_classes(index: Path, table: pa.Table) -> tuple[str, ...]:
     return tuple(sorted(labels))
 
 
-def select_split(
-    table: pa.Table, split: str | None, column: str, index: Path
-) -> pa.Table:
-    """Return the rows of a split.
+def rows_of_split(table: pa.Table, split: str, column: str, index: Path) -> pa.Array:
+    """Return which rows are of a split, (N,), bool.
 
     Raises:
         ValueError: If the CSV has no such column, or no row of that split.
     """
-    if split is None:
-        return table
     require_columns(table.column_names, (column,), index)
-    chosen = table.filter(pc.equal(table[column], split))
-    if not len(chosen):
+    chosen = pc.equal(table[column], split).combine_chunks()
+    if not pc.any(chosen).as_py():
         found = ', '.join(sorted(pc.unique(table[column]).to_pylist()))
         raise ValueError(f'{index} has no {column} {split!r}; there are: {found}')
     return chosen
 
 
+def check_groups(table: pa.Table, column: str, index: Path) -> None:
+    """Check that no group (a lesion, a patient) is in two splits.
+
+    Raises:
+        ValueError: If one is; the message names the first.
+    """
+    if 'group' not in table.column_names:
+        return
+    named = table.filter(
+        pc.and_(pc.not_equal(table['group'], ''), pc.not_equal(table[column], ''))
+    )
+    pairs = named.group_by(['group', column], use_threads=False).aggregate([])
+    splits = pairs.group_by('group', use_threads=False).aggregate([(column, 'count')])
+    straddling = splits.filter(pc.greater(splits[f'{column}_count'], 1))['group']
+    if len(straddling):
+        first = pc.min(straddling).as_py()
+        found = pairs.filter(pc.equal(pairs['group'], first))[column].to_pylist()
+        raise ValueError(
+            f'{index} has {len(straddling)} groups in more than one {column}, so that '
+            f'the test would leak: the first, {first}, is in '
+            f'{" and ".join(sorted(found))}. Split it by groups, or let it be with '
+            'shared_groups=True'
+        )
+
+
 def encode_labels(table: pa.Table, classes: tuple[str, ...], index: Path) -> np.ndarray:
     """Turn class names, or else indices, into indices, (N,).
+
+    Which of both they are is seen on the whole table, not on that of a split.
 
     Raises:
         ValueError: If the labels are neither all class names nor all indices.

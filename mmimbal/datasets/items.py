@@ -88,13 +88,17 @@ def get_class_names(dataset: Sized) -> tuple[str, ...]:
     """Return the class names of a dataset in label order.
 
     Raises:
-        ValueError: If neither the dataset nor the one it wraps names its classes.
+        ValueError: If neither the dataset nor the one it wraps names its classes, or
+            parts of it name different ones.
     """
     while dataset is not None:
         names = (getattr(dataset, 'metainfo', None) or {}).get('classes')
         if names:
             return tuple(names)
         parts = getattr(dataset, 'datasets', None)
+        if parts and len(found := {get_class_names(part) for part in parts}) > 1:
+            lists = ' and '.join(', '.join(names) for names in sorted(found))
+            raise ValueError(f'concatenated datasets name different classes: {lists}')
         dataset = parts[0] if parts else getattr(dataset, 'dataset', None)
     raise ValueError('the dataset does not name its classes: metainfo has no "classes"')
 

@@ -172,6 +172,39 @@ def test_numbers_that_are_no_names_are_indices(tmp_path):
     assert CSVDataset(str(tmp_path)).get_gt_labels().tolist() == [2, 0, 1]
 
 
+@pytest.mark.parametrize('split', ['train', 'val', None])
+def test_names_or_indices_are_told_from_all_rows(tmp_path, split):
+    """The labels of val alone could be names as well."""
+    rows = [
+        {'file': f'{part}{n}.png', 'label': str(n), 'split': part}
+        for part, labels in (('train', (0, 1, 2)), ('val', (1, 2)))
+        for n in labels
+    ]
+    write_index(tmp_path, rows)
+    (tmp_path / 'dataset.json').write_text(json.dumps({'classes': ['1', '2', '3']}))
+    found = CSVDataset(str(tmp_path), split, test_mode=True)
+    for item in found.data_list:
+        assert item['img_path'].endswith(f'{item["gt_label"]}.png')
+
+
+def test_a_group_in_two_splits_is_named(folder):
+    index = folder / 'index.csv'
+    text = index.read_text()
+    index.write_text(text.replace('val_b_1,val', 'train_a_2,val'))
+    with pytest.raises(ValueError, match=r'has 1 groups .* train_a_2, is in train and'):
+        CSVDataset(str(folder), 'train')
+    assert len(CSVDataset(str(folder), 'train', shared_groups=True)) == 12
+    assert len(CSVDataset(str(folder))) == 24
+    index.write_text(text.replace('train_a_2,train', ',train').replace('val_b_1', ''))
+    assert len(CSVDataset(str(folder), 'train')) == 12  # each is a group of its own
+
+
+@pytest.mark.parametrize('option', [dict(data_prefix='x'), dict(serialize_data=True)])
+def test_options_that_would_do_nothing_are_refused(folder, option):
+    with pytest.raises(ValueError, match=f'takes no {next(iter(option))}'):
+        CSVDataset(str(folder), 'train', **option)
+
+
 def test_empty_group_is_the_image_itself(tmp_path):
     rows = [{'file': f'{n}.png', 'label': 'a', 'group': ''} for n in range(2)]
     dataset = CSVDataset(str(write_index(tmp_path, rows)))
@@ -212,6 +245,16 @@ def test_a_broken_image_is_skipped_aloud(folder, messages):
     assert labels == dataset.get_gt_labels().tolist()
     skipped = [text for text in messages if 'Skipped' in text]
     assert len(skipped) == 2 and 'as 2 images so far' in skipped[1]
+
+
+def test_a_class_of_many_broken_images(tmp_path, messages):
+    rows = [{'file': f'{n}.png', 'label': 'a'} for n in range(1200)]
+    write_index(tmp_path, rows, size=1)
+    for n in range(1199):
+        (tmp_path / f'{n}.png').write_bytes(b'')
+    dataset = CSVDataset(str(tmp_path), pipeline=LOAD, on_error='skip')
+    assert dataset[0]['data_samples'].img_path.endswith('/1199.png')
+    assert len(messages) >= 1199
 
 
 def test_in_tests_every_image_counts(folder):

@@ -3,6 +3,7 @@ import pytest
 from mmengine.dataset import ClassBalancedDataset, ConcatDataset, RepeatDataset
 from mmengine.runner.runner import _SlicedDataset
 from mmpretrain.datasets import KFoldDataset
+from torch.utils.data import ConcatDataset as TorchConcatDataset
 from torch.utils.data import Subset, TensorDataset
 
 from mmimbal.datasets import (
@@ -101,3 +102,12 @@ def test_class_names_are_required(digits):
     digits._metainfo = {}
     with pytest.raises(ValueError, match='does not name its classes'):
         get_class_names(RepeatDataset(digits, 2))
+
+
+def test_class_names_of_parts_must_agree(digits):
+    other = DigitsLT('val')
+    both = TorchConcatDataset([digits, other])
+    assert get_class_names(both) == get_class_names(other)
+    digits._metainfo = dict(classes=tuple('abcdefghij'))
+    with pytest.raises(ValueError, match=r'name different classes: 0, 1, .* and a, b'):
+        get_class_names(both)

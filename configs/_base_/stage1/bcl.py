@@ -1,8 +1,10 @@
-# Balanced contrastive learning (arXiv:2207.09052) of two views, on a projection.
+# Balanced contrastive learning (arXiv:2207.09052) of two views, on a projection, beside
+# logit-adjusted cross-entropy.
 head = dict(
     type='mmimbal.BalancedContrastiveClsHead',
     embedding_size=128,
     metric_weight=0.35,
     metric_loss=dict(type='mmimbal.BalancedContrastiveLoss', temperature=0.1),
+    loss=dict(type='mmimbal.LogitAdjustmentLoss'),
 )
 views = dict(type='mmimbal.MultiViewDataPreprocessor')

@@ -10,6 +10,7 @@ from torch.utils.data import Sampler
 from mmimbal.datasets.items import count_classes, get_class_names, get_labels
 from mmimbal.datasets.samplers.passes import walk
 from mmimbal.datasets.samplers.shares import (
+    at_least_one,
     effective_shares,
     largest_remainder,
     power_shares,
@@ -25,12 +26,13 @@ class ClassBalancedSampler(Sampler):
     """Draw every class a fixed number of times per epoch, then images of the class.
 
     A class of ``n`` images gets a share of the epoch proportional to ``n ** power``
-    (https://arxiv.org/abs/1910.09217), rounded by largest remainder. Its images come
-    from walks over fresh permutations of the class that go on from epoch to epoch, so
-    that none repeats before all others were used. The stream is a function of
-    ``(seed, epoch)`` and of the class weights set so far; rank ``r`` of ``W`` takes its
-    positions ``r::W``, after wrapping it to a length that ``W`` divides. It is drawn in
-    blocks while it is used.
+    (https://arxiv.org/abs/1910.09217), rounded by largest remainder, but one draw at
+    least if there are enough for all classes. Its images come from walks over fresh
+    permutations of the class that go on from epoch to epoch, so that none repeats
+    before all others were used. The stream is a function of ``(seed, epoch)`` and of
+    the class weights set so far; rank ``r`` of ``W`` takes its positions ``r::W``,
+    after wrapping it to a length that ``W`` divides. It is drawn in blocks while it is
+    used.
 
     Args:
         dataset: Any dataset whose labels :func:`mmimbal.datasets.get_labels` can read.
@@ -47,7 +49,8 @@ class ClassBalancedSampler(Sampler):
     Raises:
         TypeError: If the dataset has no labels, or several per image.
         ValueError: If an option is outside its range, only one of ``end_power`` and
-            ``epochs`` is given, or a class has no image.
+            ``epochs`` is given, ``effective_number`` beside a power, or a class has no
+            image.
     """
 
     def __init__(
@@ -114,7 +117,8 @@ class ClassBalancedSampler(Sampler):
         progress = min(1.0, epoch / self.epochs)
         shares = (1 - progress) * self.shares + progress * self.end_shares
         weights = next(w for first, w in reversed(self.weights) if first <= epoch)
-        return largest_remainder(shares * np.asarray(weights), self.length)
+        quotas = largest_remainder(shares * np.asarray(weights), self.length)
+        return at_least_one(quotas)
 
     def __len__(self) -> int:
         return math.ceil(self.length / self.world_size)
@@ -165,6 +169,11 @@ def _check_options(power, end_power, epochs, effective_number, length) -> None:
         raise ValueError(
             f'end_power={end_power} and epochs={epochs}: progressive sampling needs '
             'both, and at least one epoch'
+        )
+    if effective_number is not None and (power or end_power is not None):
+        raise ValueError(
+            f'effective_number={effective_number} takes the place of power={power} and '
+            f'end_power={end_power}: give one of them'
         )
     if effective_number is not None and not 0 <= effective_number < 1:
         raise ValueError(f'effective_number={effective_number} must be in [0, 1)')

@@ -81,8 +81,10 @@ class PKBatchSampler(Sampler):
             )
         self.rank, self.world_size = get_dist_info()
         size = (batch_size - natural_size) * self.world_size
-        if k < 2:
-            raise ValueError(f'k={k} must be at least 2: a metric loss needs pairs')
+        if k < 2 or k != int(k):
+            raise ValueError(
+                f'k={k} must be an integer of at least 2: a metric loss needs pairs'
+            )
         if natural_size < 0 or size < k:
             raise ValueError(
                 f'no slot of k={k} fits into {size} images: batch_size={batch_size} '

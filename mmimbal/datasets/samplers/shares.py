@@ -46,3 +46,12 @@ def largest_remainder(shares: np.ndarray, total: int) -> np.ndarray:
     order = np.argsort(quotas - exact, kind='stable')
     quotas[order[: total - quotas.sum()]] += 1
     return quotas
+
+
+def at_least_one(quotas: np.ndarray) -> np.ndarray:
+    """Return quotas, (K,), none of them 0: the largest give way, while they can."""
+    quotas = quotas.copy()
+    while not quotas.all() and quotas.max() > 1:
+        quotas[quotas.argmax()] -= 1
+        quotas[quotas.argmin()] += 1
+    return quotas

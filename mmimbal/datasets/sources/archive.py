@@ -34,8 +34,13 @@ def unpack(archive: Path, target: Path) -> Path:
         raise ValueError(f'{archive} is refused: {error}') from None
     except (tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
         raise ValueError(f'{archive} is broken: {error}') from None
-    inside = list(target.iterdir())
+    inside = [path for path in target.iterdir() if not is_litter(path.name)]
     return inside[0] if len(inside) == 1 and inside[0].is_dir() else target
+
+
+def is_litter(name: str) -> bool:
+    """Return whether a file or folder is one that systems leave behind, hidden."""
+    return name.startswith('.') or name == '__MACOSX'
 
 
 def _refuse_outside(name: str, archive: Path) -> None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from mmimbal.datasets.sources.archive import is_litter
 from mmimbal.datasets.sources.source import Image, Source
 
 SUFFIXES = {'.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp'}
@@ -41,7 +42,9 @@ def read_folders(
         for split, part in parts
         for folder in _folders(part)
         for path in sorted(folder.rglob('*'))
-        if path.suffix.lower() in SUFFIXES and path.is_file()
+        if path.suffix.lower() in SUFFIXES
+        and path.is_file()
+        and not any(map(is_litter, path.relative_to(folder).parts))
     ]
     if not images:
         raise FileNotFoundError(
@@ -72,4 +75,6 @@ def read_pbc(src: Path) -> Source:
 
 
 def _folders(path: Path) -> list[Path]:
-    return sorted(f for f in path.iterdir() if f.is_dir()) if path.is_dir() else []
+    if not path.is_dir():
+        return []
+    return sorted(f for f in path.iterdir() if f.is_dir() and not is_litter(f.name))

@@ -30,10 +30,14 @@ class CosineClsHead(LinearClsHead):
         super().__init__(num_classes, in_channels, **kwargs)
         if scale <= 0:
             raise ValueError(f'scale={scale} must be positive')
-        self.scale = scale
+        # A buffer, for heads that go on from it: a test with another would differ.
+        self.register_buffer('scale', torch.tensor(float(scale)))
         self.fc.register_parameter('bias', None)
 
     def forward(self, feats: tuple[torch.Tensor]) -> torch.Tensor:
         """Return scaled cosines, (N, K), of the last features, (N, in_channels)."""
-        features = F.normalize(self.pre_logits(feats).float())
-        return self.scale * features @ F.normalize(self.fc.weight.float()).T
+        features = self.pre_logits(feats)
+        # The scale would blow up what lower precision rounds off.
+        with torch.autocast(features.device.type, enabled=False):
+            cosines = F.normalize(features.float()) @ F.normalize(self.fc.weight).T
+        return self.scale * cosines

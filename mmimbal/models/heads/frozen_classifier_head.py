@@ -26,11 +26,14 @@ class FrozenClassifierHead(LinearClsHead):
                 has one, ``fc.bias``, (K,), are read.
 
         Raises:
-            ValueError: If there is no such classifier, or it is of another size.
+            ValueError: If there is no such classifier, it is of another size, or not
+                linear.
         """
         weight = state.get('fc.weight')
-        if weight is None or weight.shape != self.fc.weight.shape:
+        scaled = 'scale' in state  # logits are not those of fc alone
+        if weight is None or weight.shape != self.fc.weight.shape or scaled:
             found = 'none' if weight is None else f'one of {tuple(weight.shape)}'
+            found += ' that is scaled, such as that of CosineClsHead' * scaled
             raise ValueError(
                 f'{type(self).__name__} goes on from a classifier fc.weight of '
                 f'{tuple(self.fc.weight.shape)}, but stage 1 has {found}. Train '
@@ -115,7 +118,9 @@ class LogitAdjustedClsHead(FrozenClassifierHead):
     """Logit adjustment after training (https://arxiv.org/abs/2007.07314).
 
     Logits of stage 1, less ``tau`` times the logarithm of the classes' shares of the
-    training images. Nothing learns.
+    training images. Nothing learns. For a stage 1 trained with plain cross-entropy: one
+    whose loss knows the prior, such as ``mmimbal.LogitAdjustmentLoss``, is adjusted
+    already, and ``tau=0`` is right for it.
 
     Args:
         *args: As in :class:`mmpretrain.models.LinearClsHead`.

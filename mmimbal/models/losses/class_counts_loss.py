@@ -15,9 +15,12 @@ class ClassCountsLoss(nn.Module):
     Attributes:
         rebalances: Whether it favours rare classes, so that a balanced sampler beside
             it would do so a second time.
+        takes_mixtures: Whether labels may be shares of classes, (N, K), as Mixup and
+            CutMix make them.
     """
 
     rebalances = True
+    takes_mixtures = False
     class_counts: torch.Tensor | None
 
     def __init__(self) -> None:
@@ -51,13 +54,14 @@ class ClassCountsLoss(nn.Module):
 
         Args:
             cls_score: Logits, (N, K).
-            label: (N,).
+            label: (N,), or (N, K) if it ``takes_mixtures``.
             weight: Of each image, (N,).
             avg_factor: What the sum over images is divided by; N if ``None``.
 
         Raises:
             RuntimeError: If nothing has set the class counts.
-            ValueError: If there are counts of another number of classes.
+            ValueError: If there are counts of another number of classes, or labels are
+                mixtures.
         """
         if self.class_counts is None:
             raise RuntimeError(
@@ -68,6 +72,12 @@ class ClassCountsLoss(nn.Module):
             raise ValueError(
                 f'{len(self.class_counts)} class counts for {cls_score.shape[1]} '
                 'logits: set num_classes of the head to those of the training set'
+            )
+        if label.dim() > 1 and not self.takes_mixtures:
+            raise ValueError(
+                f'{type(self).__name__} needs one class per image, but labels are '
+                'mixtures: leave Mixup and CutMix out of model.train_cfg.augments, or '
+                'use mmimbal.LogitAdjustmentLoss'
             )
         counts = self.class_counts.to(cls_score.device)
         losses = self.losses(cls_score.float(), label, counts)

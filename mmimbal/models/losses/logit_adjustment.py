@@ -20,6 +20,8 @@ class LogitAdjustmentLoss(ClassCountsLoss):
         ValueError: If tau is negative.
     """
 
+    takes_mixtures = True
+
     def __init__(self, tau: float = 1.0) -> None:
         super().__init__()
         if tau < 0:

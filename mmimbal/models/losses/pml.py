@@ -28,7 +28,13 @@ NOT_STANDALONE = {
     'DoNothingReducer',
     'BaseRegularizer',
 }
-REPLACED = {'DynamicSoftMarginLoss', 'SmoothAPLoss'}  # in repaired.py
+REPLACED = {  # in repaired.py
+    'DynamicSoftMarginLoss',
+    'HistogramLoss',
+    'NCALoss',
+    'SmoothAPLoss',
+    'TupletMarginLoss',
+}
 
 # Losses that raise when they are given the pairs or triplets of a miner.
 TAKES_NO_MINER = {

@@ -4,10 +4,12 @@ import torch
 from pytorch_metric_learning import losses
 
 from mmimbal.models.losses.pairs import refuse_miner
+from mmimbal.models.losses.pml import from_config
 from mmimbal.registry import MODELS
 
+EDGE = 1e-6  # from the ends of what a cosine may be
 
-@MODELS.register_module()
+
 class DynamicSoftMarginLoss(losses.DynamicSoftMarginLoss):
     """Dynamic soft margin loss, for more than one step.
 
@@ -37,7 +39,6 @@ class DynamicSoftMarginLoss(losses.DynamicSoftMarginLoss):
         )
 
 
-@MODELS.register_module()
 class SmoothAPLoss(losses.SmoothAPLoss):
     """1 - smooth average precision of each image's ranking (arXiv:2007.12163).
 
@@ -86,3 +87,58 @@ def smooth_ap(
     rank = 1 + above.sum(2)
     rank_in_class = 1 + (above * same[:, None, :]).sum(2)
     return (rank_in_class / rank * same).sum(1) / same.sum(1)
+
+
+class TupletMarginLoss(losses.TupletMarginLoss):
+    """Tuplet margin loss, also for an image that is twice in a batch.
+
+    In place of the loss of this name in pytorch-metric-learning, whose angle between
+    equal embeddings has no finite gradient. Arguments are the same.
+    """
+
+    def _compute_loss(self, pos_pairs, neg_pairs, indices_tuple):
+        return super()._compute_loss(
+            _inside(pos_pairs), _inside(neg_pairs), indices_tuple
+        )
+
+
+class HistogramLoss(losses.HistogramLoss):
+    """Histogram loss, also for an image that is twice in a batch.
+
+    In place of the loss of this name in pytorch-metric-learning, which counts cosines
+    that rounding has put above 1 in a bin that is not there. Arguments are the same.
+    """
+
+    def compute_density(self, distances):
+        """Return the share of cosines, (P,), near each end of a bin."""
+        return super().compute_density(_inside(distances))
+
+
+class NCALoss(losses.NCALoss):
+    """Neighbourhood components analysis, also for a batch without a pair of a class.
+
+    In place of the loss of this name in pytorch-metric-learning, which is NaN then.
+    Arguments are the same.
+    """
+
+    def nca_computation(self, *args):
+        """Compute the loss of each image that has another of its class."""
+        found = super().nca_computation(*args)
+        return found if len(found['loss']['losses']) else self.zero_losses()
+
+
+def _inside(cosines):
+    """Return cosines, a tensor or an empty list, off the ends of their range."""
+    if len(cosines) == 0:
+        return cosines
+    return cosines.clamp(EDGE - 1, 1 - EDGE)
+
+
+for component in (
+    DynamicSoftMarginLoss,
+    HistogramLoss,
+    NCALoss,
+    SmoothAPLoss,
+    TupletMarginLoss,
+):
+    MODELS.register_module(component.__name__, module=from_config(component))

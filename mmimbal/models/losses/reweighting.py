@@ -36,8 +36,10 @@ class ClassBalancedLoss(ClassCountsLoss):
         """Compute the loss of each image."""
         losses = cross_entropy(logits, labels)
         weights = effective_number_weights(counts, self.beta).to(logits)
-        # 1 - p is exp(loss) - 1 over exp(loss): exact also where p is near 1.
-        return weights[labels] * (-torch.expm1(-losses)) ** self.gamma * losses
+        # 1 - p is exp(loss) - 1 over exp(loss): exact also where p is near 1. At 0 a
+        # power below 1 has no gradient.
+        wrong = (-torch.expm1(-losses)).clamp(min=torch.finfo(losses.dtype).tiny)
+        return weights[labels] * wrong**self.gamma * losses
 
 
 @MODELS.register_module()

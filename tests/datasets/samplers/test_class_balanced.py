@@ -109,6 +109,7 @@ def test_ranks_share_one_stream(digits, monkeypatch, world_size, length):
         (dict(epochs=3), 'needs both'),
         (dict(end_power=0, epochs=0), 'at least one epoch'),
         (dict(effective_number=1), 'effective_number=1 must be in'),
+        (dict(effective_number=0.9, power=0.5), 'takes the place of power=0.5'),
         (dict(length=0), 'length=0'),
         (dict(length=10**9), 'below 1,000,000,000'),
     ],
@@ -116,6 +117,15 @@ def test_ranks_share_one_stream(digits, monkeypatch, world_size, length):
 def test_bad_options_are_named(digits, options, message):
     with pytest.raises(ValueError, match=message):
         ClassBalancedSampler(digits, **options)
+
+
+def test_no_class_is_left_out_of_an_epoch(digits):
+    counts = np.bincount(get_labels(digits))
+    sampler = ClassBalancedSampler(digits, power=1, length=60, seed=0)
+    exact = 60 * counts / counts.sum()
+    assert exact.min() < 0.5  # by largest remainder alone it would not come up
+    assert sampler.quotas(0).min() == 1 and sampler.quotas(0).sum() == 60
+    assert labels_drawn(digits, sampler).keys() == set(range(10))
 
 
 def test_empty_class_is_named():

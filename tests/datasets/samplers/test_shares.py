@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmimbal.datasets.samplers.shares import (
+    at_least_one,
     effective_shares,
     largest_remainder,
     power_shares,
@@ -44,3 +45,14 @@ def test_largest_remainder_is_exact_and_near(shares, total):
     quotas = largest_remainder(shares, total)
     assert quotas.sum() == total
     assert np.abs(quotas - shares / shares.sum() * total).max() < 1
+
+
+@given(st.lists(st.integers(0, 50), min_size=1, max_size=20).map(np.array))
+def test_no_quota_is_nothing_while_another_can_give_way(quotas):
+    found = at_least_one(quotas)
+    assert found.sum() == quotas.sum()
+    assert found.min() >= min(1, quotas.sum() // len(quotas))
+    untouched = (quotas > 0) & (quotas < quotas.max())
+    assert (found[untouched] <= quotas[untouched]).all()
+    if quotas.all():
+        assert (found == quotas).all()

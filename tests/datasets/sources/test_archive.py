@@ -33,6 +33,12 @@ def test_the_only_folder_is_entered(tmp_path, make):
     assert (found / 'b/2.png').read_text() == 'content'
 
 
+@pytest.mark.parametrize('make', [make_zip, make_tar])
+def test_what_systems_leave_behind_is_no_folder(tmp_path, make):
+    make(tmp_path / 'x', ['set/a/1.png', '__MACOSX/set/a/._1.png', '.DS_Store'])
+    assert unpack(tmp_path / 'x', tmp_path / 'out') == tmp_path / 'out/set'
+
+
 @pytest.mark.parametrize('name', ['../outside', 'a/../../outside'])
 @pytest.mark.parametrize('make', [make_zip, make_tar])
 def test_members_that_leave_the_folder_are_refused(tmp_path, make, name):

@@ -14,6 +14,7 @@ from mmimbal.datasets.sources import (
     read_rbc12,
     write_dataset,
 )
+from mmimbal.datasets.sources.folders import read_folders
 from mmimbal.datasets.sources.isic2018 import CLASSES, IMAGES, LESIONS, TRUTH
 from mmimbal.datasets.splits import check_groups
 from tests.conftest import rows_of, write_index
@@ -152,6 +153,22 @@ def test_folders_keep_their_names_and_images_are_listed_once(tmp_path):
     write_index(tmp_path / 'twice', [rows[0], rows[0]])
     with pytest.raises(ValueError, match=r"lists 'a/x\.png'"):
         write_dataset(read_index(tmp_path / 'twice'), tmp_path / 'other')
+
+
+def test_what_systems_leave_behind_is_no_class(tmp_path):
+    """A zip made on a Mac holds a second folder, of the same names."""
+    rows = [
+        {'file': f'{folder}/{prefix}{n}.jpg', 'label': 'a'}
+        for folder in ('skin/benign', 'skin/malignant')
+        for prefix in ('', '._')
+        for n in range(3)
+    ]
+    write_index(tmp_path, rows)
+    write_index(tmp_path / '__MACOSX', rows)
+    (tmp_path / 'skin' / '.cache').mkdir()
+    found = read_folders(tmp_path)
+    assert found.classes == ('benign', 'malignant')
+    assert len(found.images) == 6
 
 
 def test_a_split_for_some_images_only_is_refused(tmp_path):

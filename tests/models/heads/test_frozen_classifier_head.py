@@ -45,6 +45,15 @@ def test_disalign_is_its_formula():
     assert learning == {'scale', 'shift', 'confidence.weight', 'confidence.bias'}
 
 
+@pytest.mark.parametrize('name', NAMES)
+def test_a_scaled_classifier_is_not_taken_for_a_linear_one(name):
+    cosine = MODELS.build(
+        dict(type='mmimbal.CosineClsHead', num_classes=K, in_channels=D)
+    )
+    with pytest.raises(ValueError, match='scaled, such as that of CosineClsHead'):
+        build(name, cosine.state_dict())
+
+
 @pytest.mark.parametrize('tau', [0.0, 0.5, 1.0])
 def test_tau_norm_is_its_formula(tau):
     weights = STATE['fc.weight']

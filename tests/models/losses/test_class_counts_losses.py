@@ -146,6 +146,32 @@ def test_gradient_is_finite_and_lowers_the_loss(name, size):
     assert loss(leaf - 0.1 * leaf.grad, labels) < before
 
 
+@pytest.mark.parametrize('gamma', [0.0, 0.3, 0.5, 1.0, 2.0])
+def test_focal_gradient_is_finite_where_nothing_is_wrong(gamma):
+    """The loss of the second image rounds to 0."""
+    logits = torch.zeros(3, K)
+    logits[1, 0], logits[2, 1] = 18, 2
+    logits.requires_grad_()
+    labels = torch.tensor([0, 0, 1])
+    loss = build('ClassBalancedLoss', gamma=gamma)(logits, labels)
+    loss.backward()
+    assert loss > 0 and logits.grad.isfinite().all()
+    assert logits.grad[1].abs().max() < 1e-6
+    assert (logits.grad[[0, 2]] != 0).all()
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_mixtures_of_classes_are_taken_or_refused(name):
+    logits, labels = map(torch.tensor, batch())
+    shares = torch.nn.functional.one_hot(labels, K).float()
+    loss = build(name)
+    if loss.takes_mixtures:
+        torch.testing.assert_close(loss(logits, shares), loss(logits, labels))
+    else:
+        with pytest.raises(ValueError, match='leave Mixup and CutMix out'):
+            loss(logits, shares)
+
+
 def test_balanced_classes_are_plain_cross_entropy():
     logits, labels = (torch.tensor(part).float() for part in batch())
     labels = labels.long()
