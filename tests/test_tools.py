@@ -9,6 +9,7 @@ from pathlib import Path
 import mmpretrain
 import pytest
 import torch
+from mmengine.config import Config
 from mmpretrain import ImageClassificationInferencer
 
 from tests.command_line import OPTIONS, fail, run, succeed
@@ -36,6 +37,25 @@ def test_train_resume_stage_2_and_test(stage1, tmp_path):
     flags = ['--out', out, '--amp', '--work-dir', tmp_path / 't', '--cfg-options']
     succeed('tools/test.py', leaf, tmp_path / 'run', *flags, *OPTIONS)
     assert 0 <= json.loads(out.read_text())['balanced_accuracy'] <= 100
+
+
+def test_flags_of_mmpretrain(tmp_path, stage1):
+    leaf = 'configs/digits_lt/stage1_ce.py'
+    flags = ['--auto-scale-lr', '--no-validate', '--work-dir', tmp_path]
+    options = [*OPTIONS, 'auto_scale_lr.base_batch_size=32']
+    output = succeed('tools/train.py', leaf, *flags, '--cfg-options', *options)
+    assert 'Scaling the original LR by' in output
+    assert (tmp_path / 'epoch_1.pth').exists() and 'Epoch(val)' not in output
+
+
+def test_stage_1_of_a_hook_in_custom_hooks(tmp_path, stage1):
+    cfg = Config.fromfile(ROOT / 'configs/digits_lt/stage2_crt.py')
+    cfg.custom_hooks = [cfg.default_hooks.pop('two_stage')]
+    cfg.pop('work_dir')
+    cfg.dump(tmp_path / 'mine.py')
+    flags = ['--stage1', stage1, '--cfg-options', *OPTIONS]
+    succeed(ROOT / 'tools/train.py', tmp_path / 'mine.py', *flags, cwd=tmp_path)
+    assert (tmp_path / 'work_dirs/mine/epoch_1.pth').exists()
 
 
 def test_another_base(tmp_path):

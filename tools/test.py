@@ -49,7 +49,7 @@ def main() -> None:
     cfg = load_config(args)
     checkpoint = find_checkpoint(args.checkpoint)
     cfg.load_from = None
-    cfg.test_cfg.fp16 = args.amp
+    cfg.test_cfg.fp16 = args.amp or cfg.test_cfg.get('fp16', False)
     runner = Runner.from_cfg(cfg)
     # A checkpoint of another model must not be scored.
     meta = runner.load_checkpoint(str(checkpoint), strict=True).get('meta', {})

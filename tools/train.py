@@ -12,6 +12,8 @@ from mmimbal.engine.flags import (
     warn_unless_deterministic,
 )
 
+TWO_STAGES = 'mmimbal.TwoStageHook'
+
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
@@ -26,6 +28,10 @@ def parse_args() -> argparse.Namespace:
         const='auto',
         help='go on from a checkpoint; from the last of the work dir if none is named',
     )
+    parser.add_argument(
+        '--auto-scale-lr', action='store_true', help='by the size of batches'
+    )
+    parser.add_argument('--no-validate', action='store_true')
     add_common_flags(parser)
     return parser.parse_args()
 
@@ -39,12 +45,18 @@ def main() -> None:
     if args.resume:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
+    if args.auto_scale_lr:
+        cfg.merge_from_dict({'auto_scale_lr.enable': True})
+    if args.no_validate:
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if args.stage1:
-        if 'two_stage' not in cfg.default_hooks:
+        hooks = [*cfg.get('default_hooks', {}).values(), *cfg.get('custom_hooks', [])]
+        stages = [hook for hook in hooks if hook and hook.type == TWO_STAGES]
+        if not stages:
             raise SystemExit(
                 f'--stage1 is for stage-2 configs, which {args.config} is not'
             )
-        cfg.default_hooks.two_stage.stage1 = args.stage1
+        stages[0].stage1 = args.stage1
     go_on = '--resume goes on from the last checkpoint'
     with ending_on_sigterm(go_on), naming_dead_workers():
         runner = Runner.from_cfg(cfg)

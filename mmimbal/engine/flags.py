@@ -7,6 +7,7 @@ import gc
 import os
 from collections.abc import Iterable
 from functools import partial
+from pathlib import Path
 
 import torch
 import torch.distributed as dist
@@ -79,6 +80,7 @@ def load_config(args: argparse.Namespace) -> Config:
     cfg.merge_from_dict(args.cfg_options)
     if args.work_dir:
         cfg.work_dir = args.work_dir
+    cfg.setdefault('work_dir', f'work_dirs/{Path(args.config).stem}')
     cfg.launcher = args.launcher
     if args.launcher != 'none' and not torch.cuda.is_available():
         start_on_cpu(cfg)

@@ -89,6 +89,14 @@ def test_mistakes_are_named(replacement, error, message):
         load_with_bases(str(CONFIGS / 'isic/stage1_triplet_64px.py'), [replacement])
 
 
+def test_a_single_run_keeps_the_head_of_stage_1():
+    """Another head, loss or loop of stage 2 would be left out without a word."""
+    leaf = str(CONFIGS / 'digits_lt/two_stage_triplet_crt.py')
+    for method in ('balanced_softmax', 'lws', 'tau_norm'):
+        with pytest.raises(ValueError, match=r'sets stage2_head, .* does not use'):
+            load_with_bases(leaf, [f'stage2/crt=stage2/{method}'])
+
+
 def test_missing_leaf_is_named():
     with pytest.raises(FileNotFoundError, match=r'no config configs/missing\.py'):
         load_with_bases('configs/missing.py', ['a=b'])

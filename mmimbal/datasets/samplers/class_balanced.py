@@ -73,6 +73,7 @@ class ClassBalancedSampler(Sampler):
         self.rank, self.world_size = get_dist_info()
         self.seed = sync_random_seed() if seed is None else seed
         self.epoch = 0
+        self.first_epoch = 0  # the one that moving to end_power counts from
         self.length = length or len(dataset)
         if effective_number is None:
             self.shares = power_shares(self.counts, power)
@@ -114,7 +115,7 @@ class ClassBalancedSampler(Sampler):
 
     def quotas(self, epoch: int) -> np.ndarray:
         """Return how often each class is drawn in an epoch over all ranks, (K,)."""
-        progress = min(1.0, epoch / self.epochs)
+        progress = min(1.0, max(0, epoch - self.first_epoch) / self.epochs)
         shares = (1 - progress) * self.shares + progress * self.end_shares
         weights = next(w for first, w in reversed(self.weights) if first <= epoch)
         quotas = largest_remainder(shares * np.asarray(weights), self.length)

@@ -5,6 +5,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmimbal.datasets import get_class_counts, get_class_names
+from mmimbal.engine.wrapping import bare
 from mmimbal.registry import HOOKS
 
 
@@ -17,7 +18,8 @@ class ClassCountsHook(Hook):
     given anew each epoch, since a loss may have been switched.
 
     Raises:
-        ValueError: At the start of training, if a class has no image left.
+        ValueError: At the start of training, if a class has no image left, or the head
+            is of another number of classes.
     """
 
     priority = 'BELOW_NORMAL'  # after hooks that switch losses
@@ -33,6 +35,13 @@ class ClassCountsHook(Hook):
             raise ValueError(
                 f'no image to train on for class {", ".join(empty)}: was it filtered '
                 'out? Remove it from the classes, or mend the filter'
+            )
+        head = getattr(bare(runner.model), 'head', None)
+        classes = getattr(head, 'num_classes', len(counted))
+        if classes != len(counted):
+            raise ValueError(
+                f'the head has num_classes={classes}, but the training images are of '
+                f'{len(counted)} classes: {", ".join(name for name, _ in counted)}'
             )
         runner.logger.info(
             f'Training images per class: {", ".join(f"{n} {c}" for n, c in counted)}'

@@ -5,6 +5,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmimbal.datasets import PKBatchSampler, get_class_names
+from mmimbal.engine.hooks.resume_hook import ResumeHook
 from mmimbal.registry import HOOKS
 
 
@@ -16,7 +17,8 @@ class DifficultySamplingHook(Hook):
     normalised to a mean of 1, on top of the sampler's own shares. The weights of all
     epochs are kept in ``meta['class_weights']`` of the checkpoint. A checkpoint is
     written before the validation of its epoch; a run resumed from it repeats that
-    validation, so that it draws what a run without a break would have drawn.
+    validation, here or in ``mmimbal.ResumeHook``, so that it draws what a run without
+    a break would have drawn.
 
     Needs ``mmimbal.ImbalanceMetric`` for the recalls.
 
@@ -64,6 +66,8 @@ class DifficultySamplingHook(Hook):
             return
         known = [epoch for epoch, _ in self.resumed]
         self.resumed = None
+        if any(isinstance(hook, ResumeHook) for hook in runner.hooks):
+            return  # it has made up for that, before the head was perhaps replaced
         loop = runner.train_loop
         due = runner.epoch >= loop.val_begin and runner.epoch % loop.val_interval == 0
         if due and runner.epoch not in known:

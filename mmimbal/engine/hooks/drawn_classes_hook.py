@@ -19,8 +19,8 @@ class DrawnClassesHook(Hook):
     rebalance twice.
 
     Raises:
-        ValueError: At the start of training, if batch sampler and head have another
-            ``natural_size``.
+        ValueError: When training or a stage begins, if batch sampler and head have
+            another ``natural_size``.
     """
 
     priority = 'BELOW_NORMAL'  # after hooks that switch losses
@@ -43,6 +43,7 @@ class DrawnClassesHook(Hook):
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Start counting; warn of balancing twice, once for each loss."""
+        self.before_train(runner)  # the loader may be that of another stage
         self.names = get_class_names(runner.train_dataloader.dataset)
         self.drawn = torch.zeros(len(self.names), dtype=torch.long)
         loss = find_prior_based_loss(runner.model)
@@ -78,7 +79,7 @@ def balances(loader: torch.utils.data.DataLoader) -> bool:
     """Return whether a loader draws rare classes more often than they come."""
     if isinstance(loader.batch_sampler, PKBatchSampler):
         return loader.batch_sampler.natural_size == 0
-    sampler = loader.sampler
+    sampler = getattr(loader.batch_sampler, 'sampler', loader.sampler)
     if not isinstance(sampler, ClassBalancedSampler):
         return False
     drawn = sampler.quotas(sampler.epoch) / sampler.length

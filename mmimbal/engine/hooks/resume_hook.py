@@ -1,12 +1,13 @@
 """A run that was stopped goes on as if it had not been."""
 
 import random
+import re
 from pathlib import Path
 
 import numpy as np
 import torch
 from mmengine.dist import get_rank
-from mmengine.hooks import Hook
+from mmengine.hooks import EarlyStoppingHook, Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from mmimbal.engine.checkpoint import load_from_local
@@ -24,7 +25,9 @@ class ResumeHook(Hook):
     prevented is made up for. And each epoch begins with the random state of its own, a
     function of ``(seed, epoch, rank)``, from which workers of the loader take theirs:
     so augmentations differ between epochs, and an epoch that was interrupted is
-    replayed as it was. For loops that count epochs; workers must not be persistent.
+    replayed as it was. For loops that count epochs. It warns of what it cannot make up
+    for: persistent workers, gradients accumulated over the end of an epoch, and the
+    counter of an EarlyStoppingHook.
     """
 
     priority = 'VERY_HIGH'
@@ -51,6 +54,17 @@ class ResumeHook(Hook):
             runner.logger.warning(
                 'Augmentations are random beyond (seed, epoch), and a resumed run will '
                 'differ: set train_dataloader.persistent_workers=False'
+            )
+        steps = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
+        if len(loader) % steps:
+            runner.logger.warning(
+                f'A resumed run will differ: accumulative_counts={steps} does not '
+                f'divide the {len(loader)} iterations of an epoch, and gradients of '
+                'the last ones are not in a checkpoint'
+            )
+        if any(isinstance(hook, EarlyStoppingHook) for hook in runner.hooks):
+            runner.logger.warning(
+                'A resumed run may end later: EarlyStoppingHook starts counting anew'
             )
 
     def before_train_epoch(self, runner: Runner) -> None:
@@ -86,8 +100,12 @@ def newest_whole(work_dir: Path, logger) -> Path | None:
     Raises:
         UnsafeCheckpointError: If one holds more than plain data.
     """
-    found = [*work_dir.glob('epoch_*.pth'), *work_dir.glob('iter_*.pth')]
-    for file in sorted(found, key=lambda file: -int(file.stem.split('_')[1])):
+    numbers = {
+        file: int(number[1])
+        for file in work_dir.glob('*.pth')
+        if (number := re.fullmatch(r'(?:epoch|iter)_(\d+)', file.stem))
+    }
+    for file in sorted(numbers, key=numbers.get, reverse=True):
         try:
             load_from_local(str(file), 'cpu')
             return file

@@ -3,6 +3,7 @@
 from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
+from mmimbal.engine.hooks.two_stage_hook import TwoStageHook
 from mmimbal.registry import HOOKS
 
 
@@ -12,14 +13,14 @@ class SetEpochHook(Hook):
 
     Warm-ups and phases of metric losses count from it. Epochs begin at 0, and a resumed
     run goes on where it stopped. In loops that count iterations, an epoch is one pass
-    over the loader.
+    over the loader. In the second stage of a single run they begin at 0 again.
     """
 
     epoch: int | None = None
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None):
         """Hand out a new epoch."""
-        epoch = current_epoch(runner)
+        epoch = current_epoch(runner) - first_epoch(runner)
         if epoch == self.epoch:
             return
         self.epoch = epoch
@@ -33,3 +34,9 @@ def current_epoch(runner: Runner) -> int:
     if isinstance(runner.train_loop, EpochBasedTrainLoop):
         return runner.epoch
     return runner.iter // len(runner.train_dataloader)
+
+
+def first_epoch(runner: Runner) -> int:
+    """Return the first epoch of the present stage."""
+    stages = (hook for hook in runner.hooks if isinstance(hook, TwoStageHook))
+    return max((hook.first_epoch() for hook in stages), default=0)

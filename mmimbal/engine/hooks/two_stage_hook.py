@@ -2,8 +2,10 @@
 
 import copy
 
-from mmengine.hooks import EMAHook, Hook
+from mmengine.config import Config
+from mmengine.hooks import EarlyStoppingHook, EMAHook, Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
+from mmpretrain.registry import DATA_SAMPLERS
 from torch import nn
 
 from mmimbal.engine.stage2 import (
@@ -34,15 +36,17 @@ class TwoStageHook(Hook):
         stage2: For a single run, what to change in ``model.head``,
             ``train_dataloader``, ``optim_wrapper`` and ``param_scheduler``, laid out
             and merged as in a config that inherits. Schedules count from the
-            beginning of stage 2.
+            beginning of stage 2, as do the epochs that losses, heads and
+            ClassBalancedSampler are told.
         bn: ``'frozen'`` keeps backbone and neck to the bit; ``'updated'`` lets batch
             norm go on updating its statistics, as the reference code of cRT does.
 
     Raises:
         ValueError: If neither or both of ``stage1`` and ``epoch`` are given, ``bn`` is
             unknown, or ``stage2`` has other keys; at the start of training, if a
-            single run uses EMA or ends before ``epoch``, a run of its own has
-            ``load_from``, or a run without stages is resumed.
+            single run uses EMA, may be stopped early or ends before ``epoch``, its
+            head or sampler cannot be replaced, a run of its own has ``load_from``, or
+            a run without stages is resumed.
     """
 
     # Before the hooks that look at the sampler, the optimizer and the class counts.
@@ -68,6 +72,11 @@ class TwoStageHook(Hook):
                 f'stage2 changes {", ".join(STAGE2_KEYS)} of a single run, got '
                 f'{", ".join(stage2)} with epoch={epoch}'
             )
+        others = set((stage2 or {}).get('model', {})) - {'head'}
+        if others:
+            raise ValueError(
+                f'stage2 replaces model.head alone, got model.{", model.".join(others)}'
+            )
         self.stage1 = stage1
         self.epoch = epoch
         self.stage2 = stage2 or {}
@@ -76,12 +85,18 @@ class TwoStageHook(Hook):
         self.resumed = False
 
     def before_run(self, runner: Runner) -> None:
-        """Refuse averaging over a switch of heads."""
+        """Refuse averaging over a switch of heads, and ending before it."""
         averages = any(isinstance(hook, EMAHook) for hook in runner.hooks)
         if self.epoch is not None and averages:
             raise ValueError(
                 'EMAHook would average the head of stage 1 into that of stage 2. '
                 'Remove it, or run stage 2 from a config of its own'
+            )
+        stops = any(isinstance(hook, EarlyStoppingHook) for hook in runner.hooks)
+        if self.epoch is not None and stops:
+            raise ValueError(
+                'EarlyStoppingHook could end the run before stage 2. Remove it, or run '
+                'stage 2 from a config of its own'
             )
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
@@ -109,6 +124,8 @@ class TwoStageHook(Hook):
                     f'must be below the {loop.max_epochs} epochs of train_cfg, which '
                     f'has by_epoch={by_epoch}'
                 )
+            if self.stage == 1:
+                self._check(runner)
             return
         if not self.resumed:
             if runner._load_from:
@@ -139,20 +156,50 @@ class TwoStageHook(Hook):
         """Record the stage."""
         checkpoint['meta']['stage'] = self.stage
 
-    def _switch(self, runner: Runner, seed: int) -> None:
-        """Replace head, loader, optimizer and schedule by those of stage 2."""
+    def first_epoch(self) -> int:
+        """Return the epoch from which those of the present stage count."""
+        return self.epoch if self.epoch is not None and self.stage == 2 else 0
+
+    def _config(self, runner: Runner) -> Config:
+        """Return the config of stage 2 of a single run."""
         cfg = copy.deepcopy(runner.cfg)
         cfg.merge_from_dict(copy.deepcopy(self.stage2))
+        return cfg
+
+    def _check(self, runner: Runner) -> None:
+        """Find mistakes in the config of stage 2 before stage 1 is trained."""
+        cfg = self._config(runner)
+        build_fresh_head(bare(runner.model).head, cfg.model.head, runner.seed)
+        for part in ('sampler', 'batch_sampler'):
+            name = (cfg.train_dataloader.get(part) or {}).get('type')
+            if isinstance(name, str) and DATA_SAMPLERS.get(name) is None:
+                raise KeyError(f'stage2 of the TwoStageHook: no data sampler {name!r}')
+
+    def _switch(self, runner: Runner, seed: int) -> None:
+        """Replace head, loader, optimizer and schedule by those of stage 2."""
+        cfg = self._config(runner)
         model, loop = bare(runner.model), runner.train_loop
         model.head = build_fresh_head(model.head, cfg.model.head, seed)
         self._freeze(runner)
 
         stage1_iters = self.epoch * len(loop.dataloader)
+        seed_worker = loop.dataloader.worker_init_fn
+        runner._train_dataloader = cfg.train_dataloader  # scale_lr reads its batch size
         loop.dataloader = runner.build_dataloader(
             cfg.train_dataloader,
             seed=seed,
             diff_rank_seed=cfg.get('randomness', {}).get('diff_rank_seed', False),
         )
+        loop.dataloader.worker_init_fn = seed_worker  # as a ResumeHook has set it
+        sampler = loop.dataloader.sampler
+        if hasattr(loop.dataloader.batch_sampler, 'sampler'):
+            sampler = loop.dataloader.batch_sampler.sampler
+        if hasattr(sampler, 'first_epoch'):
+            sampler.first_epoch = self.epoch
+        for name in [
+            n for n in runner.message_hub.log_scalars if n.startswith('train/')
+        ]:
+            runner.message_hub.log_scalars.pop(name)  # of losses there are no more
         epochs = loop.max_epochs - self.epoch
         iters = epochs * len(loop.dataloader)
         loop._max_iters = stage1_iters + iters

@@ -1,6 +1,8 @@
 """A work dir holds one experiment."""
 
 import difflib
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from mmengine.hooks import Hook
@@ -47,12 +49,20 @@ class WorkDirHook(Hook):
 
 def differing_lines(old: str, new: str) -> list[str]:
     """Return the lines in which two config texts differ, but for how runs start."""
-    lines = [
-        [line for line in text.splitlines() if not line.startswith(LAUNCH_KEYS)]
-        for text in (old, new)
-    ]
+    lines = [without(LAUNCH_KEYS, text) for text in (old, new)]
     return [
         line
         for line in difflib.unified_diff(*lines, lineterm='', n=0)
         if not line.startswith(('---', '+++', '@@'))
     ]
+
+
+def without(keys: Sequence[str], text: str) -> list[str]:
+    """Return the lines of a config text, less those of some keys."""
+    found, kept = [], True
+    for line in text.splitlines():
+        if key := re.match(r'(\w+) ?=', line):
+            kept = key[1] not in keys
+        if kept:
+            found.append(line)
+    return found

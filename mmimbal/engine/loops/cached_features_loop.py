@@ -1,10 +1,10 @@
 """Stage 2 on features that were computed once."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from mmengine.model import BaseDataPreprocessor
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmpretrain.structures import DataSample
 from torch import nn
@@ -57,14 +57,6 @@ def _(dataset: CachedFeatures, read) -> np.ndarray:
     return read_items(dataset.dataset, read)
 
 
-class FeaturePreprocessor(BaseDataPreprocessor):
-    """Move a batch of features, whose samples are there already."""
-
-    def forward(self, data: dict, training: bool = False) -> dict:
-        """Return ``inputs``, (N, ...), on the device, and ``data_samples``."""
-        return dict(data, inputs=data['inputs'].to(self.device))
-
-
 @LOOPS.register_module()
 class CachedFeaturesTrainLoop(EpochBasedTrainLoop):
     """Train a head on cached features of a frozen backbone and neck.
@@ -86,7 +78,7 @@ class CachedFeaturesTrainLoop(EpochBasedTrainLoop):
         **kwargs: As in :class:`mmengine.runner.EpochBasedTrainLoop`.
 
     Raises:
-        ValueError: In training, if backbone or neck still learn.
+        ValueError: In training, if backbone or neck still learn, or images are mixed.
     """
 
     def __init__(
@@ -107,13 +99,12 @@ class CachedFeaturesTrainLoop(EpochBasedTrainLoop):
     def run(self) -> nn.Module:
         """Train, with the model's image part out of the way."""
         model = bare(self.runner.model)
-        preprocessor = model.data_preprocessor
         loops = [self, self.runner.val_loop] if self.runner.val_loop else [self]
         loaders = [loop.dataloader for loop in loops]
         try:
             return super().run()
         finally:
-            model.data_preprocessor = preprocessor
+            vars(model.data_preprocessor).pop('forward', None)
             vars(model).pop('extract_feat', None)
             for loop, loader in zip(loops, loaders, strict=True):
                 loop.dataloader = loader
@@ -128,6 +119,11 @@ class CachedFeaturesTrainLoop(EpochBasedTrainLoop):
     def _cache(self) -> None:
         model = bare(self.runner.model)
         check_frozen(model)
+        if getattr(model.data_preprocessor, 'batch_augments', None) is not None:
+            raise ValueError(
+                'Mixup and CutMix mix images, of which cached features know nothing: '
+                'leave model.train_cfg.augments out, or train with EpochBasedTrainLoop'
+            )
         device = next(model.parameters()).device
         loops = [(self, 'train_dataloader', self.views)]
         if self.runner.val_loop:
@@ -159,7 +155,8 @@ class CachedFeaturesTrainLoop(EpochBasedTrainLoop):
                 batch_sampler=loop.dataloader.batch_sampler,
                 collate_fn=_as_it_is,
             )
-        model.data_preprocessor = FeaturePreprocessor().to(device)
+        # Not replaced, since hooks that average a model know its parts by their place.
+        model.data_preprocessor.forward = partial(_moved, device)
         model.extract_feat = _as_features
 
 
@@ -206,6 +203,10 @@ def check_frozen(model: nn.Module) -> None:
                 f'the {name} goes on updating its batch norm statistics, so that its '
                 "features cannot be cached: use bn='frozen' in the TwoStageHook"
             )
+
+
+def _moved(device: torch.device, data: dict, training: bool = False) -> dict:
+    return dict(data, inputs=data['inputs'].to(device))
 
 
 def _as_it_is(batch: dict) -> dict:

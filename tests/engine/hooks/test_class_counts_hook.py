@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from mmengine.runner import Runner
 from torch import nn
@@ -69,3 +70,11 @@ def test_test_run_reads_them_from_the_checkpoint(tmp_path):
 def test_a_test_after_training_knows_them_too(tmp_path):
     runner = train(tiny_digits('stage1_ce', tmp_path))
     assert {'head_recall', 'tail_recall'} <= runner.test().keys()
+
+
+@pytest.mark.parametrize('number', [7, 12])
+def test_a_head_of_another_number_of_classes_is_told(tmp_path, number):
+    cfg = tiny_digits('stage1_ce', tmp_path)
+    cfg.model.head.num_classes = number
+    with pytest.raises(ValueError, match=f'num_classes={number}, .* of 10 classes: 0'):
+        train(cfg)

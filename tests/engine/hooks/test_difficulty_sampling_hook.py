@@ -29,17 +29,23 @@ def test_weights_follow_from_recall(tmp_path):
     assert sampler.quotas(3).tolist() != sampler.quotas(0).tolist()
 
 
+@pytest.mark.parametrize('makes_up', ['DifficultySamplingHook', 'ResumeHook'])
 @pytest.mark.parametrize('resume_from', [1, 2])
-def test_resumed_run_draws_what_an_unbroken_one_draws(tmp_path, resume_from):
+def test_resumed_run_draws_what_an_unbroken_one_draws(tmp_path, resume_from, makes_up):
     """From a checkpoint as it is written, before the validation of its epoch."""
     whole = train(config(tmp_path / 'whole')).train_dataloader.sampler
     path = tmp_path / 'whole' / f'epoch_{resume_from}.pth'
     checkpoint = torch.load(path, weights_only=True)
     weights = checkpoint['meta']['class_weights']
     checkpoint['meta']['class_weights'] = [w for w in weights if w[0] < resume_from]
+    checkpoint['message_hub']['runtime_info'].pop('validated_epoch', None)
     torch.save(checkpoint, path)
     cfg = config(tmp_path / 'parts', resume=True, load_from=str(path))
-    resumed = train(cfg).train_dataloader.sampler
+    if makes_up == 'DifficultySamplingHook':
+        cfg.default_hooks.pop('resume')
+    runner = train(cfg)
+    resumed = runner.train_dataloader.sampler
+    assert [epoch for epoch, _ in resumed.weights] == [0, 1, 2, 3]  # each once
     # The same weights up to the epoch of the break, so the same stream in it. (What
     # is learned there differs: augmentation is not resumed.)
     assert resumed.weights[: resume_from + 1] == whole.weights[: resume_from + 1]

@@ -88,3 +88,18 @@ def test_seeds_differ_by_every_part():
         seed_all(*parts)
         drawn.add(torch.rand(1).item())
     assert len(drawn) == 4
+
+
+def test_other_files_of_a_work_dir_are_no_checkpoints(tmp_path):
+    torch.save(dict(state_dict={}), tmp_path / 'epoch_2.pth')
+    torch.save(dict(state_dict={}), tmp_path / 'epoch_final.pth')
+    assert newest_whole(tmp_path, None) == tmp_path / 'epoch_2.pth'
+
+
+def test_what_cannot_be_resumed_is_warned_of(tmp_path):
+    cfg = tiny_digits('stage1_ce', tmp_path, log_level='INFO')
+    cfg.optim_wrapper.accumulative_counts = 3
+    cfg.custom_hooks = [dict(type='EarlyStoppingHook', monitor='balanced_accuracy')]
+    log = log_of(train(cfg))
+    assert 'accumulative_counts=3 does not divide the 5 iterations' in log
+    assert 'EarlyStoppingHook starts counting anew' in log

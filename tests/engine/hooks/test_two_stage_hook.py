@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmimbal.datasets import ClassBalancedSampler
@@ -262,3 +263,116 @@ def test_log_says_what_was_frozen(stage1, tmp_path):
 def test_bad_options_are_named(options, message):
     with pytest.raises(ValueError, match=message):
         TwoStageHook(**options)
+
+
+class Batches(Hook):
+    """Keeps a sum of each batch, by epoch."""
+
+    def __init__(self):
+        self.sums = {}
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        inputs = torch.stack(data_batch['inputs']).double().sum().item()
+        self.sums.setdefault(runner.epoch, []).append(inputs)
+
+
+def batches_of(cfg) -> dict:
+    runner = Runner.from_cfg(cfg)
+    runner.register_hook(found := Batches())
+    runner.train()
+    return found.sums, runner.model.state_dict()
+
+
+@pytest.mark.parametrize('workers', [0, 2])
+def test_single_run_with_augmentation_resumes_to_the_bit(tmp_path, workers):
+    def config(work_dir, **options):
+        cfg = single_config(work_dir, **options)
+        cfg.train_dataloader.update(num_workers=workers, persistent_workers=False)
+        cfg.train_dataloader.dataset.pipeline = [
+            dict(type='RandomCrop', crop_size=8, padding=2),
+            dict(type='PackInputs'),
+        ]
+        cfg.default_hooks.two_stage.stage2.train_dataloader.sampler = dict(
+            _delete_=True, type='DefaultSampler', shuffle=False
+        )
+        return cfg
+
+    sums, straight = batches_of(config(tmp_path / 'whole'))
+    assert sums[2] != sums[3]  # each epoch has augmentations of its own
+    cfg = config(tmp_path / 'parts', resume=True)
+    cfg.load_from = str(tmp_path / 'whole' / 'epoch_3.pth')
+    again, resumed = batches_of(cfg)
+    assert again == {3: sums[3]}
+    assert all(resumed[key].equal(straight[key]) for key in straight)
+
+
+def test_epochs_of_stage_2_count_from_its_beginning(tmp_path):
+    """For losses, and for samplers that move from one power to another."""
+    cfg = single_config(tmp_path)
+    cfg.default_hooks.two_stage.stage2.train_dataloader.sampler = dict(
+        _delete_=True,
+        type='mmimbal.ClassBalancedSampler',
+        power=1,
+        end_power=0,
+        epochs=2,
+    )
+    cfg.model.head.loss = dict(type='mmimbal.LDAMLoss', reweight_epoch=2)
+    runner = train(cfg)
+    sampler = runner.train_dataloader.sampler
+    counts = sampler.counts
+    assert sampler.epoch == 3 and runner.model.head.loss_module.epoch == 1
+    assert sampler.quotas(2).tolist() == counts.tolist()  # as they come
+    halfway = (counts / counts.sum() + 0.1) / 2 * counts.sum()
+    assert abs(sampler.quotas(3) - halfway).max() < 1
+
+
+def test_the_batch_size_of_stage_2_scales_its_learning_rate(tmp_path):
+    cfg = single_config(tmp_path)
+    cfg.auto_scale_lr = dict(enable=True, base_batch_size=64)
+    cfg.default_hooks.two_stage.stage2.train_dataloader.batch_size = 16
+    runner = train(cfg)
+    (group,) = runner.optim_wrapper.optimizer.param_groups
+    assert group['initial_lr'] == pytest.approx(0.05 * 16 / 64)
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (
+            dict(train_dataloader=dict(sampler=dict(type='Samplr'))),
+            "no data sampler 'Samplr'",
+        ),
+        (dict(model=dict(head=dict(type='LinearClsHead'))), 'unexpected keyword'),
+    ],
+)
+def test_mistakes_of_stage_2_are_found_before_stage_1(tmp_path, change, message):
+    cfg = single_config(tmp_path)
+    cfg.merge_from_dict({'default_hooks.two_stage.stage2': change})
+    with pytest.raises((KeyError, TypeError), match=message):
+        train(cfg)
+    assert not list(tmp_path.glob('*.pth'))
+
+
+def test_early_stopping_before_a_switch_is_refused(tmp_path):
+    cfg = single_config(tmp_path)
+    cfg.custom_hooks = [dict(type='EarlyStoppingHook', monitor='balanced_accuracy')]
+    with pytest.raises(ValueError, match='EarlyStoppingHook could end the run before'):
+        train(cfg)
+
+
+def test_the_natural_part_is_that_of_the_head_in_both_stages(tmp_path):
+    cfg = single_config(tmp_path)
+    cfg.train_dataloader.batch_sampler = dict(
+        type='mmimbal.PKBatchSampler', k=2, natural_size=32
+    )
+    cfg.model.head.natural_size = 32
+    cfg.default_hooks.two_stage.stage2.train_dataloader.batch_sampler = None
+    with pytest.raises(ValueError, match='natural_size=None, the head natural_size=32'):
+        train(cfg)
+
+
+def test_the_log_of_stage_2_has_no_losses_of_stage_1(tmp_path):
+    runner = train(single_config(tmp_path))
+    losses = runner.message_hub.log_scalars
+    assert 'train/loss_metric' not in losses
+    assert len(losses['train/loss'].data[0]) == 2 * len(runner.train_dataloader)

@@ -26,3 +26,7 @@ def test_another_spelling_of_the_work_dir_is_the_same(tmp_path):
 def test_differing_lines():
     assert differing_lines('a = 1\nresume = False\n', 'a = 1\nresume = True\n') == []
     assert differing_lines('a = 1\nb = 2', 'a = 3\nb = 2') == ['-a = 1', '+a = 3']
+    wrapped = (
+        'a = 1\nmodel_wrapper_cfg = dict(\n    x=1,\n    type=2)\nb = dict(\n    x=2)'
+    )
+    assert differing_lines('a = 1\nb = dict(\n    x=2)', wrapped) == []

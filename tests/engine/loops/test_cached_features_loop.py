@@ -82,3 +82,26 @@ def test_what_still_learns_cannot_be_cached(tmp_path, stage1):
     cfg.train_cfg = dict(type='mmimbal.CachedFeaturesTrainLoop', max_epochs=1)
     with pytest.raises(ValueError, match=r'backbone still learns.*TwoStageHook'):
         train(cfg)
+
+
+def test_weights_may_be_averaged(stage1, tmp_path):
+    cfg = config(tmp_path, stage1)
+    cfg.custom_hooks = [dict(type='EMAHook', momentum=0.1)]
+    runner = train(cfg)
+    preprocessor = runner.model.data_preprocessor
+    assert 'forward' not in vars(preprocessor)
+    assert preprocessor.mean.numel() == 3
+
+
+def test_mixtures_of_images_are_refused(stage1, tmp_path):
+    cfg = config(tmp_path, stage1)
+    cfg.model.train_cfg = dict(augments=dict(type='Mixup', alpha=0.2))
+    cfg.model.data_preprocessor.num_classes = 10
+    with pytest.raises(ValueError, match='Mixup and CutMix mix images, of which'):
+        train(cfg)
+
+
+def test_rebalancing_twice_is_warned_of_as_without_a_cache(stage1, tmp_path):
+    cfg = config(tmp_path, stage1)
+    cfg.model.head.loss = dict(type='mmimbal.LogitAdjustmentLoss')
+    assert 'together they rebalance twice' in log_of(train(cfg))
