@@ -27,7 +27,6 @@ class Findings:
         strangers: Results in its folder that are none of its.
         tables: By data set all rows, by name.
         comparisons: By data set, where test images were read.
-        chosen: A row for each method of stage 1, in the order of validation.
     """
 
     name: str
@@ -36,12 +35,22 @@ class Findings:
     strangers: Sequence[str]
     tables: Mapping[str, Mapping[str, Row]]
     comparisons: Mapping[str, Comparison]
-    chosen: Sequence[str]
 
     @property
     def split(self) -> str:
         """The images that rows are judged on."""
         return self.about['judged_on']
+
+    @property
+    def judged(self) -> Mapping[str, Mapping[str, Row]]:
+        """By data set the rows that are compared, with the same folds each."""
+        compared = {dataset: one.rows for dataset, one in self.comparisons.items()}
+        return compared or self.tables
+
+    @property
+    def chosen(self) -> list[str]:
+        """A row for each method of stage 1, in the order of validation."""
+        return chosen_on_validation(list(self.judged.values()))
 
     @property
     def best(self) -> tuple[str, ...]:
@@ -65,7 +74,6 @@ def read_findings(folder: Path, resamples: int) -> Findings:
         for dataset, rows in tables.items()
         if any(row.predicted for row in rows.values())
     }
-    judged = [one.rows for one in comparisons.values()] or list(tables.values())
     return Findings(
         folder.name,
         about,
@@ -73,5 +81,4 @@ def read_findings(folder: Path, resamples: int) -> Findings:
         strangers(folder),
         tables,
         comparisons,
-        chosen_on_validation(judged),
     )

@@ -105,13 +105,13 @@ def by_method(findings: Findings) -> Iterator[str]:
     )
     yield ''
     header = ['method']
-    for dataset in findings.tables:
+    for dataset in findings.judged:
         names = (*(TITLES[metric] for metric in JUDGED_BY), 'all stage 2', 'runs')
         header += [f'{dataset}: {name}' for name in names]
     cells = []
     for name in findings.chosen:
         line: list[str] = []
-        for rows in findings.tables.values():
+        for rows in findings.judged.values():
             row = rows[name]
             line = line or [_marked(row)]
             line += [_cell(row.values(split, metric)) for metric in JUDGED_BY]

@@ -165,6 +165,15 @@ def test_results_of_methods_that_the_grid_has_no_more_are_not_read(results, tmp_
     assert 'triplet + crt' not in text
 
 
+def test_methods_of_stage_1_are_shown_by_the_folds_that_all_have(results, tmp_path):
+    for file in (results / 'study' / 'runs').glob('*_fold1_*'):
+        if '_ce_' not in file.name:
+            file.unlink()
+    write_page(results, tmp_path / 'results.md', resamples=20)
+    table = tables(tmp_path / 'results.md')[1]
+    assert {row[4] for row in table[2:]} == {row[8] for row in table[2:]} == {'2'}
+
+
 def test_mean_ranks(results, page):
     table = tables(page)[-1][2:]
     last = {name: list(map(float, values)) for name, *values in table}
