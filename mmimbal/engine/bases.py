@@ -22,7 +22,7 @@ RUNNER_KEYS = {
 } - {'self', 'cfg'}
 
 BASE = r"""['"]\.\./_base_/([^'"]*)\.py['"]"""  # as a leaf writes it
-STAGES = ('stage1', 'stage2')  # folders of bases
+HEADS = ('head', 'stage2_head')  # as bases of the stages set them
 # What makes another of a leaf's bases: endings of their names.
 PROFILES = {
     '64px': {
@@ -85,7 +85,7 @@ def load_with_bases(leaf: str, replacements: list[str]) -> Config:
                 f'--base {replacement}: no {bases / new}.py; there are '
                 f'{", ".join(near) or "none"}'
             )
-        unread = unread_keys(path, text, bases / f'{old}.py', bases / f'{new}.py')
+        unread = unread_keys(text, bases / f'{old}.py', bases / f'{new}.py')
         if unread:
             raise ValueError(
                 f'--base {replacement}: {new} sets {", ".join(unread)}, which '
@@ -98,24 +98,17 @@ def load_with_bases(leaf: str, replacements: list[str]) -> Config:
         return Config.fromfile(mixed)
 
 
-def unread_keys(leaf: Path, text: str, old: Path, new: Path) -> list[str]:
-    """Return what a new base sets, or sets otherwise, and nothing would read.
+def unread_keys(leaf: str, old: Path, new: Path) -> list[str]:
+    """Return what a new base sets, and nothing would read.
 
-    What a base of a stage sets otherwise counts if other leaves read it: head, loss and
-    loop of another method would be left out.
-
-    Args:
-        leaf: The leaf.
-        text: What stands in it by now.
-        old: The base that is replaced.
-        new: The one in its place.
+    That is what the old one does not set, and a head that is not the old one's: the
+    leaf would train another method than its bases say.
     """
     before, now = Config.fromfile(old), Config.fromfile(new)
-    others = '\n'.join(each.read_text() for each in leaf.resolve().parent.glob('*.py'))
-    read, read_elsewhere = (
-        set(re.findall(r'_base_\.(\w+)', each)) for each in (text, others)
-    )
-    added = now.keys() - before.keys()
-    changed = {key for key in now.keys() & before.keys() if now[key] != before[key]}
-    wanted = added | (changed & read_elsewhere if new.parent.name in STAGES else set())
-    return sorted(wanted - RUNNER_KEYS - read)
+    wanted = now.keys() - before.keys()
+    wanted |= {key for key in HEADS if now.get(key) != before.get(key)}
+    return [
+        key
+        for key in sorted(wanted)
+        if key not in RUNNER_KEYS and not re.search(rf'_base_\.{key}\b', leaf)
+    ]
