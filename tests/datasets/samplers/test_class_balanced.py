@@ -2,7 +2,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mmimbal.datasets import ClassBalancedSampler, DigitsLT, get_labels
@@ -241,6 +241,7 @@ class Images:
 
 
 @settings(deadline=None, max_examples=50)
+@example([1, 1, 1, 1, 1, 3], 1.0, 6)
 @given(
     st.lists(st.integers(1, 10_000), min_size=1, max_size=8),
     st.floats(-1, 1),
@@ -253,8 +254,10 @@ def test_quotas_and_coverage_whatever_the_counts(counts, power, length):
     for epoch in range(3):
         drawn = sampler.draw(epoch)
         quotas = np.bincount(dataset.labels[drawn], minlength=len(counts))
-        shares = np.array(counts) ** power / np.sum(np.array(counts) ** power)
-        assert np.abs(quotas - shares * length).max() < 1
+        exact = length * np.array(counts) ** power / np.sum(np.array(counts) ** power)
+        # The largest give way to classes that would not be drawn at all.
+        assert np.abs(quotas - exact).max() < 1 + (exact < 1).sum()
+        assert quotas.all() or length < len(counts)
         np.add.at(times, drawn, 1)
     for label in range(len(counts)):
         of_class = times[dataset.labels == label]
