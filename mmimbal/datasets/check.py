@@ -22,6 +22,7 @@ from mmimbal.datasets.index_file import (
     read_index,
     require_columns,
 )
+from mmimbal.datasets.splits import straddling_groups
 from mmimbal.datasets.verdict import hash_of
 
 TINY = 10  # images of a class in a split
@@ -228,17 +229,13 @@ def _counts(
 
 
 def _straddling(groups: list[str], splits: np.ndarray) -> list[Finding]:
-    seen: dict[str, set[str]] = {}
-    for group, split in zip(groups, splits, strict=True):
-        seen.setdefault(group, set()).add(str(split))
     return _finding(
         'error',
         'groups in more than one split',
-        sorted(
-            f'{group} ({", ".join(sorted(found))})'
-            for group, found in seen.items()
-            if len(found) > 1
-        ),
+        [
+            f'{group} ({", ".join(found)})'
+            for group, found in straddling_groups(groups, splits).items()
+        ],
     )
 
 

@@ -13,8 +13,8 @@ from mmpretrain.datasets import BaseDataset
 
 from mmimbal.datasets.decoded import decode_once
 from mmimbal.datasets.index_file import (
+    check_apart,
     check_files,
-    check_groups,
     check_no_class_is_empty,
     check_paths,
     encode_labels,
@@ -108,7 +108,7 @@ class CSVDataset(BaseDataset):
         if self.split is not None:
             chosen = rows_of_split(table, self.split, self.split_column, index)
             if state != 'checked' and not self.shared_groups:
-                check_groups(table, self.split_column, index)
+                check_apart(table, self.split_column, index)
             table, labels = (
                 table.filter(chosen),
                 labels[chosen.to_numpy(zero_copy_only=False)],

@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow.csv import ConvertOptions, ParseOptions, read_csv
 
+from mmimbal.datasets.splits import check_groups
+
 
 def read_index(index: Path) -> pa.Table:
     """Read a CSV file with at least the columns ``file`` and ``label``.
@@ -92,7 +94,7 @@ def rows_of_split(table: pa.Table, split: str, column: str, index: Path) -> pa.A
     return chosen
 
 
-def check_groups(table: pa.Table, column: str, index: Path) -> None:
+def check_apart(table: pa.Table, column: str, index: Path) -> None:
     """Check that no group (a lesion, a patient) is in two splits.
 
     Raises:
@@ -103,18 +105,13 @@ def check_groups(table: pa.Table, column: str, index: Path) -> None:
     named = table.filter(
         pc.and_(pc.not_equal(table['group'], ''), pc.not_equal(table[column], ''))
     )
-    pairs = named.group_by(['group', column], use_threads=False).aggregate([])
-    splits = pairs.group_by('group', use_threads=False).aggregate([(column, 'count')])
-    straddling = splits.filter(pc.greater(splits[f'{column}_count'], 1))['group']
-    if len(straddling):
-        first = pc.min(straddling).as_py()
-        found = pairs.filter(pc.equal(pairs['group'], first))[column].to_pylist()
+    try:
+        check_groups(named['group'], named[column])
+    except ValueError as error:
         raise ValueError(
-            f'{index} has {len(straddling)} groups in more than one {column}, so that '
-            f'the test would leak: the first, {first}, is in '
-            f'{" and ".join(sorted(found))}. Split it by groups, or let it be with '
-            'shared_groups=True'
-        )
+            f'{index} by its column {column}: {error}. Split it by groups, or let it '
+            'be with shared_groups=True'
+        ) from None
 
 
 def encode_labels(table: pa.Table, classes: tuple[str, ...], index: Path) -> np.ndarray:

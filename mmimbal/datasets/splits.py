@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold
@@ -85,22 +87,32 @@ def join_groups(groups: Sequence[str], contents: Sequence[str]) -> list[str]:
     return [first[part] for part in parts[group]]
 
 
+def straddling_groups(
+    groups: Sequence[str], splits: Sequence[str]
+) -> dict[str, list[str]]:
+    """Return the groups that are in more than one split, and which: both sorted."""
+    images = pa.table({'group': groups, 'split': splits})
+    pairs = images.group_by(['group', 'split']).aggregate([])
+    counts = pc.value_counts(pairs['group'])
+    several = counts.filter(pc.greater(counts.field('counts'), 1)).field('values')
+    found = pairs.filter(pc.is_in(pairs['group'], several)).sort_by(
+        [('group', 'ascending'), ('split', 'ascending')]
+    )
+    straddling: dict[str, list[str]] = {}
+    for group, split in zip(*found.to_pydict().values(), strict=True):
+        straddling.setdefault(group, []).append(split)
+    return straddling
+
+
 def check_groups(groups: Sequence[str], splits: Sequence[str]) -> None:
     """Check that no group is in two splits.
 
     Raises:
         ValueError: If one is; the message names the first.
     """
-    seen: dict[str, str] = {}
-    straddling = {
-        group
-        for group, split in zip(groups, splits, strict=True)
-        if seen.setdefault(group, split) != split
-    }
-    if straddling:
-        first = min(straddling)
-        found = {s for g, s in zip(groups, splits, strict=True) if g == first}
+    straddling = straddling_groups(groups, splits)
+    for first, found in straddling.items():
         raise ValueError(
             f'{len(straddling)} groups are in more than one split, so that the test '
-            f'would leak: the first, {first}, is in {" and ".join(sorted(found))}'
+            f'would leak: the first, {first}, is in {" and ".join(found)}'
         )
