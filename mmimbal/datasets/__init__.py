@@ -9,4 +9,4 @@ from .items import (
     read_items,
 )
 from .long_tail import LongTailDataset
-from .samplers import ClassBalancedSampler, PKBatchSampler
+from .samplers import ClassBalancedSampler, PKBatchSampler, get_sampler

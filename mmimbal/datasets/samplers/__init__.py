@@ -1,2 +1,2 @@
 from .class_balanced import ClassBalancedSampler
-from .pk_batch import PKBatchSampler
+from .pk_batch import PKBatchSampler, get_sampler

@@ -7,7 +7,7 @@ from itertools import islice, repeat
 import numpy as np
 from mmengine.dist import get_dist_info
 from mmengine.logging import print_log
-from torch.utils.data import Sampler
+from torch.utils.data import DataLoader, Sampler
 
 from mmimbal.datasets.items import (
     count_classes,
@@ -202,6 +202,11 @@ class PKBatchSampler(Sampler):
             order = np.repeat(random.permutation(classes), self.extra)
             drawn.append(random.permutation(order.reshape(self.extra, classes).T))
         return np.concatenate(drawn)
+
+
+def get_sampler(loader: DataLoader) -> Sampler:
+    """Return what draws the images of a loader: also the one in a batch sampler."""
+    return getattr(loader.batch_sampler, 'sampler', loader.sampler)
 
 
 def slots(

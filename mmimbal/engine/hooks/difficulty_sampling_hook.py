@@ -4,7 +4,7 @@ import numpy as np
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmimbal.datasets import PKBatchSampler, get_class_names
+from mmimbal.datasets import PKBatchSampler, get_class_names, get_sampler
 from mmimbal.engine.hooks.resume_hook import ResumeHook
 from mmimbal.registry import HOOKS
 
@@ -45,7 +45,7 @@ class DifficultySamplingHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Check the sampler, and give it the weights of a resumed run."""
-        sampler = _sampler(runner)
+        sampler = get_sampler(runner.train_dataloader)
         if not hasattr(sampler, 'set_class_weights'):
             raise TypeError(
                 f'{type(sampler).__name__} takes no class weights; use '
@@ -85,7 +85,8 @@ class DifficultySamplingHook(Hook):
             ) from None
         weights = (1 - recalls + self.floor) ** self.strength
         weights /= weights.mean()
-        _sampler(runner).set_class_weights(weights, runner.epoch)
+        sampler = get_sampler(runner.train_dataloader)
+        sampler.set_class_weights(weights, runner.epoch)
         weighed = ', '.join(
             f'{name} {weight:.2f}' for name, weight in zip(names, weights, strict=True)
         )
@@ -93,15 +94,10 @@ class DifficultySamplingHook(Hook):
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Keep the weights of all epochs."""
-        checkpoint['meta']['class_weights'] = _sampler(runner).weights
+        sampler = get_sampler(runner.train_dataloader)
+        checkpoint['meta']['class_weights'] = sampler.weights
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Take the weights of the run that is resumed."""
         if runner._resume:
             self.resumed = checkpoint['meta'].get('class_weights', [])
-
-
-def _sampler(runner: Runner):
-    """Return the sampler, also the one inside a batch sampler."""
-    loader = runner.train_dataloader
-    return getattr(loader.batch_sampler, 'sampler', loader.sampler)

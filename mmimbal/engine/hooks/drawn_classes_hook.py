@@ -6,7 +6,12 @@ from mmengine.dist import all_reduce
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmimbal.datasets import ClassBalancedSampler, PKBatchSampler, get_class_names
+from mmimbal.datasets import (
+    ClassBalancedSampler,
+    PKBatchSampler,
+    get_class_names,
+    get_sampler,
+)
 from mmimbal.engine.wrapping import bare
 from mmimbal.registry import HOOKS
 
@@ -28,22 +33,11 @@ class DrawnClassesHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Check that sampler and head agree on the natural part of a batch."""
-        sampler = runner.train_dataloader.batch_sampler
-        head = getattr(bare(runner.model), 'head', None)
-        if not hasattr(head, 'natural_size'):
-            return  # MMPretrain's heads see whole batches
-        sizes = [
-            getattr(part, 'natural_size', None) or None for part in (sampler, head)
-        ]
-        if sizes[0] != sizes[1]:
-            raise ValueError(
-                f'the batch sampler has natural_size={sizes[0]}, the head '
-                f'natural_size={sizes[1]}: give both the same'
-            )
+        check_natural_size(runner)
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Start counting; warn of balancing twice, once for each loss."""
-        self.before_train(runner)  # the loader may be that of another stage
+        check_natural_size(runner)  # the loader may be that of another stage
         self.names = get_class_names(runner.train_dataloader.dataset)
         self.drawn = torch.zeros(len(self.names), dtype=torch.long)
         loss = find_prior_based_loss(runner.model)
@@ -75,11 +69,27 @@ class DrawnClassesHook(Hook):
         runner.logger.info(f'Drawn in epoch {runner.epoch + 1}: {shares}')
 
 
+def check_natural_size(runner: Runner) -> None:
+    """Raise a ValueError if batch sampler and head have another ``natural_size``."""
+    head = getattr(bare(runner.model), 'head', None)
+    if not hasattr(head, 'natural_size'):
+        return  # MMPretrain's heads see whole batches
+    batches = runner.train_dataloader.batch_sampler
+    drawn, read = (
+        getattr(part, 'natural_size', None) or None for part in (batches, head)
+    )
+    if drawn != read:
+        raise ValueError(
+            f'the batch sampler has natural_size={drawn}, the head '
+            f'natural_size={read}: give both the same'
+        )
+
+
 def balances(loader: torch.utils.data.DataLoader) -> bool:
     """Return whether a loader draws rare classes more often than they come."""
     if isinstance(loader.batch_sampler, PKBatchSampler):
         return loader.batch_sampler.natural_size == 0
-    sampler = getattr(loader.batch_sampler, 'sampler', loader.sampler)
+    sampler = get_sampler(loader)
     if not isinstance(sampler, ClassBalancedSampler):
         return False
     drawn = sampler.quotas(sampler.epoch) / sampler.length

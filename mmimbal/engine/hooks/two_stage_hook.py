@@ -8,6 +8,7 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmpretrain.registry import DATA_SAMPLERS
 from torch import nn
 
+from mmimbal.datasets import get_sampler
 from mmimbal.engine.stage2 import (
     FROZEN_PARTS,
     build_fresh_head,
@@ -191,9 +192,7 @@ class TwoStageHook(Hook):
             diff_rank_seed=cfg.get('randomness', {}).get('diff_rank_seed', False),
         )
         loop.dataloader.worker_init_fn = seed_worker  # as a ResumeHook has set it
-        sampler = loop.dataloader.sampler
-        if hasattr(loop.dataloader.batch_sampler, 'sampler'):
-            sampler = loop.dataloader.batch_sampler.sampler
+        sampler = get_sampler(loop.dataloader)
         if hasattr(sampler, 'first_epoch'):
             sampler.first_epoch = self.epoch
         for name in [
