@@ -85,7 +85,8 @@ def _sections(
         f'<p>{len(first.labels)} test images in {groups} groups, {len(counts)} classes.'
         f' In brackets: 95% intervals from {resamples} resamples of groups.</p>\n'
     )
-    if groups < FEW_GROUPS:
+    few = groups < FEW_GROUPS
+    if few:
         yield (
             f'<p class="sure">Fewer than {FEW_GROUPS} groups: the intervals are too '
             'narrow, nothing here is sure.</p>\n'
@@ -103,8 +104,9 @@ def _sections(
     )
     if len(runs) > 1:
         yield f'<h2>Differences to {escape(next(iter(runs)))}</h2>\n'
-        yield '<p>Paired; bold where the interval does not hold 0.</p>\n'
-        yield _differences_table(found, drawn)
+        meaning = '; bold where the interval does not hold 0' * (not few)
+        yield f'<p>Paired{meaning}.</p>\n'
+        yield _differences_table(found, drawn, bold=not few)
 
     yield '<h2>Recall of each class</h2>\n'
     trained = first.class_counts
@@ -179,7 +181,7 @@ def _metrics_table(found: Mapping, drawn: Mapping) -> str:
     return _table(header, rows)
 
 
-def _differences_table(found: Mapping, drawn: Mapping) -> str:
+def _differences_table(found: Mapping, drawn: Mapping, bold: bool) -> str:
     (first, base), *others = found.items()
     rows = []
     for metric in NAMES:
@@ -192,7 +194,7 @@ def _differences_table(found: Mapping, drawn: Mapping) -> str:
             values = 100 * (drawn[name][metric] - drawn[first][metric])
             low, high = interval_of(metric, gain, values, difference=True)
             text = f'{gain:+.1f} {_bounds(low, high)}'
-            sure = low > 0 or high < 0
+            sure = bold and (low > 0 or high < 0)
             row.append(f'<span class="sure">{text}</span>' if sure else text)
         rows.append(row)
     return _table(['metric', *(name for name, _ in others)], rows)

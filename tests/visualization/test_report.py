@@ -151,8 +151,10 @@ def test_few_groups_are_no_evidence(runs, page):
         name: dataclasses.replace(run, groups=groups.astype(str))
         for name, run in runs.items()
     }
-    assert 'Fewer than 10 groups' in build_report(few, resamples=20)
-    assert 'Fewer than' not in page
+    said = build_report(few, resamples=20)
+    assert 'Fewer than 10 groups' in said
+    assert '<span class="sure">' not in said and 'bold' not in said
+    assert 'Fewer than' not in page and '<span class="sure">' in page
 
 
 def test_collapsed_embeddings_are_drawn_as_one_point(runs):
