@@ -127,14 +127,9 @@ def main() -> None:
             'images of a fold: name its config with --stage1-config, so that it is '
             'trained on each fold too'
         )
-    settings = dict(
-        config=cfg.to_dict(),
-        stage1=Config.fromfile(args.stage1_config).to_dict()
-        if args.stage1_config
-        else {},
-        flags=flags,
-        options=args.cfg_options,
-    )
+    settings = dict(config=cfg.to_dict(), flags=flags, options=args.cfg_options)
+    if args.stage1_config:
+        settings['stage1'] = Config.fromfile(args.stage1_config).to_dict()
     keep_settings(settings, folder)
     parts = [
         run_fold(fold, folder, args, flags)
