@@ -191,7 +191,7 @@ def test_a_group_in_two_splits_is_named(folder):
     index = folder / 'index.csv'
     text = index.read_text()
     index.write_text(text.replace('val_b_1,val', 'train_a_2,val'))
-    with pytest.raises(ValueError, match=r'column split: 1 groups .* train_a_2, is in train and'):
+    with pytest.raises(ValueError, match=r'split: 1 groups .* train_a_2, is in train'):
         CSVDataset(str(folder), 'train')
     assert len(CSVDataset(str(folder), 'train', shared_groups=True)) == 12
     assert len(CSVDataset(str(folder))) == 24
