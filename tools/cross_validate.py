@@ -21,10 +21,11 @@ LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
 def parse_args() -> tuple[argparse.Namespace, list[str]]:
-    """Read the command line; flags that are not known here go to ``tools/train.py``."""
+    """Read the command line; flags not known here go to the other tools."""
     parser = argparse.ArgumentParser(
         description=__doc__,
-        epilog='Further flags go to tools/train.py, such as --amp or --profile 64px.',
+        epilog='Further flags go to tools/train.py and tools/test.py, such as --amp '
+        'or --profile 64px.',
     )
     parser.add_argument('config', help='e.g. configs/isic/stage1_ce.py')
     parser.add_argument(

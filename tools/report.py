@@ -47,7 +47,7 @@ def main() -> None:
         nargs='+',
         metavar='[NAME=]RUN',
         help='predictions that tools/test.py --out FILE.npz has written, or a folder '
-        'with them; the first is what others are compared with',
+        'with one; the first is what others are compared with',
     )
     parser.add_argument(
         '--out', type=Path, default=Path('report.html'), help='default: report.html'

@@ -29,9 +29,13 @@ def parse_args() -> argparse.Namespace:
         help='go on from a checkpoint; from the last of the work dir if none is named',
     )
     parser.add_argument(
-        '--auto-scale-lr', action='store_true', help='by the size of batches'
+        '--auto-scale-lr',
+        action='store_true',
+        help='by the batches of all ranks over auto_scale_lr.base_batch_size',
     )
-    parser.add_argument('--no-validate', action='store_true')
+    parser.add_argument(
+        '--no-validate', action='store_true', help='no checkpoint is the best one then'
+    )
     add_common_flags(parser)
     return parser.parse_args()
 

@@ -8,4 +8,5 @@ _base_ = [
 
 model = dict(head=dict(_base_.head, num_classes=_base_.num_classes))
 train_dataloader = _base_.batches
+auto_scale_lr = dict(base_batch_size=_base_.batches.batch_size)
 work_dir = 'work_dirs/isic/{{ fileBasenameNoExtension }}'

@@ -12,4 +12,5 @@ model = dict(
     head=dict(_base_.head, num_classes=_base_.num_classes),
 )
 train_dataloader = dict(_base_.batches, dataset=dict(pipeline=_base_.two_view_pipeline))
+auto_scale_lr = dict(base_batch_size=_base_.batches.batch_size)
 work_dir = 'work_dirs/isic/{{ fileBasenameNoExtension }}'

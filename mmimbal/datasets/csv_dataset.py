@@ -33,7 +33,7 @@ class CSVDataset(BaseDataset):
     ``file`` is relative to the folder; ``label`` is a class index or a class name;
     ``group`` is what must not straddle splits (a lesion, a patient). Class names come
     from ``dataset.json`` beside the CSV (``{"classes": [...]}``); without it they are
-    the sorted labels of all rows.
+    the sorted labels of all rows, or 0 to the highest where labels are indices.
 
     Args:
         data_root: The folder.
@@ -44,6 +44,7 @@ class CSVDataset(BaseDataset):
             In ``test_mode`` every image counts, so that it is always raised.
         shared_groups: Whether a group may be in two splits: tests then flatter.
         ann_file: Name of the CSV file in ``data_root``.
+        cache: ``'ram'``, or a folder: images are decoded once, and kept there.
         **kwargs: As in :class:`mmpretrain.datasets.BaseDataset`.
 
     Raises:

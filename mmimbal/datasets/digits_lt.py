@@ -17,8 +17,8 @@ class DigitsLT(BaseDataset):
     """The 1797 digits of scikit-learn, 8x8, with an exponentially long-tailed split.
 
     Validation and test are balanced (20 and 50 images of each digit). In training,
-    digit 0 keeps all images and every further digit a constant factor less, down to
-    ``1 / ratio`` of them. The same images every time.
+    digit 0 keeps as many images as every digit has left (104), and each further digit
+    a constant factor less, down to ``1 / ratio`` of them. The same images every time.
 
     Args:
         split: ``'train'``, ``'val'`` or ``'test'``.

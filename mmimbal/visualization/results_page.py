@@ -42,7 +42,7 @@ def write_page(results: Path, page: Path, resamples: int = RESAMPLES) -> None:
     text = [
         '# Results',
         '',
-        'Written by `tools/benchmark.py --page-only` from the JSON files in '
+        'Written by `tools/benchmark.py GRID --page-only` from the JSON files in '
         f'`{results.name}/`, and by nothing else.',
     ]
     page.parent.mkdir(parents=True, exist_ok=True)
@@ -232,7 +232,7 @@ def ranks(tables: Mapping[str, Mapping[str, Row]], split: str) -> Iterator[str]:
         for row in rows.values():
             for run, found in row.runs.items():
                 if 'balanced_accuracy' in (found.get(split) or {}):
-                    scores.setdefault(row.name, {})[dataset, *run] = found[split]
+                    scores.setdefault(row.name, {})[(dataset, *run)] = found[split]
     runs = {run for found in scores.values() for run in found}
     full = {name: found for name, found in scores.items() if len(found) == len(runs)}
     if len(full) < 2:

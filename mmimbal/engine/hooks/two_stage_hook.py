@@ -46,8 +46,10 @@ class TwoStageHook(Hook):
         ValueError: If neither or both of ``stage1`` and ``epoch`` are given, ``bn`` is
             unknown, or ``stage2`` has other keys; at the start of training, if a
             single run uses EMA, may be stopped early or ends before ``epoch``, its
-            head or sampler cannot be replaced, a run of its own has ``load_from``, or
-            a run without stages is resumed.
+            head cannot be replaced, a run of its own has ``load_from``, or a run
+            without stages is resumed.
+        FileNotFoundError: At the start of training, if there is no ``stage1``.
+        KeyError: At the start of a single run, if a sampler of stage 2 is unknown.
     """
 
     # Before the hooks that look at the sampler, the optimizer and the class counts.

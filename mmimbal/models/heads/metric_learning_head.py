@@ -30,8 +30,8 @@ class MetricLearningClsHead(LinearClsHead):
         num_classes: Number of classes, K.
         in_channels: Size of the features.
         metric_loss: Config of a loss ``f(embeddings, labels)``, such as those of
-            pytorch-metric-learning. It is given ``num_classes`` and
-            ``embedding_size`` if it takes them.
+            pytorch-metric-learning. It is given ``num_classes``, ``in_channels``
+            and ``embedding_size`` if it takes them.
         metric_weight: Weight of the metric loss beside cross-entropy. At 0 it is not
             computed: a single run switches it off so in stage 2.
         warmup_epochs: Over how many epochs that weight grows to its value: by equal

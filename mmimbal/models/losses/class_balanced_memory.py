@@ -22,8 +22,8 @@ class ClassBalancedMemory(nn.Module):
     in buffers: a resumed run goes on exactly.
 
     Args:
-        loss: A pair loss of pytorch-metric-learning or ``BatchAllTripletLoss``, or its
-            config.
+        loss: ``BatchAllTripletLoss``, or a loss of pytorch-metric-learning that its
+            ``CrossBatchMemory`` takes; or its config.
         num_classes: K.
         embedding_size: D.
         slots: Embeddings kept of each class, S.

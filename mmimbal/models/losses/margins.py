@@ -25,6 +25,8 @@ class LDAMLoss(ClassCountsLoss):
 
     Raises:
         ValueError: If an option is outside its range.
+        RuntimeError: In training, if there is a ``reweight_epoch``, and nothing tells
+            the epoch.
     """
 
     def __init__(
