@@ -254,8 +254,14 @@ def test_cross_validation(folds, tmp_path):
 
 def test_folds_of_stage_2_need_stage_1_of_each(tmp_path):
     leaf = CONFIGS / 'digits_lt/stage2_crt.py'
-    message = explain('cross_validate', leaf, '--work-dir', tmp_path)
-    assert 'name its config with --stage1-config' in message
+    custom = tmp_path / 'custom.py'
+    hook = dict(type='mmimbal.TwoStageHook', stage1='somewhere')
+    custom.write_text(f'_base_ = {str(CONFIGS / "digits_lt/stage1_ce.py")!r}\n')
+    with open(custom, 'a') as file:
+        file.write(f'custom_hooks = [{hook}]\n')
+    for config in (leaf, custom):
+        message = explain('cross_validate', config, '--work-dir', tmp_path)
+        assert 'name its config with --stage1-config' in message
 
 
 def test_a_pattern_chooses_experiments(tmp_path):

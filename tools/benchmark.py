@@ -100,6 +100,7 @@ def main() -> None:
         args.workers,
     )
     done = {one.name for one in grid.experiments if bench.is_done(one)}
+    bench.describe()
     failed = {}
     if not args.page_only:
         missing = [one for one in wanted if one.name not in done]

@@ -10,7 +10,8 @@ from mmengine.config import Config
 from tqdm import tqdm
 
 from mmimbal.engine.settings import keep_settings
-from mmimbal.evaluation.bootstrap import interval_of, resampled_metrics
+from mmimbal.engine.stage2_config import two_stage_hooks
+from mmimbal.evaluation.bootstrap import caution, interval_of, resampled_metrics
 from mmimbal.evaluation.metrics import NAMES, summarise
 from mmimbal.evaluation.predictions import Predictions, load_predictions, pooled
 from mmimbal.evaluation.results import write_json
@@ -97,19 +98,20 @@ def report(parts: list[Predictions]) -> tuple[dict, str]:
         if name not in found or not values:
             continue
         low, high = interval_of(name, found[name], 100 * drawn[name])
-        spread = stdev(values) if len(values) > 1 else 0.0
-        rows.append(
-            (
-                name,
-                f'{mean(values):.1f} ± {spread:.1f}',
-                f'{found[name]:.1f}',
-                f'{low:.1f} .. {high:.1f}',
-            )
-        )
+        spread = stdev(values) if len(values) > 1 else None
+        cell = f'{mean(values):.1f}'
+        if spread is not None:
+            cell += f' ± {spread:.1f}'
+        if len(values) < len(folds):
+            cell += f' (of {len(values)})'
+        rows.append((name, cell, f'{found[name]:.1f}', f'{low:.1f} .. {high:.1f}'))
         summary[name] = dict(
-            folds=values, mean=mean(values), sd=spread, pooled=found[name]
+            folds=[fold.get(name) for fold in folds],
+            mean=mean(values),
+            sd=spread,
+            pooled=found[name],
+            interval=[low, high],
         )
-        summary[name]['interval'] = [low, high]
     header = ('%', f'{len(parts)} folds', 'pooled', '95% interval')
     return summary, format_table(header, rows)
 
@@ -121,8 +123,8 @@ def main() -> None:
         raise ValueError(f'--folds {args.folds} must be at least 1')
     cfg = Config.fromfile(args.config)
     folder = args.work_dir or Path(f'{cfg.work_dir}_folds')
-    hook = cfg.get('default_hooks', {}).get('two_stage') or {}
-    if hook.get('stage1') and not args.stage1_config:
+    follows = any(hook.get('stage1') for hook in two_stage_hooks(cfg))
+    if follows and not args.stage1_config:
         raise ValueError(
             f'{args.config} follows a stage 1, which must not have seen the test '
             'images of a fold: name its config with --stage1-config, so that it is '
@@ -142,7 +144,8 @@ def main() -> None:
     images = sum(len(part.labels) for part in parts)
     print(
         f'\n{args.config}: {images} test images in {groups} groups; intervals by '
-        f'resampling groups\n\n{table}\n\nWritten: {folder}/cross_validation.json'
+        f'resampling groups. {caution(groups)}\n\n{table}\n\nWritten: '
+        f'{folder}/cross_validation.json'
     )
 
 

@@ -5,6 +5,7 @@ import copy
 import json
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from statistics import mean, stdev
@@ -96,6 +97,7 @@ def load_methods(names: list[str]) -> dict[str, Config]:
 
     Raises:
         FileNotFoundError: If there is no such base.
+        ValueError: If two have one name.
     """
     there = {path.stem: path for path in sorted(METHODS.glob('*.py'))}
     methods = {}
@@ -105,6 +107,8 @@ def load_methods(names: list[str]) -> dict[str, Config]:
             raise FileNotFoundError(
                 f'no method {name}; there are {", ".join(there)}, or give a .py file'
             )
+        if path.stem in methods:
+            raise ValueError(f'--methods names {path.stem} twice')
         methods[path.stem] = Config.fromfile(path)
     return methods
 
@@ -257,7 +261,8 @@ def write_predictions(
     heads['stage1'] = sweep.stage1_classifier(stage1)
     for name, head in heads.items():
         about = dict(checkpoint=sweep.frozen.checkpoint, stage2=name)
-        sweep.predict(head, 'test', **about).save(folder / f'{name}{SUFFIX}')
+        with suppress(FloatingPointError):  # of a head that is not finite on test
+            sweep.predict(head, 'test', **about).save(folder / f'{name}{SUFFIX}')
 
 
 def main() -> None:
@@ -340,6 +345,9 @@ def main() -> None:
     )
     for method, seed in wanted:
         if method in left_out:
+            continue
+        if not sweep.read(rows[method][seed])['val']:
+            print(f'{method} diverged with seed {seed}: no checkpoint')
             continue
         file = folder / f'{method}_seed{seed}.pth'
         sweep.save_checkpoint(rows[method][seed], file)

@@ -11,8 +11,7 @@ from mmimbal.engine.flags import (
     use_amp,
     warn_unless_deterministic,
 )
-
-TWO_STAGES = 'mmimbal.TwoStageHook'
+from mmimbal.engine.stage2_config import two_stage_hooks
 
 
 def parse_args() -> argparse.Namespace:
@@ -54,8 +53,7 @@ def main() -> None:
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if args.stage1:
-        hooks = [*cfg.get('default_hooks', {}).values(), *cfg.get('custom_hooks', [])]
-        stages = [hook for hook in hooks if hook and hook.type == TWO_STAGES]
+        stages = two_stage_hooks(cfg)
         if not stages:
             raise SystemExit(
                 f'--stage1 is for stage-2 configs, which {args.config} is not'

@@ -55,8 +55,13 @@ def folds_by_group(
             f'every class has fewer than {parts} images, too few to split; give the '
             'images a split column instead'
         )
-    splitter = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
-    held = [found for _, found in splitter.split(labels, labels, groups)]
+    # As shuffle=True does from scikit-learn 1.8 on; before, it parted groups from their
+    # classes.
+    names, codes = np.unique(groups, return_inverse=True)
+    order = np.random.RandomState(seed).permutation(len(names))
+    shuffled = np.argsort(order)[codes]
+    splitter = StratifiedGroupKFold(parts)
+    held = [found for _, found in splitter.split(labels, labels, shuffled)]
     splits = []
     for fold in range(folds):
         split = np.full(len(labels), 'train', dtype='<U5')

@@ -54,14 +54,17 @@ class Bench:
             self.free.put(environment)
         self.children: set[subprocess.Popen] = set()
         self.stopped = threading.Event()
+
+    def describe(self) -> None:
+        """Keep what the grid says of itself beside its results."""
         about = dict(
-            title=grid.title,
-            notes=grid.notes,
-            metric=grid.metric,
-            judged_on=grid.judged_on,
-            experiments=[one.name for one in grid.experiments],
+            title=self.grid.title,
+            notes=self.grid.notes,
+            metric=self.grid.metric,
+            judged_on=self.grid.judged_on,
+            experiments=[one.name for one in self.grid.experiments],
         )
-        write_json(about, results / 'grid.json')
+        write_json(about, self.results / 'grid.json')
 
     def file(self, experiment: Experiment) -> Path:
         """Return where the result of an experiment is kept."""
@@ -70,14 +73,18 @@ class Bench:
     def is_done(self, experiment: Experiment) -> bool:
         """Return whether the result of an experiment is there.
 
+        It is not if test images are asked for and were not read.
+
         Raises:
             ValueError: If it was made with other settings.
         """
         file = self.file(experiment)
-        if file.is_file():
-            found = json.loads(file.read_text()).get('settings', {})
-            check_settings(found, experiment.settings, file)
-        return file.is_file()
+        if not file.is_file():
+            return False
+        result = json.loads(file.read_text())
+        check_settings(result.get('settings', {}), experiment.settings, file)
+        untested = [row for row in result['rows'] if row['val'] and not row.get('test')]
+        return self.grid.judged_on == 'val' or not untested
 
     def run(self, experiments: Sequence[Experiment]) -> Iterator[tuple]:
         """Yield each experiment when it is over, and what went wrong, '' if nothing."""
@@ -208,7 +215,9 @@ def worker_environments(workers: int | None) -> list[dict[str, str]]:
     gpus, cores = torch.cuda.device_count(), len(os.sched_getaffinity(0))
     number = workers or gpus or cores
     threads = {'OMP_NUM_THREADS': str(max(1, cores // number))}
+    visible = os.environ.get('CUDA_VISIBLE_DEVICES')
+    names = visible.split(',') if visible else list(map(str, range(gpus)))
     return [
-        threads | ({'CUDA_VISIBLE_DEVICES': str(n % gpus)} if gpus else {})
+        threads | ({'CUDA_VISIBLE_DEVICES': names[n % gpus]} if gpus else {})
         for n in range(number)
     ]

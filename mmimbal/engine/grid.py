@@ -7,6 +7,8 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from mmimbal.engine.stage2_config import two_stage_hooks
+
 KEYS = (
     'title',
     'notes',
@@ -148,7 +150,8 @@ def load_grid(path: Path, root: Path) -> Grid:
 
     Raises:
         FileNotFoundError: If the grid or a config is missing.
-        ValueError: If a key is unknown or missing.
+        ValueError: If a key is unknown or missing, an option is no plain value, or a
+            config follows a stage 1 of its own.
     """
     if not path.is_file():
         raise FileNotFoundError(f'no grid {path}')
@@ -160,9 +163,14 @@ def load_grid(path: Path, root: Path) -> Grid:
         raise ValueError(f"{path}: judged_on={judged_on!r} must be 'val' or 'test'")
     for dataset, about in grid['datasets'].items():
         check_keys(f'{path}, data set {dataset}', about, DATASET_KEYS, ())
+        check_options(f'{path}, data set {dataset}', about.get('options', {}))
+    check_options(path, grid.get('options', {}))
     found = []
     for method, cfg in grid['methods'].items():
         check_keys(f'{path}, method {method}', cfg, METHOD_KEYS, ('config',))
+        of_data = cfg.get('dataset_options', {}).values()
+        for options in (cfg.get('options', {}), *of_data):
+            check_options(f'{path}, method {method}', options)
         unknown = set(cfg.get('dataset_options', {})) - set(grid['datasets'])
         if unknown:
             raise ValueError(
@@ -172,6 +180,13 @@ def load_grid(path: Path, root: Path) -> Grid:
         if not (root / 'configs' / cfg['config']).is_file():
             raise FileNotFoundError(
                 f'{path}, method {method}: no config {root / "configs" / cfg["config"]}'
+            )
+        leaf = Config.fromfile(root / 'configs' / cfg['config'])
+        if any(hook.get('stage1') for hook in two_stage_hooks(leaf)):
+            raise ValueError(
+                f'{path}, method {method}: {cfg["config"]} follows a stage 1 that may '
+                'have seen the test images. Give the config of stage 1, and heads of '
+                'stage 2 as stage2'
             )
         stage2 = cfg.get('stage2', [])
         found += [
@@ -201,6 +216,16 @@ def load_grid(path: Path, root: Path) -> Grid:
     return Grid(
         grid.get('title', path.stem), grid.get('notes', ''), found, metric, judged_on
     )
+
+
+def check_options(where: object, options: Mapping) -> None:
+    """Raise a ValueError if a command line cannot hand an option over."""
+    for key, value in options.items():
+        if isinstance(value, Mapping) or (isinstance(value, str) and ',' in value):
+            raise ValueError(
+                f'{where}: options have one value for a dotted key, such as '
+                f'optim_wrapper.clip_grad.max_norm=1.0, got {key}={value!r}'
+            )
 
 
 def check_keys(

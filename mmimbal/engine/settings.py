@@ -40,9 +40,9 @@ def check_settings(found: Mapping, wanted: Mapping, path: Path) -> None:
     """
     before, now = _flat(found), _flat(wanted)
     changes = [
-        f'{key} was {_short(before.get(key))}, is {_short(now.get(key))}'
+        f'{key} was {_short(before, key)}, is {_short(now, key)}'
         for key in sorted(before.keys() | now.keys())
-        if before.get(key) != now.get(key)
+        if key not in before or key not in now or before[key] != now[key]
     ]
     if changes:
         raise ValueError(
@@ -55,13 +55,13 @@ def _flat(settings: Mapping, prefix: str = '') -> dict[str, object]:
     """Return settings by dotted keys."""
     found: dict[str, object] = {}
     for key, value in settings.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and value:
             found |= _flat(value, f'{prefix}{key}.')
         else:
             found[f'{prefix}{key}'] = value
     return found
 
 
-def _short(value: object) -> str:
-    text = repr(value)
+def _short(settings: Mapping, key: str) -> str:
+    text = repr(settings[key]) if key in settings else 'not there'
     return text if len(text) <= LONGEST else f'{text[:LONGEST]}...'

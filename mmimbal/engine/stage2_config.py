@@ -5,6 +5,14 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+TWO_STAGES = 'mmimbal.TwoStageHook'
+
+
+def two_stage_hooks(cfg: Config) -> list[dict]:
+    """Return the TwoStageHooks among the hooks of a config."""
+    hooks = [*cfg.get('default_hooks', {}).values(), *cfg.get('custom_hooks', [])]
+    return [hook for hook in hooks if hook and hook['type'] == TWO_STAGES]
+
 
 def find_config(checkpoint: Path) -> Path:
     """Return the config beside a checkpoint: of its name, or the only one there.

@@ -151,6 +151,15 @@ class Sweep:
         scores = probabilities(head, self.frozen.features[split][0])
         return summarise(scores, get_labels(dataset), get_class_names(dataset))
 
+    def score_if_finite(self, head: nn.Module, split: str) -> dict[str, float] | None:
+        """Return the metrics; none without the split, or if a score is not finite."""
+        if split not in self.frozen.datasets:
+            return None
+        try:
+            return self.score(head, split)
+        except FloatingPointError:
+            return None
+
     def train_one(self, row: Row) -> None:
         """Train a row, score it on validation, and keep both.
 
@@ -211,19 +220,15 @@ class Sweep:
         """
         seeds = []
         for row in rows:
-            kept, test = self.read(row), None
-            if kept['val'] and 'test' in self.frozen.datasets:
-                test = self.score(self.trained(row), 'test')
-            seeds.append(dict(seed=row.seed, val=kept['val'], test=test))
+            val = self.read(row)['val']
+            test = self.score_if_finite(self.trained(row), 'test') if val else None
+            seeds.append(dict(seed=row.seed, val=val, test=test))
         return dict(method=rows[0].method, params=rows[0].params, seeds=seeds)
 
     def report_stage1(self, cfg: Config) -> dict:
         """Return the metrics of the classifier of stage 1, whose config this is."""
         head = self.stage1_classifier(cfg)
-        scores = {
-            split: self.score(head, split) if split in self.frozen.datasets else None
-            for split in ('val', 'test')
-        }
+        scores = {split: self.score_if_finite(head, split) for split in ('val', 'test')}
         return dict(method=STAGE1, params={}, seeds=[dict(seed=0, **scores)])
 
     def trained(self, row: Row) -> nn.Module:

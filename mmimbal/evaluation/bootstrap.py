@@ -63,6 +63,16 @@ def interval(values: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def caution(groups: int) -> str:
+    """Return what to say of intervals from so many groups; nothing if they will do."""
+    if groups >= FEW_GROUPS:
+        return ''
+    return (
+        f'Fewer than {FEW_GROUPS} groups: the intervals are too narrow, nothing here '
+        'is sure.'
+    )
+
+
 def interval_of(
     metric: str, measured: float, values: np.ndarray, difference: bool = False
 ) -> tuple[float, float]:

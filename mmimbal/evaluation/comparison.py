@@ -32,6 +32,11 @@ class Comparison:
     found: Mapping[str, Mapping[str, np.ndarray]]
 
     @property
+    def groups(self) -> int:
+        """How many groups the test images are of."""
+        return sum(len(np.unique(images.groups)) for images in self.folds.values())
+
+    @property
     def resamples(self) -> int:
         """Their number, R."""
         return len(next(iter(self.found.values()))['balanced_accuracy']) - 1
@@ -125,9 +130,10 @@ def drawn_confusions(
 def common_runs(rows: Mapping[str, Row]) -> dict[str, Row]:
     """Return rows with the same folds each; some may be left out.
 
-    Of the folds that some seed of some row has, those are taken that keep most runs, of
-    equals those that keep most rows. A seed that lacks one of them does not count; a
-    row is left out if none is left, or if a run of theirs has diverged.
+    Of the folds that some seed of some row has, or that two of them share, those are
+    taken that keep most runs, of equals those that keep most rows. A seed that lacks
+    one of them does not count; a row is left out if none is left, or if a run of theirs
+    has diverged.
     """
 
     def folds_by_seed(row: Row) -> dict[int, set]:
@@ -156,9 +162,10 @@ def common_runs(rows: Mapping[str, Row]) -> dict[str, Row]:
     def size(found: dict[str, Row]) -> tuple[int, int]:
         return sum(len(row.runs) for row in found.values()), len(found)
 
-    candidates = {frozenset(f) for seeds in there.values() for f in seeds.values()}
+    found = {frozenset(f) for seeds in there.values() for f in seeds.values()}
+    candidates = {a & b for a in found for b in found} - {frozenset()}
     ordered = sorted(candidates, key=lambda folds: sorted(map(str, folds)))
-    return max(map(all_kept, ordered), key=size)
+    return max(map(all_kept, ordered), key=size, default={})
 
 
 def read_folds(

@@ -21,7 +21,10 @@ def read_curves(work_dir: Path) -> dict[str, dict[int, float]]:
     for file in sorted(work_dir.glob('*/vis_data/scalars.json')):
         losses: dict[str, dict[int, list[float]]] = {}
         for line in file.read_text(encoding='utf-8').splitlines():
-            row = json.loads(line)
+            try:
+                row = json.loads(line)
+            except json.JSONDecodeError:  # a full disk has cut it
+                continue
             if 'loss' in row and 'epoch' in row:
                 for name in row:
                     if name.startswith('loss'):

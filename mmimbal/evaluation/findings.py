@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmimbal.evaluation.comparison import Comparison, compare
+from mmimbal.evaluation.comparison import Comparison, common_runs, compare
 from mmimbal.evaluation.rows import (
     Row,
     chosen_on_validation,
@@ -72,7 +72,7 @@ def read_findings(folder: Path, resamples: int) -> Findings:
     comparisons = {
         dataset: compare(rows, folder, dataset, resamples)
         for dataset, rows in tables.items()
-        if any(row.predicted for row in rows.values())
+        if common_runs(rows)
     }
     return Findings(
         folder.name,

@@ -7,7 +7,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
 from mmimbal.evaluation.class_groups import groups_by_count, groups_by_name
-from mmimbal.evaluation.metrics import never_predicted, summarise
+from mmimbal.evaluation.metrics import NAMES, never_predicted, summarise
 from mmimbal.evaluation.table import format_table
 from mmimbal.registry import METRICS
 
@@ -28,8 +28,8 @@ class ImbalanceMetric(BaseMetric):
         **kwargs: As in :class:`mmengine.evaluator.BaseMetric`.
 
     Raises:
-        ValueError: If the dataset does not name its classes, ``groups`` names others,
-            or scores are not finite.
+        ValueError: If a group is called ``worst``, the dataset does not name its
+            classes, ``groups`` names others, or scores are not finite.
     """
 
     default_prefix = ''
@@ -38,6 +38,9 @@ class ImbalanceMetric(BaseMetric):
         self, groups: Mapping[str, Sequence[str]] | None = None, **kwargs
     ) -> None:
         super().__init__(**kwargs)
+        taken = [name for name in groups or () if f'{name}_recall' in NAMES]
+        if taken:
+            raise ValueError(f'a group cannot be called {", ".join(taken)}')
         self.groups = groups
         self.class_counts: np.ndarray | None = None
 

@@ -30,6 +30,11 @@ class Row:
         return f'{self.method} + {self.stage2}' if self.stage2 else self.method
 
     @property
+    def folds(self) -> set:
+        """Folds of its runs."""
+        return {fold for fold, _ in self.runs}
+
+    @property
     def predicted(self) -> set[tuple]:
         """Fold and seed of the runs that have predictions of test images."""
         return {key for key, run in self.runs.items() if 'predicted' in run}
@@ -76,6 +81,16 @@ def read_rows(
     return dict(sorted(tables.items()))
 
 
+def wanted_runs(method: str, rows: Mapping[str, Row]) -> int:
+    """Return how many runs a row of a method has when nothing lacks.
+
+    A method may have seeds of its own: the folds of all rows times those.
+    """
+    folds = max(len(row.folds) for row in rows.values())
+    of_method = (row.runs for row in rows.values() if row.method == method)
+    return folds * len({seed for runs in of_method for _, seed in runs})
+
+
 def chosen_on_validation(tables: Sequence[Mapping[str, Row]]) -> list[str]:
     """Choose for each method of stage 1 its stage 2, one for all data sets.
 
@@ -96,12 +111,11 @@ def chosen_on_validation(tables: Sequence[Mapping[str, Row]]) -> list[str]:
         for name in first
         if all(name in rows for rows in others)
     }
-    most = [max((len(row.runs) for row in rows.values()), default=0) for rows in tables]
 
     def lacks_runs(name: str) -> bool:
         return any(
-            len(rows[name].runs) < number
-            for rows, number in zip(tables, most, strict=True)
+            len(rows[name].runs) < wanted_runs(rows[name].method, rows)
+            for rows in tables
         )
 
     chosen: dict[str, str] = {}

@@ -10,9 +10,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from mmimbal.evaluation.bootstrap import (
-    FEW_GROUPS,
     RESAMPLES,
     SHIFTED,
+    caution,
     interval_of,
     resampled_metrics,
 )
@@ -85,12 +85,9 @@ def _sections(
         f'<p>{len(first.labels)} test images in {groups} groups, {len(counts)} classes.'
         f' In brackets: 95% intervals from {resamples} resamples of groups.</p>\n'
     )
-    few = groups < FEW_GROUPS
+    few = caution(groups)
     if few:
-        yield (
-            f'<p class="sure">Fewer than {FEW_GROUPS} groups: the intervals are too '
-            'narrow, nothing here is sure.</p>\n'
-        )
+        yield f'<p class="sure">{few}</p>\n'
     drawn = {name: resampled_metrics(run, resamples) for name, run in runs.items()}
     found = {
         name: summarise(run.scores, run.labels, run.classes)

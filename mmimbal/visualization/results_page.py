@@ -7,10 +7,10 @@ from statistics import mean, stdev
 
 import numpy as np
 
-from mmimbal.evaluation.bootstrap import RESAMPLES, interval
+from mmimbal.evaluation.bootstrap import RESAMPLES, caution, interval
 from mmimbal.evaluation.comparison import JUDGED_BY, Comparison
 from mmimbal.evaluation.findings import Findings, read_findings
-from mmimbal.evaluation.rows import Row
+from mmimbal.evaluation.rows import Row, wanted_runs
 from mmimbal.visualization.differences import draw_differences
 from mmimbal.visualization.markdown import folded, markdown
 from mmimbal.whole_files import whole
@@ -100,34 +100,48 @@ def by_method(findings: Findings) -> Iterator[str]:
     yield from ('', '### Methods of stage 1', '')
     yield (
         'Each with the stage 2 that does best on validation, one for all data sets, in '
-        'the order of validation, what lacks runs below; and the mean over all ways of '
-        'stage 2, which depends less on chance.'
+        'the order of validation, what lacks runs below; and the mean over the ways '
+        'of stage 2 that all of them have, which depends less on chance.'
     )
     yield ''
+    shared = {dataset: shared_stage2(rows) for dataset, rows in findings.judged.items()}
     header = ['method']
     for dataset in findings.judged:
-        names = (*(TITLES[metric] for metric in JUDGED_BY), 'all stage 2', 'runs')
+        names = (*(TITLES[metric] for metric in JUDGED_BY), 'mean of stage 2', 'runs')
         header += [f'{dataset}: {name}' for name in names]
     cells = []
     for name in findings.chosen:
         line: list[str] = []
-        for rows in findings.judged.values():
+        for dataset, rows in findings.judged.items():
             row = rows[name]
             line = line or [_marked(row)]
             line += [_cell(row.values(split, metric)) for metric in JUDGED_BY]
             means = [
                 other.mean(split, 'balanced_accuracy')
                 for other in rows.values()
-                if other.method == row.method and other.stage2
+                if other.method == row.method and other.stage2 in shared[dataset]
             ]
             line += [f'{mean(means):.1f}' if means else '-', str(len(row.runs))]
         cells.append(line)
     yield from markdown(header, cells)
 
 
+def shared_stage2(rows: Mapping[str, Row]) -> set[str]:
+    """Return the ways of stage 2 that each method has, of those that have any."""
+    found: dict[str, set[str]] = {}
+    for row in rows.values():
+        if row.stage2:
+            found.setdefault(row.method, set()).add(row.stage2)
+    return set.intersection(*found.values()) if found else set()
+
+
 def table_of(rows: Mapping[str, Row], split: str) -> Iterator[str]:
     """Yield a table of all rows, the best first."""
-    most = max(len(row.runs) for row in rows.values())
+
+    def runs_of(row: Row) -> str:
+        number, wanted = len(row.runs), wanted_runs(row.method, rows)
+        return f'{number} of {wanted}' if number < wanted else str(number)
+
     order = sorted(rows.values(), key=lambda row: -row.mean(split, 'balanced_accuracy'))
     splits = ['val'] if split == 'val' else ['val', 'test']
     columns = [
@@ -143,7 +157,7 @@ def table_of(rows: Mapping[str, Row], split: str) -> Iterator[str]:
             [
                 _marked(row),
                 *(_cell(row.values(*column)) for column in columns),
-                f'{len(row.runs)}' + (f' of {most}' if len(row.runs) < most else ''),
+                runs_of(row),
             ]
             for row in order
         ],
@@ -160,7 +174,8 @@ def compared(comparison: Comparison) -> Iterator[str]:
     yield (
         f'{images} test images, those of {len(comparison.folds)} folds pooled; 95% '
         f'intervals from {comparison.resamples} resamples of groups (lesions, patients '
-        f'or smears), paired. Best row without metric learning: **{best}**.'
+        f'or smears), paired. Best row without metric learning: **{best}**. '
+        f'{caution(comparison.groups)}'.rstrip()
     )
     if comparison.left_out:
         methods = Counter(name.split(' + ')[0] for name in comparison.left_out)
@@ -205,6 +220,8 @@ def headline(findings: Findings, picture: str) -> Iterator[str]:
     yield ''
     cells = []
     for dataset, one in findings.comparisons.items():
+        if warning := caution(one.groups):
+            yield from (f'{dataset}: {warning}', '')
         for name in dict.fromkeys((recipe, plain, one.best_plain)):
             line = [dataset, _marked(one.rows[name])]
             for metric in JUDGED_BY:
@@ -226,13 +243,24 @@ def headline(findings: Findings, picture: str) -> Iterator[str]:
 
 
 def ranks(tables: Mapping[str, Mapping[str, Row]], split: str) -> Iterator[str]:
-    """Yield a table of means over all data sets, folds and seeds, by mean rank."""
+    """Yield a table of means over all data sets and folds, by mean rank.
+
+    Of several seeds, the mean is ranked.
+    """
     scores: dict[str, dict[tuple, dict[str, float]]] = {}
     for dataset, rows in tables.items():
         for row in rows.values():
-            for run, found in row.runs.items():
-                if 'balanced_accuracy' in (found.get(split) or {}):
-                    scores.setdefault(row.name, {})[(dataset, *run)] = found[split]
+            for fold in row.folds:
+                of_seeds = [
+                    found[split]
+                    for (where, _), found in row.runs.items()
+                    if where == fold and 'balanced_accuracy' in (found.get(split) or {})
+                ]
+                if of_seeds:
+                    scores.setdefault(row.name, {})[dataset, fold] = {
+                        metric: mean(found[metric] for found in of_seeds)
+                        for metric in JUDGED_BY
+                    }
     runs = {run for found in scores.values() for run in found}
     full = {name: found for name, found in scores.items() if len(found) == len(runs)}
     if len(full) < 2:
@@ -244,7 +272,7 @@ def ranks(tables: Mapping[str, Mapping[str, Row]], split: str) -> Iterator[str]:
             above, equal = (values > value).sum(), (values == value).sum()
             places[name].append(above + (equal + 1) / 2)
     yield from ('', '### Mean rank', '')
-    yield f'By balanced accuracy, of {len(full)} rows; means over {len(runs)} runs.'
+    yield f'By balanced accuracy, of {len(full)} rows; means over {len(runs)} folds.'
     yield ''
     table = markdown(
         ['method', 'mean rank', *(TITLES[metric] for metric in JUDGED_BY)],

@@ -103,3 +103,19 @@ def test_a_missing_grid_is_named(tmp_path):
 @pytest.mark.parametrize('path', GRIDS, ids=lambda path: path.stem)
 def test_grids_of_the_repository_load(path):
     assert load_grid(path, ROOT).experiments
+
+
+def test_a_config_that_follows_a_stage_1_is_refused(write):
+    """That stage 1 has seen test images of folds."""
+    text = GRID.replace('digits_lt/stage1_ce.py', 'digits_lt/stage2_crt.py')
+    with pytest.raises(ValueError, match=r'method ce: .*stage2_crt.py follows'):
+        load_grid(write(text), ROOT)
+
+
+@pytest.mark.parametrize('value', ['dict(y=1)', "'a,b'"])
+@pytest.mark.parametrize(
+    'old', ["{'x.z': 3}", "{'x.y': 1}", "{'x.z': 2}", "{'x.w': 4}"]
+)
+def test_options_that_a_command_line_would_garble_are_refused(write, old, value):
+    with pytest.raises(ValueError, match='one value for a dotted key'):
+        load_grid(write(GRID.replace(old, f"{{'x.z': {value}}}")), ROOT)

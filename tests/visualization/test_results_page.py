@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmimbal.evaluation.results import write_json
+from mmimbal.evaluation.results import pack, write_json
 from mmimbal.evaluation.rows import read_rows, read_runs
 from mmimbal.visualization.results_page import write_page
-from tests.results import METRIC, change_results, write_results
+from tests.results import METRIC, SIZE, change_results, write_results
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_methods_of_stage_1_have_one_stage_2_for_all_data_sets(results, page):
     assert table[0][1:5] == [
         'one: balanced accuracy',
         'one: macro F1',
-        'one: all stage 2',
+        'one: mean of stage 2',
         'one: runs',
     ]
     names = [row[0] for row in table[2:]]
@@ -209,3 +209,40 @@ def test_a_grid_judged_on_validation_shows_nothing_of_test(results, tmp_path):
 def test_without_results_it_says_so(tmp_path):
     with pytest.raises(FileNotFoundError, match='no results in'):
         write_page(tmp_path, tmp_path / 'results.md')
+
+
+def test_ranks_are_of_the_mean_of_seeds(results, tmp_path):
+    """A method with seeds of its own is ranked beside those with one."""
+    for file in (results / 'study' / 'runs').glob('*_seed1.json'):
+        if 'triplet' not in file.name:
+            file.unlink()
+    write_page(results, tmp_path / 'results.md', resamples=20)
+    ranks = {row[0] for row in tables(tmp_path / 'results.md')[-1][2:]}
+    assert ranks == {'ce', 'ce + crt', 'triplet', 'triplet + crt', 'supcon + crt'}
+    assert ' of 4 |' not in (tmp_path / 'results.md').read_text()
+
+
+def test_the_mean_of_stage_2_is_over_what_all_methods_have(results, tmp_path):
+    def add(result):
+        if result['method'] == 'ce':
+            row = next(row for row in result['rows'] if row['stage2'] == 'crt')
+            bad = dict(row['test'], balanced_accuracy=0.0)
+            bad = row | dict(stage2='bad', test=bad, val=dict(balanced_accuracy=0.0))
+            result['rows'].append(bad)
+
+    before = tmp_path / 'before.md'
+    write_page(results, before, resamples=20)
+    change_results(results / 'study', add)
+    write_page(results, tmp_path / 'results.md', resamples=20)
+    assert tables(tmp_path / 'results.md')[1] == tables(before)[1]
+
+
+def test_few_groups_are_no_evidence(results, tmp_path):
+    page = tmp_path / 'results.md'
+    write_page(results, page, resamples=20)
+    assert 'Fewer than' not in page.read_text()
+    for file in (results / 'study' / 'images').iterdir():
+        one = dict(groups=pack(np.zeros(SIZE, int)))
+        write_json(json.loads(file.read_text()) | one, file)
+    write_page(results, page, resamples=20)
+    assert page.read_text().count('Fewer than 10 groups') == 4  # headline and tables
