@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -98,30 +99,18 @@ def test_a_work_dir_that_cannot_be_written(tmp_path):
         train(tiny_digits('stage1_triplet', tmp_path / 'file' / 'work'))
 
 
-@pytest.mark.parametrize('workers', [0, 2])
-def test_a_dataset_that_vanishes(folder, tmp_path, workers):
-    def remove():
-        for path in (folder / 'images').iterdir():
-            path.unlink()
+def error_of(cfg, hook) -> str:
+    """Return how a training fails, in a process of its own.
 
-    cfg = on_files(folder, tmp_path / 'run', train_dataloader__num_workers=workers)
-    with pytest.raises(RuntimeError, match=r'/images/train_\w+\.png cannot be loaded'):
-        run_with(cfg, Before(1, remove))
-
-
-def test_a_worker_that_dies(folder, tmp_path):
-    """In a process of its own: torch raises the error wherever it happens to be."""
+    A loader that an error has left behind ends when its garbage is collected: then its
+    threads close file descriptors that others may have by now.
+    """
     context = multiprocessing.get_context('fork')
     receiver, sender = context.Pipe(duplex=False)
 
-    def kill():
-        os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
-
     def run():
-        cfg = on_files(folder, tmp_path / 'run', train_dataloader__num_workers=2)
-        cfg.train_dataloader.batch_size = 2
         try:
-            run_with(cfg, During(1, kill))
+            run_with(cfg, hook)
         except (RuntimeError, ConnectionError) as error:
             sender.send(str(error))
 
@@ -131,6 +120,27 @@ def test_a_worker_that_dies(folder, tmp_path):
     message = receiver.recv()
     process.kill()
     process.join()
+    return message
+
+
+@pytest.mark.parametrize('workers', [0, 2])
+def test_a_dataset_that_vanishes(folder, tmp_path, workers):
+    def remove():
+        for path in (folder / 'images').iterdir():
+            path.unlink()
+
+    cfg = on_files(folder, tmp_path / 'run', train_dataloader__num_workers=workers)
+    message = error_of(cfg, Before(1, remove))
+    assert re.search(r'/images/train_\w+\.png cannot be loaded', message)
+
+
+def test_a_worker_that_dies(folder, tmp_path):
+    def kill():
+        os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
+
+    cfg = on_files(folder, tmp_path / 'run', train_dataloader__num_workers=2)
+    cfg.train_dataloader.batch_size = 2
+    message = error_of(cfg, During(1, kill))
     # The second, if it died while it handed over a batch.
     assert 'DataLoader worker (pid' in message or 'Connection reset' in message
 
