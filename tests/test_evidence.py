@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from mmengine.config import Config
 
 from mmimbal.datasets import DigitsLT
 from mmimbal.evaluation.metrics import summarise
-from mmimbal.evaluation.predictions import load_predictions
+from mmimbal.evaluation.predictions import Predictions, load_predictions
 from tests.command_line import OPTIONS, explain, fail, succeed
 from tests.conftest import CONFIGS, ROOT, rows_of, write_index
 
@@ -250,6 +251,25 @@ def test_cross_validation(folds, tmp_path):
     assert f'{tmp_path / "cv"} was made with other settings: flags was' in message
     message = explain('cross_validate', *command[1:], 3, *flags)
     assert 'cross_validate: ' in message and 'has no column fold2' in message
+
+
+def test_a_fold_without_a_class_keeps_its_place():
+    random = np.random.default_rng(0)
+
+    def part(labels):
+        files = np.array([f'{len(labels)}_{n}' for n in range(len(labels))])
+        scores = random.dirichlet(np.ones(3), len(labels))
+        return Predictions(scores, np.array(labels), files, files, ('a', 'b', 'c'))
+
+    parts = [part([0, 1, 0, 1]), part([0, 1, 2, 2, 2])]
+    report = runpy.run_path(str(ROOT / 'tools/cross_validate.py'))['report']
+    summary, table = report(parts)
+    recall = summary['recall/c']
+    right = (parts[1].scores[2:].argmax(1) == 2).mean()
+    assert recall['folds'] == [None, pytest.approx(100 * right)]
+    assert recall['sd'] is None and recall['mean'] == recall['folds'][1]
+    assert f'{100 * right:.1f} (of 1)' in table
+    assert '±' not in report(parts[1:])[1]
 
 
 def test_folds_of_stage_2_need_stage_1_of_each(tmp_path):

@@ -11,7 +11,7 @@ TWO_STAGES = 'mmimbal.TwoStageHook'
 def two_stage_hooks(cfg: Config) -> list[dict]:
     """Return the TwoStageHooks among the hooks of a config."""
     hooks = [*cfg.get('default_hooks', {}).values(), *cfg.get('custom_hooks', [])]
-    return [hook for hook in hooks if hook and hook['type'] == TWO_STAGES]
+    return [hook for hook in hooks if hook and hook.get('type') == TWO_STAGES]
 
 
 def find_config(checkpoint: Path) -> Path:

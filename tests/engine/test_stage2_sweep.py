@@ -131,6 +131,8 @@ def test_stage_1_as_it_is(sweep):
     labels = sweep.frozen.datasets['test'].labels
     recall = [(predicted[labels == k] == k).mean() for k in range(3)]
     assert found['test']['balanced_accuracy'] == pytest.approx(100 * np.mean(recall))
+    sweep.frozen.state['head.fc.weight'][0, 0] = float('nan')
+    assert sweep.report_stage1(cfg)['seeds'] == [dict(seed=0, val=None, test=None)]
 
 
 def test_what_cannot_be_trained_says_why_and_stops_nothing(sweep):
