@@ -102,8 +102,8 @@ def test_a_work_dir_that_cannot_be_written(tmp_path):
 def error_of(cfg, hook) -> str:
     """Return how a training fails, in a process of its own.
 
-    A loader that an error has left behind ends when its garbage is collected: then its
-    threads close file descriptors that others may have by now.
+    What an error leaves of a loader with workers ends at any time later. It seems that
+    it can close file descriptors that others have by then.
     """
     context = multiprocessing.get_context('fork')
     receiver, sender = context.Pipe(duplex=False)

@@ -142,11 +142,11 @@ def main() -> None:
     write_json(summary, folder / 'cross_validation.json')
     groups = sum(len(set(part.groups.tolist())) for part in parts)
     images = sum(len(part.labels) for part in parts)
-    print(
-        f'\n{args.config}: {images} test images in {groups} groups; intervals by '
-        f'resampling groups. {caution(groups)}\n\n{table}\n\nWritten: '
-        f'{folder}/cross_validation.json'
+    about = (
+        f'{args.config}: {images} test images in {groups} groups; intervals by '
+        f'resampling groups. {caution(groups)}'
     )
+    print(f'\n{about.rstrip()}\n\n{table}\n\nWritten: {folder}/cross_validation.json')
 
 
 if __name__ == '__main__':

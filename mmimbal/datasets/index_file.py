@@ -70,7 +70,10 @@ def require_columns(found: Iterable[str], wanted: Iterable[str], index: Path) ->
 
 
 def read_classes(index: Path, table: pa.Table) -> tuple[str, ...]:
-    """Return the class names of ``dataset.json``, else the sorted labels, or 0 to K."""
+    """Return the class names: of ``dataset.json``, else the sorted labels.
+
+    Where those are indices, the names are 0 to the highest.
+    """
     description = index.with_name('dataset.json')
     if description.is_file():
         return tuple(json.loads(description.read_text(encoding='utf-8'))['classes'])

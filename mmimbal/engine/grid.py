@@ -163,14 +163,9 @@ def load_grid(path: Path, root: Path) -> Grid:
         raise ValueError(f"{path}: judged_on={judged_on!r} must be 'val' or 'test'")
     for dataset, about in grid['datasets'].items():
         check_keys(f'{path}, data set {dataset}', about, DATASET_KEYS, ())
-        check_options(f'{path}, data set {dataset}', about.get('options', {}))
-    check_options(path, grid.get('options', {}))
     found = []
     for method, cfg in grid['methods'].items():
         check_keys(f'{path}, method {method}', cfg, METHOD_KEYS, ('config',))
-        of_data = cfg.get('dataset_options', {}).values()
-        for options in (cfg.get('options', {}), *of_data):
-            check_options(f'{path}, method {method}', options)
         unknown = set(cfg.get('dataset_options', {})) - set(grid['datasets'])
         if unknown:
             raise ValueError(
@@ -210,6 +205,8 @@ def load_grid(path: Path, root: Path) -> Grid:
             for fold in grid.get('folds', [None])
             for seed in cfg.get('seeds', grid['seeds'])
         ]
+    for one in found:
+        check_options(f'{path}, {one.name}', one.options)
     # Every method once before any a second time: a table is of use early.
     found.sort(key=lambda one: (one.seed, one.fold or 0))
     metric = [name for name, cfg in grid['methods'].items() if cfg.get('metric')]
