@@ -205,7 +205,9 @@ class Bench:
         try:
             epoch = re.search(r'epoch_(\d+)', (folder / 'last_checkpoint').read_text())
             config = next(folder.glob('*.py')).read_text()
-            return int(epoch[1]) / int(re.search(r'max_epochs=(\d+)', config)[1])
+            # a method may name the epochs of a stage 2 before its own
+            of = re.search(r'^train_cfg = .*?max_epochs=(\d+)', config, re.M | re.S)
+            return int(epoch[1]) / int(of[1])
         except (OSError, StopIteration, TypeError):
             return 0.0
 

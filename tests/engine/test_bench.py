@@ -2,11 +2,12 @@ import json
 
 import pytest
 import torch
+from mmengine.config import Config
 
 from mmimbal.engine.bench import Bench, worker_environments
 from mmimbal.engine.grid import load_grid
 from mmimbal.evaluation.results import write_json
-from tests.conftest import ROOT
+from tests.conftest import CONFIGS, ROOT
 
 GRID = """
 datasets = dict(digits=dict())
@@ -51,6 +52,19 @@ def test_a_grid_that_is_refused_has_not_described_itself(bench, tmp_path):
         changed.is_done(*changed.grid.experiments)
     about = json.loads((tmp_path / 'results' / 'grid.json').read_text())
     assert about['judged_on'] == 'test' and about['experiments'] == [one.name]
+
+
+def test_the_share_done_is_of_the_epochs_of_the_training_itself(bench):
+    bench = bench()
+    (one,) = bench.grid.experiments
+    folder = bench.work_dir / one.name / 'train'
+    assert bench.share_done(one) == 0
+    folder.mkdir(parents=True)
+    cfg = Config.fromfile(CONFIGS / 'isic/one_stage_balanced_softmax_64px.py')
+    assert cfg.stage2_train_cfg.max_epochs < cfg.train_cfg.max_epochs == 40
+    cfg.dump(folder / 'config.py')
+    (folder / 'last_checkpoint').write_text('work/epoch_30.pth')
+    assert bench.share_done(one) == 30 / 40
 
 
 @pytest.mark.parametrize(
