@@ -113,6 +113,7 @@ def check_dataset(
             *_straddling(groups, splits),
             *_identical_across(files, splits, facts),
             *_near_across(files, splits, pairs),
+            *_in_no_split(files, splits),
         ]
         if column != next(iter(columns)):
             of_column = [replace(f, what=f'{f.what} ({column})') for f in of_column]
@@ -229,13 +230,12 @@ def _counts(
 
 
 def _straddling(groups: list[str], splits: np.ndarray) -> list[Finding]:
+    named = np.flatnonzero(splits != '')
+    found = straddling_groups([groups[n] for n in named], splits[named])
     return _finding(
         'error',
         'groups in more than one split',
-        [
-            f'{group} ({", ".join(found)})'
-            for group, found in straddling_groups(groups, splits).items()
-        ],
+        [f'{group} ({", ".join(names)})' for group, names in found.items()],
     )
 
 
@@ -258,7 +258,7 @@ def _identical_across(
     found = [
         ' = '.join(f'{files[n]} ({splits[n] or "-"})' for n in numbers)
         for numbers in _same_pixels(facts)
-        if len(set(splits[numbers])) > 1
+        if len(set(splits[numbers]) - {''}) > 1
     ]
     return _finding('error', 'identical images in different splits', found)
 
@@ -291,9 +291,16 @@ def _near_across(
     found = [
         f'{files[a]} ({splits[a]}) ~ {files[b]} ({splits[b]})'
         for a, b in pairs
-        if splits[a] != splits[b]
+        if splits[a] and splits[b] and splits[a] != splits[b]
     ]
     return _finding('warning', 'near duplicates in different splits', found)
+
+
+def _in_no_split(files: list[str], splits: np.ndarray) -> list[Finding]:
+    left_out = np.flatnonzero(splits == '')
+    if len(left_out) == len(files):  # a dataset without splits
+        return []
+    return _finding('warning', 'images in no split', [files[n] for n in left_out])
 
 
 def near_pairs(hashes: np.ndarray, splits: np.ndarray) -> np.ndarray:
@@ -349,7 +356,7 @@ def _odd(files: list[str], facts: list[Facts]) -> list[Finding]:
 
 
 def _ordered(splits: np.ndarray) -> list[str]:
-    """Return the names of the splits, train, val and test first."""
+    """Return the names of the splits, train, val and test first; '' if none has one."""
     usual = ('train', 'val', 'test')
-    found = set(splits.tolist())
+    found = set(splits.tolist()) - {''} or {''}
     return [s for s in usual if s in found] + sorted(found - set(usual))

@@ -1,5 +1,6 @@
 """Checkpoints: loaded without running a stranger's code, written whole."""
 
+import errno
 import pickle
 import sys
 from pathlib import Path
@@ -94,6 +95,7 @@ def load_from_local(filename: str, map_location=None) -> dict:
         UnsafeCheckpointError: If the file refers to any other Python object. Nothing
             of it has been run by then.
         ValueError: If the file is truncated or no checkpoint.
+        OSError: If it cannot be read.
     """
     path = Path(filename).expanduser()
     if not path.is_file():
@@ -102,7 +104,12 @@ def load_from_local(filename: str, map_location=None) -> dict:
         return _without_code(torch.load(path, map_location, weights_only=True))
     except pickle.UnpicklingError as error:
         raise UnsafeCheckpointError(_explain(str(path), error)) from None
-    except (RuntimeError, EOFError, OSError) as error:
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # torch.load raises a dozen kinds for a damaged file
+        # EINVAL is its seek beyond the ends of one; any other disk error may pass.
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise
         raise ValueError(
             f'{filename} is no whole checkpoint; was a run stopped while it was '
             'written? Choose an earlier one'

@@ -129,6 +129,24 @@ def test_every_fold_is_looked_at(sound):
     assert 'classes without images in train (fold1)' not in found
 
 
+def test_images_in_no_split_are_in_none_of_them(sound):
+    def leave_out(row):
+        row['group'] = row['file'][-6:]  # each in all three
+        row['split'] = 'train' if row['file'].startswith('images/train') else ''
+
+    image(sound, 'val_a_0').write_bytes(image(sound, 'train_a_1').read_bytes())
+    picture = np.array(Image.open(image(sound, 'train_a_2')))
+    picture[0, 0] ^= 1
+    Image.fromarray(picture).save(image(sound, 'val_a_1'))
+    relist(sound, leave_out)
+    found = kinds(sound)
+    assert found.pop('images in no split')[0] == 'warning'
+    assert found.keys() == {'identical images'}
+    assert check_dataset(sound, processes=1)['counts'] == {'train': [12, 12]}
+    relist(sound, lambda row: row.update(split=''))
+    assert kinds(sound).keys() == {'identical images'}
+
+
 SHARED = ROOT.parent / 'shared' / 'data'
 
 

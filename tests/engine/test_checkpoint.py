@@ -13,6 +13,7 @@ from mmengine.runner import checkpoint as mmengine_checkpoint
 from torch import nn
 
 from mmimbal.engine.checkpoint import UnsafeCheckpointError, load_from_local
+from mmimbal.engine.hooks.resume_hook import newest_whole
 from tests.conftest import tiny_digits, train
 
 
@@ -199,6 +200,33 @@ def test_truncated_and_empty_files_are_named(tmp_path):
             load_from_local(str(path))
     with pytest.raises(FileNotFoundError):
         load_from_local(str(tmp_path))
+
+
+@pytest.mark.parametrize('legacy', [False, True])
+def test_files_cut_anywhere_are_named(tmp_path, legacy):
+    path = tmp_path / 'cut.pth'
+    state = {'state_dict': nn.Linear(9, 9).state_dict()}
+    torch.save(state, path, _use_new_zipfile_serialization=not legacy)
+    whole = path.read_bytes()
+    for size in range(0, len(whole), 17):
+        path.write_bytes(whole[:size])
+        with pytest.raises((ValueError, UnsafeCheckpointError), match='cut.pth'):
+            load_from_local(str(path))
+
+
+@pytest.mark.parametrize('error', [OSError, MemoryError, torch.OutOfMemoryError])
+def test_a_whole_file_that_cannot_be_read_now_is_not_passed_over(
+    tmp_path, monkeypatch, error
+):
+    """Or a run would go on from an earlier epoch."""
+    torch.save({'state_dict': {}}, tmp_path / 'epoch_2.pth')
+
+    def fail(*args, **kwargs):
+        raise error('for now')
+
+    monkeypatch.setattr(torch, 'load', fail)
+    with pytest.raises(error, match='for now'):
+        newest_whole(tmp_path, logger=None)
 
 
 def test_home_is_expanded(tmp_path, monkeypatch):

@@ -213,16 +213,28 @@ def build_metric_loss(cfg: dict, sizes: dict[str, int]) -> nn.Module:
     """
     component = cfg['type']
     if isinstance(component, str):
-        component = inspect.unwrap(MODELS.get(component))
+        with MODELS.switch_scope_and_registry(cfg.get('_scope_')) as registry:
+            component = registry.get(component)
+    if component is None:
+        return MODELS.build(cfg)  # raises the KeyError, naming the registry
+    component = inspect.unwrap(component)
     if not inspect.isclass(component):
         raise TypeError(
             f'metric loss {cfg["type"]} must be an nn.Module, not a function'
         )
-    parents = [parent for parent in component.__mro__ if '__init__' in vars(parent)]
-    wanted = {
-        name
-        for parent in parents
-        for name in inspect.signature(parent.__init__).parameters
-    }
+    wanted = _init_parameters(component)
     default_args = {name: size for name, size in sizes.items() if name in wanted}
     return MODELS.build(cfg, default_args=default_args)
+
+
+def _init_parameters(component: type) -> set[str]:
+    """Name what ``__init__`` takes, of its parents too as long as it passes on."""
+    names: set[str] = set()
+    for parent in component.__mro__:
+        if '__init__' not in vars(parent):
+            continue
+        parameters = inspect.signature(parent.__init__).parameters.values()
+        names |= {parameter.name for parameter in parameters}
+        if all(parameter.kind != parameter.VAR_KEYWORD for parameter in parameters):
+            break
+    return names

@@ -1,7 +1,9 @@
 import pytest
 import torch
+from mmengine.registry import DefaultScope
+from mmpretrain.registry import MODELS as MMPRETRAIN
 from mmpretrain.structures import DataSample
-from pytorch_metric_learning.losses import ContrastiveLoss
+from pytorch_metric_learning.losses import ArcFaceLoss, ContrastiveLoss
 from torch.nn import functional as F
 
 from mmimbal.registry import MODELS
@@ -200,3 +202,23 @@ def test_sizes_below_one_are_errors(name):
 
 def test_a_loss_may_be_given_as_a_class():
     assert isinstance(build(dict(type=ContrastiveLoss)).metric_loss, ContrastiveLoss)
+
+
+class OwnLoss(ArcFaceLoss):
+    """A user's loss that decides its sizes itself and passes nothing on."""
+
+    def __init__(self, scale=64):
+        super().__init__(num_classes=3, embedding_size=8, scale=scale)
+
+
+def test_a_loss_that_passes_nothing_on_is_not_given_what_its_parents_take():
+    assert build(dict(type=OwnLoss, scale=16)).metric_loss.scale == 16
+
+
+def test_an_own_loss_of_mmpretrain_needs_no_prefix(monkeypatch):
+    monkeypatch.setitem(MMPRETRAIN.module_dict, 'OwnLoss', OwnLoss)
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        head = build(dict(type='OwnLoss'))
+        with pytest.raises(KeyError, match='Unknown is not in the mmpretrain'):
+            build(dict(type='Unknown'))
+    assert isinstance(head.metric_loss, OwnLoss)
