@@ -210,7 +210,7 @@ def test_files_cut_anywhere_are_named(tmp_path, legacy):
     whole = path.read_bytes()
     for size in range(0, len(whole), 17):
         path.write_bytes(whole[:size])
-        with pytest.raises((ValueError, UnsafeCheckpointError), match='cut.pth'):
+        with pytest.raises((ValueError, UnsafeCheckpointError), match=r'cut\.pth'):
             load_from_local(str(path))
 
 

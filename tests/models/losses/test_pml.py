@@ -179,5 +179,5 @@ def test_a_miner_is_used_or_refused_when_the_head_is_built(name):
 
 
 def test_a_negative_margin_is_an_error():
-    with pytest.raises(ValueError, match='margin=-0.1 of TripletMarginLoss'):
+    with pytest.raises(ValueError, match=r'margin=-0\.1 of TripletMarginLoss'):
         MODELS.build(dict(type='mmimbal.TripletMarginLoss', margin=-0.1))
