@@ -44,7 +44,8 @@ class CSVDataset(BaseDataset):
             In ``test_mode`` every image counts, so that it is always raised.
         shared_groups: Whether a group may be in two splits: tests then flatter.
         ann_file: Name of the CSV file in ``data_root``.
-        cache: ``'ram'``, or a folder: images are decoded once, and kept there.
+        cache: ``'ram'``, or a folder: images are decoded once, and kept there. Ranks
+            share a folder, while each has ``'ram'`` of its own.
         **kwargs: As in :class:`mmpretrain.datasets.BaseDataset`.
 
     Raises:

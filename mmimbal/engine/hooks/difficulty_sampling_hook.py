@@ -3,6 +3,7 @@
 import numpy as np
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from torch.utils.data import DataLoader, Sampler
 
 from mmimbal.datasets import PKBatchSampler, get_class_names, get_sampler
 from mmimbal.engine.hooks.resume_hook import ResumeHook
@@ -20,7 +21,8 @@ class DifficultySamplingHook(Hook):
     validation, here or in ``mmimbal.ResumeHook``, so that it draws what a run without
     a break would have drawn.
 
-    Needs ``mmimbal.ImbalanceMetric`` for the recalls.
+    Needs ``mmimbal.ImbalanceMetric`` for the recalls. It leaves alone the sampler of a
+    second stage that takes no class weights.
 
     Args:
         strength: 0 changes nothing; higher values favour hard classes more.
@@ -28,7 +30,7 @@ class DifficultySamplingHook(Hook):
 
     Raises:
         ValueError: If an option is outside its range.
-        TypeError: At the start of training, if the sampler takes no class weights, or
+        TypeError: At the start of a run, if the sampler takes no class weights, or
             stands in a PKBatchSampler without a natural part.
         KeyError: If validation gives no recall for a class.
     """
@@ -45,18 +47,9 @@ class DifficultySamplingHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Check the sampler, and give it the weights of a resumed run."""
+        if self.resumed is None:
+            check_sampler(runner.train_dataloader)
         sampler = get_sampler(runner.train_dataloader)
-        if not hasattr(sampler, 'set_class_weights'):
-            raise TypeError(
-                f'{type(sampler).__name__} takes no class weights; use '
-                'mmimbal.ClassBalancedSampler with DifficultySamplingHook'
-            )
-        batches = runner.train_dataloader.batch_sampler
-        if isinstance(batches, PKBatchSampler) and not batches.natural_size:
-            raise TypeError(
-                'PKBatchSampler without a natural part draws all classes equally '
-                'often, whatever the weights of the sampler inside'
-            )
         for epoch, weights in self.resumed or ():
             sampler.set_class_weights(weights, epoch)
 
@@ -75,6 +68,9 @@ class DifficultySamplingHook(Hook):
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float]) -> None:
         """Weigh the classes by their recall, from the next epoch on."""
+        sampler = get_sampler(runner.train_dataloader)
+        if not takes_weights(sampler):
+            return
         names = get_class_names(runner.train_dataloader.dataset)
         try:
             recalls = np.array([metrics[f'recall/{name}'] for name in names]) / 100
@@ -85,7 +81,6 @@ class DifficultySamplingHook(Hook):
             ) from None
         weights = (1 - recalls + self.floor) ** self.strength
         weights /= weights.mean()
-        sampler = get_sampler(runner.train_dataloader)
         sampler.set_class_weights(weights, runner.epoch)
         weighed = ', '.join(
             f'{name} {weight:.2f}' for name, weight in zip(names, weights, strict=True)
@@ -95,9 +90,30 @@ class DifficultySamplingHook(Hook):
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Keep the weights of all epochs."""
         sampler = get_sampler(runner.train_dataloader)
-        checkpoint['meta']['class_weights'] = sampler.weights
+        if takes_weights(sampler):
+            checkpoint['meta']['class_weights'] = sampler.weights
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Take the weights of the run that is resumed."""
         if runner._resume:
             self.resumed = checkpoint['meta'].get('class_weights', [])
+
+
+def check_sampler(loader: DataLoader) -> None:
+    """Raise a TypeError if class weights would not change what a loader draws."""
+    sampler, batches = get_sampler(loader), loader.batch_sampler
+    if not takes_weights(sampler):
+        raise TypeError(
+            f'{type(sampler).__name__} takes no class weights; use '
+            'mmimbal.ClassBalancedSampler with DifficultySamplingHook'
+        )
+    if isinstance(batches, PKBatchSampler) and not batches.natural_size:
+        raise TypeError(
+            'PKBatchSampler without a natural part draws all classes equally often, '
+            'whatever the weights of the sampler inside'
+        )
+
+
+def takes_weights(sampler: Sampler) -> bool:
+    """Return whether a sampler can be told to weigh its classes."""
+    return hasattr(sampler, 'set_class_weights')

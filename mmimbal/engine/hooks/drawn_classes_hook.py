@@ -87,8 +87,9 @@ def check_natural_size(runner: Runner) -> None:
 
 def balances(loader: torch.utils.data.DataLoader) -> bool:
     """Return whether a loader draws rare classes more often than they come."""
-    if isinstance(loader.batch_sampler, PKBatchSampler):
-        return loader.batch_sampler.natural_size == 0
+    batches = loader.batch_sampler
+    if isinstance(batches, PKBatchSampler) and not batches.natural_size:
+        return True
     sampler = get_sampler(loader)
     if not isinstance(sampler, ClassBalancedSampler):
         return False

@@ -187,6 +187,7 @@ class TwoStageHook(Hook):
 
         stage1_iters = self.epoch * len(loop.dataloader)
         seed_worker = loop.dataloader.worker_init_fn
+        loop.dataloader = None  # or its decoded images would be kept beside the new
         runner._train_dataloader = cfg.train_dataloader  # scale_lr reads its batch size
         loop.dataloader = runner.build_dataloader(
             cfg.train_dataloader,

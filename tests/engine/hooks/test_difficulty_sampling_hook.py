@@ -67,6 +67,28 @@ def test_other_samplers_are_an_error(tmp_path):
         train(cfg)
 
 
+def test_a_second_stage_may_have_another_sampler(tmp_path):
+    def two_stages(**options):
+        cfg = tiny_digits('two_stage_triplet_crt', tmp_path, **options)
+        cfg.train_cfg.max_epochs, cfg.default_hooks.two_stage.epoch = 3, 1
+        cfg.train_dataloader.sampler = dict(type='mmimbal.ClassBalancedSampler')
+        natural = dict(_delete_=True, type='DefaultSampler', shuffle=True)
+        cfg.default_hooks.two_stage.stage2.train_dataloader.sampler = natural
+        cfg.custom_hooks = [dict(type='mmimbal.DifficultySamplingHook')]
+        return cfg
+
+    train(two_stages())
+    weights = [
+        torch.load(tmp_path / f'epoch_{n}.pth', weights_only=True)['meta'].get(
+            'class_weights'
+        )
+        for n in (1, 2, 3)
+    ]
+    assert weights[0] is not None and weights[1:] == [None, None]
+    (tmp_path / 'epoch_3.pth').unlink()
+    assert train(two_stages(resume=True)).epoch == 3
+
+
 def test_weights_that_would_change_nothing_are_an_error(tmp_path):
     cfg = config(tmp_path)
     cfg.train_dataloader.batch_sampler = dict(type='mmimbal.PKBatchSampler', k=4)

@@ -101,6 +101,14 @@ def test_balancing_twice_is_warned_of_once(tmp_path):
             ),
             False,
         ),
+        (
+            lambda s: dict(
+                batch_sampler=PKBatchSampler(
+                    ClassBalancedSampler(s), 16, 4, natural_size=8
+                )
+            ),
+            True,
+        ),
     ],
 )
 def test_which_loaders_balance(make, expected):

@@ -1,3 +1,5 @@
+import gc
+import weakref
 from pathlib import Path
 
 import pytest
@@ -100,6 +102,24 @@ def test_single_run_switches_everything(tmp_path):
     assert {id(p) for p in momenta} == {
         id(p) for p in runner.model.head.fc.parameters()
     }
+
+
+def test_images_of_stage_1_are_let_go_before_those_of_stage_2(tmp_path, monkeypatch):
+    """Decoded images of both would need the memory twice."""
+    found = []
+    build = Runner.build_dataloader
+
+    def build_dataloader(*args, **kwargs):
+        gc.collect()
+        found.append([ref() is not None for ref in datasets])
+        loader = build(*args, **kwargs)
+        datasets.append(weakref.ref(loader.dataset))
+        return loader
+
+    datasets = []
+    monkeypatch.setattr(Runner, 'build_dataloader', staticmethod(build_dataloader))
+    train(single_config(tmp_path))
+    assert found == [[], [True], [False, True]]  # train, val, train of stage 2
 
 
 def test_single_run_fits_its_config_and_keeps_the_best_of_stage_2(tmp_path):
