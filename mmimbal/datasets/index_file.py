@@ -69,14 +69,42 @@ def require_columns(found: Iterable[str], wanted: Iterable[str], index: Path) ->
         )
 
 
+def read_description(index: Path) -> dict | None:
+    """Read the ``dataset.json`` beside an ``index.csv``, if there is one.
+
+    Returns:
+        What it says; ``classes``, the names, at the least.
+
+    Raises:
+        ValueError: If it does not name the classes.
+    """
+    file = index.with_name('dataset.json')
+    if not file.is_file():
+        return None
+    try:
+        description = json.loads(file.read_text(encoding='utf-8'))
+    except ValueError as error:
+        raise ValueError(f'{file} is no JSON file in UTF-8: {error}') from None
+    classes = description.get('classes') if isinstance(description, dict) else None
+    named = isinstance(classes, list) and all(isinstance(c, str) for c in classes)
+    if not named or not classes or len(set(classes)) < len(classes):
+        raise ValueError(
+            f'{file} must name the classes, each once: '
+            f'{{"classes": ["a", "b"]}}; found {json.dumps(description)[:80]}'
+        )
+    return description
+
+
 def read_classes(index: Path, table: pa.Table) -> tuple[str, ...]:
     """Return the class names: of ``dataset.json``, else the sorted labels.
 
     Where those are indices, the names are 0 to the highest.
+
+    Raises:
+        ValueError: If there is a ``dataset.json`` that does not name them.
     """
-    description = index.with_name('dataset.json')
-    if description.is_file():
-        return tuple(json.loads(description.read_text(encoding='utf-8'))['classes'])
+    if description := read_description(index):
+        return tuple(description['classes'])
     labels = pc.unique(table['label']).to_pylist()
     if all(label.isdecimal() for label in labels):
         return tuple(str(label) for label in range(max(map(int, labels)) + 1))

@@ -144,6 +144,24 @@ def test_a_broken_index_is_explained(tmp_path, text, message):
         CSVDataset(str(tmp_path))
 
 
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('{"classes": ["a"', 'is no JSON file'),
+        ('{}', 'must name the classes'),
+        ('[]', 'must name the classes'),
+        ('{"classes": "abc"}', 'must name the classes'),
+        ('{"classes": []}', 'must name the classes'),
+        ('{"classes": [1, 2, 3]}', r'found \{"classes": \[1, 2, 3\]\}'),
+        ('{"classes": ["a", "b", "a"]}', 'each once'),
+    ],
+)
+def test_a_broken_description_is_explained(folder, text, message):
+    (folder / 'dataset.json').write_text(text)
+    with pytest.raises(ValueError, match=rf'dataset\.json .*{message}'):
+        CSVDataset(str(folder))
+
+
 def test_subsets_are_those_of_mmengine(folder):
     whole = CSVDataset(str(folder), test_mode=True)
     files = [whole.get_data_info(i)['img_path'] for i in range(24)]

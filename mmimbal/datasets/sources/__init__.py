@@ -1,6 +1,6 @@
 from .covidx import read_covidx
 from .folders import read_folders, read_kvasir, read_pbc
-from .index import read_index
+from .index import read_csv
 from .isic2018 import read_isic2018
 from .isic2019 import read_isic2019
 from .medmnist import read_medmnist
@@ -12,7 +12,7 @@ from .write import write_dataset
 READERS = {
     'aptos2019': read_aptos2019,
     'covidx': read_covidx,
-    'csv': read_index,
+    'csv': read_csv,
     'eyepacs': read_eyepacs,
     'folders': read_folders,
     'isic2018': read_isic2018,

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from mmimbal.datasets import index_file
 from mmimbal.datasets.sources.source import Image, Source, missing_file
 
@@ -9,25 +12,27 @@ IMAGE_FOLDERS = ('', 'images', 'jpg')
 LAYOUT = 'index.csv (file,label[,group][,split]) and the images it lists'
 
 
-def read_index(
+def read_csv(
     src: Path,
     classes: tuple[str, ...] | None = None,
     group: str | None = None,
-    origin: str = 'unknown',
-    licence: str = 'unknown',
+    origin: str | None = None,
+    licence: str | None = None,
 ) -> Source:
     """Read ``index.csv`` (``file,label[,split]`` and a column of groups) in a folder.
 
     Args:
         src: The folder. Files are relative to it, or to its ``images/`` or ``jpg/``.
-        classes: Names of integer labels; the sorted labels themselves if ``None``.
+        classes: Names, in the order of integer labels. If ``None``, those of
+            ``dataset.json`` in the folder, else the sorted labels themselves.
         group: Column that holds the group; ``group`` if there is one, by default.
-        origin: Where the images come from.
-        licence: Under which terms.
+        origin: Where the images come from; as ``dataset.json`` says if ``None``.
+        licence: Under which terms; likewise.
 
     Raises:
         FileNotFoundError: If the CSV or an image is missing.
-        ValueError: If a column is missing, or a label is outside the classes.
+        ValueError: If a column is missing, a label is outside the classes, or
+            ``dataset.json`` does not name them.
     """
     index = src / 'index.csv'
     if not index.is_file():
@@ -36,40 +41,40 @@ def read_index(
     index_file.check_paths(table, index)
     if group is not None:
         index_file.require_columns(table.column_names, (group,), index)
+    description = {} if classes else index_file.read_description(index) or {}
+    classes = classes or tuple(description.get('classes') or _sorted_labels(table))
+    labels = index_file.encode_labels(table, classes, index)
     columns = table.to_pydict()
-    files, labels = columns['file'], sorted(set(columns['label']))
-    if classes is None:
-        names = {label: label for label in labels}
-        if all(label.isdecimal() for label in labels):
-            labels.sort(key=int)
-    else:
-        names = {str(number): name for number, name in enumerate(classes)}
-        names |= {name: name for name in classes}
-        unknown = [label for label in labels if label not in names]
-        if unknown:
-            raise ValueError(
-                f'{index} has labels outside the {len(classes)} classes: '
-                f'{", ".join(unknown)}'
-            )
+    files = columns['file']
     folder = _image_folder(src, files[0])
     nothing = [None] * len(files)
     images = [
         Image(
             path=folder / file,
-            label=names[label],
+            label=classes[label],
             group=of_group,
             split=split,
             name=file.removeprefix('images/'),
         )
         for file, label, of_group, split in zip(
             files,
-            columns['label'],
+            labels,
             columns.get(group or 'group', nothing),
             columns.get('split', nothing),
             strict=True,
         )
     ]
-    return Source(images, classes or tuple(labels), origin, licence)
+    return Source(
+        images,
+        classes,
+        origin or description.get('source', 'unknown'),
+        licence or description.get('licence', 'unknown'),
+    )
+
+
+def _sorted_labels(table: pa.Table) -> list[str]:
+    labels = pc.unique(table['label']).to_pylist()
+    return sorted(labels, key=int if all(x.isdecimal() for x in labels) else None)
 
 
 def _image_folder(src: Path, file: str) -> Path:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mmimbal.datasets.sources.index import read_index
+from mmimbal.datasets.sources.index import read_csv
 from mmimbal.datasets.sources.source import (
     Image,
     Source,
@@ -32,7 +32,7 @@ def read_isic2018(src: Path) -> Source:
         ValueError: If an image has no lesion, or not one label.
     """
     if (src / 'index.csv').is_file():
-        return read_index(src, CLASSES, 'lesion_id', ORIGIN, LICENCE)
+        return read_csv(src, CLASSES, 'lesion_id', ORIGIN, LICENCE)
     require_files(src, (IMAGES, TRUTH, LESIONS), LAYOUT)
     lesions = read_rows(src / LESIONS, 'image')
     truth = read_rows(src / TRUTH, 'image')

@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mmimbal.datasets.sources.index import read_index
+from mmimbal.datasets.sources.index import read_csv
 from mmimbal.datasets.sources.source import Image, Source, require_files
 
 CROP = 80
@@ -42,7 +42,7 @@ def read_rbc12(src: Path) -> Source:
         ValueError: If a line of a label file cannot be read.
     """
     if (src / 'index.csv').is_file():
-        return read_index(src, CLASSES, 'smear_image', ORIGIN, LICENCE)
+        return read_csv(src, CLASSES, 'smear_image', ORIGIN, LICENCE)
     require_files(src, ('Dataset', 'Label'), LAYOUT)
     images = []
     for file in sorted((src / 'Label').glob('*.txt')):

@@ -9,7 +9,7 @@ import pytest
 
 from mmimbal.datasets import CSVDataset
 from mmimbal.datasets.sources import (
-    read_index,
+    read_csv,
     read_isic2018,
     read_rbc12,
     write_dataset,
@@ -118,20 +118,20 @@ def test_straddling_group_is_refused_and_nothing_is_written(tmp_path):
     rows = rows_of(['a'], {'train': 2, 'test': 1})
     for row in rows:
         row['group'] = 'same'
-    source = read_index(write_index(tmp_path / 'src', rows))
+    source = read_csv(write_index(tmp_path / 'src', rows))
     with pytest.raises(ValueError, match='first, same, is in test and train'):
         write_dataset(source, tmp_path / 'out')
     assert not (tmp_path / 'out').exists()
 
 
 def test_an_existing_dataset_is_not_overwritten(folder):
-    source = read_index(folder)
+    source = read_csv(folder)
     with pytest.raises(FileExistsError, match='already holds a dataset'):
         write_dataset(source, folder)
 
 
 def test_missing_image_leaves_no_index(folder, tmp_path):
-    source = read_index(folder)
+    source = read_csv(folder)
     (folder / 'images/val_b_0.png').unlink()
     with pytest.raises(FileNotFoundError, match=r'val_b_0\.png is missing'):
         write_dataset(source, tmp_path / 'out')
@@ -140,19 +140,44 @@ def test_missing_image_leaves_no_index(folder, tmp_path):
 
 def test_label_outside_the_classes_is_named(tmp_path):
     write_index(tmp_path, [{'file': 'x.jpg', 'label': '7', 'lesion_id': 'l'}])
-    with pytest.raises(ValueError, match='outside the 7 classes: 7'):
+    with pytest.raises(ValueError, match=r"no class: '7' .* The 7 classes are: akiec"):
         read_isic2018(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ('classes', 'labels', 'expected'),
+    [
+        (['c', 'b', 'a'], 'abc', 'abc'),
+        (['c', 'b', 'a'], '012', 'cba'),
+        (['1', '2', '3'], '012', '123'),  # not all of them names: indices
+        (['1', '2', '3'], '123', '123'),
+    ],
+)
+def test_a_description_beside_the_csv_is_kept(tmp_path, classes, labels, expected):
+    rows = [{'file': f'{n}.png', 'label': label} for n, label in enumerate(labels)]
+    described = dict(classes=classes, source='a hospital', licence='CC0')
+    (write_index(tmp_path, rows) / 'dataset.json').write_text(json.dumps(described))
+    source = read_csv(tmp_path)
+    assert [image.label for image in source.images] == list(expected)
+    assert list(source.classes) == classes
+    assert (source.origin, source.licence) == ('a hospital', 'CC0')
+
+
+def test_labels_without_a_description_are_sorted(tmp_path):
+    for labels, expected in (('baa', ('a', 'b')), (['10', '9', '9'], ('9', '10'))):
+        rows = [{'file': f'{n}.png', 'label': label} for n, label in enumerate(labels)]
+        assert read_csv(write_index(tmp_path, rows)).classes == expected
 
 
 def test_folders_keep_their_names_and_images_are_listed_once(tmp_path):
     rows = [{'file': f'{f}/x.png', 'label': f, 'split': 'train'} for f in 'ab']
-    write_dataset(read_index(write_index(tmp_path / 'src', rows)), tmp_path / 'out')
+    write_dataset(read_csv(write_index(tmp_path / 'src', rows)), tmp_path / 'out')
     dataset = CSVDataset(str(tmp_path / 'out'), 'train')
     assert dataset.get_data_info(1)['img_path'].endswith('out/images/b/x.png')
     assert dataset.get_groups() == ['a/x.png', 'b/x.png']
     write_index(tmp_path / 'twice', [rows[0], rows[0]])
     with pytest.raises(ValueError, match=r"lists 'a/x\.png'"):
-        write_dataset(read_index(tmp_path / 'twice'), tmp_path / 'other')
+        write_dataset(read_csv(tmp_path / 'twice'), tmp_path / 'other')
 
 
 def test_what_systems_leave_behind_is_no_class(tmp_path):
@@ -174,7 +199,7 @@ def test_what_systems_leave_behind_is_no_class(tmp_path):
 def test_a_split_for_some_images_only_is_refused(tmp_path):
     rows = rows_of(['a'], {'train': 2, 'test': 2})
     rows[2]['split'] = ''
-    source = read_index(write_index(tmp_path / 'src', rows))
+    source = read_csv(write_index(tmp_path / 'src', rows))
     with pytest.raises(ValueError, match=r'some have none, the first is test_a_0\.png'):
         write_dataset(source, tmp_path / 'out')
     assert not (tmp_path / 'out').exists()
@@ -182,14 +207,14 @@ def test_a_split_for_some_images_only_is_refused(tmp_path):
 
 def test_class_without_training_images_is_refused(tmp_path):
     rows = rows_of(['a'], {'train': 2}) + rows_of(['a', 'b'], {'test': 1})
-    source = read_index(write_index(tmp_path / 'src', rows))
+    source = read_csv(write_index(tmp_path / 'src', rows))
     with pytest.raises(ValueError, match='no image to train on for class b'):
         write_dataset(source, tmp_path / 'out')
 
 
 def test_too_few_images_to_split_are_explained(tmp_path):
     rows = [{'file': f'{n}.png', 'label': str(n % 2)} for n in range(16)]
-    source = read_index(write_index(tmp_path / 'src', rows))
+    source = read_csv(write_index(tmp_path / 'src', rows))
     with pytest.raises(ValueError, match='fewer than 10 images'):
         write_dataset(source, tmp_path / 'out')
 
@@ -198,4 +223,4 @@ def test_too_few_images_to_split_are_explained(tmp_path):
 def test_paths_that_leave_the_download_are_refused(tmp_path, file):
     (tmp_path / 'index.csv').write_text(f'file,label\n{file},a\n')
     with pytest.raises(ValueError, match='outside its own folder'):
-        read_index(tmp_path)
+        read_csv(tmp_path)
