@@ -47,14 +47,20 @@ def test_flags_of_mmpretrain(tmp_path, stage1):
     assert (tmp_path / 'epoch_1.pth').exists() and 'Epoch(val)' not in output
 
 
-def test_stage_1_of_a_hook_in_custom_hooks(tmp_path, stage1):
+def test_stage_1_of_a_hook_in_custom_hooks_and_test(tmp_path, stage1):
     cfg = Config.fromfile(ROOT / 'configs/digits_lt/stage2_crt.py')
     cfg.custom_hooks = [cfg.default_hooks.pop('two_stage')]
     cfg.pop('work_dir')
     cfg.dump(tmp_path / 'mine.py')
     flags = ['--stage1', stage1, '--cfg-options', *OPTIONS]
     succeed(ROOT / 'tools/train.py', tmp_path / 'mine.py', *flags, cwd=tmp_path)
-    assert (tmp_path / 'work_dirs/mine/epoch_1.pth').exists()
+    run = tmp_path / 'work_dirs/mine'
+    assert (run / 'epoch_1.pth').exists()
+    config = (run / 'mine.py').read_text()  # which publishing reads
+    flags = ['--amp', '--cfg-options', *OPTIONS]
+    succeed(ROOT / 'tools/test.py', tmp_path / 'mine.py', run, *flags, cwd=tmp_path)
+    assert (run / 'mine.py').read_text() == config
+    assert 'fp16=True' in (run / 'test/mine.py').read_text()
 
 
 def test_another_base(tmp_path):

@@ -48,6 +48,8 @@ def main() -> None:
     args = parse_args()
     cfg = load_config(args)
     checkpoint = find_checkpoint(args.checkpoint)
+    if not args.work_dir:  # the training's keeps the config that it was trained with
+        cfg.work_dir = str(Path(cfg.work_dir, 'test'))
     cfg.load_from = None
     cfg.test_cfg.fp16 = args.amp or cfg.test_cfg.get('fp16', False)
     runner = Runner.from_cfg(cfg)
