@@ -1,7 +1,9 @@
 """From checkpoints to predictions, reports, folds and grids, as a user does it."""
 
+import argparse
 import json
 import os
+import re
 import runpy
 import signal
 import subprocess
@@ -19,6 +21,7 @@ from tests.command_line import OPTIONS, explain, fail, succeed
 from tests.conftest import CONFIGS, ROOT, rows_of, write_index
 
 LEAF = 'configs/digits_lt/stage1_ce.py'
+LEAVES = ('stage1_triplet', 'stage2_crt')
 
 
 @pytest.fixture(scope='module')
@@ -282,6 +285,62 @@ def test_folds_of_stage_2_need_stage_1_of_each(tmp_path):
     for config in (leaf, custom):
         message = explain('cross_validate', config, '--work-dir', tmp_path)
         assert 'name its config with --stage1-config' in message
+    nameless = tmp_path / 'nameless.py'  # of its work dir, as MMPretrain's are
+    nameless.write_text(f'custom_hooks = [{hook}]\n')
+    message = explain('cross_validate', nameless)
+    assert 'name its config with --stage1-config' in message
+
+
+def test_bases_and_options_of_folds_go_to_their_stage(tmp_path, monkeypatch):
+    """The commands, as stage 2 by other means is trained and tested on a fold."""
+    tool = runpy.run_path(str(ROOT / 'tools/cross_validate.py'))
+    commands = []
+    module = tool['run_fold'].__globals__
+    monkeypatch.setitem(module, 'run', lambda command, log: commands.append(command))
+    monkeypatch.setitem(module, 'load_predictions', lambda file: file)
+    stage1, stage2 = (f'{CONFIGS}/isic/{name}.py' for name in LEAVES)
+    bases = [
+        'datasets/isic2018_224px=datasets/rbc12_224px',  # of both
+        'stage2/crt=stage2/lws',
+        'stage1/triplet=stage1/supcon',
+    ]
+    args = argparse.Namespace(
+        config=stage2,
+        stage1_config=stage1,
+        base=bases,
+        cfg_options=['model.head.num_classes=3'],
+        stage1_cfg_options=['randomness.seed=1'],
+    )
+    assert tool['run_fold'](2, tmp_path, args, ['--amp']) == tmp_path / 'fold2.npz'
+    flags = [
+        [command[n + 1] for n, flag in enumerate(command) if flag == '--base']
+        for command in commands
+    ]
+    assert flags == [bases[::2], bases[:2], bases[:2]]
+    for command, option in zip(commands, ('randomness', 'model', 'model'), strict=True):
+        options = command[command.index('--cfg-options') + 1 :]
+        assert [part.split('=')[1] for part in options[:3]] == 3 * ['fold2']
+        assert len(options) == 4 and options[3].startswith(option)
+        assert '--amp' in command
+    at = commands[1].index('--stage1')
+    assert commands[1][at - 1 : at + 2] == [
+        tmp_path / 'fold2',
+        '--stage1',
+        tmp_path / 'fold2_stage1',
+    ]
+
+
+@pytest.mark.parametrize(
+    ('flags', 'message'),
+    [
+        (['--base', 'stage2/nothing=stage2/lws'], 'OLD is one of .*schedules/'),
+        (['--stage1-cfg-options', 'x=1'], 'needs --stage1-config'),
+    ],
+)
+def test_flags_of_folds_that_would_do_nothing(tmp_path, flags, message):
+    leaf = CONFIGS / f'isic/{LEAVES[0]}.py'
+    found = explain('cross_validate', leaf, '--work-dir', tmp_path, *flags)
+    assert re.search(message, found)
 
 
 def test_a_pattern_chooses_experiments(tmp_path):

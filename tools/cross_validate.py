@@ -3,14 +3,18 @@
 import argparse
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean, stdev
 
 from mmengine.config import Config
 from tqdm import tqdm
 
+from mmimbal.engine.bases import bases_of
+from mmimbal.engine.failures import raise_if_failed
+from mmimbal.engine.grid import fold_options
 from mmimbal.engine.settings import keep_settings
-from mmimbal.engine.stage2_config import two_stage_hooks
+from mmimbal.engine.stage2_config import follows_stage1
 from mmimbal.evaluation.bootstrap import caution, interval_of, resampled_metrics
 from mmimbal.evaluation.metrics import NAMES, summarise
 from mmimbal.evaluation.predictions import Predictions, load_predictions, pooled
@@ -18,7 +22,6 @@ from mmimbal.evaluation.results import write_json
 from mmimbal.evaluation.table import format_table
 
 TOOLS = Path(__file__).resolve().parent
-LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
 def parse_args() -> tuple[argparse.Namespace, list[str]]:
@@ -36,7 +39,20 @@ def parse_args() -> tuple[argparse.Namespace, list[str]]:
         '--stage1-config', help='of stage 1, trained first on each fold'
     )
     parser.add_argument('--work-dir', type=Path, help="default: the config's + _folds")
+    parser.add_argument(
+        '--base',
+        action='append',
+        default=[],
+        metavar='OLD=NEW',
+        help='another base of the configs that have OLD',
+    )
     parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE')
+    parser.add_argument(
+        '--stage1-cfg-options',
+        nargs='+',
+        metavar='KEY=VALUE',
+        help='of stage 1; default: those of --cfg-options',
+    )
     return parser.parse_known_args()
 
 
@@ -52,37 +68,53 @@ def run_fold(
     if out.is_file():
         return load_predictions(out)
     log = folder / f'fold{fold}.log'
-    options = [f'{key}.dataset.split_column=fold{fold}' for key in LOADERS]
-    options = ['--cfg-options', *options, *args.cfg_options]
+    stages = [(args.config, f'fold{fold}', args.cfg_options)]
+    if args.stage1_config:
+        options = args.stage1_cfg_options or args.cfg_options
+        stages.insert(0, (args.stage1_config, f'fold{fold}_stage1', options))
     stage1 = []
-    for config, suffix in ((args.stage1_config, '_stage1'), (args.config, '')):
-        if not config:
-            continue
-        work_dir = folder / f'fold{fold}{suffix}'
+    for config, name, options in stages:
+        work_dir = folder / name
+        common = [*flags, *base_flags(config, args.base)]
+        common += ['--cfg-options']
+        common += [f'{key}={value}' for key, value in fold_options(fold).items()]
+        common += options
         begun = (work_dir / 'last_checkpoint').is_file()
         resume = ['--resume'] if begun else []
         command = [TOOLS / 'train.py', config, '--work-dir', work_dir]
-        run([*command, *flags, *resume, *stage1, *options], log)
+        run([*command, *resume, *stage1, *common], log)
         stage1 = ['--stage1', work_dir]
-    command = [TOOLS / 'test.py', args.config, work_dir, '--out', out]
-    run([*command, '--work-dir', work_dir / 'test', *flags, *options], log)
+    command = [TOOLS / 'test.py', config, work_dir, '--out', out]
+    run([*command, '--work-dir', work_dir / 'test', *common], log)
     return load_predictions(out)
+
+
+def base_flags(config: str, bases: Sequence[str]) -> list[str]:
+    """Return the ``--base`` flags of a config: of those that it has."""
+    if not bases:  # other configs may have theirs elsewhere
+        return []
+    known = bases_of(config)
+    return [
+        flag
+        for base in bases
+        if base.partition('=')[0] in known
+        for flag in ('--base', base)
+    ]
 
 
 def run(command: list, log: Path) -> None:
     """Run a tool, its output to a log.
 
     Raises:
-        RuntimeError: If it fails; the message is its last line.
+        ToolFailedError: If it fails.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with open(log, 'ab') as file:
+        start = file.tell()
         result = subprocess.run(
             [sys.executable, *map(str, command)], stdout=file, stderr=file
         )
-    if result.returncode:
-        lines = log.read_text(errors='replace').strip().splitlines()
-        raise RuntimeError(f'{lines[-1] if lines else "no output"} (see {log})')
+    raise_if_failed(result.returncode, log, start)
 
 
 def report(parts: list[Predictions]) -> tuple[dict, str]:
@@ -121,18 +153,31 @@ def main() -> None:
     args, flags = parse_args()
     if args.folds < 1:
         raise ValueError(f'--folds {args.folds} must be at least 1')
+    if args.stage1_cfg_options and not args.stage1_config:
+        raise ValueError('--stage1-cfg-options needs --stage1-config')
     cfg = Config.fromfile(args.config)
-    folder = args.work_dir or Path(f'{cfg.work_dir}_folds')
-    follows = any(hook.get('stage1') for hook in two_stage_hooks(cfg))
-    if follows and not args.stage1_config:
+    work_dir = cfg.get('work_dir') or f'work_dirs/{Path(args.config).stem}'
+    folder = args.work_dir or Path(f'{work_dir}_folds')
+    if follows_stage1(cfg) and not args.stage1_config:
         raise ValueError(
             f'{args.config} follows a stage 1, which must not have seen the test '
             'images of a fold: name its config with --stage1-config, so that it is '
             'trained on each fold too'
         )
-    settings = dict(config=cfg.to_dict(), flags=flags, options=args.cfg_options)
+    configs = [config for config in (args.stage1_config, args.config) if config]
+    for base in args.base:
+        if not any(base_flags(config, [base]) for config in configs):
+            known = sorted({name for config in configs for name in bases_of(config)})
+            raise ValueError(
+                f'--base {base}: expected OLD=NEW, where OLD is one of '
+                f'{", ".join(known)}'
+            )
+    settings = dict(
+        config=cfg.to_dict(), flags=flags, bases=args.base, options=args.cfg_options
+    )
     if args.stage1_config:
         settings['stage1'] = Config.fromfile(args.stage1_config).to_dict()
+        settings['stage1_options'] = args.stage1_cfg_options
     keep_settings(settings, folder)
     parts = [
         run_fold(fold, folder, args, flags)

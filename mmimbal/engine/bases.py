@@ -33,6 +33,17 @@ PROFILES = {
 }
 
 
+def bases_of(leaf: str) -> list[str]:
+    """Return the paths of a leaf's bases below ``_base_/``, without their ``.py``.
+
+    Raises:
+        FileNotFoundError: If there is no such leaf.
+    """
+    if not Path(leaf).is_file():
+        raise FileNotFoundError(f'no config {leaf}')
+    return re.findall(BASE, Path(leaf).read_text())
+
+
 def bases_of_profile(leaf: str, profile: str) -> list[str]:
     """Return what replaces bases of a leaf in a profile, as ``OLD=NEW``.
 
@@ -44,7 +55,7 @@ def bases_of_profile(leaf: str, profile: str) -> list[str]:
     """
     replaced = [
         f'{base}={base.removesuffix(old)}{new}'
-        for base in re.findall(BASE, Path(leaf).read_text())
+        for base in bases_of(leaf)
         for old, new in PROFILES[profile].items()
         if base.endswith(old)
     ]

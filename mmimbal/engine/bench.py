@@ -13,6 +13,7 @@ from queue import SimpleQueue
 
 import torch
 
+from mmimbal.engine.failures import ToolFailedError, raise_if_failed
 from mmimbal.engine.grid import Experiment, Grid
 from mmimbal.engine.settings import check_settings, keep_settings
 from mmimbal.engine.stage2_sweep import STAGE1
@@ -126,9 +127,8 @@ class Bench:
                     lock,
                 )
                 self.keep(experiment, folder / 'stage2')
-        except subprocess.CalledProcessError:
-            lines = log.read_text(errors='replace').strip().splitlines()
-            return f'{lines[-1] if lines else "no output"} ({log})'
+        except ToolFailedError as error:
+            return str(error)
         except (OSError, ValueError, KeyError) as error:
             return f'{type(error).__name__}: {error}'
         finally:
@@ -141,9 +141,10 @@ class Bench:
         It holds the lock too: should this process be killed, the next waits for it.
 
         Raises:
-            subprocess.CalledProcessError: If it fails.
+            ToolFailedError: If it fails.
         """
         with open(log, 'ab') as output:
+            start = output.tell()
             child = subprocess.Popen(
                 [sys.executable, *command],
                 stdout=output,
@@ -158,8 +159,7 @@ class Bench:
                 code = child.wait()
             finally:
                 self.children.discard(child)
-        if code:
-            raise subprocess.CalledProcessError(code, command)
+        raise_if_failed(code, log, start)
 
     def keep(self, experiment: Experiment, folder: Path) -> None:
         """Write the result of an experiment from what its sweep has found."""

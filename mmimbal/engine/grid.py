@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from mmimbal.engine.stage2_config import two_stage_hooks
+from mmimbal.engine.stage2_config import follows_stage1
 
 KEYS = (
     'title',
@@ -79,8 +79,7 @@ class Experiment:
         """
         options = {**self.options, 'randomness.seed': self.seed}
         if self.fold is not None:
-            column = f'fold{self.fold}'
-            options |= {f'{key}.dataset.split_column': column for key in LOADERS}
+            options |= fold_options(self.fold)
         work_dir = folder / 'train'
         command = [str(root / 'tools/train.py'), str(root / 'configs' / self.config)]
         for base in self.bases:
@@ -177,7 +176,7 @@ def load_grid(path: Path, root: Path) -> Grid:
                 f'{path}, method {method}: no config {root / "configs" / cfg["config"]}'
             )
         leaf = Config.fromfile(root / 'configs' / cfg['config'])
-        if any(hook.get('stage1') for hook in two_stage_hooks(leaf)):
+        if follows_stage1(leaf):
             raise ValueError(
                 f'{path}, method {method}: {cfg["config"]} follows a stage 1 that may '
                 'have seen the test images. Give the config of stage 1, and heads of '
@@ -206,7 +205,7 @@ def load_grid(path: Path, root: Path) -> Grid:
             for seed in cfg.get('seeds', grid['seeds'])
         ]
     for one in found:
-        check_options(f'{path}, {one.name}', one.options)
+        check_plain_values(f'{path}, {one.name}', one.options)
     # Every method once before any a second time: a table is of use early.
     found.sort(key=lambda one: (one.seed, one.fold or 0))
     metric = [name for name, cfg in grid['methods'].items() if cfg.get('metric')]
@@ -215,7 +214,12 @@ def load_grid(path: Path, root: Path) -> Grid:
     )
 
 
-def check_options(where: object, options: Mapping) -> None:
+def fold_options(fold: int) -> dict[str, str]:
+    """Return what makes a config one of a fold of cross-validation, by dotted keys."""
+    return {f'{loader}.dataset.split_column': f'fold{fold}' for loader in LOADERS}
+
+
+def check_plain_values(where: object, options: Mapping) -> None:
     """Raise a ValueError if a command line cannot hand an option over."""
     for key, value in options.items():
         if isinstance(value, Mapping) or (isinstance(value, str) and ',' in value):

@@ -14,6 +14,11 @@ def two_stage_hooks(cfg: Config) -> list[dict]:
     return [hook for hook in hooks if hook and hook.get('type') == TWO_STAGES]
 
 
+def follows_stage1(cfg: Config) -> bool:
+    """Return whether a config is of a stage 2 that starts from another run."""
+    return any(hook.get('stage1') for hook in two_stage_hooks(cfg))
+
+
 def find_config(checkpoint: Path) -> Path:
     """Return the config beside a checkpoint: of its name, or the only one there.
 
