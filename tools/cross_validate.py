@@ -19,7 +19,7 @@ from mmimbal.evaluation.bootstrap import caution, interval_of, resampled_metrics
 from mmimbal.evaluation.metrics import NAMES, summarise
 from mmimbal.evaluation.predictions import Predictions, load_predictions, pooled
 from mmimbal.evaluation.results import write_json
-from mmimbal.evaluation.table import format_table
+from mmimbal.evaluation.table import format_table, mean_and_spread
 
 TOOLS = Path(__file__).resolve().parent
 
@@ -130,17 +130,14 @@ def report(parts: list[Predictions]) -> tuple[dict, str]:
         if name not in found or not values:
             continue
         low, high = interval_of(name, found[name], 100 * drawn[name])
-        spread = stdev(values) if len(values) > 1 else None
-        cell = f'{mean(values):.1f}'
-        if spread is not None:
-            cell += f' ± {spread:.1f}'
+        cell = mean_and_spread(values)
         if len(values) < len(folds):
             cell += f' (of {len(values)})'
         rows.append((name, cell, f'{found[name]:.1f}', f'{low:.1f} .. {high:.1f}'))
         summary[name] = dict(
             folds=[fold.get(name) for fold in folds],
             mean=mean(values),
-            sd=spread,
+            sd=stdev(values) if len(values) > 1 else None,
             pooled=found[name],
             interval=[low, high],
         )

@@ -8,7 +8,6 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from queue import Empty, Queue
-from statistics import mean, stdev
 
 import numpy as np
 import torch
@@ -19,7 +18,7 @@ from tqdm import tqdm
 
 from mmimbal.datasets import DigitsLT, get_class_counts
 from mmimbal.engine.stage2 import find_checkpoint
-from mmimbal.evaluation.table import format_table
+from mmimbal.evaluation.table import format_table, mean_and_spread
 from mmimbal.visualization import draw_recall_by_count
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs' / 'digits_lt'
@@ -102,8 +101,7 @@ def summarise(results: list[dict]) -> str:
         cells = [method]
         for score in SCORES:
             values = [row[score] for row in results if row['method'] == method]
-            spread = f' ± {stdev(values):.1f}' if len(values) > 1 else ''
-            cells.append(f'{mean(values):.1f}{spread}')
+            cells.append(mean_and_spread(values))
         rows.append(cells)
     return format_table(
         ('test, %', 'balanced accuracy', 'macro F1', 'tail recall'), rows

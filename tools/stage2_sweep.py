@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 from time import perf_counter
 
 import torch
@@ -23,9 +23,9 @@ from mmimbal.engine.flags import check_options
 from mmimbal.engine.frozen_backbone import SPLITS, build_datasets, extract
 from mmimbal.engine.stage2 import find_checkpoint
 from mmimbal.engine.stage2_config import find_config, stage2_config
-from mmimbal.engine.stage2_sweep import Row, Sweep
+from mmimbal.engine.stage2_sweep import HeadRun, Sweep
 from mmimbal.evaluation.predictions import SUFFIX
-from mmimbal.evaluation.table import format_table
+from mmimbal.evaluation.table import format_table, mean_and_spread
 
 METHODS = Path(__file__).resolve().parents[1] / 'configs' / '_base_' / 'stage2'
 
@@ -114,7 +114,7 @@ def load_methods(names: list[str]) -> dict[str, Config]:
 
 
 def wanted_checkpoints(
-    names: list[str], methods: dict[str, Row], seeds: int
+    names: list[str], methods: dict[str, HeadRun], seeds: int
 ) -> list[tuple[str, int]]:
     """Return pairs of method and seed from ``METHOD[:SEED]``.
 
@@ -177,39 +177,39 @@ def apply_options(
 
 def train_all(
     sweep: Sweep,
-    methods: dict[str, Row],
+    methods: dict[str, HeadRun],
     searches: dict[str, dict],
     seeds: int,
     metric: str,
-) -> tuple[dict[str, list[Row]], dict[str, str]]:
+) -> tuple[dict[str, list[HeadRun]], dict[str, str]]:
     """Search with the first seed, then train the others.
 
     Returns:
-        The rows chosen, by method, and why methods were left out.
+        The runs chosen, by method, and why methods were left out.
 
     Raises:
         ValueError: If all were.
     """
-    searched = {name: row.candidates(searches[name]) for name, row in methods.items()}
-    others = sum(len(row.seeds(seeds)) - 1 for row in methods.values())
+    searched = {name: run.candidates(searches[name]) for name, run in methods.items()}
+    others = sum(len(run.seeds(seeds)) - 1 for run in methods.values())
     total = sum(map(len, searched.values())) + others
     with tqdm(total=total, desc='Heads', unit=' heads') as bar:
 
-        def train(rows: Iterable[Row]) -> None:
-            for row in sweep.train(list(rows)):
-                bar.set_postfix_str(row.method, refresh=False)
+        def train(runs: Iterable[HeadRun]) -> None:
+            for run in sweep.train(list(runs)):
+                bar.set_postfix_str(run.method, refresh=False)
                 bar.update()
 
         train(chain.from_iterable(searched.values()))
         chosen, left_out = {}, {}
-        for name, rows in searched.items():
+        for name, runs in searched.items():
             try:
-                chosen[name] = sweep.choose(rows, metric).seeds(seeds)
+                chosen[name] = sweep.choose(runs, metric).seeds(seeds)
             except ValueError as error:
                 left_out[name] = str(error)
         if left_out and not chosen:
             raise ValueError(next(iter(left_out.values())))
-        train(row for rows in chosen.values() for row in rows[1:])
+        train(run for runs in chosen.values() for run in runs[1:])
     return chosen, left_out
 
 
@@ -222,12 +222,8 @@ def values_of(result: dict, split: str, metric: str) -> list[float]:
 def cell_of(result: dict, split: str, metric: str, digits: int = 1) -> str:
     """Return mean ± standard deviation, and of how many seeds if some diverged."""
     values = values_of(result, split, metric)
-    if not values:
-        return '-'
-    cell = f'{mean(values):.{digits}f}'
-    if digits and len(values) > 1:
-        cell += f' ± {stdev(values):.{digits}f}'
-    if len(values) < len(result['seeds']):
+    cell = mean_and_spread(values, digits)
+    if 0 < len(values) < len(result['seeds']):
         cell += f' ({len(values)} of {len(result["seeds"])})'
     return cell
 
@@ -249,14 +245,14 @@ def format_results(results: list[dict], classes: tuple[str, ...], split: str) ->
 
 
 def write_predictions(
-    sweep: Sweep, rows: dict[str, list[Row]], stage1: Config, folder: Path
+    sweep: Sweep, runs: dict[str, list[HeadRun]], stage1: Config, folder: Path
 ) -> None:
     """Write what every head says of the test images."""
     heads = {
-        f'{name}_seed{row.seed}': sweep.trained(row)
-        for name, found in rows.items()
-        for row in found
-        if sweep.read(row)['val']
+        f'{name}_seed{run.seed}': sweep.trained(run)
+        for name, found in runs.items()
+        for run in found
+        if sweep.read(run)['val']
     }
     heads['stage1'] = sweep.stage1_classifier(stage1)
     for name, head in heads.items():
@@ -266,7 +262,7 @@ def write_predictions(
 
 
 def main() -> None:
-    """Extract once, train every row, choose on validation, read test once."""
+    """Extract once, train every run, choose on validation, read test once."""
     args = parse_args()
     if min(args.seeds, args.views, args.processes) < 1:
         raise ValueError('--seeds, --views and --processes must be at least 1')
@@ -282,7 +278,7 @@ def main() -> None:
     MMLogger.get_instance('stage2_sweep', log_level='WARNING')
 
     methods = {
-        name: Row(name, stage2_config(stage1, base, checkpoint, args.views))
+        name: HeadRun(name, stage2_config(stage1, base, checkpoint, args.views))
         for name, base in bases.items()
     }
     wanted = wanted_checkpoints(args.checkpoints, methods, args.seeds)
@@ -301,11 +297,11 @@ def main() -> None:
     )
     extracted = perf_counter()
     sweep = Sweep(frozen, folder / 'heads', args.processes)
-    rows, left_out = train_all(sweep, methods, searches, args.seeds, args.metric)
+    runs, left_out = train_all(sweep, methods, searches, args.seeds, args.metric)
     seconds = dict(extraction=extracted - start, heads=perf_counter() - extracted)
 
     results = [
-        dict(sweep.report(found), chosen=str(found[0])) for found in rows.values()
+        dict(sweep.report(found), chosen=str(found[0])) for found in runs.values()
     ]
     results.append(dict(sweep.report_stage1(stage1), chosen=''))
     results.sort(
@@ -338,7 +334,7 @@ def main() -> None:
     (folder / 'sweep.json').write_text(summary + '\n')
     (folder / 'sweep.txt').write_text(text)
     if args.predictions:
-        write_predictions(sweep, rows, stage1, folder / 'predictions')
+        write_predictions(sweep, runs, stage1, folder / 'predictions')
     print(
         f'\n{text}\nFeatures took {seconds["extraction"]:.0f} s, heads '
         f'{seconds["heads"]:.0f} s. Written to {folder}/sweep.txt and sweep.json'
@@ -346,11 +342,11 @@ def main() -> None:
     for method, seed in wanted:
         if method in left_out:
             continue
-        if not sweep.read(rows[method][seed])['val']:
+        if not sweep.read(runs[method][seed])['val']:
             print(f'{method} diverged with seed {seed}: no checkpoint')
             continue
         file = folder / f'{method}_seed{seed}.pth'
-        sweep.save_checkpoint(rows[method][seed], file)
+        sweep.save_checkpoint(runs[method][seed], file)
         print(f'python tools/test.py {file.with_suffix(".py")} {file}')
 
 

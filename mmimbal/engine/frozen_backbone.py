@@ -12,9 +12,8 @@ from mmengine.device import get_device
 from mmpretrain.registry import DATASETS, MODELS
 from torch.utils.data import Dataset
 
-from mmimbal.engine.checkpoint import load_from_local
 from mmimbal.engine.feature_cache import cached_features, describe
-from mmimbal.engine.stage2 import FROZEN_PARTS, freeze, load_stage1
+from mmimbal.engine.stage2 import FROZEN_PARTS, freeze, head_of, load_stage1
 
 SPLITS = ('train', 'val', 'test')
 
@@ -38,11 +37,7 @@ class FrozenBackbone:
     @property
     def head(self) -> dict[str, torch.Tensor]:
         """State of the head of stage 1."""
-        return {
-            key.removeprefix('head.'): value
-            for key, value in self.state.items()
-            if key.startswith('head.')
-        }
+        return head_of(self.state)
 
 
 def build_datasets(cfg: Config, splits: Sequence[str] = SPLITS) -> dict[str, Dataset]:
@@ -66,7 +61,6 @@ def extract(
     folder: Path,
     views: int,
     dtype: str = 'float32',
-    seed: int = 0,
 ) -> FrozenBackbone:
     """Send the images of all splits through the frozen backbone of stage 1.
 
@@ -77,13 +71,12 @@ def extract(
         folder: Where features are kept; what is there already is read.
         views: Augmented views of each training image, V.
         dtype: Of the features on disk.
-        seed: Of the augmentation.
 
     Raises:
         ValueError: See :func:`load_stage1` and :func:`cached_features`.
     """
     model = MODELS.build(dict(cfg.model, head=None))
-    load_stage1(model, checkpoint)
+    state = load_stage1(model, checkpoint)
     for name in FROZEN_PARTS:
         if getattr(model, name, None) is not None:
             freeze(getattr(model, name), update_bn=False)
@@ -98,12 +91,9 @@ def extract(
             describe(cfg, f'{split}_dataloader'),
             folder,
             views if split == 'train' else 1,
-            seed,
-            dtype,
-            loader.batch_size,
-            loader.get('num_workers', 0),
+            dtype=dtype,
+            batch_size=loader.batch_size,
+            num_workers=loader.get('num_workers', 0),
             name=split,
         )
-    state = load_from_local(str(checkpoint), 'cpu')
-    state = state.get('state_dict', state)
     return FrozenBackbone(datasets, features, state, str(checkpoint))

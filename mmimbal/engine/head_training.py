@@ -6,12 +6,13 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.optim import OptimWrapper, build_optim_wrapper
-from mmpretrain.registry import DATA_SAMPLERS, MODELS, PARAM_SCHEDULERS
+from mmpretrain.registry import DATA_SAMPLERS, PARAM_SCHEDULERS
 from mmpretrain.structures import DataSample
 from torch import nn
 from torch.utils.data import BatchSampler, Dataset
 
 from mmimbal.datasets import get_class_counts, get_labels
+from mmimbal.engine.stage2 import build_seeded
 
 
 def build_head(
@@ -28,10 +29,7 @@ def build_head(
     Raises:
         ValueError: If it wants features of another size, or another classifier.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        head = MODELS.build(cfg)
-        head.init_weights()
+    head = build_seeded(cfg, seed)
     check_size(head, shape)
     if hasattr(head, 'load_stage1'):
         head.load_stage1(stage1)

@@ -1,6 +1,7 @@
 """The parts of stage 2: finding and loading stage 1, freezing, a fresh head."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from types import MethodType
 
@@ -63,7 +64,7 @@ def find_stage1(path: str) -> Path:
         ) from None
 
 
-def load_stage1(model: nn.Module, checkpoint: Path) -> None:
+def load_stage1(model: nn.Module, checkpoint: Path) -> dict[str, torch.Tensor]:
     """Load the backbone and neck of a classifier.
 
     A head that goes on from that of stage 1 is given its weights by a call of
@@ -73,16 +74,16 @@ def load_stage1(model: nn.Module, checkpoint: Path) -> None:
         model: An MMPretrain classifier.
         checkpoint: File with a ``state_dict`` of the same backbone and neck.
 
+    Returns:
+        The weights of the whole model of stage 1.
+
     Raises:
         ValueError: If a layer is missing, unexpected or of another shape; the message
             names the layers.
     """
     loaded = CheckpointLoader.load_checkpoint(str(checkpoint), map_location='cpu')
-    state = {
-        key: value
-        for key, value in loaded.get('state_dict', loaded).items()
-        if key.startswith(FROZEN_PARTS)
-    }
+    everything = loaded.get('state_dict', loaded)
+    state = {k: v for k, v in everything.items() if k.startswith(FROZEN_PARTS)}
     wanted = {
         key: value
         for key, value in model.state_dict().items()
@@ -109,9 +110,17 @@ def load_stage1(model: nn.Module, checkpoint: Path) -> None:
         )
     model.load_state_dict(state, strict=False)
     if hasattr(model.head, 'load_stage1'):
-        found = loaded.get('state_dict', loaded)
-        head = {key: found[key] for key in found if key.startswith('head.')}
-        model.head.load_stage1({k.removeprefix('head.'): v for k, v in head.items()})
+        model.head.load_stage1(head_of(everything))
+    return everything
+
+
+def head_of(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return the state of the head from that of a whole model."""
+    return {
+        key.removeprefix('head.'): value
+        for key, value in state.items()
+        if key.startswith('head.')
+    }
 
 
 def freeze(module: nn.Module, update_bn: bool) -> None:
@@ -150,10 +159,7 @@ def build_fresh_head(head: nn.Module, cfg: dict, seed: int) -> nn.Module:
         ValueError: If it is of another class or has other weights, so that the final
             checkpoint would not fit the config.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        fresh = MODELS.build(cfg)
-        fresh.init_weights()
+    fresh = build_seeded(cfg, seed)
     shapes = [
         {key: value.shape for key, value in each.state_dict().items()}
         for each in (head, fresh)
@@ -165,3 +171,12 @@ def build_fresh_head(head: nn.Module, cfg: dict, seed: int) -> nn.Module:
             'checkpoint would not fit the config. Run stage 2 from a config of its own'
         )
     return fresh.to(get_device())
+
+
+def build_seeded(cfg: dict, seed: int) -> nn.Module:
+    """Build a head whose weights depend on the seed alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        head = MODELS.build(cfg)
+        head.init_weights()
+    return head

@@ -29,7 +29,7 @@ READ_KEYS = ('train_dataloader', 'optim_wrapper', 'param_scheduler', 'train_cfg'
 
 
 @dataclass
-class Row:
+class HeadRun:
     """One head: a method with its hyper-parameters, and a seed.
 
     Attributes:
@@ -62,19 +62,19 @@ class Row:
         cfg.randomness = dict(seed=self.seed)
         return cfg
 
-    def candidates(self, search: dict[str, list]) -> list['Row']:
-        """Return this row with every combination of hyper-parameters."""
+    def candidates(self, search: dict[str, list]) -> list['HeadRun']:
+        """Return this run with every combination of hyper-parameters."""
         return [
-            Row(
+            HeadRun(
                 self.method, self.cfg, dict(zip(search, values, strict=True)), self.seed
             )
             for values in itertools.product(*search.values())
         ]
 
-    def seeds(self, number: int) -> list['Row']:
-        """Return this row with seeds from 0 on; with one if the head is fitted."""
+    def seeds(self, number: int) -> list['HeadRun']:
+        """Return this run with seeds from 0 on; with one if the head is fitted."""
         return [
-            Row(self.method, self.cfg, self.params, seed)
+            HeadRun(self.method, self.cfg, self.params, seed)
             for seed in range(1 if self.is_fitted else number)
         ]
 
@@ -96,34 +96,34 @@ class Sweep:
         self.stage1_head = _digest(frozen.head)
         folder.mkdir(parents=True, exist_ok=True)
 
-    def file(self, row: Row) -> Path:
-        """Return where a row is kept: it names all that the head depends on."""
-        cfg = row.config
+    def file(self, run: HeadRun) -> Path:
+        """Return where a run is kept: it names all that the head depends on."""
+        cfg = run.config
         parts = [cfg.model.head, *(cfg.get(key) for key in READ_KEYS)]
         parts += [features.filename for features in self.frozen.features.values()]
         digest = hashlib.sha256(repr(parts).encode())
         digest.update(self.stage1_head)
         return (
-            self.folder / f'{row.method}_seed{row.seed}_{digest.hexdigest()[:12]}.pth'
+            self.folder / f'{run.method}_seed{run.seed}_{digest.hexdigest()[:12]}.pth'
         )
 
-    def read(self, row: Row) -> dict:
-        """Return what is kept of a row: ``state_dict``, metrics ``val``, ``error``.
+    def read(self, run: HeadRun) -> dict:
+        """Return what is kept of a run: ``state_dict``, metrics ``val``, ``error``.
 
         Without metrics, the error says why: training diverged or was impossible.
         """
-        return load_from_local(str(self.file(row)), 'cpu')
+        return load_from_local(str(self.file(run)), 'cpu')
 
-    def head(self, row: Row, state: dict | None = None) -> nn.Module:
-        """Return the head of a row, with its state, or trained if there is none."""
-        cfg, features = row.config, self.frozen.features['train']
+    def head(self, run: HeadRun, state: dict | None = None) -> nn.Module:
+        """Return the head of a run, with its state, or trained if there is none."""
+        cfg, features = run.config, self.frozen.features['train']
         head = build_head(
-            cfg.model.head, row.seed, self.frozen.head, features.shape[2:]
+            cfg.model.head, run.seed, self.frozen.head, features.shape[2:]
         )
         if state:
             head.load_state_dict(state)
         else:
-            train_head(head, cfg, self.frozen.datasets['train'], features, row.seed)
+            train_head(head, cfg, self.frozen.datasets['train'], features, run.seed)
         return head
 
     def predict(self, head: nn.Module, split: str, **about) -> Predictions:
@@ -160,38 +160,38 @@ class Sweep:
         except FloatingPointError:
             return None
 
-    def train_one(self, row: Row) -> None:
-        """Train a row, score it on validation, and keep both.
+    def train_one(self, run: HeadRun) -> None:
+        """Train a run, score it on validation, and keep both.
 
         The state of a fitted head is not kept: fitting takes no longer than reading.
         """
         kept = dict(state_dict={}, val=None, error='')
         try:
-            head = self.head(row)
+            head = self.head(run)
             kept['val'] = self.score(head, 'val')
-            if not row.is_fitted:
+            if not run.is_fitted:
                 kept['state_dict'] = head.state_dict()
         except FloatingPointError:
-            kept['error'] = f'diverged with {row}'
+            kept['error'] = f'diverged with {run}'
         except ValueError as error:
             kept['error'] = str(error)
-        save_whole(kept, self.file(row))
+        save_whole(kept, self.file(run))
 
-    def train(self, rows: list[Row]) -> Iterator[Row]:
-        """Train rows side by side, and yield each when it is done."""
+    def train(self, runs: list[HeadRun]) -> Iterator[HeadRun]:
+        """Train runs side by side, and yield each when it is done."""
         missing = []
-        for row in rows:
-            if self.file(row).is_file():
-                yield row
+        for run in runs:
+            if self.file(run).is_file():
+                yield run
             else:
-                missing.append(row)
+                missing.append(run)
         if not missing:
             return
         processes = min(self.processes, len(missing))
-        context = get_context('fork')  # what is shared is not sent with every row
+        context = get_context('fork')  # what is shared is not sent with every run
         with ProcessPoolExecutor(processes, context, _start, (self,)) as pool:
             try:
-                jobs = {pool.submit(_train_one, row): row for row in missing}
+                jobs = {pool.submit(_train_one, run): run for run in missing}
                 for job in as_completed(jobs):
                     job.result()
                     yield jobs[job]
@@ -199,31 +199,31 @@ class Sweep:
                 pool.shutdown(cancel_futures=True)
                 raise
 
-    def choose(self, rows: list[Row], metric: str) -> Row:
-        """Return the row that is best on validation, the first of equals.
+    def choose(self, runs: list[HeadRun], metric: str) -> HeadRun:
+        """Return the run that is best on validation, the first of equals.
 
         Raises:
             ValueError: If none could be trained; the message is that of the first.
         """
-        kept = [self.read(row) for row in rows]
+        kept = [self.read(run) for run in runs]
         scores = [found['val'][metric] if found['val'] else -1.0 for found in kept]
-        best = max(range(len(rows)), key=scores.__getitem__)
+        best = max(range(len(runs)), key=scores.__getitem__)
         if scores[best] < 0:
             raise ValueError(kept[0]['error'])
-        return rows[best]
+        return runs[best]
 
-    def report(self, rows: list[Row]) -> dict:
+    def report(self, runs: list[HeadRun]) -> dict:
         """Return the metrics of a method: of each seed on validation and on test.
 
         Those of a seed that diverged are ``None``, as are those on test if its images
         are not there.
         """
         seeds = []
-        for row in rows:
-            val = self.read(row)['val']
-            test = self.score_if_finite(self.trained(row), 'test') if val else None
-            seeds.append(dict(seed=row.seed, val=val, test=test))
-        return dict(method=rows[0].method, params=rows[0].params, seeds=seeds)
+        for run in runs:
+            val = self.read(run)['val']
+            test = self.score_if_finite(self.trained(run), 'test') if val else None
+            seeds.append(dict(seed=run.seed, val=val, test=test))
+        return dict(method=runs[0].method, params=runs[0].params, seeds=seeds)
 
     def report_stage1(self, cfg: Config) -> dict:
         """Return the metrics of the classifier of stage 1, whose config this is."""
@@ -231,9 +231,9 @@ class Sweep:
         scores = {split: self.score_if_finite(head, split) for split in ('val', 'test')}
         return dict(method=STAGE1, params={}, seeds=[dict(seed=0, **scores)])
 
-    def trained(self, row: Row) -> nn.Module:
-        """Return the head of a row that was trained."""
-        return self.head(row, self.read(row)['state_dict'])
+    def trained(self, run: HeadRun) -> nn.Module:
+        """Return the head of a run that was trained."""
+        return self.head(run, self.read(run)['state_dict'])
 
     def stage1_classifier(self, cfg: Config) -> nn.Module:
         """Return the classifier of stage 1, whose config this is."""
@@ -241,11 +241,11 @@ class Sweep:
         head.load_state_dict(self.frozen.head)
         return head
 
-    def save_checkpoint(self, row: Row, file: Path) -> None:
-        """Write the whole model of a row as an ordinary checkpoint.
+    def save_checkpoint(self, run: HeadRun, file: Path) -> None:
+        """Write the whole model of a run as an ordinary checkpoint.
 
         Args:
-            row: The row, trained.
+            run: The run, trained.
             file: The checkpoint; its config goes beside it, ending in ``.py``.
         """
         state = {
@@ -253,15 +253,15 @@ class Sweep:
             for key, value in self.frozen.state.items()
             if key.startswith(FROZEN_PARTS)
         }
-        head = self.trained(row).state_dict()
+        head = self.trained(run).state_dict()
         state |= {f'head.{key}': value for key, value in head.items()}
-        train, cfg = self.frozen.datasets['train'], row.config
+        train, cfg = self.frozen.datasets['train'], run.config
         cfg.work_dir = str(file.with_suffix(''))
         meta = dict(
             dataset_meta=dict(train.metainfo),
             class_counts=get_class_counts(train).tolist(),
             stage=2,
-            seed=row.seed,
+            seed=run.seed,
             cfg=cfg.pretty_text,
         )
         save_whole(dict(state_dict=state, meta=meta), file)
@@ -288,5 +288,5 @@ def _start(sweep: Sweep) -> None:
     torch.set_num_threads(1)
 
 
-def _train_one(row: Row) -> None:
-    _sweep.train_one(row)
+def _train_one(run: HeadRun) -> None:
+    _sweep.train_one(run)

@@ -56,9 +56,9 @@ def draw_groups(number: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
         yield np.stack(times).astype(float)
 
 
-def interval(values: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
-    """Return the bounds of the middle of some values; NaN is left out."""
-    tail = (1 - level) / 2
+def interval(values: np.ndarray) -> tuple[float, float]:
+    """Return the bounds of the middle 95% of some values; NaN is left out."""
+    tail = (1 - LEVEL) / 2
     low, high = np.nanquantile(values, (tail, 1 - tail))
     return float(low), float(high)
 

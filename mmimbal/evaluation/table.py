@@ -1,6 +1,7 @@
 """Plain text tables, for logs and terminals."""
 
 from collections.abc import Sequence
+from statistics import mean, stdev
 
 
 def format_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -20,3 +21,17 @@ def format_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         )
         for row in table
     )
+
+
+def mean_and_spread(values: Sequence[float], digits: int = 1) -> str:
+    """Return mean ± sample standard deviation; the mean of one, ``-`` of none.
+
+    Args:
+        values: Of runs.
+        digits: After the point. At 0 the deviation is left out.
+    """
+    if not values:
+        return '-'
+    spread = digits and len(values) > 1
+    deviation = f' ± {stdev(values):.{digits}f}' if spread else ''
+    return f'{mean(values):.{digits}f}{deviation}'

@@ -1,9 +1,9 @@
 """A page of tables, from the results of experiments and from nothing else."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from mmimbal.evaluation.bootstrap import RESAMPLES, caution, interval
 from mmimbal.evaluation.comparison import JUDGED_BY, Comparison
 from mmimbal.evaluation.findings import Findings, read_findings
 from mmimbal.evaluation.rows import Row, wanted_runs
+from mmimbal.evaluation.table import mean_and_spread
 from mmimbal.visualization.differences import draw_differences
 from mmimbal.visualization.markdown import folded, markdown
 from mmimbal.whole_files import whole
@@ -115,7 +116,7 @@ def by_method(findings: Findings) -> Iterator[str]:
         for dataset, rows in findings.judged.items():
             row = rows[name]
             line = line or [_marked(row)]
-            line += [_cell(row.values(split, metric)) for metric in JUDGED_BY]
+            line += [mean_and_spread(row.values(split, metric)) for metric in JUDGED_BY]
             means = [
                 other.mean(split, 'balanced_accuracy')
                 for other in rows.values()
@@ -156,7 +157,7 @@ def table_of(rows: Mapping[str, Row], split: str) -> Iterator[str]:
         [
             [
                 _marked(row),
-                *(_cell(row.values(*column)) for column in columns),
+                *(mean_and_spread(row.values(*column)) for column in columns),
                 runs_of(row),
             ]
             for row in order
@@ -293,13 +294,6 @@ def ranks(tables: Mapping[str, Mapping[str, Row]], split: str) -> Iterator[str]:
 
 def _marked(row: Row) -> str:
     return f'{row.name} \\*' if row.metric else row.name
-
-
-def _cell(values: Sequence[float]) -> str:
-    if not values:
-        return '-'
-    spread = f' ± {stdev(values):.1f}' if len(values) > 1 else ''
-    return f'{mean(values):.1f}{spread}'
 
 
 def _with_bounds(values: np.ndarray, sign: str = '') -> str:
