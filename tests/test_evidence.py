@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from tqdm import tqdm
 
 from mmimbal.datasets import DigitsLT
 from mmimbal.evaluation.metrics import summarise
@@ -341,6 +342,27 @@ def test_flags_of_folds_that_would_do_nothing(tmp_path, flags, message):
     leaf = CONFIGS / f'isic/{LEAVES[0]}.py'
     found = explain('cross_validate', leaf, '--work-dir', tmp_path, *flags)
     assert re.search(message, found)
+
+
+def test_what_was_trained_before_took_no_time_of_this_call():
+    """Or the time that remains would be told far too short."""
+    run_all = runpy.run_path(str(ROOT / 'tools/benchmark.py'))['run_all']
+    shares = {'a': 0.8, 'b': 0.0}
+    one, two = (argparse.Namespace(name=name) for name in shares)
+    seen = {}
+
+    class Bar(tqdm):
+        def __init__(self, **options):
+            seen.update(options)
+            super().__init__(**options)
+
+    run_all.__globals__['tqdm'] = Bar
+    bench = argparse.Namespace(
+        share_done=lambda experiment: shares[experiment.name],
+        run=lambda experiments: [(two, ''), (one, 'it broke')],
+    )
+    assert run_all(bench, [one, two]) == {'a': 'it broke'}
+    assert seen['initial'] == pytest.approx(0.95 * 0.8) and seen['total'] == 2
 
 
 def test_a_pattern_chooses_experiments(tmp_path):

@@ -54,8 +54,14 @@ def parse_args() -> argparse.Namespace:
 def run_all(bench: Bench, experiments: Sequence[Experiment]) -> dict[str, str]:
     """Run experiments under a progress bar; return what went wrong, by name."""
     failed, over, done = {}, set(), threading.Event()
+
+    def share_done() -> float:
+        running = [one for one in experiments if one.name not in over]
+        return len(over) + sum(0.95 * bench.share_done(one) for one in running)
+
     with tqdm(
         total=len(experiments),
+        initial=share_done(),  # of an earlier call, which took no time of this one
         desc='Experiments',
         bar_format='{desc}: {percentage:3.0f}%|{bar}| {n:.1f}/{total} '
         '[{elapsed}<{remaining}]{postfix}',
@@ -63,8 +69,7 @@ def run_all(bench: Bench, experiments: Sequence[Experiment]) -> dict[str, str]:
 
         def watch() -> None:
             while not done.wait(POLL):
-                running = [one for one in experiments if one.name not in over]
-                bar.n = len(over) + sum(0.95 * bench.share_done(one) for one in running)
+                bar.n = share_done()
                 bar.refresh()
 
         watcher = threading.Thread(target=watch, daemon=True)

@@ -182,11 +182,12 @@ def main() -> None:
     ]
     summary, table = report(parts)
     write_json(summary, folder / 'cross_validation.json')
-    groups = sum(len(set(part.groups.tolist())) for part in parts)
-    images = sum(len(part.labels) for part in parts)
+    everything = pooled(parts)
+    groups = len(set(everything.groups.tolist()))
     about = (
-        f'{args.config}: {images} test images in {groups} groups; intervals by '
-        f'resampling groups. {caution(groups)}'
+        f'{args.config}: {len(everything.labels)} test images in {groups} groups; '
+        'intervals by resampling groups. '
+        + caution(everything.groups, everything.labels, everything.classes)
     )
     print(f'\n{about.rstrip()}\n\n{table}\n\nWritten: {folder}/cross_validation.json')
 

@@ -1,6 +1,5 @@
 """Experiments of a grid, side by side: one process on each core or GPU."""
 
-import json
 import os
 import re
 import subprocess
@@ -18,7 +17,13 @@ from mmimbal.engine.grid import Experiment, Grid
 from mmimbal.engine.settings import check_settings, keep_settings
 from mmimbal.engine.stage2_sweep import STAGE1
 from mmimbal.evaluation.predictions import SUFFIX, load_predictions
-from mmimbal.evaluation.results import images_file, keep_images, pack, write_json
+from mmimbal.evaluation.results import (
+    images_file,
+    keep_images,
+    pack,
+    read_json,
+    write_json,
+)
 from mmimbal.whole_files import alone
 
 
@@ -82,7 +87,7 @@ class Bench:
         file = self.file(experiment)
         if not file.is_file():
             return False
-        result = json.loads(file.read_text())
+        result = read_json(file)
         check_settings(result.get('settings', {}), experiment.settings, file)
         untested = [row for row in result['rows'] if row['val'] and not row.get('test')]
         return self.grid.judged_on == 'val' or not untested
@@ -163,7 +168,7 @@ class Bench:
 
     def keep(self, experiment: Experiment, folder: Path) -> None:
         """Write the result of an experiment from what its sweep has found."""
-        sweep = json.loads((folder / 'sweep.json').read_text())
+        sweep = read_json(folder / 'sweep.json')
         images = images_file(self.results, experiment.dataset, experiment.fold)
         rows, images_of_test = [], None
         for found in sweep['rows']:

@@ -4,8 +4,8 @@ import re
 import signal
 from pathlib import Path
 
-# An error, or what a tool of ours says, each at the beginning of a line.
-SAID = re.compile(r'[A-Za-z_][\w.]*: ')
+# An error, perhaps without a message, or what a tool of ours says.
+SAID = re.compile(r'[A-Za-z_][\w.]*: |[\w.]+(Error|Exception|Interrupt)$')
 
 
 class ToolFailedError(RuntimeError):

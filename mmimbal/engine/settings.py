@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from mmimbal.evaluation.results import write_json
+from mmimbal.evaluation.results import read_json, write_json
 
 LONGEST = 60  # value in a message
 
@@ -22,7 +22,7 @@ def keep_settings(settings: Mapping, folder: Path) -> None:
     file = folder / 'settings.json'
     settings = json.loads(json.dumps(settings, default=str))
     if file.is_file():
-        check_settings(json.loads(file.read_text()), settings, folder)
+        check_settings(read_json(file), settings, folder)
     else:
         write_json(settings, file)
 

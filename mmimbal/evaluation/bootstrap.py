@@ -63,13 +63,34 @@ def interval(values: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def caution(groups: int) -> str:
-    """Return what to say of intervals from so many groups; nothing if they will do."""
-    if groups >= FEW_GROUPS:
+def caution(groups: Sequence[str], labels: np.ndarray, classes: Sequence[str]) -> str:
+    """Return what to say of intervals from few groups; nothing if they will do.
+
+    A class of few groups is absent from some resamples, in which means over classes are
+    of the others alone: with 3 groups from every twentieth.
+
+    Args:
+        groups: Of each image, (N,).
+        labels: True class of each image, (N,).
+        classes: K names.
+    """
+    if len(np.unique(groups)) < FEW_GROUPS:
+        return (
+            f'Fewer than {FEW_GROUPS} groups: the intervals are too narrow, nothing '
+            'here is sure.'
+        )
+    pairs = {(int(label), group) for label, group in zip(labels, groups, strict=True)}
+    counts = np.bincount([label for label, _ in pairs], minlength=len(classes))
+    few = [
+        f'{name} {count}'
+        for name, count in zip(classes, counts, strict=True)
+        if 0 < count < FEW_GROUPS
+    ]
+    if not few:
         return ''
     return (
-        f'Fewer than {FEW_GROUPS} groups: the intervals are too narrow, nothing here '
-        'is sure.'
+        f'Classes of fewer than {FEW_GROUPS} groups: {", ".join(few)}. Intervals of '
+        'means over classes are not sure.'
     )
 
 
@@ -80,8 +101,9 @@ def interval_of(
 
     Noise raises the calibration error and lowers the worst recall, resampling once
     more, so that the truth is on the other side of what was measured. Their interval
-    reaches as far to both sides as resamples do to the farther one, within 0..100. It
-    is still narrow where all classes are equally hard, or calibration is perfect.
+    reaches as far to both sides as resamples do to the farther one, within 0..100, or
+    -100..100. It is still narrow where all classes are equally hard, or calibration is
+    perfect.
 
     Args:
         metric: Its name.
@@ -93,5 +115,5 @@ def interval_of(
     if metric not in SHIFTED:
         return low, high
     reach = max(measured - low, high - measured)
-    low, high = measured - reach, measured + reach
-    return (low, high) if difference else (max(low, 0.0), min(high, 100.0))
+    lowest = -100.0 if difference else 0.0
+    return max(measured - reach, lowest), min(measured + reach, 100.0)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmimbal.evaluation.bootstrap import RESAMPLES, draw_groups
+from mmimbal.evaluation.bootstrap import RESAMPLES, caution, draw_groups
 from mmimbal.evaluation.confusion import balanced_accuracy, macro_f1
 from mmimbal.evaluation.results import Images, images_file, read_images, unpack
 from mmimbal.evaluation.rows import Row
@@ -32,9 +32,10 @@ class Comparison:
     found: Mapping[str, Mapping[str, np.ndarray]]
 
     @property
-    def groups(self) -> int:
-        """How many groups the test images are of."""
-        return sum(len(np.unique(images.groups)) for images in self.folds.values())
+    def caution(self) -> str:
+        """What to say of the intervals, if groups are few."""
+        classes = next(iter(self.folds.values())).classes
+        return caution(_groups(self.folds), _labels(self.folds), classes)
 
     @property
     def resamples(self) -> int:
@@ -77,15 +78,9 @@ def compare(
     """
     whole = common_runs(rows)
     folds = read_folds(whole.values(), results, dataset)
-    labels = np.concatenate([images.labels for images in folds.values()])
-    groups = np.concatenate(
-        [
-            np.char.add(f'{fold} ', images.groups.astype(str))
-            for fold, images in folds.items()
-        ]
-    )
+    labels = _labels(folds)
     classes = len(next(iter(folds.values())).classes)
-    _, codes = np.unique(groups, return_inverse=True)
+    _, codes = np.unique(_groups(folds), return_inverse=True)
     number = codes.max() + 1
     once = np.ones((1, number))
     drawn = np.concatenate([once, *draw_groups(number, resamples, seed=0)])
@@ -189,6 +184,17 @@ def read_folds(
                     f'those of {file}; remove its result and run the grid again'
                 )
     return folds
+
+
+def _labels(folds: Mapping[int | None, Images]) -> np.ndarray:
+    """Return the label of each image, one fold after the other, (N,)."""
+    return np.concatenate([images.labels for images in folds.values()])
+
+
+def _groups(folds: Mapping[int | None, Images]) -> np.ndarray:
+    """Return the group of each image, (N,); those of folds are apart."""
+    named = (np.char.add(f'{k} ', of.groups.astype(str)) for k, of in folds.items())
+    return np.concatenate(list(named))
 
 
 def _pooled(row: Row, folds: Mapping[int | None, Images]) -> list[np.ndarray]:

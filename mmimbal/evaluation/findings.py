@@ -1,12 +1,12 @@
 """What a grid of experiments has found, read from its results."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mmimbal.evaluation.comparison import Comparison, common_runs, compare
+from mmimbal.evaluation.results import read_json
 from mmimbal.evaluation.rows import (
     Row,
     chosen_on_validation,
@@ -66,7 +66,7 @@ def read_findings(folder: Path, resamples: int) -> Findings:
     Raises:
         ValueError: If runs to compare were tested on different images.
     """
-    about = json.loads((folder / 'grid.json').read_text())
+    about = read_json(folder / 'grid.json')
     results = read_runs(folder)
     tables = read_rows(results, about['metric'])
     comparisons = {

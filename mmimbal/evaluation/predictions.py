@@ -3,6 +3,7 @@
 import json
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,7 @@ KINDS = dict(
     class_counts=('iu', 1),
     embeddings=('f', 2),
 )
+OPTIONAL = ('class_counts', 'embeddings')
 BROKEN = (  # what numpy raises for a file that was cut or changed
     ValueError,
     KeyError,
@@ -159,24 +161,30 @@ def same_images(runs: Mapping[str, Predictions]) -> None:
     (first, one), *others = runs.items()
     for name, other in others:
         for what in ('classes', 'files', 'labels', 'groups'):
-            if not np.array_equal(getattr(one, what), getattr(other, what)):
-                raise ValueError(
-                    f'{first} and {name} cannot be compared in pairs: they are not of '
-                    f'the same images, their {what} differ'
-                )
+            found = [getattr(run, what) for run in (one, other)]
+            if np.array_equal(*found):
+                continue
+            reason = f'they are not of the same images, their {what} differ'
+            if what == 'files' and sorted(found[0]) == sorted(found[1]):
+                reason = 'they are of the same images in another order'
+            raise ValueError(
+                f'{first} and {name} cannot be compared in pairs: {reason}'
+            )
 
 
 def pooled(parts: Sequence[Predictions]) -> Predictions:
     """Return the predictions of several folds as one; counts are left out.
 
     Raises:
-        ValueError: If the classes differ, or an image is in two folds.
+        ValueError: If the classes differ, or an image is in several folds.
     """
     if len({part.classes for part in parts}) > 1:
         raise ValueError('folds of different classes cannot be pooled')
     files = np.concatenate([part.files for part in parts])
-    if len(np.unique(files)) < len(files):
-        raise ValueError('an image is in the test split of two folds')
+    folds_of = Counter(file for part in parts for file in set(part.files.tolist()))
+    for file, number in folds_of.items():
+        if number > 1:
+            raise ValueError(f'{file} is in the test split of {number} folds')
     return Predictions(
         np.concatenate([part.scores for part in parts]),
         np.concatenate([part.labels for part in parts]),
@@ -187,6 +195,9 @@ def pooled(parts: Sequence[Predictions]) -> Predictions:
 
 
 def _from_arrays(content: dict[str, np.ndarray]) -> Predictions:
+    missing = {'format', 'about', *KINDS} - {*OPTIONAL, *content}
+    if missing:
+        raise ValueError(f'it has no {", ".join(sorted(missing))}')
     if int(content['format']) != FORMAT:
         raise ValueError(f'format {content["format"]} is not {FORMAT}')
     for name, (kinds, dimensions) in KINDS.items():
@@ -195,13 +206,17 @@ def _from_arrays(content: dict[str, np.ndarray]) -> Predictions:
             values.dtype.kind not in kinds or values.ndim != dimensions
         ):
             raise ValueError(f'{name} are {values.dtype} of shape {values.shape}')
-    labels, classes = content['labels'], tuple(content['classes'].tolist())
+    # Labels of 8 bits would overflow in confusion matrices.
+    labels, classes = content['labels'].astype(int), tuple(content['classes'].tolist())
     check_scores(content['scores'], labels, len(classes))
     if labels.min() < 0 or labels.max() >= len(classes):
         raise ValueError(f'labels run from {labels.min()} to {labels.max()}')
     for name in ('labels', 'files', 'groups', 'embeddings'):
         if name in content and len(content[name]) != len(labels):
             raise ValueError(f'{len(content[name])} {name} of {len(labels)} images')
+    if (content['groups'] == '').any():
+        first = content['files'][content['groups'] == ''][0]
+        raise ValueError(f'{first} has no group')
     check_probabilities(content['scores'])
     if 'class_counts' in content and len(content['class_counts']) != len(classes):
         raise ValueError(

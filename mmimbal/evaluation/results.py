@@ -52,7 +52,7 @@ def keep_images(found: Predictions, path: Path) -> str:
         groups=pack(groups),
     )
     if path.is_file():
-        before = json.loads(path.read_text())
+        before = read_json(path)
         changed = [name for name, value in content.items() if before[name] != value]
         if changed:
             raise ValueError(
@@ -71,7 +71,7 @@ def read_images(path: Path) -> Images:
     Raises:
         FileNotFoundError: If there is no such file.
     """
-    content = json.loads(path.read_text())
+    content = read_json(path)
     return Images(
         unpack(content['labels']),
         unpack(content['groups']),
@@ -96,3 +96,16 @@ def write_json(content: object, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole(path) as unfinished:
         unfinished.write_text(json.dumps(content, indent=1) + '\n')
+
+
+def read_json(path: Path) -> dict:
+    """Read JSON.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is cut or no JSON; the message names it.
+    """
+    try:
+        return json.loads(path.read_text(encoding='utf-8'))
+    except ValueError as error:
+        raise ValueError(f'{path} is no whole JSON file: {error}') from None

@@ -1,10 +1,11 @@
 """Rows of a table of results: a method of each stage, with all its runs."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean
+
+from mmimbal.evaluation.results import read_json
 
 
 @dataclass
@@ -39,6 +40,10 @@ class Row:
         """Fold and seed of the runs that have predictions of test images."""
         return {key for key, run in self.runs.items() if 'predicted' in run}
 
+    def number(self, split: str) -> int:
+        """Return how many runs have metrics of a split."""
+        return len(self.values(split, 'balanced_accuracy'))
+
     def values(self, split: str, metric: str) -> list[float]:
         """Return a metric of each run that has it."""
         found = (run.get(split) or {} for run in self.runs.values())
@@ -52,7 +57,7 @@ class Row:
 def read_runs(folder: Path) -> list[dict]:
     """Return the results of those experiments of a grid that are done."""
     files = (folder / 'runs' / f'{name}.json' for name in sorted(_names(folder)))
-    return [json.loads(file.read_text()) for file in files if file.is_file()]
+    return [read_json(file) for file in files if file.is_file()]
 
 
 def strangers(folder: Path) -> list[str]:
@@ -114,7 +119,7 @@ def chosen_on_validation(tables: Sequence[Mapping[str, Row]]) -> list[str]:
 
     def lacks_runs(name: str) -> bool:
         return any(
-            len(rows[name].runs) < wanted_runs(rows[name].method, rows)
+            rows[name].number('val') < wanted_runs(rows[name].method, rows)
             for rows in tables
         )
 
@@ -128,4 +133,4 @@ def chosen_on_validation(tables: Sequence[Mapping[str, Row]]) -> list[str]:
 
 def _names(folder: Path) -> set[str]:
     """Return the experiments of a grid."""
-    return set(json.loads((folder / 'grid.json').read_text())['experiments'])
+    return set(read_json(folder / 'grid.json')['experiments'])

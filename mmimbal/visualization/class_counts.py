@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from mmimbal.visualization.recall_by_count import COLOURS
+from mmimbal.visualization.style import COLOURS, legend_name
 
 
 def draw_class_counts(
@@ -29,7 +29,7 @@ def draw_class_counts(
             places + offset,
             row[order],
             width,
-            label=split or 'all',
+            label=legend_name(split or 'all'),
             color=COLOURS[(number + 1) % len(COLOURS)],
         )
     axes.set_yscale('symlog', linthresh=1)

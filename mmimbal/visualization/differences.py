@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from mmimbal.evaluation.bootstrap import interval
 from mmimbal.evaluation.comparison import Comparison
-from mmimbal.visualization.recall_by_count import COLOURS
+from mmimbal.visualization.style import COLOURS
 
 
 def draw_differences(

@@ -1,6 +1,6 @@
 """Figures of one run or several, from their predictions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from matplotlib import colormaps
@@ -11,7 +11,7 @@ from mmimbal.evaluation.calibration import reliability
 from mmimbal.evaluation.confusion import count_confusions, divide
 from mmimbal.evaluation.predictions import Predictions
 from mmimbal.evaluation.ranking import ranked
-from mmimbal.visualization.recall_by_count import COLOURS
+from mmimbal.visualization.style import legend_name, line_of
 
 Runs = Mapping[str, Predictions]
 MARKERS = 'osD^vP*X'
@@ -33,7 +33,7 @@ def draw_confusion(run: Predictions) -> Figure:
                 f'{shares[row, column]:.0f}',
                 ha='center',
                 va='center',
-                fontsize=8,
+                fontsize=9,
                 color='white' if shares[row, column] > 55 else '#222222',
             )
     axes.set_xticks(range(size), run.classes, rotation=90)
@@ -47,11 +47,12 @@ def draw_reliability(runs: Runs) -> Figure:
     """Draw accuracy against confidence; dots by their share of the images."""
     figure, axes = _square()
     axes.plot((0, 1), (0, 1), color='#888888', linewidth=1, linestyle=':')
-    for colour, (name, run) in zip(_colours(runs), runs.items(), strict=True):
+    for number, (name, run) in enumerate(runs.items()):
         once = np.ones((1, len(run.labels)))
         _, confidence, accuracy, share = reliability(run.scores, run.labels, once)
-        axes.plot(confidence[0], accuracy[0], color=colour, linewidth=1.2, label=name)
-        axes.scatter(confidence[0], accuracy[0], 8 + 200 * share[0], color=colour)
+        line, label = line_of(number), legend_name(name)
+        axes.plot(confidence[0], accuracy[0], **line, linewidth=1.2, label=label)
+        axes.scatter(confidence[0], accuracy[0], 8 + 200 * share[0], line['color'])
     axes.set_xlabel('confidence')
     axes.set_ylabel('accuracy')
     axes.legend(frameon=False)
@@ -62,7 +63,8 @@ def draw_roc(runs: Runs) -> Figure:
     """Draw ROC curves, a panel for each class."""
 
     def curve(hits: np.ndarray, false_alarms: np.ndarray) -> tuple:
-        return false_alarms / false_alarms[-1], hits / hits[-1]
+        """Begin at 0: where many images have the highest score, that is far off."""
+        return np.r_[0, false_alarms / false_alarms[-1]], np.r_[0, hits / hits[-1]]
 
     return _panels(runs, curve, 'false positive rate', 'recall')
 
@@ -71,7 +73,8 @@ def draw_precision_recall(runs: Runs) -> Figure:
     """Draw precision-recall curves, a panel for each class."""
 
     def curve(hits: np.ndarray, false_alarms: np.ndarray) -> tuple:
-        return hits / hits[-1], hits / (hits + false_alarms)
+        precision = hits / (hits + false_alarms)
+        return np.r_[0, hits / hits[-1]], np.r_[precision[0], precision]
 
     return _panels(runs, curve, 'recall', 'precision')
 
@@ -90,7 +93,7 @@ def draw_embedding(places: np.ndarray, run: Predictions) -> Figure:
                 s=9,
                 color=map_(label % map_.N),
                 marker=MARKERS[label // map_.N % len(MARKERS)],
-                label=run.classes[label],
+                label=legend_name(run.classes[label]),
                 linewidths=0,
                 rasterized=True,
             )
@@ -102,26 +105,25 @@ def draw_embedding(places: np.ndarray, run: Predictions) -> Figure:
     return figure
 
 
-def draw_training(curves: Mapping[str, Mapping[str, Mapping[int, float]]]) -> Figure:
-    """Draw what training has logged.
+def draw_training(curves: Mapping[str, Mapping[int, float]]) -> Figure:
+    """Draw something that training has logged.
 
     Args:
-        curves: Of each run, by name of a curve the values by epoch.
+        curves: Of each run, the values by epoch; empty if it has logged none.
     """
-    names = list(dict.fromkeys(name for found in curves.values() for name in found))
-    figure = Figure(figsize=(4 * len(names), 3.2), layout='constrained')
-    for axes, title in zip(
-        figure.subplots(1, len(names), squeeze=False)[0], names, strict=True
-    ):
-        for colour, (run, found) in zip(_colours(curves), curves.items(), strict=True):
-            values = found.get(title, {})
-            axes.plot(
-                list(values), list(values.values()), color=colour, label=run, marker='.'
-            )
-        axes.set_title(title)
-        axes.set_xlabel('epoch')
-        _tidy(axes)
+    figure = Figure(figsize=(4.6, 3.2), layout='constrained')
+    axes = figure.subplots()
+    for number, (run, found) in enumerate(curves.items()):
+        axes.plot(
+            list(found),
+            list(found.values()),
+            **line_of(number),
+            label=legend_name(run),
+            marker='.',
+        )
+    axes.set_xlabel('epoch')
     axes.legend(frameon=False)
+    _tidy(axes)
     return figure
 
 
@@ -137,19 +139,19 @@ def _panels(runs: Runs, curve, xlabel: str, ylabel: str) -> Figure:
     first = next(iter(runs.values()))
     counts = np.bincount(first.labels, minlength=len(first.classes))
     present = [k for k in np.argsort(-counts) if 0 < counts[k] < len(first.labels)]
-    columns = min(4, max(1, len(present)))
+    columns = min(2, max(1, len(present)))  # readable on a phone
     lines = -(-max(1, len(present)) // columns)
     figure = Figure(figsize=(2.6 * columns, 2.7 * lines), layout='constrained')
     grid = figure.subplots(lines, columns, squeeze=False).ravel()
     for axes, label in zip(grid, present, strict=False):
-        for colour, (name, run) in zip(_colours(runs), runs.items(), strict=True):
+        for number, (name, run) in enumerate(runs.items()):
             once = np.ones((1, len(run.labels)))
             hits, false_alarms = ranked(run.scores[:, label], run.labels == label, once)
             axes.plot(
                 *curve(hits[0], false_alarms[0]),
-                color=colour,
+                **line_of(number),
                 linewidth=1.3,
-                label=name,
+                label=legend_name(name),
             )
         axes.set_title(f'{first.classes[label]} ({counts[label]})', fontsize=10)
         axes.set_xlim(0, 1)
@@ -160,7 +162,7 @@ def _panels(runs: Runs, curve, xlabel: str, ylabel: str) -> Figure:
     figure.supxlabel(xlabel)
     figure.supylabel(ylabel)
     if present:
-        grid[0].legend(frameon=False, fontsize=8)
+        grid[0].legend(frameon=False, fontsize=9)
     return figure
 
 
@@ -176,8 +178,3 @@ def _square() -> tuple[Figure, Axes]:
 def _tidy(axes: Axes) -> None:
     axes.spines[['top', 'right']].set_visible(False)
     axes.grid(alpha=0.25)
-
-
-def _colours(runs: Sequence | Mapping) -> list[str]:
-    """Return a colour for each run; the first, to compare with, is grey."""
-    return [COLOURS[n % len(COLOURS)] for n in range(len(runs))]

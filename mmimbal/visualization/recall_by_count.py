@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-COLOURS = ('#9a9a9a', '#3b7dd8', '#d1495b', '#3a9b6e', '#c77d0a', '#8e5bbf')
+from mmimbal.visualization.style import legend_name, line_of
+
+CROWDED = 80  # letters below the axis
 
 
 def draw_recall_by_count(
@@ -25,7 +27,9 @@ def draw_recall_by_count(
     """
     order = np.argsort(-np.asarray(counts), kind='stable')
     places = np.arange(len(order))
-    figure = Figure(figsize=(7.5, 4.2), layout='constrained')
+    crowded = max(map(len, classes)) * len(classes) > CROWDED
+    width = max(7.5, 0.5 * len(classes)) if crowded else 7.5
+    figure = Figure(figsize=(width, 4.2), layout='constrained')
     axes = figure.subplots()
     for number, (method, values) in enumerate(recalls.items()):
         values = np.asarray(values)[:, order]
@@ -33,15 +37,17 @@ def draw_recall_by_count(
             places + 0.12 * (number - (len(recalls) - 1) / 2),
             values.mean(axis=0),
             values.std(axis=0, ddof=1) if len(values) > 1 else None,
-            label=method,
-            color=COLOURS[number % len(COLOURS)],
+            label=legend_name(method),
+            **line_of(number),
             marker='o',
             markersize=5,
             linewidth=1.5,
             capsize=2,
         )
-    names = [f'{classes[label]}\n{counts[label]}' for label in order]
-    axes.set_xticks(places, names)
+    between = ' ' if crowded else '\n'
+    turned = dict(rotation=45, ha='right', rotation_mode='anchor') if crowded else {}
+    names = [f'{classes[label]}{between}{counts[label]}' for label in order]
+    axes.set_xticks(places, names, **turned)
     axes.set_xlabel(f'class, and its {images} images')
     axes.set_ylabel('recall on test, %')
     axes.set_ylim(0, 103)

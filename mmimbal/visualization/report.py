@@ -2,6 +2,7 @@
 
 import io
 import re
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
@@ -23,12 +24,13 @@ from mmimbal.visualization.projection import method, project, subset
 from mmimbal.visualization.recall_by_count import draw_recall_by_count
 
 INK = '#010203'  # stands for the colour of the page's text
+SMALLEST = 0.72  # of its own size, to which a figure shrinks
 STYLE = """
 :root { color-scheme: light dark; --line: #8884; }
 body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 70rem;
   padding: 1rem; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.25rem; margin-top: 2.5rem; }
-.scroll { overflow-x: auto; }
+.scroll { overflow-x: auto; max-width: 100%; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { border-bottom: 1px solid var(--line); padding: .3rem .7rem;
   text-align: right; white-space: nowrap; }
@@ -41,7 +43,10 @@ figure { margin: 1rem 0; max-width: 100%; } figcaption { font-weight: 600; }
 svg { height: auto; max-width: 100%; }
 pre { overflow-x: auto; font-size: .8rem; }
 @media print { body { max-width: none; } h2 { break-after: avoid; }
-  figure, tr { break-inside: avoid; } details { display: none; } }
+  figure, tr { break-inside: avoid; } .scroll { overflow: visible; }
+  svg { min-width: 0 !important; } table { font-size: .75em; }
+  th, td { white-space: normal; } pre { overflow: visible; white-space: pre-wrap; }
+  details::details-content { content-visibility: visible; display: block; } }
 """
 
 
@@ -79,15 +84,17 @@ def _sections(
     counts: np.ndarray,
     resamples: int,
 ) -> Iterator[str]:
-    groups = len(np.unique(first.groups))
+    of = f'in {len(np.unique(first.groups))} groups'
+    if np.array_equal(first.groups, first.files):
+        of = 'each a group of its own'
     yield f'<h1>{escape(" · ".join(runs))}</h1>\n'
     yield (
-        f'<p>{len(first.labels)} test images in {groups} groups, {len(counts)} classes.'
-        f' In brackets: 95% intervals from {resamples} resamples of groups.</p>\n'
+        f'<p>{len(first.labels)} test images, {of}, {len(counts)} classes. In '
+        f'brackets: 95% intervals from {resamples} resamples of groups.</p>\n'
     )
-    few = caution(groups)
+    few = caution(first.groups, first.labels, first.classes)
     if few:
-        yield f'<p class="sure">{few}</p>\n'
+        yield f'<p class="sure">{escape(few)}</p>\n'
     drawn = {name: resampled_metrics(run, resamples) for name, run in runs.items()}
     found = {
         name: summarise(run.scores, run.labels, run.classes)
@@ -97,7 +104,8 @@ def _sections(
     yield _metrics_table(found, drawn)
     yield (
         f'<p>Noise moves {" and ".join(SHIFTED)} one way; their intervals reach as far '
-        'to the other.</p>\n'
+        'to the other. The Brier score adds up squared errors of all classes: 0 to '
+        '200.</p>\n'
     )
     if len(runs) > 1:
         yield f'<h2>Differences to {escape(next(iter(runs)))}</h2>\n'
@@ -106,17 +114,17 @@ def _sections(
         yield _differences_table(found, drawn, bold=not few)
 
     yield '<h2>Recall of each class</h2>\n'
-    trained = first.class_counts
+    known = [run.class_counts for run in runs.values() if run.class_counts is not None]
     recalls = {
         name: np.array([[scores[f'recall/{c}'] for c in first.classes]])
         for name, scores in found.items()
     }
-    caption, known, images = 'Recall against training images', trained, 'training'
-    if trained is None:
-        caption = 'Recall against test images; training counts are not known'
-        known, images = counts, 'test'
+    against, images = (known[0], 'training') if known else (counts, 'test')
+    caption = f'Recall against {images} images'
+    if not known:
+        caption += '; training counts are not known'
     yield _figure(
-        lambda: draw_recall_by_count(recalls, known, first.classes, images), caption
+        lambda: draw_recall_by_count(recalls, against, first.classes, images), caption
     )
 
     yield '<h2>Confusion</h2>\n<div class="figures">'
@@ -126,9 +134,10 @@ def _sections(
         )
     yield '</div>\n<h2>Calibration</h2>\n'
     yield _figure(lambda: figures.draw_reliability(runs), 'Reliability')
-    yield '<h2>Ranking, each class against the rest</h2>\n'
+    yield '<h2>Ranking, each class against the rest</h2>\n<div class="figures">'
     yield _figure(lambda: figures.draw_roc(runs), 'ROC')
     yield _figure(lambda: figures.draw_precision_recall(runs), 'Precision and recall')
+    yield '</div>\n'
 
     embedded = {n: run for n, run in runs.items() if run.embeddings is not None}
     if embedded:
@@ -151,9 +160,13 @@ def _sections(
         yield '</div>\n'
 
     curves = {name: _curves(run) for name, run in runs.items()}
-    if any(curves.values()):
-        yield '<h2>Training</h2>\n'
-        yield _figure(lambda: figures.draw_training(curves), 'Curves by epoch')
+    names = list(dict.fromkeys(name for found in curves.values() for name in found))
+    if names:
+        yield '<h2>Training, by epoch</h2>\n<div class="figures">'
+        for name in names:
+            values = {run: found.get(name, {}) for run, found in curves.items()}
+            yield _figure(lambda values=values: figures.draw_training(values), name)
+        yield '</div>\n'
     yield '<h2>Where this comes from</h2>\n'
     for name, run in runs.items():
         about = {k: v for k, v in run.about.items() if k not in ('curves', 'config')}
@@ -231,14 +244,17 @@ def _figure(draw, caption: str) -> str:
         figure.savefig(content, format='svg', transparent=True, metadata={'Date': None})
     svg = content.getvalue()
     svg = svg[svg.index('<svg') :].replace(INK, 'currentColor')
+    # Scrolled rather than shrunk on a phone, so that its text can be read.
+    points = float(re.search(r'width="([\d.]+)pt"', svg)[1])
+    svg = svg.replace('<svg', f'<svg style="min-width:{SMALLEST * points:.0f}pt"', 1)
     # Ids are of one figure; on the page they must not meet.
-    prefix = re.sub(r'\W+', '-', caption)
+    prefix = f'f{zlib.crc32(f"{caption} {svg}".encode()):x}'
     svg = re.sub(r'\bid="', f'id="{prefix}-', svg)
     svg = re.sub(r'(href="|url\()#', rf'\1#{prefix}-', svg)
     text = escape(caption)
     return (
         f'<figure role="img" aria-label="{text}"><figcaption>{text}</figcaption>\n'
-        f'{svg}</figure>\n'
+        f'<div class="scroll">{svg}</div></figure>\n'
     )
 
 

@@ -7,7 +7,7 @@ from statistics import mean
 
 import numpy as np
 
-from mmimbal.evaluation.bootstrap import RESAMPLES, caution, interval
+from mmimbal.evaluation.bootstrap import RESAMPLES, interval
 from mmimbal.evaluation.comparison import JUDGED_BY, Comparison
 from mmimbal.evaluation.findings import Findings, read_findings
 from mmimbal.evaluation.rows import Row, wanted_runs
@@ -122,7 +122,7 @@ def by_method(findings: Findings) -> Iterator[str]:
                 for other in rows.values()
                 if other.method == row.method and other.stage2 in shared[dataset]
             ]
-            line += [f'{mean(means):.1f}' if means else '-', str(len(row.runs))]
+            line += [f'{mean(means):.1f}' if means else '-', str(row.number(split))]
         cells.append(line)
     yield from markdown(header, cells)
 
@@ -140,7 +140,7 @@ def table_of(rows: Mapping[str, Row], split: str) -> Iterator[str]:
     """Yield a table of all rows, the best first."""
 
     def runs_of(row: Row) -> str:
-        number, wanted = len(row.runs), wanted_runs(row.method, rows)
+        number, wanted = row.number(split), wanted_runs(row.method, rows)
         return f'{number} of {wanted}' if number < wanted else str(number)
 
     order = sorted(rows.values(), key=lambda row: -row.mean(split, 'balanced_accuracy'))
@@ -175,8 +175,8 @@ def compared(comparison: Comparison) -> Iterator[str]:
     yield (
         f'{images} test images, those of {len(comparison.folds)} folds pooled; 95% '
         f'intervals from {comparison.resamples} resamples of groups (lesions, patients '
-        f'or smears), paired. Best row without metric learning: **{best}**. '
-        f'{caution(comparison.groups)}'.rstrip()
+        'or smears), paired; bold where they do not hold 0. Best row without metric '
+        f'learning: **{best}**. {comparison.caution}'.rstrip()
     )
     if comparison.left_out:
         methods = Counter(name.split(' + ')[0] for name in comparison.left_out)
@@ -196,11 +196,7 @@ def compared(comparison: Comparison) -> Iterator[str]:
         line = [_marked(comparison.rows[name])]
         for metric in JUDGED_BY:
             line.append(_with_bounds(comparison.found[name][metric]))
-            line.append(
-                '-'
-                if name == best
-                else _with_bounds(comparison.difference(name, best, metric), '+')
-            )
+            line.append('-' if name == best else _gain(comparison, name, best, metric))
         cells.append(line)
     title = f'Differences of {len(cells) - 1} rows to {best}'
     yield from folded(title, markdown(header, cells))
@@ -214,21 +210,20 @@ def headline(findings: Findings, picture: str) -> Iterator[str]:
         f'Chosen on validation, one for all data sets: **{recipe}** with metric '
         f'learning, {plain} without. Beside them stands what does best on test without '
         'metric learning, a choice in its favour. Gain: how far the recipe is above a '
-        'row; paired, with 95% intervals over groups: over the images that a study '
-        'happens to have, not over seeds. Where folds validate on images that others '
-        'test, the choice has seen some of the labels.'
+        'row; paired, with 95% intervals over groups, bold where they do not hold 0: '
+        'over the images that a study happens to have, not over seeds. Where folds '
+        'validate on images that others test, the choice has seen some of the labels.'
     )
     yield ''
     cells = []
     for dataset, one in findings.comparisons.items():
-        if warning := caution(one.groups):
-            yield from (f'{dataset}: {warning}', '')
+        if one.caution:
+            yield from (f'{dataset}: {one.caution}', '')
         for name in dict.fromkeys((recipe, plain, one.best_plain)):
             line = [dataset, _marked(one.rows[name])]
             for metric in JUDGED_BY:
                 line.append(_with_bounds(one.found[name][metric]))
-                gain = one.difference(recipe, name, metric)
-                line.append('-' if name == recipe else _with_bounds(gain, '+'))
+                line.append('-' if name == recipe else _gain(one, recipe, name, metric))
             cells.append(line)
     header = ['data set', 'row']
     for metric in JUDGED_BY:
@@ -249,8 +244,10 @@ def ranks(tables: Mapping[str, Mapping[str, Row]], split: str) -> Iterator[str]:
     Of several seeds, the mean is ranked.
     """
     scores: dict[str, dict[tuple, dict[str, float]]] = {}
+    marked = {}
     for dataset, rows in tables.items():
         for row in rows.values():
+            marked[row.name] = _marked(row)
             for fold in row.folds:
                 of_seeds = [
                     found[split]
@@ -279,7 +276,7 @@ def ranks(tables: Mapping[str, Mapping[str, Row]], split: str) -> Iterator[str]:
         ['method', 'mean rank', *(TITLES[metric] for metric in JUDGED_BY)],
         [
             [
-                name,
+                marked[name],
                 f'{mean(found):.1f}',
                 *(
                     f'{mean(run[metric] for run in full[name].values()):.1f}'
@@ -294,6 +291,15 @@ def ranks(tables: Mapping[str, Mapping[str, Row]], split: str) -> Iterator[str]:
 
 def _marked(row: Row) -> str:
     return f'{row.name} \\*' if row.metric else row.name
+
+
+def _gain(comparison: Comparison, name: str, other: str, metric: str) -> str:
+    """Return by how much one row is above another; bold if that is sure."""
+    values = comparison.difference(name, other, metric)
+    low, high = interval(values[1:])
+    sure = not comparison.caution and (low > 0 or high < 0)
+    text = _with_bounds(values, '+')
+    return f'**{text}**' if sure else text
 
 
 def _with_bounds(values: np.ndarray, sign: str = '') -> str:

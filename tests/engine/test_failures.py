@@ -19,6 +19,7 @@ FileExistsError: it holds a run of another config:
         (1, TRACEBACK, 'FileExistsError: it holds a run of another config:'),
         (1, TRACEBACK + 'stage2_sweep: no head\n', 'stage2_sweep: no head'),
         (1, 'torch.OutOfMemoryError: x\n  y\n', 'torch.OutOfMemoryError: x'),
+        (1, 'Heads: 100%|#| 6/6\nTraceback\nAssertionError\n', 'AssertionError'),
         (2, 'usage\nsomething', 'something'),
         (1, '', 'no output'),
         (-9, TRACEBACK, 'ended by SIGKILL'),

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from mmimbal.evaluation.bootstrap import (
+    caution,
     draw_weights,
     interval,
     interval_of,
@@ -118,3 +119,15 @@ def test_differences_of_what_noise_shifts_reach_as_far_to_both_sides():
         (0.5 - 2.4, 0.5 + 2.4)
     )
     assert interval_of('accuracy', 0.5, values, difference=True) == interval(values)
+    values = np.linspace(0, 95, 101)
+    assert interval_of('worst_recall', 90, values, difference=True)[1] == 100
+
+
+def test_classes_of_few_groups_are_named():
+    labels = np.array([0] * 30 + [1] * 10 + [2] * 12)
+    groups = np.array([f'g{n}' for n in range(40)] + ['one'] * 9 + ['two', 'two', 'g0'])
+    assert caution(groups, labels, 'abc').startswith(
+        'Classes of fewer than 10 groups: c 3. '
+    )
+    assert caution(groups[:40], labels[:40], 'abc') == ''
+    assert 'nothing here is sure' in caution(groups[40:], labels[40:], 'abc')

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from mmimbal.datasets import CSVDataset, DigitsLT
+from mmimbal.evaluation.metrics import summarise
 from mmimbal.evaluation.predictions import (
     Predictions,
     load_predictions,
@@ -64,7 +65,8 @@ def test_a_cut_file_is_told(found, tmp_path, size):
     ('change', 'message'),
     [
         (dict(format=2), 'format 2 is not 1'),
-        (dict(groups=None), 'groups'),
+        (dict(groups=None), 'it has no groups'),
+        (dict(groups=np.array(['x', '', ''])), 'has no group'),
         (dict(groups=np.array(['x'])), '1 groups of 3 images'),
         (dict(files=np.array(['x'])), '1 files of 3 images'),
         (dict(labels=np.array([0, 1, 2])), 'labels run from 0 to 2'),
@@ -135,8 +137,24 @@ def test_runs_of_other_images_are_not_compared(found):
     turned = np.array([1, 0, 2])
     other = dataclasses.replace(found, files=found.files[turned])
     same_images(dict(one=found, other=found))
+    with pytest.raises(ValueError, match=r'ce and triplet .* in another order'):
+        same_images(dict(ce=found, triplet=other))
+    other = dataclasses.replace(found, files=np.array(['d', 'e', 'f']))
     with pytest.raises(ValueError, match=r'ce and triplet .* their files differ'):
         same_images(dict(ce=found, triplet=other))
+
+
+@pytest.mark.parametrize('kind', [np.uint8, np.int8, np.uint64])
+def test_labels_of_any_size_are_those_of_their_classes(tmp_path, kind):
+    labels, names = np.arange(60) % 30, np.arange(60).astype(str)
+    classes = tuple(map(str, range(30)))
+    path = tmp_path / 'run.npz'
+    Predictions(np.eye(30)[labels], labels, names, names, classes).save(path)
+    with np.load(path) as file:
+        content = {name: file[name] for name in file.files}
+    np.savez(path, **content | dict(labels=labels.astype(kind)))
+    read = load_predictions(path)
+    assert summarise(read.scores, read.labels, classes)['macro_f1'] == 100
 
 
 def test_folds_are_pooled(found):
@@ -144,8 +162,8 @@ def test_folds_are_pooled(found):
     both = pooled([found, other])
     assert both.files.tolist() == [*found.files, 'd', 'e', 'f']
     assert both.scores.shape == (6, 2) and len(both.groups) == 6
-    with pytest.raises(ValueError, match='two folds'):
-        pooled([found, found])
+    with pytest.raises(ValueError, match=r'a\.png is in the test split of 2 folds'):
+        pooled([found, dataclasses.replace(other, files=np.array(['d', 'a.png', 'e']))])
 
 
 def test_of_a_dataset(folder):

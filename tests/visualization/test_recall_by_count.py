@@ -1,6 +1,9 @@
+from itertools import pairwise
+
 import cv2
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from mmimbal.visualization import draw_recall_by_count
 
@@ -15,3 +18,20 @@ def test_picture_has_something_in_it(tmp_path, runs):
     draw_recall_by_count(recalls, [500, 10, 50], ['a', 'b', 'c']).savefig(path)
     pixels = cv2.imread(str(path))
     assert pixels.shape[0] > 300 and pixels.std() > 5
+
+
+@pytest.mark.parametrize('size', [7, 12, 30])
+def test_names_of_classes_do_not_meet(size):
+    classes = [f'{"a rather long name"[: 170 // size]} {n}' for n in range(size)]
+    recalls = {'one': np.full((1, size), 50.0)}
+    figure = draw_recall_by_count(recalls, np.arange(size)[::-1], classes)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    labels = figure.axes[0].get_xticklabels()
+    boxes = [label.get_window_extent() for label in labels]
+    if labels[0].get_rotation():  # then feet of lines of text: a line's height apart
+        feet = np.array([box.x1 for box in boxes])
+        height = labels[0].get_fontsize() * figure.dpi / 72
+        assert np.diff(feet).min() > height / np.sin(np.pi / 4)
+    else:
+        assert all(a.x1 < b.x0 for a, b in pairwise(boxes))

@@ -9,8 +9,10 @@ import pytest
 from mmimbal.evaluation.bootstrap import interval, resampled_metrics
 from mmimbal.evaluation.metrics import NAMES, summarise
 from mmimbal.evaluation.predictions import Predictions
+from mmimbal.visualization.figures import draw_precision_recall, draw_roc
 from mmimbal.visualization.projection import project
 from mmimbal.visualization.report import build_report
+from mmimbal.visualization.style import line_of
 
 CLASSES = ('common', '<script>alert(1)</script>', 'a & b $x_1$')
 HEADINGS = [
@@ -21,7 +23,7 @@ HEADINGS = [
     'Calibration',
     'Ranking, each class against the rest',
     'Embeddings of test images, by t-SNE',
-    'Training',
+    'Training, by epoch',
     'Where this comes from',
 ]
 
@@ -94,7 +96,7 @@ def test_it_has_every_section_and_no_script_or_network(page):
     found = outline(page)
     assert [h for h in found.headings if h] == HEADINGS
     assert not {'script', 'link', 'img', 'b', 'i'} & set(found.tags)
-    assert found.tags.count('figure') == 3 + 5 + 3 and '<b>model' not in page
+    assert found.tags.count('figure') == 3 + 6 + 3 and '<b>model' not in page
     links = re.findall(r'(?:href|src|url\()=?"?([^")\s]+)', page)
     assert all(link.startswith(('#', 'data:image/png')) for link in links)
     assert len(found.ids) == len(set(found.ids))
@@ -120,7 +122,7 @@ def test_metrics_and_intervals_are_those_of_the_predictions(page, runs):
 
 def test_figures_are_whole_and_drawn_in_the_ink_of_the_page(page):
     figures = re.findall(r'<svg.*?</svg>', page, re.DOTALL)
-    assert len(figures) == 11
+    assert len(figures) == 12
     for figure in figures:
         root = ElementTree.fromstring(figure)
         drawn = [e for e in root.iter() if e.tag.endswith(('path', 'use', 'image'))]
@@ -155,6 +157,53 @@ def test_few_groups_are_no_evidence(runs, page):
     assert 'Fewer than 10 groups' in said
     assert '<span class="sure">' not in said and 'bold' not in said
     assert 'Fewer than' not in page and '<span class="sure">' in page
+
+
+def test_classes_of_few_groups_are_named(runs, page):
+    groups = np.where(runs['one'].labels == 2, 'same', runs['one'].groups)
+    few = {n: dataclasses.replace(run, groups=groups) for n, run in runs.items()}
+    said = build_report(few, resamples=20)
+    assert 'Classes of fewer than 10 groups: a &amp; b $x_1$ 1.' in said
+    assert '<span class="sure">' not in said and 'Classes of fewer' not in page
+
+
+def test_without_groups_each_image_is_one(runs, page):
+    alone = dataclasses.replace(runs['one'], groups=runs['one'].files)
+    assert '90 test images, each a group of its own, 3' in build_report({'a': alone}, 9)
+    assert '90 test images, in 45 groups, 3 classes' in page
+
+
+def test_runs_can_be_told_apart(runs):
+    """More than colours, with names that matplotlib hides, or alike but for signs."""
+    names = ['a+b', 'a-b', '_c', *'defgh']
+    page = build_report(dict.fromkeys(names, runs['one']), resamples=9)
+    found = outline(page)
+    assert len(found.ids) == len(set(found.ids))
+    first = re.search(r'<svg.*?</svg>', page, re.DOTALL)[0]
+    legend = re.findall(r'<text[^>]*>([^<]*)</text>', first)
+    assert [text.strip() for text in legend[-8:]] == names
+    lines = {tuple(line_of(n).items()) for n in range(24)}
+    assert len(lines) == 24
+
+
+def test_counts_of_any_run_are_taken(runs):
+    without = dataclasses.replace(runs['one'], class_counts=None)
+    page = build_report({'one': without, 'two': runs['three']}, resamples=9)
+    assert 'Recall against training images' in page
+    assert 'class, and its training images' in page
+
+
+def test_ranking_curves_begin_at_0(runs):
+    """With a constant score, ROC is the diagonal and precision the share."""
+    constant = dataclasses.replace(runs['one'], scores=np.full((90, 3), 1 / 3))
+    for draw, expected in (
+        (draw_roc, lambda share: [[0, 0], [1, 1]]),
+        (draw_precision_recall, lambda share: [[0, share], [1, share]]),
+    ):
+        panels = [axes for axes in draw({'one': constant}).axes if axes.lines]
+        shares = sorted(np.bincount(constant.labels) / 90, reverse=True)
+        for axes, share in zip(panels, shares, strict=True):
+            assert np.allclose(axes.lines[0].get_xydata(), expected(share))
 
 
 def test_collapsed_embeddings_are_drawn_as_one_point(runs):

@@ -1,10 +1,11 @@
 import json
+import re
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from mmimbal.evaluation.results import pack, write_json
+from mmimbal.evaluation.results import pack, unpack, write_json
 from mmimbal.evaluation.rows import read_rows, read_runs
 from mmimbal.visualization.results_page import write_page
 from tests.results import METRIC, SIZE, change_results, write_results
@@ -35,9 +36,11 @@ def page(results, tmp_path):
 
 
 def bounds(cell):
-    """Return a value and its interval."""
-    value, low, high = cell.replace('[', '').replace(']', '').replace(',', '').split()
-    return float(value), float(low), float(high)
+    """Return a value and its interval; a gain is bold if that does not hold 0."""
+    value, low, high = map(float, re.findall(r'-?[\d.]+', cell))
+    sure = cell.startswith(('+', '-', '*')) and not low < 0 < high
+    assert cell.startswith('**') == cell.endswith('**') == sure
+    return value, low, high
 
 
 def test_table_of_means_the_best_first(results, page):
@@ -177,14 +180,14 @@ def test_methods_of_stage_1_are_shown_by_the_folds_that_all_have(results, tmp_pa
 def test_mean_ranks(results, page):
     table = tables(page)[-1][2:]
     last = {name: list(map(float, values)) for name, *values in table}
-    assert last['triplet + crt'][0] == 1.0 and last['ce'][0] == 5.0
+    assert last['triplet + crt \\*'][0] == 1.0 and last['ce'][0] == 5.0
     assert 2 <= last['ce + crt'][0] <= 3
     runs = read_runs(results / 'study')
     rows = [row for run in runs for row in run['rows'] if run['method'] == 'triplet']
     rows = [row for row in rows if row['stage2'] == 'crt']
     for column, metric in enumerate(('balanced_accuracy', 'macro_f1'), 1):
         expected = np.mean([row['test'][metric] for row in rows])
-        assert last['triplet + crt'][column] == pytest.approx(expected, abs=0.051)
+        assert last['triplet + crt \\*'][column] == pytest.approx(expected, abs=0.051)
 
 
 def test_a_grid_judged_on_validation_shows_nothing_of_test(results, tmp_path):
@@ -218,7 +221,8 @@ def test_ranks_are_of_the_mean_of_seeds(results, tmp_path):
             file.unlink()
     write_page(results, tmp_path / 'results.md', resamples=20)
     ranks = {row[0] for row in tables(tmp_path / 'results.md')[-1][2:]}
-    assert ranks == {'ce', 'ce + crt', 'triplet', 'triplet + crt', 'supcon + crt'}
+    marked = {f'{name} \\*' for name in ('triplet', 'triplet + crt', 'supcon + crt')}
+    assert ranks == {'ce', 'ce + crt', *marked}
     assert ' of 4 |' not in (tmp_path / 'results.md').read_text()
 
 
@@ -245,4 +249,41 @@ def test_few_groups_are_no_evidence(results, tmp_path):
         one = dict(groups=pack(np.zeros(SIZE, int)))
         write_json(json.loads(file.read_text()) | one, file)
     write_page(results, page, resamples=20)
-    assert page.read_text().count('Fewer than 10 groups') == 4  # headline and tables
+    text = page.read_text()
+    assert text.count('Fewer than 10 groups') == 4  # headline and tables
+    assert '**+' not in text and '**-' not in text
+
+
+def test_a_class_of_few_groups_is_named(results, tmp_path):
+    """Of 2 folds x 100 groups, those with class c become 2 x 3."""
+    for file in (results / 'study' / 'images').iterdir():
+        images = json.loads(file.read_text())
+        rare = unpack(images['labels']) == 2
+        groups = np.where(rare, np.arange(SIZE) % 3, 10 + unpack(images['groups']))
+        write_json(images | dict(groups=pack(groups)), file)
+    page = tmp_path / 'results.md'
+    write_page(results, page, resamples=20)
+    said = 'one: Classes of fewer than 10 groups: c 6. Intervals of means over classes'
+    assert said in page.read_text() and '**+' not in page.read_text()
+
+
+def test_runs_that_have_nothing_of_a_split_do_not_count(results, tmp_path):
+    def diverge(result):
+        for row in result['rows']:
+            if result['seed'] == 1 and row['stage2'] == 'crt':
+                row.update(val=None, test=None)
+
+    change_results(results / 'study', diverge)
+    page = tmp_path / 'results.md'
+    write_page(results, page, resamples=20)
+    counts = {
+        row[0]: row[-1] for table in tables(page) for row in table if len(row) == 8
+    }
+    assert counts['ce + crt'] == '2 of 4' and counts['ce'] == '4'
+
+
+def test_a_cut_result_is_named(results, tmp_path):
+    file = next((results / 'study' / 'runs').iterdir())
+    file.write_text(file.read_text()[:-40])
+    with pytest.raises(ValueError, match=rf'{file.name} is no whole JSON file'):
+        write_page(results, tmp_path / 'results.md')
