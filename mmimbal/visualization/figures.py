@@ -22,7 +22,7 @@ def draw_confusion(run: Predictions) -> Figure:
     size = len(run.classes)
     confusion = confusion_of(run)
     shares = 100 * np.nan_to_num(divide(confusion, confusion.sum(1, keepdims=True)))
-    figure = Figure(figsize=(2.2 + 0.5 * size,) * 2, layout='constrained')
+    figure = Figure(figsize=(2.2 + 0.45 * size,) * 2, layout='constrained')
     axes = figure.subplots()
     axes.imshow(shares, 'Blues', vmin=0, vmax=100)
     for row, column in np.ndindex(shares.shape):

@@ -44,6 +44,7 @@ svg { height: auto; max-width: 100%; }
 pre { overflow-x: auto; font-size: .8rem; }
 @media print { body { max-width: none; } h2 { break-after: avoid; }
   figure, tr { break-inside: avoid; } .scroll { overflow: visible; }
+  .figures { display: block; }
   svg { min-width: 0 !important; } table { font-size: .75em; }
   th, td { white-space: normal; } pre { overflow: visible; white-space: pre-wrap; }
   details::details-content { content-visibility: visible; display: block; } }

@@ -1,5 +1,6 @@
 """The report in a real browser: Debian's chromium, headless."""
 
+import dataclasses
 import json
 import re
 import shutil
@@ -25,7 +26,7 @@ window.addEventListener('load', () => {
     const drawn = svg ? [...svg.querySelectorAll('path, use, image, text')].filter(
       e => { const b = e.getBoundingClientRect(); return b.width || b.height; }) : [];
     return {name: f.innerText.split('\\n')[0], width: box.width, height: box.height,
-      drawn: drawn.length, right: box.right};
+      drawn: drawn.length, right: f.getBoundingClientRect().right};
   });
   const probe = document.createElement('pre');
   probe.id = 'probe';
@@ -37,6 +38,10 @@ window.addEventListener('load', () => {
   document.body.append(probe);
 });
 </script>"""
+
+# Of letters, in pixels: the size of the font by how much the figure is shrunk.
+TEXT = """text: Math.min(...[...svg.querySelectorAll('text')].map(t =>
+  parseFloat(getComputedStyle(t).fontSize) * box.width / svg.viewBox.baseVal.width))"""
 
 
 def browser() -> str:
@@ -74,13 +79,52 @@ def page():
 def test_it_is_whole(page, tmp_path, width, dark):
     seen = look(page, tmp_path, width, dark)
     assert seen['errors'] == [] and seen['resources'] == []
-    assert len(seen['figures']) == 9
+    assert len(seen['figures']) == 10
     for figure in seen['figures']:
         assert figure['width'] > 100 and figure['height'] > 100, figure
         assert figure['drawn'] > 10, figure
         assert figure['right'] <= seen['window'] + 1, figure
     assert seen['width'] <= seen['window']
     assert seen['dark'] == dark and (seen['ink'] > 0.6) == dark
+
+
+# As on paper: the rules for print, whatever the medium. Errors would be noticed above.
+PRINTED = """<script>
+window.addEventListener('load', () => {
+  const rules = [...document.styleSheets[0].cssRules].filter(
+    r => r.media && r.media.mediaText == 'print');
+  const style = document.createElement('style');
+  style.textContent = rules.flatMap(r => [...r.cssRules]).map(r => r.cssText).join('');
+  document.head.append(style);
+  const of = (selector, key) => [...document.querySelectorAll(selector)].map(
+    e => e.getBoundingClientRect()[key]);
+  const probe = document.createElement('pre');
+  probe.id = 'probe';
+  probe.textContent = JSON.stringify({rules: rules.length,
+    right: Math.max(...of('table, svg, pre', 'right')), configs: of('pre', 'height'),
+    window: window.innerWidth, text: document.querySelector('details pre').innerText});
+  document.body.append(probe);
+});
+</script>"""
+
+
+def test_on_paper_it_has_all_columns_and_the_config(tmp_path):
+    about = dict(config=60 * 'some_key = dict(of=1, a=2, rather=3, long=4, config=5)\n')
+    run = dataclasses.replace(simulate(1, 1.0), about=about)
+    names = [f'a method with a long name + another for stage 2, {n}' for n in range(4)]
+    page = build_report(dict.fromkeys(names, run), resamples=20)
+    seen = look(page, tmp_path, 700, probe=PRINTED)  # A4, less margins
+    assert seen['rules'] == 1 and seen['right'] <= seen['window']
+    assert len(seen['configs']) == 4 and min(seen['configs']) > 500
+    assert seen['text'].count('some_key') == 60
+
+
+def test_text_of_figures_can_be_read_on_a_phone(page, tmp_path):
+    """None is shrunk to less than 8 pixels."""
+    narrow = '<style>html { width: 390px }</style>'  # windows have at least 500
+    probe = narrow + PROBE.replace('drawn: drawn.length', TEXT)
+    seen = look(page, tmp_path, 500, probe=probe)['figures']
+    assert len(seen) == 10 and min(figure['text'] for figure in seen) >= 8, seen
 
 
 def test_an_empty_figure_and_an_error_would_be_noticed(page, tmp_path):
