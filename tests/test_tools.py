@@ -12,6 +12,8 @@ import torch
 from mmengine.config import Config
 from mmpretrain import ImageClassificationInferencer
 
+from mmimbal.evaluation.curves import read_curves
+from mmimbal.evaluation.predictions import load_predictions
 from tests.command_line import OPTIONS, fail, run, succeed
 from tests.conftest import ROOT, rows_of, tiny_digits, train, write_index
 
@@ -256,17 +258,20 @@ def test_a_sweep_may_leave_the_test_images_alone(stage1, tmp_path):
     assert not [file for file in tmp_path.rglob('*') if 'test' in file.name]
 
 
-def test_checkpoints_of_a_sweep_are_ordinary(swept, tmp_path):
+def test_checkpoints_of_a_sweep_are_ordinary(stage1, swept, tmp_path):
     folder, *_ = swept
-    out = tmp_path / 'metrics.json'
+    out, scores = tmp_path / 'metrics.json', tmp_path / 'scores.npz'
     for name, seed in (('crt_seed1', 1), ('lws_seed0', 0)):
         files = [folder / f'{name}.py', folder / f'{name}.pth']
-        succeed('tools/test.py', *files, '--out', out, '--work-dir', tmp_path)
+        succeed('tools/test.py', *files, '--out', out, scores, '--work-dir', tmp_path)
         rows = json.loads((folder / 'sweep.json').read_text())['rows']
         row = next(row for row in rows if row['method'] == name[:3])
         expected = row['seeds'][seed]['test']
         found = json.loads(out.read_text())
         assert {key: found[key] for key in expected} == pytest.approx(expected)
+    curves = load_predictions(scores).about['curves']  # of stage 1
+    assert curves['loss_metric'].keys() == {'1'}
+    assert curves == json.loads(json.dumps(read_curves(stage1)))
 
 
 INFER = """

@@ -71,7 +71,9 @@ def main() -> None:
                 kept.embeddings,
                 config=cfg.pretty_text,
                 checkpoint=str(checkpoint),
-                curves=read_curves(checkpoint.parent),
+                # A head of a sweep has logged nothing: those of its stage 1.
+                curves=read_curves(checkpoint.parent)
+                or read_curves(Path(meta.get('stage1', checkpoint)).parent),
             ).save(file)
         else:
             mmengine.dump(metrics, file, indent=2)

@@ -261,6 +261,7 @@ class Sweep:
             dataset_meta=dict(train.metainfo),
             class_counts=get_class_counts(train).tolist(),
             stage=2,
+            stage1=self.frozen.checkpoint,
             seed=run.seed,
             cfg=cfg.pretty_text,
         )
