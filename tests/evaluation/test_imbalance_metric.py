@@ -1,26 +1,32 @@
 import numpy as np
 import pytest
 import torch
+from mmengine.dataset import DefaultSampler
 from mmpretrain.structures import DataSample
 from sklearn.metrics import balanced_accuracy_score, f1_score, recall_score
 
 from mmimbal.evaluation import ImbalanceMetric
 from tests.conftest import tiny_digits, train
+from tests.distributed import run_on_ranks
 
 CLASSES = ('a', 'b', 'c', 'd')
 LABELS = np.array([0] * 50 + [1] * 20 + [2] * 9)  # d is absent
 PREDICTIONS = (LABELS + np.random.default_rng(0).integers(0, 2, len(LABELS))) % 4
 
 
-def evaluate(metric, labels=LABELS, predictions=PREDICTIONS, classes=CLASSES):
-    metric.dataset_meta = dict(classes=classes)
-    samples = [
+def samples_of(labels=LABELS, predictions=PREDICTIONS):
+    return [
         DataSample()
         .set_gt_label(int(label))
         .set_pred_score(torch.eye(4)[prediction])
         .to_dict()
         for label, prediction in zip(labels, predictions, strict=True)
     ]
+
+
+def evaluate(metric, labels=LABELS, predictions=PREDICTIONS, classes=CLASSES):
+    metric.dataset_meta = dict(classes=classes)
+    samples = samples_of(labels, predictions)
     metric.process(None, samples[:30])
     metric.process(None, samples[30:])
     return metric.evaluate(len(samples))
@@ -91,3 +97,20 @@ def test_drives_save_best(tmp_path, key):
     best = next(tmp_path.glob(f'best_{key.replace("/", "_")}_epoch_*.pth'))
     saved = torch.load(best, weights_only=True)['message_hub']['runtime_info']
     assert saved['best_score'] == runner.message_hub.get_info('best_score')
+
+
+def evaluate_on_rank(rank):
+    samples = samples_of()
+    metric = ImbalanceMetric(groups={})
+    metric.dataset_meta = dict(classes=CLASSES)
+    sampler = DefaultSampler(samples, shuffle=False)
+    metric.process(None, [samples[index] for index in sampler])
+    return len(sampler), metric.evaluate(len(samples))
+
+
+def test_images_repeated_to_fill_the_ranks_count_once():
+    """79 images on 3 ranks: 27 each."""
+    ranks = run_on_ranks(3, evaluate_on_rank)
+    alone = evaluate(ImbalanceMetric(groups={}))
+    assert [size for size, _ in ranks] == [27, 27, 27]
+    assert all(metrics == alone for _, metrics in ranks)
