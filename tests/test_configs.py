@@ -19,7 +19,7 @@ LEAVES = sorted(
 def data(tmp_path_factory):
     """Write tiny data sets with the classes of the real ones; return their folder."""
     root = tmp_path_factory.mktemp('data')
-    classes = {'csv': ['a', 'b', 'c']}  # of configs/examples/own_images.py
+    classes = {'own': ['a', 'b', 'c']}  # of configs/examples/own_images.py
     for path in (CONFIGS / '_base_/datasets').glob('*_64px.py'):
         name = path.stem.removesuffix('_64px')
         cfg = Config.fromfile(path.with_name(f'{name}.py'))

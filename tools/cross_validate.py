@@ -1,4 +1,4 @@
-"""Train and test a config on every fold of its data set, and pool the predictions."""
+"""Train and test a config on folds of its data set, and pool the predictions."""
 
 import argparse
 import subprocess
@@ -33,7 +33,11 @@ def parse_args() -> tuple[argparse.Namespace, list[str]]:
     )
     parser.add_argument('config', help='e.g. configs/isic/stage1_ce.py')
     parser.add_argument(
-        '--folds', type=int, default=5, help='columns fold0, fold1, ...; default: 5'
+        '--folds',
+        type=int,
+        default=5,
+        help='how many: columns fold0, fold1, ..., as prepare_dataset.py --folds has '
+        'made them; default: 5',
     )
     parser.add_argument(
         '--stage1-config', help='of stage 1, trained first on each fold'

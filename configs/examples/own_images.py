@@ -1,5 +1,6 @@
-# Images of your own, as `tools/prepare_dataset.py csv` or `folders` leaves them: copy
-# this, and set the number of classes. Their names are in the dataset.json beside them.
+# Images of your own, as `tools/prepare_dataset.py csv --src SRC --out data/own` leaves
+# them, or `folders` in place of `csv`: copy this, and set the number of classes. Their
+# names are in the dataset.json beside them.
 _base_ = [
     '../_base_/datasets/dermamnist_224px.py',  # names no classes
     '../_base_/models/resnet50.py',
@@ -8,9 +9,9 @@ _base_ = [
     '../_base_/runtime.py',
 ]
 
-images = dict(data_root='{{$MMIMBAL_DATA:data}}/csv')
+images = dict(data_root='{{$MMIMBAL_DATA:data}}/own')
 model = dict(head=dict(_base_.head, num_classes=3))
 train_dataloader = dict(dataset=images)
 val_dataloader = dict(dataset=images)
 test_dataloader = dict(dataset=images)
-work_dir = 'work_dirs/csv/{{ fileBasenameNoExtension }}'
+work_dir = 'work_dirs/own/{{ fileBasenameNoExtension }}'

@@ -22,7 +22,7 @@ RUNNER_KEYS = {
 } - {'self', 'cfg'}
 
 BASE = r"""['"]\.\./_base_/([^'"]*)\.py['"]"""  # as a leaf writes it
-HEADS = ('head', 'stage2_head')  # as bases of the stages set them
+METHOD_KEYS = ('head', 'stage2_head', 'stage2_train_cfg')  # of bases of the stages
 # What makes another of a leaf's bases: endings of their names.
 PROFILES = {
     '64px': {
@@ -73,8 +73,9 @@ def load_with_bases(leaf: str, replacements: list[str]) -> Config:
             its ``.py``.
 
     Raises:
-        ValueError: If a replacement is no pair, the leaf has no such base, or the new
-            one sets something that neither the leaf nor a Runner reads.
+        ValueError: If a replacement is no pair, the leaf has no such base, the new one
+            sets something that neither the leaf nor a Runner reads, or it lacks
+            something that the leaf does.
         FileNotFoundError: If there is no such leaf or new base.
     """
     path = Path(leaf)
@@ -102,6 +103,12 @@ def load_with_bases(leaf: str, replacements: list[str]) -> Config:
                 f'--base {replacement}: {new} sets {", ".join(unread)}, which '
                 f'{path.name} does not use. Start from a leaf that has {new}'
             )
+        lacking = lacking_keys(text, bases / f'{old}.py', bases / f'{new}.py')
+        if lacking:
+            raise ValueError(
+                f'--base {replacement}: {new} sets no {", ".join(lacking)}, which '
+                f'{path.name} uses. Start from a leaf that has {new}'
+            )
         text = text.replace(f'../_base_/{old}.py', f'../_base_/{new}.py')
     with tempfile.TemporaryDirectory() as folder:
         mixed = Path(folder, path.name)
@@ -112,14 +119,20 @@ def load_with_bases(leaf: str, replacements: list[str]) -> Config:
 def unread_keys(leaf: str, old: Path, new: Path) -> list[str]:
     """Return what a new base sets, and nothing would read.
 
-    That is what the old one does not set, and a head that is not the old one's: the
-    leaf would train another method than its bases say.
+    That is what the old one does not set, and a head, or a way to train it, that is not
+    the old one's: the leaf would train another method than its bases say.
     """
     before, now = Config.fromfile(old), Config.fromfile(new)
     wanted = now.keys() - before.keys()
-    wanted |= {key for key in HEADS if now.get(key) != before.get(key)}
+    wanted |= {key for key in METHOD_KEYS if now.get(key) != before.get(key)}
     return [
         key
         for key in sorted(wanted)
         if key not in RUNNER_KEYS and not re.search(rf'_base_\.{key}\b', leaf)
     ]
+
+
+def lacking_keys(leaf: str, old: Path, new: Path) -> list[str]:
+    """Return what a leaf reads of an old base, and a new one does not set."""
+    lost = Config.fromfile(old).keys() - Config.fromfile(new).keys()
+    return [key for key in sorted(lost) if re.search(rf'_base_\.{key}\b', leaf)]

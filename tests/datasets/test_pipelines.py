@@ -26,6 +26,16 @@ def size_of_square(image):
     return np.array([bright.sum(0).max(), bright.sum(1).max()])
 
 
+@pytest.mark.parametrize('size', ['64px', '224px'])
+def test_chests_stand_upright(size):
+    """In two views as well, which other leaves take from the same base."""
+    cfg = Config.fromfile(CONFIGS / f'_base_/datasets/covidx_{size}.py')
+    for pipeline in (cfg.train_pipeline, cfg.two_view_pipeline):
+        assert "'horizontal'" in str(pipeline) and "'vertical'" not in str(pipeline)
+    views = cfg.two_view_pipeline[2].transforms
+    assert [*cfg.two_view_pipeline[:2], *views[0]] == cfg.train_pipeline[:-1]
+
+
 @pytest.mark.parametrize('shape', [(240, 240), (240, 320)], ids=['1:1', '4:3'])
 @pytest.mark.parametrize('path', PROFILES, ids=lambda path: path.stem)
 def test_things_have_the_same_size_in_training_and_testing(path, shape):

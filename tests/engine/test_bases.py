@@ -89,6 +89,23 @@ def test_mistakes_are_named(replacement, error, message):
         load_with_bases(str(CONFIGS / 'isic/stage1_triplet_64px.py'), [replacement])
 
 
+@pytest.mark.parametrize(
+    ('leaf', 'replacement', 'message'),
+    [
+        ('stage1_supcon', 'stage1/supcon=stage1/triplet', 'triplet sets no views'),
+        ('stage1_triplet_pk', 'stage1/triplet_pk=stage1/ce', 'sets no batch_sampler'),
+        (
+            'one_stage_balanced_softmax',
+            'stage2/balanced_softmax=stage2/nearest_mean',
+            'sets stage2_head, stage2_train_cfg, which|sets stage2_train_cfg, which',
+        ),
+    ],
+)
+def test_what_a_leaf_needs_is_named(leaf, replacement, message):
+    with pytest.raises(ValueError, match=message):
+        load_with_bases(str(CONFIGS / f'isic/{leaf}_64px.py'), [replacement])
+
+
 def test_a_single_run_keeps_the_head_of_stage_1():
     """Another head, loss or loop of stage 2 would be left out without a word."""
     leaf = str(CONFIGS / 'digits_lt/two_stage_triplet_crt.py')

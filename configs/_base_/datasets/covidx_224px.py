@@ -7,6 +7,12 @@ augment = [
     dict(type='ColorJitter', brightness=0.2, contrast=0.2),
 ]
 train_pipeline = [_base_.load, *augment, _base_.pack]
+two_view_pipeline = [
+    _base_.load,
+    augment[0],
+    dict(type='MultiView', num_views=2, transforms=[augment[1:]]),
+    _base_.pack,
+]
 train_dataloader = dict(dataset=dict(_base_.images, pipeline=train_pipeline))
 val_dataloader = dict(dataset=held_out_images)
 test_dataloader = dict(dataset=held_out_images)

@@ -1,4 +1,4 @@
-# The nearest training images vote (arXiv:1910.09217).
+# The nearest training images vote, each vote divided by the images of its class.
 _base_ = '../schedules/stage2_fit.py'
 
 stage2_head = dict(type='mmimbal.KNNClsHead', k=10)

@@ -5,6 +5,8 @@ import torch
 from mmengine.dist import all_reduce
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from torch import nn
+from torch.utils.data import DataLoader
 
 from mmimbal.datasets import (
     ClassBalancedSampler,
@@ -41,7 +43,9 @@ class DrawnClassesHook(Hook):
         self.names = get_class_names(runner.train_dataloader.dataset)
         self.drawn = torch.zeros(len(self.names), dtype=torch.long)
         loss = find_prior_based_loss(runner.model)
-        if loss and balances(runner.train_dataloader) and loss != self.warned:
+        head = getattr(bare(runner.model), 'head', None)
+        balanced = balances(runner.train_dataloader, head)
+        if loss and balanced and loss != self.warned:
             self.warned = loss
             runner.logger.warning(
                 f'{loss} knows the class counts, and the sampler balances classes: '
@@ -85,10 +89,14 @@ def check_natural_size(runner: Runner) -> None:
         )
 
 
-def balances(loader: torch.utils.data.DataLoader) -> bool:
-    """Return whether a loader draws rare classes more often than they come."""
+def balances(loader: DataLoader, head: nn.Module | None) -> bool:
+    """Return whether the loss of a head sees rare classes more often than they come.
+
+    Heads without ``natural_size`` see whole batches.
+    """
     batches = loader.batch_sampler
-    if isinstance(batches, PKBatchSampler) and not batches.natural_size:
+    natural = hasattr(head, 'natural_size') and getattr(batches, 'natural_size', 0)
+    if isinstance(batches, PKBatchSampler) and not natural:
         return True
     sampler = get_sampler(loader)
     if not isinstance(sampler, ClassBalancedSampler):
@@ -97,7 +105,7 @@ def balances(loader: torch.utils.data.DataLoader) -> bool:
     return bool(np.abs(drawn - sampler.counts / sampler.counts.sum()).max() > 0.01)
 
 
-def find_prior_based_loss(model: torch.nn.Module) -> str | None:
+def find_prior_based_loss(model: nn.Module) -> str | None:
     """Return the name of a loss in a model that rebalances by class counts."""
     for module in model.modules():
         takes_counts = hasattr(module, 'set_class_counts')

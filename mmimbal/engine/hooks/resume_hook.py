@@ -38,6 +38,11 @@ class ResumeHook(Hook):
         if runner._resume and runner._load_from is None:
             found = newest_whole(Path(runner.work_dir), runner.logger)
             runner._load_from = str(found) if found else None
+            if not found:
+                runner.logger.warning(
+                    f'No checkpoint in {runner.work_dir}: nothing to resume, training '
+                    'starts at the beginning'
+                )
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Note whether the validation of its epoch is missing."""

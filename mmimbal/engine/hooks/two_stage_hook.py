@@ -172,7 +172,12 @@ class TwoStageHook(Hook):
     def _check(self, runner: Runner) -> None:
         """Find mistakes in the config of stage 2 before stage 1 is trained."""
         cfg = self._config(runner)
-        build_fresh_head(bare(runner.model).head, cfg.model.head, runner.seed)
+        try:
+            build_fresh_head(bare(runner.model).head, cfg.model.head, runner.seed)
+        except TypeError as error:
+            raise ValueError(
+                f'stage2.model.head of the TwoStageHook does not fit: {error}'
+            ) from error
         for part in ('sampler', 'batch_sampler'):
             name = (cfg.train_dataloader.get(part) or {}).get('type')
             if isinstance(name, str) and DATA_SAMPLERS.get(name) is None:

@@ -12,11 +12,29 @@ class FrozenClassifierHead(LinearClsHead):
 
     :class:`mmimbal.engine.hooks.TwoStageHook` hands them to :meth:`load_stage1`.
     Arguments as in :class:`mmpretrain.models.LinearClsHead`.
+
+    Raises:
+        RuntimeError: When it is trained without them.
     """
+
+    is_loaded = False
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.fc.requires_grad_(False)
+
+    def loss(self, *args, **kwargs) -> dict[str, torch.Tensor]:
+        """Compute the loss as :class:`mmpretrain.models.LinearClsHead` does."""
+        if not self.is_loaded:
+            raise RuntimeError(
+                f'{type(self).__name__} goes on from the classifier of stage 1, and '
+                'was given none: it is for a stage 2 with mmimbal.TwoStageHook'
+            )
+        return super().loss(*args, **kwargs)
+
+    def _load_from_state_dict(self, *args, **kwargs) -> None:
+        self.is_loaded = True  # by a run that is resumed
+        super()._load_from_state_dict(*args, **kwargs)
 
     def load_stage1(self, state: dict[str, torch.Tensor]) -> None:
         """Take the classifier of stage 1.
@@ -30,16 +48,19 @@ class FrozenClassifierHead(LinearClsHead):
                 linear.
         """
         weight = state.get('fc.weight')
-        scaled = 'scale' in state  # logits are not those of fc alone
-        if weight is None or weight.shape != self.fc.weight.shape or scaled:
+        # Of heads whose logits are not those of fc alone.
+        beside = [key for key in ('scale', 'tau') if key in state]
+        if weight is None or weight.shape != self.fc.weight.shape or beside:
             found = 'none' if weight is None else f'one of {tuple(weight.shape)}'
-            found += ' that is scaled, such as that of CosineClsHead' * scaled
+            if beside:
+                found += f' with a {beside[0]}, such as that of CosineClsHead'
             raise ValueError(
                 f'{type(self).__name__} goes on from a classifier fc.weight of '
                 f'{tuple(self.fc.weight.shape)}, but stage 1 has {found}. Train '
                 'stage 1 with a linear head, such as LinearClsHead or '
                 'mmimbal.MetricLearningClsHead'
             )
+        self.is_loaded = True
         bias = state.get('fc.bias', torch.zeros(len(weight)))
         self.fc.load_state_dict(dict(weight=weight, bias=bias))
 
@@ -102,7 +123,8 @@ class TauNormClsHead(FrozenClassifierHead):
 
     def __init__(self, *args, tau: float = 0.7, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        self.tau = tau
+        # A buffer: a test with another tau, or as a linear head, would differ.
+        self.register_buffer('tau', torch.tensor(float(tau)))
 
     def fit(self, features: torch.Tensor, labels: torch.Tensor) -> None:
         """Learn nothing: all is in the weights of stage 1."""
@@ -130,7 +152,7 @@ class LogitAdjustedClsHead(FrozenClassifierHead):
 
     def __init__(self, *args, tau: float = 1.0, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        self.tau = tau
+        self.register_buffer('tau', torch.tensor(float(tau)))
         self.register_buffer('log_prior', torch.zeros(self.num_classes))
 
     def fit(self, features: torch.Tensor, labels: torch.Tensor) -> None:

@@ -103,3 +103,9 @@ def test_what_cannot_be_resumed_is_warned_of(tmp_path):
     log = log_of(train(cfg))
     assert 'accumulative_counts=3 does not divide the 5 iterations' in log
     assert 'EarlyStoppingHook starts counting anew' in log
+
+
+def test_nothing_to_resume_is_warned_of(tmp_path):
+    cfg = tiny_digits('stage1_ce', tmp_path, resume=True, train_cfg__max_epochs=1)
+    cfg.log_level = 'INFO'
+    assert 'nothing to resume, training starts at the beginning' in log_of(train(cfg))

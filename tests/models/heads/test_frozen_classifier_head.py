@@ -1,5 +1,6 @@
 import pytest
 import torch
+from mmpretrain.structures import DataSample
 from torch.nn import functional as F
 
 from mmimbal.registry import MODELS
@@ -50,8 +51,32 @@ def test_a_scaled_classifier_is_not_taken_for_a_linear_one(name):
     cosine = MODELS.build(
         dict(type='mmimbal.CosineClsHead', num_classes=K, in_channels=D)
     )
-    with pytest.raises(ValueError, match='scaled, such as that of CosineClsHead'):
+    with pytest.raises(ValueError, match='a scale, such as that of CosineClsHead'):
         build(name, cosine.state_dict())
+    with pytest.raises(ValueError, match='with a tau'):
+        build(name, build('TauNormClsHead').state_dict())
+
+
+@pytest.mark.parametrize('name', ['TauNormClsHead', 'LogitAdjustedClsHead'])
+def test_it_is_not_taken_for_a_linear_head(name):
+    state = build(name, tau=0.3).state_dict()
+    linear = MODELS.build(dict(type='LinearClsHead', num_classes=K, in_channels=D))
+    with pytest.raises(RuntimeError, match=r'Unexpected key.*tau'):
+        linear.load_state_dict(state)
+    other = build(name, tau=1.5)
+    other.load_state_dict(state)
+    assert other.tau == torch.tensor(0.3)
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_it_is_not_trained_without_stage_1(name):
+    cfg = dict(type=f'mmimbal.{name}', num_classes=K, in_channels=D)
+    samples = [DataSample().set_gt_label(n % K) for n in range(len(FEATURES))]
+    head = MODELS.build(cfg)
+    with pytest.raises(RuntimeError, match=f'{name} goes on .* it is for a stage 2'):
+        head.loss((FEATURES,), samples)
+    head.load_state_dict(build(name).state_dict())  # as a resumed run does
+    assert head.loss((FEATURES,), samples)['loss'].isfinite()
 
 
 @pytest.mark.parametrize('tau', [0.0, 0.5, 1.0])
