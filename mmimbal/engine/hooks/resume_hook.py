@@ -13,7 +13,7 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmimbal.engine.checkpoint import load_from_local
 from mmimbal.registry import HOOKS
 
-VALIDATED = 'validated_epoch'
+VALIDATED = 'epoch_validated'  # beginning with val, it would be logged as a metric
 
 
 @HOOKS.register_module()

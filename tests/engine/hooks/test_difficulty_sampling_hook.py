@@ -38,7 +38,7 @@ def test_resumed_run_draws_what_an_unbroken_one_draws(tmp_path, resume_from, mak
     checkpoint = torch.load(path, weights_only=True)
     weights = checkpoint['meta']['class_weights']
     checkpoint['meta']['class_weights'] = [w for w in weights if w[0] < resume_from]
-    checkpoint['message_hub']['runtime_info'].pop('validated_epoch', None)
+    checkpoint['message_hub']['runtime_info'].pop('epoch_validated', None)
     torch.save(checkpoint, path)
     cfg = config(tmp_path / 'parts', resume=True, load_from=str(path))
     if makes_up == 'DifficultySamplingHook':
