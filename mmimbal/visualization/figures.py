@@ -114,6 +114,8 @@ def draw_training(curves: Mapping[str, Mapping[int, float]]) -> Figure:
     figure = Figure(figsize=(4.6, 3.2), layout='constrained')
     axes = figure.subplots()
     for number, (run, found) in enumerate(curves.items()):
+        if not found:
+            continue
         axes.plot(
             list(found),
             list(found.values()),
@@ -161,8 +163,9 @@ def _panels(runs: Runs, curve, xlabel: str, ylabel: str) -> Figure:
         axes.set_visible(False)
     figure.supxlabel(xlabel)
     figure.supylabel(ylabel)
-    if present:
-        grid[0].legend(frameon=False, fontsize=9)
+    if present:  # beside the panels, which names of any length leave as they are
+        handles, labels = grid[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc='outside upper left', frameon=False)
     return figure
 
 
