@@ -75,7 +75,7 @@ def load_with_bases(leaf: str, replacements: list[str]) -> Config:
     Raises:
         ValueError: If a replacement is no pair, the leaf has no such base, the new one
             sets something that neither the leaf nor a Runner reads, or it lacks
-            something that the leaf does.
+            something that the leaf reads.
         FileNotFoundError: If there is no such leaf or new base.
     """
     path = Path(leaf)
