@@ -12,7 +12,7 @@ class ToolFailedError(RuntimeError):
     """A tool failed; the message says why, and where its log is."""
 
 
-def raise_if_failed(code: int, log: Path, start: int = 0) -> None:
+def raise_if_failed(code: int, log: Path, start: int) -> None:
     """Raise a ToolFailedError if a tool has failed.
 
     Args:

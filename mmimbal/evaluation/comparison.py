@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ class Comparison:
     folds: Mapping[int | None, Images]
     found: Mapping[str, Mapping[str, np.ndarray]]
 
-    @property
+    @cached_property
     def caution(self) -> str:
         """What to say of the intervals, if groups are few."""
         classes = next(iter(self.folds.values())).classes

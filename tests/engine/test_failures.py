@@ -34,4 +34,4 @@ def test_the_line_that_says_why(tmp_path, code, said, message):
 
 
 def test_a_tool_that_ends_well(tmp_path):
-    raise_if_failed(0, tmp_path / 'no log')
+    raise_if_failed(0, tmp_path / 'no log', 0)

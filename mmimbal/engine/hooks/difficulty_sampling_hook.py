@@ -7,6 +7,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from mmimbal.datasets import PKBatchSampler, get_class_names, get_sampler
 from mmimbal.engine.hooks.resume_hook import ResumeHook
+from mmimbal.engine.hooks.set_epoch_hook import first_epoch
 from mmimbal.registry import HOOKS
 
 
@@ -30,7 +31,7 @@ class DifficultySamplingHook(Hook):
 
     Raises:
         ValueError: If an option is outside its range.
-        TypeError: At the start of a run, if the sampler takes no class weights, or
+        TypeError: At the start of training, if the sampler takes no class weights, or
             stands in a PKBatchSampler without a natural part.
         KeyError: If validation gives no recall for a class.
     """
@@ -47,7 +48,7 @@ class DifficultySamplingHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Check the sampler, and give it the weights of a resumed run."""
-        if self.resumed is None:
+        if not first_epoch(runner):  # that of a second stage may be another
             check_sampler(runner.train_dataloader)
         sampler = get_sampler(runner.train_dataloader)
         for epoch, weights in self.resumed or ():

@@ -65,6 +65,10 @@ def test_other_samplers_are_an_error(tmp_path):
     cfg.train_dataloader.sampler = dict(type='DefaultSampler')
     with pytest.raises(TypeError, match='DefaultSampler takes no class weights'):
         train(cfg)
+    train(config(tmp_path))  # nor may a resumed run change to one
+    cfg.resume, cfg.train_cfg.max_epochs = True, 4
+    with pytest.raises(TypeError, match='DefaultSampler takes no class weights'):
+        train(cfg)
 
 
 def test_a_second_stage_may_have_another_sampler(tmp_path):
