@@ -125,8 +125,9 @@ class Bench:
                     )
                     trained.touch()
                 on_test = self.grid.judged_on == 'test'
+                cores = int(environment['OMP_NUM_THREADS'])
                 self.call(
-                    experiment.compare(self.root, folder, on_test),
+                    experiment.compare(self.root, folder, on_test, cores),
                     log,
                     environment,
                     lock,

@@ -93,19 +93,22 @@ class Experiment:
             *(f'{key}={value}' for key, value in sorted(options.items())),
         ]
 
-    def compare(self, root: Path, folder: Path, on_test: bool) -> list[str]:
+    def compare(
+        self, root: Path, folder: Path, on_test: bool, processes: int
+    ) -> list[str]:
         """Return the command that trains heads on what :meth:`train` has left.
 
         Args:
             root: Folder of ``tools/``.
             folder: Of this experiment.
             on_test: Whether test images are read, and what heads say of them is kept.
+            processes: That train heads side by side.
         """
         return [
             str(root / 'tools/stage2_sweep.py'),
             str(folder / 'train'),
             *('--methods', *self.stage2),
-            *('--seeds', '1', '--processes', '1'),
+            *('--seeds', '1', '--processes', str(processes)),
             '--predictions' if on_test else '--validation-only',
             *('--views', '4' if self.stage2 else '1'),
             *('--work-dir', str(folder / 'stage2')),
