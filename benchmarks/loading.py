@@ -3,16 +3,22 @@
 import json
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 from _comparison import ISIC2018, compare, draw_labels, seconds_in_turn
 from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
 from mmpretrain.datasets import CustomDataset
+from mmpretrain.models.utils import ClsDataPreprocessor
+from mmpretrain.structures import DataSample
+from torch.utils.data import DataLoader, Dataset
 
-from mmimbal.datasets import CSVDataset
+from mmimbal.datasets import CSVDataset, stack_images
 from mmimbal.datasets.check import check_dataset
 from mmimbal.datasets.verdict import REPORT, hash_of
 
@@ -20,6 +26,7 @@ ROUNDS = 3
 PEER = "MMPretrain's CustomDataset"
 CLASSES = [f'class{k}' for k in range(len(ISIC2018))]
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
+DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
 ISIC = Path(os.environ.get('MMIMBAL_DATA', 'data'), 'isic2018')
 
 
@@ -108,6 +115,39 @@ def epoch(cache: str | None) -> tuple[float, float, str, str]:
     return *times, PEER, 's'
 
 
+class Images(Dataset):
+    """Ready at once, each in memory of its own."""
+
+    def __init__(self, size: int) -> None:
+        self.image = torch.randint(0, 256, (3, size, size), dtype=torch.uint8)
+        self.labels = draw_labels(192 * 24)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> dict:
+        sample = DataSample().set_gt_label(int(self.labels[index]))
+        return dict(inputs=self.image.clone(), data_samples=sample)
+
+
+def batches(size: int) -> tuple[float, float, str, str]:
+    """Take 24 batches of 192 images from a worker, and normalise them."""
+    images = Images(size)
+    preprocessor = ClsDataPreprocessor(
+        mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], to_rgb=True
+    ).to(DEVICE)
+
+    def read(collate: Callable) -> None:
+        loader = DataLoader(images, batch_size=192, num_workers=1, collate_fn=collate)
+        for batch in loader:
+            preprocessor(batch, training=True)
+
+    ours, peer = seconds_in_turn(
+        [lambda: read(stack_images), lambda: read(pseudo_collate)], ROUNDS
+    )
+    return ours, peer, "mmengine's pseudo_collate", 's'
+
+
 def check() -> tuple[float, None, str, str]:
     """Check a hundred thousand images of 200 x 150 pixels."""
     with tempfile.TemporaryDirectory() as name:
@@ -123,6 +163,8 @@ CASES = {
     'epoch at 64 px': lambda: epoch(None),
     'epoch at 64 px, cache in memory': lambda: epoch('ram'),
     'epoch at 64 px, cache in a file': lambda: epoch('folder'),
+    'batches at 64 px': lambda: batches(64),
+    'batches at 144 px': lambda: batches(144),
     'check 1e5 images': check,
 }
 

@@ -55,6 +55,7 @@ def _is_current_scope() -> bool:
 MODELS = Registry(root.MODELS, 'mmimbal.models')
 DATASETS = Registry(root.DATASETS, 'mmimbal.datasets')
 DATA_SAMPLERS = Registry(root.DATA_SAMPLERS, 'mmimbal.datasets')
+FUNCTIONS = Registry(root.FUNCTIONS, 'mmimbal.datasets')
 TRANSFORMS = Registry(root.TRANSFORMS, 'mmimbal.datasets')
 HOOKS = Registry(root.HOOKS, 'mmimbal.engine.hooks')
 LOOPS = Registry(root.LOOPS, 'mmimbal.engine.loops')

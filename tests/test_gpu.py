@@ -7,6 +7,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmpretrain.structures import DataSample
+from torch import nn
 
 from mmimbal.engine.checkpoint import load_from_local
 from mmimbal.evaluation.predictions import load_predictions
@@ -40,6 +41,9 @@ def losses_of(head: dict, device: str) -> tuple[dict, torch.Tensor]:
     for module in head.modules():
         if hasattr(module, 'set_class_counts'):
             module.set_class_counts(np.array([229, 359, 769, 80, 779, 4693, 100]))
+        if hasattr(module, 'load_stage1'):
+            stage1 = nn.Linear(32, 7).state_dict()
+            module.load_stage1({f'fc.{key}': value for key, value in stage1.items()})
     head.to(device)
     features = features.to(device).requires_grad_()
     samples = [DataSample().set_gt_label(int(label)).to(device) for label in labels]

@@ -14,6 +14,7 @@ model = dict(
     )
 )
 train_dataloader = dict(
+    collate_fn=dict(type='mmimbal.stack_images'),  # one tensor from a worker, not 32
     sampler=dict(_delete_=True, type='mmimbal.ClassBalancedSampler', power=0.5),
     dataset=dict(
         _delete_=True,

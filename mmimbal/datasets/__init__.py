@@ -1,3 +1,4 @@
+from .collate import stack_images
 from .csv_dataset import CSVDataset
 from .digits_lt import DigitsLT
 from .items import (

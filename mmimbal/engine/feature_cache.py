@@ -17,7 +17,7 @@ from mmpretrain.models import ImageClassifier
 from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset
 from tqdm import tqdm
 
-from mmimbal.datasets import get_labels, read_items
+from mmimbal.datasets import get_labels, read_items, stack_images
 from mmimbal.datasets.decoded import fingerprint
 from mmimbal.whole_files import alone, bring_to_disk
 
@@ -232,15 +232,8 @@ def _write(
 
 
 def _stack(items: list[dict]) -> dict:
-    """Make a batch of images, one tensor if they are of one size.
-
-    A process hands over one tensor far sooner than many, or their labels, which nobody
-    asks for.
-    """
-    inputs = [item['inputs'] for item in items]
-    if len({image.shape for image in inputs}) == 1:
-        return dict(inputs=torch.stack(inputs))
-    return dict(inputs=inputs)
+    """Make a batch of images without their labels, which nobody asks for."""
+    return stack_images([dict(inputs=item['inputs']) for item in items])
 
 
 @torch.no_grad()

@@ -30,12 +30,20 @@ class MultiViewDataPreprocessor(ClsDataPreprocessor):
         if not are_single_images(views):
             data = dict(
                 data,
-                inputs=[image for view in views for image in view],
+                inputs=join(views),
                 data_samples=[
                     sample.clone() for _ in views for sample in data['data_samples']
                 ],
             )
         return super().forward(data, training)
+
+
+def join(views: list) -> torch.Tensor | list[torch.Tensor]:
+    """Return all images of V batches, view after view; one tensor if they are."""
+    are_stacked = all(isinstance(view, torch.Tensor) for view in views)
+    if are_stacked and len({view.shape[1:] for view in views}) == 1:
+        return torch.cat(views)
+    return [image for view in views for image in view]
 
 
 def are_single_images(inputs: torch.Tensor | list) -> bool:

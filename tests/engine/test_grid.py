@@ -63,9 +63,10 @@ def test_commands_say_what_differs(write, tmp_path):
     (tmp_path / 'train' / 'last_checkpoint').touch()
     assert '--resume' in found['other_fold1_ce_seed1'].train(ROOT, tmp_path)
 
-    compare = found['other_fold1_ce_seed1'].compare(ROOT, tmp_path, True)
+    compare = found['other_fold1_ce_seed1'].compare(ROOT, tmp_path, True, 3)
     assert compare[2:4] == ['--methods', 'all'] and '--predictions' in compare
-    compare = found['other_fold1_triplet_seed1'].compare(ROOT, tmp_path, False)
+    assert compare[compare.index('--processes') + 1] == '3'
+    compare = found['other_fold1_triplet_seed1'].compare(ROOT, tmp_path, False, 1)
     assert compare[2:4] == ['--methods', '--seeds']
     assert '--validation-only' in compare and '--predictions' not in compare
     train = found['other_fold1_triplet_seed1'].train(ROOT, tmp_path)

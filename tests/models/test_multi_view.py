@@ -78,3 +78,15 @@ def test_one_view_is_a_batch_too(preprocessor, collate):
     items = [dict(inputs=[image], data_samples=DataSample().set_gt_label(0))] * 2
     batch = preprocessor(collate(items))
     torch.testing.assert_close(batch['inputs'], torch.stack([normalised(image)] * 2))
+
+
+@pytest.mark.parametrize('collate', [default_collate, pseudo_collate])
+def test_smaller_views_are_padded_as_in_mmpretrain(preprocessor, collate):
+    views = [
+        torch.randint(0, 256, (3, size, size), dtype=torch.uint8) for size in (4, 3)
+    ]
+    items = [dict(inputs=views, data_samples=DataSample().set_gt_label(0))] * 2
+    found = preprocessor(collate(items))['inputs']
+    assert found.shape == (4, 3, 4, 4)
+    torch.testing.assert_close(found[2, :, :3, :3], normalised(views[1]))
+    assert not found[2:, :, 3].any() and not found[2:, :, :, 3].any()
