@@ -8,6 +8,7 @@ import runpy
 import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -153,6 +154,7 @@ def test_a_benchmark_killed_and_run_again_gives_the_same(tmp_path):
         )
         while not list(folder.glob(f'work/digits_split_*/train/epoch_{epoch}.pth')):
             assert process.poll() is None
+            time.sleep(0.05)  # the trainings need the core
         if number == signal.SIGTERM:
             process.terminate()
             assert process.wait() == 143
