@@ -65,7 +65,8 @@ def weighted_metrics(
         ``average_precision``, means over the classes, each against the rest; ``ece``
         and ``brier``, for which less is better; ``<group>_recall`` and
         ``recall/<class>``. All in 0..1, but ``mcc`` and ``kappa`` -1..1 and ``brier``
-        0..2; NaN where not defined.
+        0..2; NaN where not defined. Scores that float32 has rounded to 1 are equal, so
+        that ``average_precision`` of sharp ones (LDAM) comes out a little low.
 
     Raises:
         ValueError: If a score is not finite, or there is no image.

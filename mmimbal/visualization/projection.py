@@ -12,7 +12,7 @@ MOST = 2000  # images drawn; more would hide each other
 def project(embeddings: np.ndarray) -> np.ndarray:
     """Return places in the plane: by UMAP if it is installed, else by t-SNE.
 
-    Embeddings that have all collapsed to one point stay there.
+    Embeddings of one number each, or that have all collapsed to one point, stay there.
 
     Args:
         embeddings: (N, D), finite.
@@ -22,7 +22,7 @@ def project(embeddings: np.ndarray) -> np.ndarray:
     """
     if not np.ptp(embeddings, axis=0).any():
         return np.zeros((len(embeddings), 2))
-    if len(embeddings) < 5:
+    if len(embeddings) < 5 or embeddings.shape[1] == 1:
         return np.pad(embeddings, ((0, 0), (0, 2)))[:, :2]
     if method() == 'UMAP':
         from umap import UMAP

@@ -212,6 +212,11 @@ def test_collapsed_embeddings_are_drawn_as_one_point(runs):
     assert 'Embeddings of test images' in build_report({'one': flat}, resamples=20)
 
 
+def test_embeddings_of_one_number_are_drawn_as_they_are():
+    line = np.linspace(0, 1, 90)[:, None]
+    assert np.array_equal(project(line), np.hstack([line, np.zeros_like(line)]))
+
+
 def test_runs_of_other_images_are_refused(runs):
     other = dataclasses.replace(runs['two & <i>'], files=runs['one'].files[::-1])
     with pytest.raises(ValueError, match='one and two cannot be compared in pairs'):
