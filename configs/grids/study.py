@@ -3,6 +3,8 @@ _base_ = '../_base_/grids/isic_rbc12.py'
 
 title = 'Study'
 notes = (
+    'Aim: one recipe with metric learning, 2.0 points of balanced accuracy above the '
+    'best row without on both data sets, its interval above 0, macro F1 not below. '
     'Recipes with metric learning, and the weight of BCL, were chosen by screening, '
     'on validation images of fold 0: a tenth of all images, which fold 1 tests. Each '
     'fold validates on images that the next one tests, half of all in the end; no '
