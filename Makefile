@@ -1,13 +1,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo test test-slow test-browser test-gpu soak lint bench
+.PHONY: install demo test test-slow test-browser test-gpu test-onedl test-newest soak lint speed speed-gpu
 
 install: .venv/installed
 
 .venv/installed: setup.py constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[lite,dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[openmmlab,lite,dev]'
 	touch $@
 
 demo: install
@@ -25,6 +25,15 @@ test-browser: install
 test-gpu: install
 	$(BIN)/python -m pytest -m gpu
 
+# The suite on the maintained fork of OpenMMLab.
+test-onedl: .venv-onedl/installed
+	.venv-onedl/bin/python -m pytest -n 2 --dist loadfile
+
+.venv-onedl/installed: setup.py constraints-onedl.txt
+	$(PYTHON) -m venv .venv-onedl
+	.venv-onedl/bin/pip install --quiet --constraint constraints-onedl.txt --editable '.[onedl,dev]'
+	touch $@
+
 soak: install
 	$(BIN)/python -m pytest -m soak
 
@@ -32,5 +41,8 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-bench: install
+speed: install
 	for file in benchmarks/[!_]*.py; do $(BIN)/python $$file || exit 1; done
+
+speed-gpu: install
+	for file in triplet stage1_step loading; do $(BIN)/python benchmarks/$$file.py || exit 1; done

@@ -15,18 +15,23 @@ setup(
     install_requires=[
         'torch',
         'torchvision',
-        'mmengine>=0.10.7',
-        'mmpretrain>=1.2.0',
         'pytorch-metric-learning>=2.9.0',
         'pyarrow',
+        'filelock',
         'scikit-learn',
         'scipy',
         'imagehash',
         'matplotlib',
         'tqdm',
-        'setuptools<82',  # mmengine 0.10.7 imports pkg_resources
     ],
     extras_require={
+        # One of the two lines of OpenMMLab: they share their import names.
+        'openmmlab': [
+            'mmengine>=0.10.7',
+            'mmpretrain>=1.2.0',
+            'setuptools<82',  # mmengine 0.10.7 imports pkg_resources
+        ],
+        'onedl': ['onedl-mmengine', 'onedl-mmpretrain', 'onedl-mmcv'],
         'lite': ['mmcv-lite>=2.0.1'],
         'report': ['umap-learn'],
         'medmnist': ['medmnist'],

@@ -19,8 +19,8 @@ from mmpretrain.structures import DataSample
 from torch.utils.data import DataLoader, Dataset
 
 from mmimbal.datasets import CSVDataset, stack_images
-from mmimbal.datasets.check import check_dataset
-from mmimbal.datasets.verdict import REPORT, hash_of
+from mmimbal.datasets.checking.check import check_dataset
+from mmimbal.datasets.checking.check_result import REPORT, hash_of
 
 ROUNDS = 3
 PEER = "MMPretrain's CustomDataset"

@@ -80,7 +80,7 @@ def stream(size: int) -> tuple[float, None, str, str]:
 
 def memory(sampler: ClassBalancedSampler) -> int:
     """Return the bytes of the arrays a sampler holds after an epoch."""
-    drawn = sum(walk.drawn[1].nbytes for walk in sampler.walks)
+    drawn = sum(walk.drawn[1].nbytes for walk in sampler.passes)
     return drawn + sum(images.nbytes for images in sampler.members)
 
 

@@ -11,7 +11,7 @@ from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
-from mmimbal.engine.flags import use_amp
+from mmimbal.command_line.flags import use_amp
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs' / 'isic'
 BATCH = 128

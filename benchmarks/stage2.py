@@ -19,11 +19,12 @@ from mmengine.runner import Runner
 from mmpretrain.registry import DATASETS, MODELS
 from torch.utils.data import DataLoader
 
-from mmimbal.engine.feature_cache import cached_features
-from mmimbal.engine.frozen_backbone import build_datasets, extract
-from mmimbal.engine.stage2 import freeze
-from mmimbal.engine.stage2_config import stage2_config
-from mmimbal.engine.stage2_sweep import Row, Sweep
+from mmimbal.stage2.config import stage2_config
+from mmimbal.stage2.feature_cache import cached_features
+from mmimbal.stage2.freezing import freeze
+from mmimbal.stage2.head_run import HeadRun
+from mmimbal.stage2.stage1_features import build_datasets, extract
+from mmimbal.stage2.sweep import Sweep
 
 ROUNDS = 3
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
@@ -71,7 +72,7 @@ def sweep_ten(folder: Path) -> None:
     rows = []
     for name in TEN:
         method = Config.fromfile(CONFIGS / f'_base_/stage2/{name}.py')
-        rows.append(Row(name, stage2_config(stage1, method, checkpoint, views=4)))
+        rows.append(HeadRun(name, stage2_config(stage1, method, checkpoint, views=4)))
     out = Path(tempfile.mkdtemp(dir=folder))
     cfg = rows[0].cfg
     frozen = extract(cfg, build_datasets(cfg), checkpoint, out, views=4)

@@ -6,13 +6,8 @@ check_requirements()
 
 from mmengine.config.utils import MODULE2PACKAGE  # noqa: E402
 
-from mmimbal.engine.checkpoint import use_safe_loading, use_whole_files  # noqa: E402
-from mmimbal.engine.config_text import format_configs_once  # noqa: E402
 from mmimbal.version import __version__  # noqa: E402
 
 # For _base_ = 'mmimbal::...': by the name of a module, not of the distribution,
 # mmengine finds the folder of an editable install too.
 MODULE2PACKAGE['mmimbal'] = 'mmimbal.registry'
-use_safe_loading()
-use_whole_files()
-format_configs_once()

@@ -1,10 +1,12 @@
 """What must be installed before anything of mmimbal can work."""
 
 import re
+from collections.abc import Collection
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
 OLDEST_TORCH = (2, 6)
+OPENMMLAB = ('mmengine', 'mmpretrain', 'mmcv')
 
 
 def check_torch(torch_version: str) -> None:
@@ -25,26 +27,53 @@ def check_torch(torch_version: str) -> None:
         )
 
 
-def check_mmcv(is_installed: bool) -> None:
-    """Explain how to install mmcv where there is none.
+def check_openmmlab(importable: Collection[str], installed: Collection[str]) -> None:
+    """Explain how to install OpenMMLab where it is missing, or there twice.
+
+    Args:
+        importable: Those of mmengine, mmpretrain and mmcv that can be imported.
+        installed: Names of the distributions that are installed.
 
     Raises:
-        ImportError: If mmcv is not installed.
+        ImportError: If one cannot be imported, or both lines are installed.
     """
-    if not is_installed:
+    both = [name for name in OPENMMLAB if {name, f'onedl-{name}'} <= set(installed)]
+    if both:
+        raise ImportError(
+            f'{both[0]} and onedl-{both[0]} are both installed, and write to the same '
+            'folder. Make a new environment with one of them: '
+            "pip install 'mmimbal[openmmlab,lite]' or pip install 'mmimbal[onedl]'"
+        )
+    missing = [name for name in OPENMMLAB if name not in importable]
+    if missing == ['mmcv'] and 'onedl-mmengine' not in installed:
         raise ImportError(
             'mmimbal needs mmcv, in either build: mmcv-lite, a wheel that is enough '
             "for classification (pip install 'mmimbal[lite]'), or the full mmcv "
             '(https://mmcv.readthedocs.io). Never install both: they share a folder.'
         )
+    if missing:
+        raise ImportError(
+            f'mmimbal needs OpenMMLab, but {", ".join(missing)} cannot be imported. '
+            'Install one of its two lines: the releases of OpenMMLab '
+            "(pip install 'mmimbal[openmmlab,lite]'), or the fork that is maintained "
+            "(pip install 'mmimbal[onedl]')"
+        )
 
 
 def check_requirements() -> None:
-    """Check what pip cannot promise: a safe torch, and mmcv in either build."""
+    """Check what pip cannot promise: a safe torch, and one line of OpenMMLab."""
+    if find_spec('torch') is None:
+        raise ImportError('mmimbal needs torch: https://pytorch.org/get-started')
+    check_torch(version('torch'))
+    lines = [f'{line}{name}' for line in ('', 'onedl-') for name in OPENMMLAB]
+    check_openmmlab(
+        [name for name in OPENMMLAB if find_spec(name)],
+        [name for name in lines if _is_installed(name)],
+    )
+
+
+def _is_installed(distribution: str) -> bool:
     try:
-        check_torch(version('torch'))
-    except PackageNotFoundError as error:
-        raise ImportError(
-            'mmimbal needs torch: https://pytorch.org/get-started'
-        ) from error
-    check_mmcv(find_spec('mmcv') is not None)
+        return bool(version(distribution))
+    except PackageNotFoundError:
+        return False

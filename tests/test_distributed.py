@@ -8,7 +8,7 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmimbal.engine.wrapping import bare
+from mmimbal.engine.ddp import unwrap_model
 from tests.conftest import tiny_digits
 from tests.distributed import run_on_ranks
 
@@ -63,7 +63,7 @@ class KeepWeights(Hook):
         self.steps = []
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
-        state = bare(runner.model).state_dict()
+        state = unwrap_model(runner.model).state_dict()
         self.steps.append({key: value.clone() for key, value in state.items()})
 
 

@@ -12,15 +12,15 @@ import time
 
 import numpy as np
 import pytest
-import torch
 from mmengine.config import Config
 from tqdm import tqdm
 
 from mmimbal.datasets import DigitsLT
 from mmimbal.evaluation.metrics import summarise
 from mmimbal.evaluation.predictions import Predictions, load_predictions
-from tests.command_line import OPTIONS, explain, fail, succeed
+from mmimbal.files.checkpoint import load_from_local
 from tests.conftest import CONFIGS, ROOT, rows_of, write_index
+from tests.tools import OPTIONS, explain, fail, succeed
 
 LEAF = 'configs/digits_lt/stage1_ce.py'
 LEAVES = ('stage1_triplet', 'stage2_crt')
@@ -54,7 +54,7 @@ def test_predictions_are_those_the_metrics_are_of(tested, stage1):
         found.class_counts.tolist()
         == np.bincount(DigitsLT('train').get_gt_labels()).tolist()
     )
-    state = torch.load(next(stage1.glob('best_*')), weights_only=True)['state_dict']
+    state = load_from_local(next(stage1.glob('best_*')))['state_dict']
     logits = found.embeddings @ state['head.fc.weight'].numpy().T
     logits += state['head.fc.bias'].numpy()
     scores = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)

@@ -14,9 +14,9 @@ import pytest
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmimbal.engine.checkpoint import load_from_local
-from tests.command_line import OPTIONS, succeed
+from mmimbal.files.checkpoint import load_from_local
 from tests.conftest import ROOT, tiny_digits, train
+from tests.tools import OPTIONS, succeed
 
 SOON = 60  # seconds; a hang would take longer
 PIPELINE = [
@@ -89,7 +89,7 @@ def test_a_full_disk(tmp_path):
     process.join(SOON)
     assert 'epoch_2.pth' in message and 'File too large' in message
     assert not list(tmp_path.glob('*unfinished')) + list(tmp_path.glob('epoch_2*'))
-    load_from_local(str(tmp_path / 'epoch_1.pth'))
+    load_from_local(tmp_path / 'epoch_1.pth')
     train(tiny_digits('stage1_triplet', tmp_path, resume=True))
 
 
@@ -199,7 +199,7 @@ def test_sigterm_ends_a_run_and_its_workers(tmp_path):
     assert 'Stopped by SIGTERM: --resume goes on' in output
     assert output.count('Stopped by SIGTERM') == 1
     newest = max(tmp_path.glob('epoch_*.pth'), key=lambda file: file.stat().st_mtime)
-    load_from_local(str(newest))
+    load_from_local(newest)
 
 
 def test_a_rank_that_dies_takes_the_others_with_it(tmp_path):

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mmimbal.datasets import CSVDataset
-from mmimbal.engine.feature_cache import open_cache
 from mmimbal.evaluation.predictions import Predictions, load_predictions
+from mmimbal.stage2.feature_cache import open_cache
 
 NOT_EACH_TIME = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 FEW = settings(max_examples=60, deadline=None, suppress_health_check=NOT_EACH_TIME)

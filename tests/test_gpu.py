@@ -9,12 +9,12 @@ from mmengine.config import Config
 from mmpretrain.structures import DataSample
 from torch import nn
 
-from mmimbal.engine.checkpoint import load_from_local
 from mmimbal.evaluation.predictions import load_predictions
+from mmimbal.files.checkpoint import load_from_local
 from mmimbal.models.losses import BatchAllTripletLoss
 from mmimbal.registry import MODELS
-from tests.command_line import OPTIONS, succeed
 from tests.conftest import CONFIGS
+from tests.tools import OPTIONS, succeed
 
 pytestmark = pytest.mark.gpu
 
@@ -105,7 +105,7 @@ def train(folder, *flags, options=EXACT, env=ENV, leaf=LEAF):
         env=env,
     )
     (newest,) = folder.glob('epoch_3.pth')
-    return load_from_local(str(newest), 'cpu')['state_dict']
+    return load_from_local(newest, 'cpu')['state_dict']
 
 
 def test_the_same_seed_gives_the_same_bits_and_so_does_a_resumed_run(tmp_path):
@@ -143,7 +143,7 @@ def test_a_single_run_switches_stages(tmp_path):
     options.append('default_hooks.two_stage.epoch=2')
     leaf = 'configs/digits_lt/two_stage_triplet_crt.py'
     last = train(tmp_path / 'run', options=options, leaf=leaf)
-    switch = load_from_local(str(tmp_path / 'run/epoch_2.pth'), 'cpu')['state_dict']
+    switch = load_from_local(tmp_path / 'run/epoch_2.pth', 'cpu')['state_dict']
     frozen = [name for name in last if name.startswith('backbone.')]
     assert frozen and all(torch.equal(last[name], switch[name]) for name in frozen)
     assert not torch.equal(last['head.fc.weight'], switch['head.fc.weight'])

@@ -10,7 +10,8 @@ import pytest
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmimbal.engine import checkpoint, feature_cache
+from mmimbal.files import checkpoint
+from mmimbal.stage2 import feature_cache
 from tests.conftest import log_of, tiny_digits, train
 
 EPOCHS = 4
@@ -64,7 +65,7 @@ class KillAt(Hook):
 
 def kill_in_write(nth: int) -> None:
     """Kill the process in the middle of writing its nth file."""
-    put, count = checkpoint.WholeFiles.put, [0]
+    put, count = checkpoint.AtomicBackend.put, [0]
 
     def cut(self, obj, filepath):
         count[0] += 1
@@ -75,7 +76,7 @@ def kill_in_write(nth: int) -> None:
             kill()
         put(self, obj, filepath)
 
-    checkpoint.WholeFiles.put = cut
+    checkpoint.AtomicBackend.put = cut
 
 
 def killed(cfg, prepare) -> None:
@@ -221,7 +222,7 @@ def stage2(work_dir, backbone, **options):
 
 def kill_in_cache(runner) -> None:
     """Kill the process when half of the features are written."""
-    extract = feature_cache._extract
+    extract = feature_cache.extract
 
     def cut(*args):
         for number, features in enumerate(extract(*args)):
@@ -229,7 +230,7 @@ def kill_in_cache(runner) -> None:
                 kill()
             yield features
 
-    feature_cache._extract = cut
+    feature_cache.extract = cut
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from mmimbal.visualization.results_page import write_page
+from mmimbal.experiments.page import write_page
 from tests.conftest import ROOT
 
 PAGE = ROOT / 'docs' / 'results.md'

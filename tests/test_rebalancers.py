@@ -1,10 +1,10 @@
 """Every way of stage 2 trains on the frozen backbone of a stage 1."""
 
 import pytest
-import torch
 from mmengine.runner import Runner
 
-from mmimbal.engine.bases import load_with_bases
+from mmimbal.command_line.bases import load_with_bases
+from mmimbal.files.checkpoint import load_from_local
 from mmimbal.models.heads.frozen_classifier_head import FrozenClassifierHead
 from tests.conftest import (
     CONFIGS,
@@ -40,7 +40,7 @@ def test_it_trains_its_head_and_nothing_else(name, stage1, tmp_path):
     cfg.work_dir = str(tmp_path)
     cfg.default_hooks.two_stage.stage1 = stage1.work_dir
     runner = train(cfg)
-    best = torch.load(stage1.message_hub.get_info('best_ckpt'), weights_only=True)
+    best = load_from_local(stage1.message_hub.get_info('best_ckpt'))
     kept = isinstance(runner.model.head, FrozenClassifierHead)
     for key, value in runner.model.state_dict().items():
         if key.startswith(('backbone', 'neck')):
@@ -84,7 +84,7 @@ def test_shifted_batch_norm(stage1, tmp_path):
     cfg.default_hooks.two_stage.update(stage1=stage1.work_dir, bn='updated')
     cfg.work_dir = str(tmp_path)
     runner = train(cfg)
-    best = torch.load(stage1.message_hub.get_info('best_ckpt'), weights_only=True)
+    best = load_from_local(stage1.message_hub.get_info('best_ckpt'))
     for key, value in runner.model.backbone.state_dict().items():
         moves = key.endswith(('running_mean', 'running_var', 'num_batches_tracked'))
         assert value.equal(best['state_dict'][f'backbone.{key}']) != moves

@@ -14,8 +14,9 @@ from mmpretrain import ImageClassificationInferencer
 
 from mmimbal.evaluation.curves import read_curves
 from mmimbal.evaluation.predictions import load_predictions
-from tests.command_line import OPTIONS, fail, run, succeed
+from mmimbal.files.checkpoint import load_from_local, safe_loading
 from tests.conftest import ROOT, rows_of, tiny_digits, train, write_index
+from tests.tools import OPTIONS, fail, run, succeed
 
 
 @pytest.fixture(scope='module')
@@ -186,10 +187,11 @@ def test_inferencer_of_mmpretrain_predicts_with_a_finished_checkpoint(tmp_path):
     ]
     rows = [{'file': f'{number}.png', 'label': 'a'} for number in range(2)]
     write_index(tmp_path / 'images', rows)
-    inferencer = ImageClassificationInferencer(cfg, pretrained=str(checkpoint))
+    with safe_loading():
+        inferencer = ImageClassificationInferencer(cfg, pretrained=str(checkpoint))
     files = [str(tmp_path / 'images' / row['file']) for row in rows]
     results = inferencer(files)
-    weights = torch.load(checkpoint, weights_only=True)['state_dict']
+    weights = load_from_local(checkpoint)['state_dict']
     assert inferencer.model.head.fc.weight.equal(weights['head.fc.weight'])
     assert [len(result['pred_scores']) for result in results] == [10, 10]
     assert results[0]['pred_class'] in '0123456789'
@@ -286,6 +288,12 @@ print(result['pred_class'], *result['pred_scores'])
 """
 
 
+SAFE = """
+from mmimbal.files.checkpoint import safe_loading
+safe_loading().__enter__()
+"""
+
+
 def infer(tmp_path, files, block=''):
     script = tmp_path / 'infer.py'
     script.write_text(INFER.format(block=block))
@@ -305,7 +313,7 @@ def test_published_checkpoints_load_in_plain_mmpretrain(stage1, tmp_path):
     assert not imported
     leaf = next(stage1.glob('*.py'))
     trained = next(stage1.glob('best_*.pth'))
-    imported, expected = infer(tmp_path, [leaf, trained], block='import mmimbal')
+    imported, expected = infer(tmp_path, [leaf, trained], block=SAFE)
     assert imported and scores == pytest.approx(expected, abs=1e-6)
 
 
@@ -353,7 +361,7 @@ def test_mistakes_of_a_sweep_are_explained(stage1, tmp_path, monkeypatch):
     assert 'is not of this model' in found and 'backbone.conv1.weight' in found
     assert 'must end in .pth' in message('publish', stage1, tmp_path / 'y')
     assert 'choose another folder' in message('publish', stage1, stage1 / 'y.pth')
-    trained = torch.load(next(stage1.glob('best_*.pth')), weights_only=True)
+    trained = load_from_local(next(stage1.glob('best_*.pth')))
     trained['state_dict']['backbone.more'] = torch.ones(1)
     torch.save(trained, other)
     assert 'backbone.more' in message('publish', other, out, *config)

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from mmimbal.engine.bench import Bench
-from mmimbal.engine.ending import ending_on_sigterm
-from mmimbal.engine.grid import Experiment, load_grid
-from mmimbal.visualization.results_page import write_page
+from mmimbal.command_line.sigterm import exit_on_sigterm
+from mmimbal.experiments.grid import Experiment, load_grid
+from mmimbal.experiments.grid_runner import GridRunner
+from mmimbal.experiments.page import write_page
+from mmimbal.files.atomic import check_is_no_file, check_is_no_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 POLL = 2.0  # seconds between two looks at how far trainings are
@@ -51,7 +52,7 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def run_all(bench: Bench, experiments: Sequence[Experiment]) -> dict[str, str]:
+def run_all(bench: GridRunner, experiments: Sequence[Experiment]) -> dict[str, str]:
     """Run experiments under a progress bar; return what went wrong, by name."""
     failed, over, done = {}, set(), threading.Event()
 
@@ -97,7 +98,10 @@ def main() -> None:
             f'--only {args.only}: there is no such experiment; the first is '
             f'{grid.experiments[0].name}'
         )
-    bench = Bench(
+    check_is_no_folder(args.page)
+    for folder in (args.results, args.work_dir or Path('work_dirs')):
+        check_is_no_file(folder)
+    bench = GridRunner(
         grid,
         ROOT,
         args.work_dir or Path('work_dirs', args.grid.stem),
@@ -112,7 +116,7 @@ def main() -> None:
         kept = len(wanted) - len(missing)
         if kept:
             print(f'{kept} of {len(wanted)} results are there already')
-        with ending_on_sigterm('the same command goes on from here'):
+        with exit_on_sigterm('the same command goes on from here'):
             failed = run_all(bench, missing)
     write_page(args.results, args.page)
     print(f'Written: {args.page}, from {args.results}')

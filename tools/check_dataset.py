@@ -1,12 +1,13 @@
 """Check a folder with an index.csv: broken images, identical ones, leaks of splits."""
 
 import argparse
-import json
 from pathlib import Path
 
-from mmimbal.datasets.check import check_dataset
-from mmimbal.datasets.verdict import REPORT
+from mmimbal.datasets.checking.check import check_dataset
+from mmimbal.datasets.checking.check_result import REPORT
 from mmimbal.evaluation.table import format_table
+from mmimbal.files.atomic import atomic_write
+from mmimbal.files.json_file import write_json
 from mmimbal.visualization import draw_class_counts
 
 
@@ -38,9 +39,11 @@ def main() -> None:
         report = check_dataset(args.folder, args.processes, args.split_column)
     except (OSError, ValueError) as error:
         raise SystemExit(f'check_dataset: {error}') from None
-    (args.folder / REPORT).write_text(json.dumps(report, indent=2) + '\n')
+    write_json(report, args.folder / REPORT)
     picture = args.folder / 'class_counts.png'
-    draw_class_counts(report['counts'], report['classes']).savefig(picture, dpi=130)
+    figure = draw_class_counts(report['counts'], report['classes'])
+    with atomic_write(picture) as unfinished:
+        figure.savefig(unfinished, format='png', dpi=130)
     warnings = len(report['findings']) - report['errors']
     print(
         f'{describe(report)}\n\n{report["errors"]} kinds of errors, {warnings} of '

@@ -10,16 +10,17 @@ from statistics import mean, stdev
 from mmengine.config import Config
 from tqdm import tqdm
 
-from mmimbal.engine.bases import bases_of
-from mmimbal.engine.failures import raise_if_failed
-from mmimbal.engine.grid import fold_options
-from mmimbal.engine.settings import keep_settings
-from mmimbal.engine.stage2_config import follows_stage1
+from mmimbal.command_line.bases import bases_of
 from mmimbal.evaluation.bootstrap import caution, interval_of, resampled_metrics
 from mmimbal.evaluation.metrics import NAMES, summarise
 from mmimbal.evaluation.predictions import Predictions, load_predictions, pooled
-from mmimbal.evaluation.results import write_json
 from mmimbal.evaluation.table import format_table, mean_and_spread
+from mmimbal.experiments.failures import raise_if_failed
+from mmimbal.experiments.grid import fold_options
+from mmimbal.experiments.run_settings import record_settings
+from mmimbal.files.atomic import check_is_no_file
+from mmimbal.files.json_file import write_json
+from mmimbal.stage2.config import follows_stage1
 
 TOOLS = Path(__file__).resolve().parent
 
@@ -179,7 +180,8 @@ def main() -> None:
     if args.stage1_config:
         settings['stage1'] = Config.fromfile(args.stage1_config).to_dict()
         settings['stage1_options'] = args.stage1_cfg_options
-    keep_settings(settings, folder)
+    check_is_no_file(folder)
+    record_settings(settings, folder)
     parts = [
         run_fold(fold, folder, args, flags)
         for fold in tqdm(range(args.folds), 'Folds', unit='fold')

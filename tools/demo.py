@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import json
 import os
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -17,8 +16,10 @@ from mmengine.runner import Runner
 from tqdm import tqdm
 
 from mmimbal.datasets import DigitsLT, get_class_counts
-from mmimbal.engine.stage2 import find_checkpoint
 from mmimbal.evaluation.table import format_table, mean_and_spread
+from mmimbal.files.atomic import atomic_write, check_is_no_file
+from mmimbal.files.json_file import write_json
+from mmimbal.stage2.stage1 import find_checkpoint
 from mmimbal.visualization import draw_recall_by_count
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs' / 'digits_lt'
@@ -114,11 +115,12 @@ def main() -> None:
     parser.add_argument('--seeds', type=int, default=3)
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/demo'))
     args = parser.parse_args()
+    check_is_no_file(args.work_dir)
     results = run_seeds(args.seeds, args.work_dir)
 
     keys = ('method', 'seed', *SCORES)
     summary = {'rows': [{key: row[key] for key in keys} for row in results]}
-    (args.work_dir / 'summary.json').write_text(json.dumps(summary, indent=2) + '\n')
+    write_json(summary, args.work_dir / 'summary.json')
 
     classes = DigitsLT.METAINFO['classes']
     recalls = {
@@ -133,7 +135,9 @@ def main() -> None:
     }
     picture = args.work_dir / 'recall_by_count.png'
     counts = get_class_counts(DigitsLT('train'))
-    draw_recall_by_count(recalls, counts, classes).savefig(picture, dpi=130)
+    figure = draw_recall_by_count(recalls, counts, classes)
+    with atomic_write(picture) as unfinished:
+        figure.savefig(unfinished, format='png', dpi=130)
     print(
         f'\nDigits-LT, {args.seeds} seeds, batch norm frozen in stage 2\n'
         f'{summarise(results)}\n\n{picture}'

@@ -6,10 +6,11 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mmimbal.engine.checkpoint import load_from_local, save_whole
-from mmimbal.engine.publishing import inference_checkpoint, inference_config
-from mmimbal.engine.stage2 import find_checkpoint
-from mmimbal.engine.stage2_config import find_config
+from mmimbal.files.atomic import check_is_no_folder, write_text
+from mmimbal.files.checkpoint import load_from_local, save_checkpoint_file
+from mmimbal.stage2.config import find_config
+from mmimbal.stage2.publishing import inference_checkpoint, inference_config
+from mmimbal.stage2.stage1 import find_checkpoint
 
 
 def parse_args() -> argparse.Namespace:
@@ -26,6 +27,8 @@ def main() -> None:
     args = parse_args()
     if args.out.suffix != '.pth':
         raise ValueError(f'{args.out} must end in .pth: its config goes beside it')
+    for file in (args.out, args.out.with_suffix('.py')):
+        check_is_no_folder(file)
     init_default_scope('mmpretrain')
     checkpoint = find_checkpoint(args.checkpoint)
     if args.out.resolve().parent == checkpoint.resolve().parent:
@@ -35,10 +38,9 @@ def main() -> None:
             'folder'
         )
     cfg = inference_config(Config.fromfile(args.config or find_config(checkpoint)))
-    published = inference_checkpoint(load_from_local(str(checkpoint), 'cpu'), cfg)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    save_whole(published, args.out)
-    cfg.dump(args.out.with_suffix('.py'))
+    published = inference_checkpoint(load_from_local(checkpoint, 'cpu'), cfg)
+    save_checkpoint_file(published, args.out)
+    write_text(cfg.pretty_text, args.out.with_suffix('.py'))
     imports = ' and '.join(cfg.get('custom_imports', {}).get('imports', []))
     needs = f'needs {imports}' if imports else 'needs MMPretrain alone'
     print(

@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from mmimbal.evaluation.predictions import SUFFIX, Predictions, load_predictions
+from mmimbal.files.atomic import check_is_no_folder, write_text
 from mmimbal.visualization.report import build_report
-from mmimbal.whole_files import whole
 
 
 def load_runs(names: list[str]) -> dict[str, Predictions]:
@@ -54,10 +54,8 @@ def main() -> None:
     )
     args = parser.parse_args()
     try:
-        page = build_report(load_runs(args.runs))
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        with whole(args.out) as unfinished:
-            unfinished.write_text(page, encoding='utf-8')
+        check_is_no_folder(args.out)
+        write_text(build_report(load_runs(args.runs)), args.out)
     except (OSError, ValueError) as error:
         raise SystemExit(f'report: {error}') from None
     print(f'Written: {args.out}')

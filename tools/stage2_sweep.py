@@ -2,7 +2,6 @@
 
 import argparse
 import copy
-import json
 import os
 from collections.abc import Iterable
 from contextlib import suppress
@@ -18,14 +17,17 @@ from mmengine.registry import init_default_scope
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
+from mmimbal.command_line.flags import check_options
 from mmimbal.datasets import get_class_counts, get_class_names
-from mmimbal.engine.flags import check_options
-from mmimbal.engine.frozen_backbone import SPLITS, build_datasets, extract
-from mmimbal.engine.stage2 import find_checkpoint
-from mmimbal.engine.stage2_config import find_config, stage2_config
-from mmimbal.engine.stage2_sweep import HeadRun, Sweep
 from mmimbal.evaluation.predictions import SUFFIX
 from mmimbal.evaluation.table import format_table, mean_and_spread
+from mmimbal.files.atomic import check_is_no_file, check_is_no_folder, write_text
+from mmimbal.files.json_file import write_json
+from mmimbal.stage2.config import find_config, stage2_config
+from mmimbal.stage2.head_run import HeadRun
+from mmimbal.stage2.stage1 import find_checkpoint
+from mmimbal.stage2.stage1_features import SPLITS, build_datasets, extract
+from mmimbal.stage2.sweep import Sweep
 
 METHODS = Path(__file__).resolve().parents[1] / 'configs' / '_base_' / 'stage2'
 
@@ -270,6 +272,9 @@ def main() -> None:
         raise ValueError('--predictions are of test images: not with --validation-only')
     checkpoint = find_checkpoint(args.stage1).resolve()
     folder = args.work_dir or checkpoint.parent / 'stage2_sweep'
+    check_is_no_file(folder)
+    for name in ('sweep.json', 'sweep.txt'):
+        check_is_no_folder(folder / name)
     stage1 = Config.fromfile(args.config or find_config(checkpoint))
     bases = load_methods(args.methods)
     template = next(iter((bases or load_methods(['crt'])).values()))
@@ -330,9 +335,8 @@ def main() -> None:
     )
     if not held_back:
         text += '\nTest and validation are the same images: test was not held back.\n'
-    summary = json.dumps(dict(about, rows=results), indent=2)
-    (folder / 'sweep.json').write_text(summary + '\n')
-    (folder / 'sweep.txt').write_text(text)
+    write_json(dict(about, rows=results), folder / 'sweep.json')
+    write_text(text, folder / 'sweep.txt')
     if args.predictions:
         write_predictions(sweep, runs, stage1, folder / 'predictions')
     print(

@@ -7,12 +7,14 @@ import mmengine
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
-from mmimbal.engine.flags import add_common_flags, load_config
-from mmimbal.engine.stage2 import find_checkpoint
-from mmimbal.engine.wrapping import bare
+from mmimbal.command_line.flags import add_common_flags, load_config
+from mmimbal.engine.ddp import unwrap_model
 from mmimbal.evaluation.curves import read_curves
 from mmimbal.evaluation.keep_scores import KeepScores
 from mmimbal.evaluation.predictions import SUFFIX, predictions_for
+from mmimbal.files.atomic import atomic_write, check_is_no_folder
+from mmimbal.files.checkpoint import safe_loading
+from mmimbal.stage2.stage1 import find_checkpoint
 
 
 def parse_args() -> argparse.Namespace:
@@ -38,6 +40,7 @@ def parse_args() -> argparse.Namespace:
     for file in args.out:
         if file.suffix not in ('.json', SUFFIX):
             parser.error(f'--out {file} must end in .json (metrics) or {SUFFIX}')
+        check_is_no_folder(file)
     if args.embeddings and not any(file.suffix == SUFFIX for file in args.out):
         parser.error(f'--embeddings needs --out FILE{SUFFIX}')
     return args
@@ -54,8 +57,10 @@ def main() -> None:
     cfg.test_cfg.fp16 = args.amp or cfg.test_cfg.get('fp16', False)
     runner = Runner.from_cfg(cfg)
     # A checkpoint of another model must not be scored.
-    meta = runner.load_checkpoint(str(checkpoint), strict=True).get('meta', {})
-    head = bare(runner.model).head if args.embeddings else None
+    with safe_loading():
+        loaded = runner.load_checkpoint(str(checkpoint), strict=True)
+    meta = loaded.get('meta', {})
+    head = unwrap_model(runner.model).head if args.embeddings else None
     kept = KeepScores(runner.test_dataloader.dataset, head)
     if any(file.suffix == SUFFIX for file in args.out):
         runner.test_loop.evaluator.metrics.append(kept)
@@ -76,7 +81,8 @@ def main() -> None:
                 or read_curves(Path(meta.get('stage1', checkpoint)).parent),
             ).save(file)
         else:
-            mmengine.dump(metrics, file, indent=2)
+            with atomic_write(file) as unfinished:
+                mmengine.dump(metrics, unfinished, file_format='json', indent=2)
 
 
 if __name__ == '__main__':

@@ -1,17 +1,22 @@
 """Train a classifier from a config."""
 
 import argparse
+from contextlib import nullcontext
+from pathlib import Path
 
+from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
-from mmimbal.engine.ending import ending_on_sigterm, naming_dead_workers
-from mmimbal.engine.flags import (
+from mmimbal.command_line.flags import (
     add_common_flags,
     load_config,
     use_amp,
     warn_unless_deterministic,
 )
-from mmimbal.engine.stage2_config import two_stage_hooks
+from mmimbal.command_line.sigterm import exit_on_sigterm, explain_dead_workers
+from mmimbal.files.checkpoint import atomic_saving, safe_loading
+from mmimbal.files.lock import locked_work_dir
+from mmimbal.stage2.config import two_stage_hooks
 
 
 def parse_args() -> argparse.Namespace:
@@ -60,10 +65,20 @@ def main() -> None:
             )
         stages[0].stage1 = args.stage1
     go_on = '--resume goes on from the last checkpoint'
-    with ending_on_sigterm(go_on), naming_dead_workers():
+    with (
+        exit_on_sigterm(go_on),
+        explain_dead_workers(),
+        safe_loading(),
+        atomic_saving(),
+    ):
         runner = Runner.from_cfg(cfg)
         warn_unless_deterministic(cfg)
-        runner.train()
+        with (
+            locked_work_dir(Path(runner.work_dir))
+            if is_main_process()
+            else nullcontext()
+        ):
+            runner.train()
 
 
 if __name__ == '__main__':

@@ -15,6 +15,7 @@ default_hooks = dict(
     visualization=dict(type='VisualizationHook', enable=False),
     channels_last=dict(type='mmimbal.ChannelsLastHook'),
     work_dir=dict(type='mmimbal.WorkDirHook'),
+    safe_checkpoint=dict(type='mmimbal.SafeCheckpointHook'),
     resume=dict(type='mmimbal.ResumeHook'),
     class_counts=dict(type='mmimbal.ClassCountsHook'),
     set_epoch=dict(type='mmimbal.SetEpochHook'),

@@ -1,13 +1,13 @@
 from .collate import stack_images
 from .csv_dataset import CSVDataset
 from .digits_lt import DigitsLT
-from .items import (
+from .labels_and_groups import (
     get_class_counts,
     get_class_names,
     get_files,
     get_groups,
     get_labels,
-    read_items,
+    read_through_wrappers,
 )
 from .long_tail import LongTailDataset
 from .samplers import ClassBalancedSampler, PKBatchSampler, get_sampler

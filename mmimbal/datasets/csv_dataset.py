@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 from mmengine.logging import print_log
 from mmpretrain.datasets import BaseDataset
 
-from mmimbal.datasets.decoded import decode_once
+from mmimbal.datasets.checking.check_result import REPORT, read_check_result
+from mmimbal.datasets.image_cache import cache_images
 from mmimbal.datasets.index_file import (
     check_apart,
     check_files,
@@ -22,7 +23,6 @@ from mmimbal.datasets.index_file import (
     read_index,
     rows_of_split,
 )
-from mmimbal.datasets.verdict import REPORT, verdict
 from mmimbal.registry import DATASETS
 
 
@@ -94,7 +94,7 @@ class CSVDataset(BaseDataset):
         super().full_init()
         if self.cache:
             images = self.data_list
-            self.pipeline.transforms = decode_once(
+            self.pipeline.transforms = cache_images(
                 self.pipeline.transforms,
                 [f'{images.root}/{file}' for file in images.files.to_pylist()],
                 self.cache,
@@ -106,7 +106,7 @@ class CSVDataset(BaseDataset):
         table = read_index(index)
         classes = self._metainfo['classes'] = self._choose_classes(index, table)
         labels = encode_labels(table, classes, index)
-        state = verdict(index, self.split_column)
+        state = read_check_result(index, self.split_column)
         if self.split is not None:
             chosen = rows_of_split(table, self.split, self.split_column, index)
             if state != 'checked' and not self.shared_groups:

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from mmengine.logging import print_log
 
-from mmimbal.datasets.items import (
+from mmimbal.datasets.labels_and_groups import (
     count_classes,
     get_class_names,
     get_groups,
     get_labels,
     occurrence,
-    read_items,
+    read_through_wrappers,
 )
 from mmimbal.registry import DATASETS
 
@@ -91,9 +91,9 @@ class LongTailDataset:
         return self.dataset.metainfo
 
 
-@read_items.register
+@read_through_wrappers.register
 def _(dataset: LongTailDataset, read) -> np.ndarray:
-    return read_items(dataset.dataset, read)[dataset.indices]
+    return read_through_wrappers(dataset.dataset, read)[dataset.indices]
 
 
 def _order(

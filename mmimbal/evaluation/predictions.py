@@ -12,7 +12,7 @@ import numpy as np
 
 from mmimbal.datasets import get_class_names, get_files, get_groups, get_labels
 from mmimbal.evaluation.metrics import check_probabilities, check_scores
-from mmimbal.whole_files import whole
+from mmimbal.files.atomic import atomic_write
 
 FORMAT = 1
 SUFFIX = '.npz'
@@ -87,8 +87,7 @@ class Predictions:
             content['class_counts'] = self.class_counts.astype(np.int64)
         if self.embeddings is not None:
             content['embeddings'] = self.embeddings.astype(np.float32)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with whole(path) as unfinished, open(unfinished, 'wb') as file:
+        with atomic_write(path) as unfinished, open(unfinished, 'wb') as file:
             np.savez_compressed(file, **content)
 
 

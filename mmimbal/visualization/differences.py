@@ -1,37 +1,42 @@
 """How far each method is above or below the best one without metric learning."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from mmimbal.evaluation.bootstrap import interval
-from mmimbal.evaluation.comparison import Comparison
 from mmimbal.visualization.style import COLOURS
 
 
 def draw_differences(
-    comparisons: Mapping[str, Comparison], names: Sequence[str]
+    differences: Mapping[str, Mapping[str, np.ndarray]],
+    against: Mapping[str, str],
+    metric: Collection[str],
 ) -> Figure:
     """Draw differences in balanced accuracy with their 95% intervals.
 
     Args:
-        comparisons: By data set; a panel each.
-        names: Of the rows to draw, from above to below.
+        differences: By data set, a panel each, then by row, from above to below: what
+            was measured and R resamples, (1 + R,), in points.
+        against: By data set, the row that the others are compared with.
+        metric: Names of the rows with metric learning.
     """
+    names = list(next(iter(differences.values())))
     places = range(len(names), 0, -1)
     figure = Figure(
-        figsize=(3.2 + 3.4 * len(comparisons), 1.2 + 0.3 * len(names)),
+        figsize=(3.2 + 3.4 * len(differences), 1.2 + 0.3 * len(names)),
         layout='constrained',
     )
-    panels = figure.subplots(1, len(comparisons), sharey=True, squeeze=False)[0]
-    for axes, (dataset, one) in zip(panels, comparisons.items(), strict=True):
+    panels = figure.subplots(1, len(differences), sharey=True, squeeze=False)[0]
+    for axes, (dataset, one) in zip(panels, differences.items(), strict=True):
         axes.axvline(0, color='#888888', linewidth=1, linestyle=':')
         for place, name in zip(places, names, strict=True):
-            values = one.difference(name, one.best_plain, 'balanced_accuracy')
-            colour = COLOURS[one.rows[name].metric]
+            values = one[name]
+            colour = COLOURS[name in metric]
             axes.plot(interval(values[1:]), (place, place), color=colour, linewidth=2)
             axes.plot(values[0], place, color=colour, marker='o')
-        axes.set_title(f'{dataset}\nagainst {one.best_plain}', fontsize=10)
+        axes.set_title(f'{dataset}\nagainst {against[dataset]}', fontsize=10)
         axes.set_xlabel('balanced accuracy, points')
         axes.grid(axis='x', alpha=0.3)
         axes.spines[['top', 'right']].set_visible(False)

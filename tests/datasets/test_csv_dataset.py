@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from mmimbal.datasets import CSVDataset, get_class_counts
-from mmimbal.datasets.verdict import hash_of
+from mmimbal.datasets.checking.check_result import hash_of
 from tests.conftest import rows_of, write_index
 
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from mmpretrain.registry import DATASETS
 
 from mmimbal.datasets import CSVDataset, DigitsLT, LongTailDataset, get_class_counts
-from mmimbal.datasets.items import get_groups, get_labels
+from mmimbal.datasets.labels_and_groups import get_groups, get_labels
 from mmimbal.datasets.long_tail import long_tail_counts
 from tests.conftest import write_index
 

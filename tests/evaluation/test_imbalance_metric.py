@@ -6,6 +6,7 @@ from mmpretrain.structures import DataSample
 from sklearn.metrics import balanced_accuracy_score, f1_score, recall_score
 
 from mmimbal.evaluation import ImbalanceMetric
+from mmimbal.files.checkpoint import load_from_local
 from tests.conftest import tiny_digits, train
 from tests.distributed import run_on_ranks
 
@@ -95,7 +96,7 @@ def test_drives_save_best(tmp_path, key):
     cfg = tiny_digits('stage1_ce', tmp_path, default_hooks__checkpoint__save_best=key)
     runner = train(cfg)
     best = next(tmp_path.glob(f'best_{key.replace("/", "_")}_epoch_*.pth'))
-    saved = torch.load(best, weights_only=True)['message_hub']['runtime_info']
+    saved = load_from_local(best)['message_hub']['runtime_info']
     assert saved['best_score'] == runner.message_hub.get_info('best_score')
 
 

@@ -7,8 +7,12 @@ import numpy as np
 from mmengine.dist import get_dist_info, sync_random_seed
 from torch.utils.data import Sampler
 
-from mmimbal.datasets.items import count_classes, get_class_names, get_labels
-from mmimbal.datasets.samplers.passes import walk
+from mmimbal.datasets.labels_and_groups import (
+    count_classes,
+    get_class_names,
+    get_labels,
+)
+from mmimbal.datasets.samplers.passes import shuffled_passes
 from mmimbal.datasets.samplers.shares import (
     at_least_one,
     effective_shares,
@@ -86,8 +90,8 @@ class ClassBalancedSampler(Sampler):
         # Class weights in force from an epoch on, oldest first.
         self.weights: list[tuple[int, list[float]]] = [(0, [1.0] * len(names))]
         self.members = split_by_label(labels, self.counts)
-        self.walks = [
-            walk(images, (self.seed, label))
+        self.passes = [
+            shuffled_passes(images, (self.seed, label))
             for label, images in enumerate(self.members)
         ]
 
@@ -148,7 +152,7 @@ class ClassBalancedSampler(Sampler):
             drawn = [
                 images.take(position, count)
                 for images, position, count in zip(
-                    self.walks, positions, taken, strict=True
+                    self.passes, positions, taken, strict=True
                 )
             ]
             positions += taken

@@ -45,7 +45,7 @@ class Passes:
         return self.drawn[1]
 
 
-def walk(items: np.ndarray, seed: tuple[int, ...]) -> Passes:
+def shuffled_passes(items: np.ndarray, seed: tuple[int, ...]) -> Passes:
     """Return an endless walk over fresh permutations of some items.
 
     Positions ``p * N`` to ``(p + 1) * N`` hold every item once.

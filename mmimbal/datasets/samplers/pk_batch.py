@@ -9,7 +9,7 @@ from mmengine.dist import get_dist_info
 from mmengine.logging import print_log
 from torch.utils.data import DataLoader, Sampler
 
-from mmimbal.datasets.items import (
+from mmimbal.datasets.labels_and_groups import (
     count_classes,
     get_class_names,
     get_groups,
@@ -17,7 +17,7 @@ from mmimbal.datasets.items import (
     occurrence,
 )
 from mmimbal.datasets.samplers.class_balanced import split_by_label
-from mmimbal.datasets.samplers.passes import Passes, walk
+from mmimbal.datasets.samplers.passes import Passes, shuffled_passes
 from mmimbal.registry import DATA_SAMPLERS
 
 BLOCK = 512  # batches drawn at once
@@ -124,7 +124,8 @@ class PKBatchSampler(Sampler):
         self.sets = rows_of(self.full * k, 1) if self.full else []
         self.extras = rows_of(k, 2) if self.extra else []
         self.rests = [
-            walk(items, (sampler.seed, 3, label)) for label, items in enumerate(members)
+            shuffled_passes(items, (sampler.seed, 3, label))
+            for label, items in enumerate(members)
         ]
         print_log(
             f'PKBatchSampler: {self.slots} slots of {k} images, {self.rest} more, in '

@@ -4,6 +4,7 @@ from .difficulty_sampling_hook import DifficultySamplingHook
 from .drawn_classes_hook import DrawnClassesHook
 from .metric_monitor_hook import MetricMonitorHook
 from .resume_hook import ResumeHook
+from .safe_checkpoint_hook import SafeCheckpointHook
 from .set_epoch_hook import SetEpochHook
 from .sync_buffers_hook import SyncBuffersHook
 from .two_stage_hook import TwoStageHook

@@ -4,7 +4,7 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmimbal.engine.wrapping import bare, wrap_again
+from mmimbal.engine.ddp import rewrap_model, unwrap_model
 from mmimbal.registry import HOOKS
 
 
@@ -18,5 +18,5 @@ class ChannelsLastHook(Hook):
 
     def before_run(self, runner: Runner) -> None:
         """Change the layout of the weights."""
-        bare(runner.model).to(memory_format=torch.channels_last)
-        wrap_again(runner)
+        unwrap_model(runner.model).to(memory_format=torch.channels_last)
+        rewrap_model(runner)

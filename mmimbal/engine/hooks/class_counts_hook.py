@@ -5,7 +5,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmimbal.datasets import get_class_counts, get_class_names
-from mmimbal.engine.wrapping import bare
+from mmimbal.engine.ddp import unwrap_model
 from mmimbal.registry import HOOKS
 
 
@@ -36,7 +36,7 @@ class ClassCountsHook(Hook):
                 f'no image to train on for class {", ".join(empty)}: was it filtered '
                 'out? Remove it from the classes, or mend the filter'
             )
-        head = getattr(bare(runner.model), 'head', None)
+        head = getattr(unwrap_model(runner.model), 'head', None)
         classes = getattr(head, 'num_classes', len(counted))
         if classes != len(counted):
             raise ValueError(

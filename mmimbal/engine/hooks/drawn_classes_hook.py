@@ -14,7 +14,7 @@ from mmimbal.datasets import (
     get_class_names,
     get_sampler,
 )
-from mmimbal.engine.wrapping import bare
+from mmimbal.engine.ddp import unwrap_model
 from mmimbal.registry import HOOKS
 
 
@@ -43,7 +43,7 @@ class DrawnClassesHook(Hook):
         self.names = get_class_names(runner.train_dataloader.dataset)
         self.drawn = torch.zeros(len(self.names), dtype=torch.long)
         loss = find_prior_based_loss(runner.model)
-        head = getattr(bare(runner.model), 'head', None)
+        head = getattr(unwrap_model(runner.model), 'head', None)
         balanced = balances(runner.train_dataloader, head)
         if loss and balanced and loss != self.warned:
             self.warned = loss
@@ -75,7 +75,7 @@ class DrawnClassesHook(Hook):
 
 def check_natural_size(runner: Runner) -> None:
     """Raise a ValueError if batch sampler and head have another ``natural_size``."""
-    head = getattr(bare(runner.model), 'head', None)
+    head = getattr(unwrap_model(runner.model), 'head', None)
     if not hasattr(head, 'natural_size'):
         return  # MMPretrain's heads see whole batches
     batches = runner.train_dataloader.batch_sampler

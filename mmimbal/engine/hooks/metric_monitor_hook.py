@@ -6,8 +6,8 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmimbal.datasets import get_class_names
+from mmimbal.engine.ddp import unwrap_model
 from mmimbal.engine.hooks.set_epoch_hook import current_epoch
-from mmimbal.engine.wrapping import bare
 from mmimbal.models.losses.monitors import class_distances
 from mmimbal.registry import HOOKS
 
@@ -49,7 +49,7 @@ class MetricMonitorHook(Hook):
         self.epoch = epoch
         self.told = False
         self.sums = self.counts = 0
-        head = getattr(bare(runner.model), 'head', None)
+        head = getattr(unwrap_model(runner.model), 'head', None)
         if hasattr(head, 'metric_loss'):
             self.names = get_class_names(runner.train_dataloader.dataset)
             self.handle = head.metric_loss.register_forward_pre_hook(self._collect)

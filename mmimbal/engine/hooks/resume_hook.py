@@ -10,7 +10,7 @@ from mmengine.dist import get_rank
 from mmengine.hooks import EarlyStoppingHook, Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
-from mmimbal.engine.checkpoint import load_from_local
+from mmimbal.files.checkpoint import load_from_local
 from mmimbal.registry import HOOKS
 
 VALIDATED = 'epoch_validated'  # beginning with val, it would be logged as a metric
@@ -112,7 +112,7 @@ def newest_whole(work_dir: Path, logger) -> Path | None:
     }
     for file in sorted(numbers, key=numbers.get, reverse=True):
         try:
-            load_from_local(str(file), 'cpu')
+            load_from_local(file, 'cpu')
             return file
         except ValueError as error:
             logger.warning(f'Passed over: {error}')

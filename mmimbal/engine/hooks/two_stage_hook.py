@@ -9,15 +9,11 @@ from mmpretrain.registry import DATA_SAMPLERS
 from torch import nn
 
 from mmimbal.datasets import get_sampler
-from mmimbal.engine.stage2 import (
-    FROZEN_PARTS,
-    build_fresh_head,
-    find_stage1,
-    freeze,
-    load_stage1,
-)
-from mmimbal.engine.wrapping import bare, wrap_again
+from mmimbal.engine.ddp import rewrap_model, unwrap_model
 from mmimbal.registry import HOOKS
+from mmimbal.stage2.freezing import FROZEN_PARTS, freeze
+from mmimbal.stage2.fresh_head import build_fresh_head
+from mmimbal.stage2.stage1 import find_stage1, load_stage1
 
 STAGE2_KEYS = ('model', 'train_dataloader', 'optim_wrapper', 'param_scheduler')
 
@@ -138,7 +134,7 @@ class TwoStageHook(Hook):
                     '--stage1'
                 )
             checkpoint = find_stage1(self.stage1)
-            model = bare(runner.model)
+            model = unwrap_model(runner.model)
             load_stage1(model, checkpoint)
             runner.logger.info(
                 f'Stage 2: backbone and neck from {checkpoint}, a fresh '
@@ -173,7 +169,9 @@ class TwoStageHook(Hook):
         """Find mistakes in the config of stage 2 before stage 1 is trained."""
         cfg = self._config(runner)
         try:
-            build_fresh_head(bare(runner.model).head, cfg.model.head, runner.seed)
+            build_fresh_head(
+                unwrap_model(runner.model).head, cfg.model.head, runner.seed
+            )
         except TypeError as error:
             raise ValueError(
                 f'stage2.model.head of the TwoStageHook does not fit: {error}'
@@ -186,7 +184,7 @@ class TwoStageHook(Hook):
     def _switch(self, runner: Runner, seed: int) -> None:
         """Replace head, loader, optimizer and schedule by those of stage 2."""
         cfg = self._config(runner)
-        model, loop = bare(runner.model), runner.train_loop
+        model, loop = unwrap_model(runner.model), runner.train_loop
         model.head = build_fresh_head(model.head, cfg.model.head, seed)
         self._freeze(runner)
 
@@ -227,13 +225,13 @@ class TwoStageHook(Hook):
         )
 
     def _freeze(self, runner: Runner) -> None:
-        model = bare(runner.model)
+        model = unwrap_model(runner.model)
         parts = [
             part for part in FROZEN_PARTS if getattr(model, part, None) is not None
         ]
         for part in parts:
             freeze(getattr(model, part), update_bn=self.bn == 'updated')
-        wrap_again(runner)
+        rewrap_model(runner)
         self.stage = 2
         runner.logger.info(
             f'Stage 2: froze {" and ".join(parts)} ({_size(model, parts, False)}, '

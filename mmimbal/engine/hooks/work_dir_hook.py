@@ -8,7 +8,7 @@ from pathlib import Path
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmimbal.engine.checkpoint import load_from_local
+from mmimbal.files.checkpoint import load_from_local
 from mmimbal.registry import HOOKS
 
 # How a run is started, not what it computes.
@@ -37,7 +37,7 @@ class WorkDirHook(Hook):
         checkpoint = Path(pointer.read_text().strip())
         if not checkpoint.is_file():
             return
-        meta = load_from_local(str(checkpoint), 'cpu')['meta']
+        meta = load_from_local(checkpoint, 'cpu')['meta']
         differences = differing_lines(meta['cfg'], runner.cfg.pretty_text)
         if differences:
             raise FileExistsError(

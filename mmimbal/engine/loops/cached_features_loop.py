@@ -10,12 +10,12 @@ from mmpretrain.structures import DataSample
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from mmimbal.datasets.items import get_labels, read_items
-from mmimbal.engine.feature_cache import cached_features, describe
-from mmimbal.engine.head_training import check_size
-from mmimbal.engine.stage2 import FROZEN_PARTS
-from mmimbal.engine.wrapping import bare
+from mmimbal.datasets.labels_and_groups import get_labels, read_through_wrappers
+from mmimbal.engine.ddp import unwrap_model
 from mmimbal.registry import LOOPS
+from mmimbal.stage2.feature_cache import cached_features, describe
+from mmimbal.stage2.freezing import FROZEN_PARTS
+from mmimbal.stage2.head_training import check_size
 
 
 class CachedFeatures(Dataset):
@@ -52,9 +52,9 @@ class CachedFeatures(Dataset):
         return dict(inputs=features, data_samples=samples)
 
 
-@read_items.register
+@read_through_wrappers.register
 def _(dataset: CachedFeatures, read) -> np.ndarray:
-    return read_items(dataset.dataset, read)
+    return read_through_wrappers(dataset.dataset, read)
 
 
 @LOOPS.register_module()
@@ -98,7 +98,7 @@ class CachedFeaturesTrainLoop(EpochBasedTrainLoop):
 
     def run(self) -> nn.Module:
         """Train, with the model's image part out of the way."""
-        model = bare(self.runner.model)
+        model = unwrap_model(self.runner.model)
         loops = [self, self.runner.val_loop] if self.runner.val_loop else [self]
         loaders = [loop.dataloader for loop in loops]
         try:
@@ -117,7 +117,7 @@ class CachedFeaturesTrainLoop(EpochBasedTrainLoop):
         super().run_epoch()
 
     def _cache(self) -> None:
-        model = bare(self.runner.model)
+        model = unwrap_model(self.runner.model)
         check_frozen(model)
         if getattr(model.data_preprocessor, 'batch_augments', None) is not None:
             raise ValueError(
@@ -177,7 +177,7 @@ class FitLoop(CachedFeaturesTrainLoop):
         self.runner.call_hook('before_train_epoch')
         self._cache()
         images = self.dataloader.dataset
-        model = bare(self.runner.model)
+        model = unwrap_model(self.runner.model)
         device = next(model.parameters()).device
         features = torch.from_numpy(np.array(images.features)).float().flatten(0, 1)
         labels = torch.from_numpy(get_labels(images)).repeat(self.views)

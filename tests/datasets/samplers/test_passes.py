@@ -3,29 +3,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from mmimbal.datasets.samplers.passes import walk
+from mmimbal.datasets.samplers.passes import shuffled_passes
 
 
 @given(st.integers(1, 10_000), st.integers(0, 50_000), st.integers(0, 3000))
 def test_one_sequence_of_permutations_wherever_it_is_entered(size, start, length):
     items = np.arange(size) * 2
-    stretch = walk(items, (0, 1)).take(start, length)
+    stretch = shuffled_passes(items, (0, 1)).take(start, length)
     assert len(stretch) == length
-    whole = walk(items, (0, 1)).take(0, start + length)
+    whole = shuffled_passes(items, (0, 1)).take(0, start + length)
     assert np.array_equal(whole[start:], stretch)
     for first in range(0, len(whole) - size + 1, size)[:50]:
         assert sorted(whole[first : first + size]) == items.tolist()
 
 
 def test_going_back_gives_the_same():
-    images = walk(np.arange(5000), (3,))
+    images = shuffled_passes(np.arange(5000), (3,))
     first = images.take(100, 50)
     images.take(12_000, 50)
     assert np.array_equal(images.take(100, 50), first)
 
 
 def test_every_order_is_equally_likely():
-    passes = walk(np.arange(3), (0,)).take(0, 3 * 6000).reshape(-1, 3)
+    passes = shuffled_passes(np.arange(3), (0,)).take(0, 3 * 6000).reshape(-1, 3)
     _, counts = np.unique(passes, axis=0, return_counts=True)
     assert len(counts) == 6
     assert chisquare(counts).pvalue > 0.001

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mmimbal.datasets import CSVDataset
-from mmimbal.datasets.check import check_dataset
+from mmimbal.datasets.checking.check import check_dataset
 from mmimbal.datasets.sources import READERS, isic2019, write_dataset
 from mmimbal.datasets.sources.retinopathy import CLASSES as GRADES
 from tests.conftest import tiny_digits, train

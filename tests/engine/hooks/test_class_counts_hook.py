@@ -2,11 +2,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from mmengine.runner import Runner
 from torch import nn
 
 from mmimbal.datasets import DigitsLT, get_class_counts
+from mmimbal.files.checkpoint import load_from_local
 from mmimbal.registry import MODELS
 from tests.conftest import tiny_digits, train
 
@@ -57,7 +57,7 @@ def test_counts_reach_a_loss_that_mmpretrain_s_hook_switches_in(tmp_path):
 def test_test_run_reads_them_from_the_checkpoint(tmp_path):
     train(tiny_digits('stage1_ce', tmp_path))
     checkpoint = next(Path(tmp_path).glob('best_*.pth'))
-    meta = torch.load(checkpoint, weights_only=True)['meta']
+    meta = load_from_local(checkpoint)['meta']
     assert meta['class_counts'] == EXPECTED
     runner = Runner.from_cfg(
         tiny_digits('stage1_ce', tmp_path, load_from=str(checkpoint))

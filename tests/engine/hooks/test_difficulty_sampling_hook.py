@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from mmimbal.engine.hooks import DifficultySamplingHook
+from mmimbal.files.checkpoint import load_from_local
 from tests.conftest import tiny_digits, train
 
 
@@ -35,7 +36,7 @@ def test_resumed_run_draws_what_an_unbroken_one_draws(tmp_path, resume_from, mak
     """From a checkpoint as it is written, before the validation of its epoch."""
     whole = train(config(tmp_path / 'whole')).train_dataloader.sampler
     path = tmp_path / 'whole' / f'epoch_{resume_from}.pth'
-    checkpoint = torch.load(path, weights_only=True)
+    checkpoint = load_from_local(path)
     weights = checkpoint['meta']['class_weights']
     checkpoint['meta']['class_weights'] = [w for w in weights if w[0] < resume_from]
     checkpoint['message_hub']['runtime_info'].pop('epoch_validated', None)
@@ -54,7 +55,7 @@ def test_resumed_run_draws_what_an_unbroken_one_draws(tmp_path, resume_from, mak
 
 def test_weights_are_in_the_checkpoint(tmp_path):
     runner = train(config(tmp_path))
-    meta = torch.load(tmp_path / 'epoch_3.pth', weights_only=True)['meta']
+    meta = load_from_local(tmp_path / 'epoch_3.pth')['meta']
     saved = [tuple(item) for item in meta['class_weights']]
     assert saved == runner.train_dataloader.sampler.weights[: len(saved)]
     assert len(saved) >= 3
@@ -83,9 +84,7 @@ def test_a_second_stage_may_have_another_sampler(tmp_path):
 
     train(two_stages())
     weights = [
-        torch.load(tmp_path / f'epoch_{n}.pth', weights_only=True)['meta'].get(
-            'class_weights'
-        )
+        load_from_local(tmp_path / f'epoch_{n}.pth')['meta'].get('class_weights')
         for n in (1, 2, 3)
     ]
     assert weights[0] is not None and weights[1:] == [None, None]

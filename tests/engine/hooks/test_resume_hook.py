@@ -3,8 +3,8 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmimbal.engine.checkpoint import UnsafeCheckpointError
 from mmimbal.engine.hooks.resume_hook import newest_whole, seed_all
+from mmimbal.files.checkpoint import UnsafeCheckpointError
 from tests.conftest import log_of, tiny_digits, train
 
 

@@ -10,6 +10,7 @@ from mmengine.runner import Runner
 
 from mmimbal.datasets import ClassBalancedSampler
 from mmimbal.engine.hooks import TwoStageHook
+from mmimbal.files.checkpoint import load_from_local
 from tests.conftest import tiny_digits, train
 
 
@@ -41,7 +42,7 @@ def best(work_dir) -> Path:
 
 
 def state(path) -> dict[str, torch.Tensor]:
-    return torch.load(path, weights_only=True)['state_dict']
+    return load_from_local(path)['state_dict']
 
 
 def is_frozen(key: str) -> bool:
@@ -125,9 +126,8 @@ def test_images_of_stage_1_are_let_go_before_those_of_stage_2(tmp_path, monkeypa
 def test_single_run_fits_its_config_and_keeps_the_best_of_stage_2(tmp_path):
     cfg = single_config(tmp_path)
     train(cfg)
-    checkpoint = torch.load(
-        max(tmp_path.glob('best_*.pth'), key=lambda f: f.stat().st_mtime),
-        weights_only=True,
+    checkpoint = load_from_local(
+        max(tmp_path.glob('best_*.pth'), key=lambda f: f.stat().st_mtime)
     )
     assert checkpoint['meta']['stage'] == 2
     cfg.load_from = str(tmp_path / 'epoch_4.pth')
@@ -220,7 +220,7 @@ def test_best_of_several_metrics_is_of_stage_2(tmp_path):
     best_ones = list(tmp_path.glob('best_*.pth'))
     assert len(best_ones) == 2
     for path in best_ones:
-        assert torch.load(path, weights_only=True)['meta']['stage'] == 2
+        assert load_from_local(path)['meta']['stage'] == 2
 
 
 def test_schedule_and_length_of_stage_2(tmp_path):

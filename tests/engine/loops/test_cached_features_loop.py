@@ -66,7 +66,7 @@ def test_epochs_go_through_the_views(stage1, tmp_path):
 def test_a_second_run_computes_nothing(stage1, tmp_path, monkeypatch):
     cache = str(tmp_path / 'features')
     first = train(config(tmp_path / 'a', stage1, views=2, cache_dir=cache))
-    monkeypatch.setattr('mmimbal.engine.feature_cache._extract', None)
+    monkeypatch.setattr('mmimbal.stage2.feature_cache.extract', None)
     second = train(config(tmp_path / 'b', stage1, views=2, cache_dir=cache))
     expected = first.model.state_dict()
     for key, value in second.model.state_dict().items():

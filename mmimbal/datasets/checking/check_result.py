@@ -1,0 +1,29 @@
+"""What ``tools/check_dataset.py`` has said of a dataset."""
+
+import hashlib
+import json
+from pathlib import Path
+
+REPORT = 'check.json'
+
+
+def hash_of(index: Path) -> str:
+    """Return a hash of an ``index.csv``."""
+    return hashlib.blake2b(index.read_bytes()).hexdigest()[:32]
+
+
+def read_check_result(index: Path, split_column: str) -> str:
+    """Return ``'checked'``, ``'failed'`` or ``'unchecked'``.
+
+    A check holds as long as the index is the same, for the columns of splits
+    that were checked.
+    """
+    try:
+        report = json.loads(index.with_name(REPORT).read_text(encoding='utf-8'))
+        if report['index'] != hash_of(index):
+            return 'unchecked'
+        if split_column not in report['split_columns']:
+            return 'unchecked'
+        return 'failed' if report['errors'] else 'checked'
+    except (FileNotFoundError, KeyError, json.JSONDecodeError):
+        return 'unchecked'

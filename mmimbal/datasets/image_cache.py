@@ -1,0 +1,199 @@
+"""Decoded images, kept for all workers and epochs."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import BinaryIO
+
+import mmcv.transforms as mmcv
+import mmpretrain.datasets as mmpretrain
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmengine.dist import is_main_process
+from tqdm import tqdm
+
+from mmimbal.files.atomic import atomic_folder
+from mmimbal.files.lock import locked
+
+# What makes the same of an image every time.
+FIXED = (
+    mmcv.LoadImageFromFile,
+    mmcv.CenterCrop,
+    mmcv.Pad,
+    mmcv.Resize,
+    mmpretrain.CenterCrop,
+    mmpretrain.ResizeEdge,
+)
+CHUNK = 256  # images decoded before they are written
+
+
+class CachedImages:
+    """Stands in for the fixed beginning of a pipeline: reads what that has made.
+
+    An image that could not be decoded, or is not 8-bit with channels, is not kept: it
+    goes through the beginning each time, and fails there if it must.
+
+    Args:
+        beginning: The transforms it stands in for.
+        paths: Of the images, (N,).
+        pixels: Path of the file of all pixels, one image after the other.
+        table: ``start`` of each image there, (N,), ``shape``, (N, 3), 0 if it is not
+            kept, ``ori_shape``, (N, 2), and ``scale_factor``, (N, 2), NaN if it was
+            not resized.
+        held: The file, open, if it lasts no longer than that.
+    """
+
+    def __init__(
+        self,
+        beginning: Sequence[BaseTransform],
+        paths: Sequence[str],
+        pixels: str,
+        table: dict[str, np.ndarray],
+        held: BinaryIO | None = None,
+    ) -> None:
+        self.beginning = list(beginning)
+        self.rows = {path: row for row, path in enumerate(paths)}
+        self.file = pixels
+        self.table = table
+        self.held = held
+        self.pixels = np.memmap(pixels, np.uint8, 'r')
+
+    def __call__(self, results: dict) -> dict:
+        """Add ``img`` and its shapes to an image's ``img_path``."""
+        row = self.rows.get(results['img_path'])
+        if row is None or not self.table['shape'][row].any():
+            for transform in self.beginning:
+                results = transform(results)
+            return results
+        start, shape = self.table['start'][row], self.table['shape'][row]
+        flat = self.pixels[start : start + np.prod(shape)]
+        results['img'] = np.array(flat).reshape(shape)
+        results['img_shape'] = tuple(shape[:2].tolist())
+        results['ori_shape'] = tuple(self.table['ori_shape'][row].tolist())
+        scale = self.table['scale_factor'][row]
+        if not np.isnan(scale).any():
+            results['scale_factor'] = tuple(scale.tolist())
+        return results
+
+    def __getstate__(self) -> dict:
+        """Leave the pixels where they are: a spawned worker opens the file itself."""
+        return self.__dict__ | dict(pixels=None, held=None)
+
+    def __setstate__(self, state: dict) -> None:
+        self.__dict__ = state
+        self.pixels = np.memmap(self.file, np.uint8, 'r')
+
+    def __repr__(self) -> str:
+        """Name what it stands in for: features depend on that alone."""
+        return ', '.join(map(repr, self.beginning))
+
+
+def cache_images(
+    transforms: Sequence[BaseTransform], paths: Sequence[str], cache: str
+) -> list:
+    """Return a pipeline whose fixed beginning has been run for all images.
+
+    Args:
+        transforms: A pipeline.
+        paths: Of the images, (N,).
+        cache: ``'ram'``, shared with the workers of this process and gone with it; or
+            a folder, from where all processes, also later ones, map it into memory.
+
+    Raises:
+        FileNotFoundError: If an image is missing.
+        OSError: If memory or the disk is too small.
+        ValueError: If the pipeline does not begin with ``LoadImageFromFile``.
+    """
+    fixed = next(
+        (n for n, step in enumerate(transforms) if type(step) not in FIXED),
+        len(transforms),
+    )
+    if not fixed or type(transforms[0]) is not mmcv.LoadImageFromFile:
+        raise ValueError(
+            f'cache={cache!r} needs a pipeline that begins with LoadImageFromFile'
+        )
+    beginning, rest = transforms[:fixed], transforms[fixed:]
+    if cache == 'ram':
+        file = tempfile.TemporaryFile(dir='/dev/shm')  # noqa: SIM115 - it stays open
+        try:
+            table = _decode(beginning, paths, file)
+        except OSError as error:
+            raise OSError(
+                f"cache='ram' does not fit in /dev/shm: {error}. Give cache a folder, "
+                'or begin the pipeline with a smaller Resize or ResizeEdge'
+            ) from error
+        # It has no name, so that nothing is left of it when this process ends.
+        name = f'/proc/{os.getpid()}/fd/{file.fileno()}'
+        return [CachedImages(beginning, paths, name, table, file), *rest]
+    folder = Path(cache, _key(beginning, paths))
+    with locked(folder):
+        if not folder.is_dir():
+            with atomic_folder(folder) as unfinished:
+                with open(unfinished / 'pixels.bin', 'wb') as file:
+                    table = _decode(beginning, paths, file)
+                np.savez(unfinished / 'table.npz', **table)
+    with np.load(folder / 'table.npz', allow_pickle=False) as saved:
+        table = dict(saved)
+    return [CachedImages(beginning, paths, str(folder / 'pixels.bin'), table), *rest]
+
+
+def fingerprint(path: str) -> str:
+    """Return what changes whenever an image file does."""
+    stat = os.stat(path)
+    return f'{path} {stat.st_size} {stat.st_mtime_ns}'
+
+
+def _key(beginning: Sequence[BaseTransform], paths: Sequence[str]) -> str:
+    digest = hashlib.sha256(repr(beginning).encode())
+    for path in paths:
+        digest.update(fingerprint(path).encode())
+    return digest.hexdigest()[:16]
+
+
+def _decode(
+    beginning: Sequence[BaseTransform], paths: Sequence[str], file: BinaryIO
+) -> dict[str, np.ndarray]:
+    """Run the beginning for all images, on all cores, and write their pixels."""
+
+    def run(path: str) -> dict | None:
+        results = dict(img_path=path)
+        try:
+            for transform in beginning:
+                results = transform(results)
+        except Exception:  # raised again, with the name, when the image is wanted
+            return None
+        image = results['img']
+        return results if image.dtype == np.uint8 and image.ndim == 3 else None
+
+    size = len(paths)
+    table = dict(
+        start=np.zeros(size, np.int64),
+        shape=np.zeros((size, 3), np.int64),
+        ori_shape=np.zeros((size, 2), np.int64),
+        scale_factor=np.full((size, 2), np.nan),
+    )
+    end = 0
+    hidden = None if is_main_process() else True
+    with (
+        ThreadPoolExecutor(os.cpu_count()) as pool,
+        tqdm(total=size, desc='Decoding', unit=' images', disable=hidden) as bar,
+    ):
+        for first in range(0, size, CHUNK):
+            chunk = paths[first : first + CHUNK]
+            for row, results in enumerate(pool.map(run, chunk), first):
+                if results is None:
+                    continue
+                image = results['img']
+                file.write(np.ascontiguousarray(image))
+                table['start'][row], table['shape'][row] = end, image.shape
+                table['ori_shape'][row] = results['ori_shape']
+                table['scale_factor'][row] = results.get('scale_factor', np.nan)
+                end += image.size
+            bar.update(len(chunk))
+    if not end:
+        file.write(b'\0')  # nothing cannot be mapped into memory
+    file.flush()
+    return table

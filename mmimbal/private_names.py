@@ -1,0 +1,40 @@
+"""Names that mmimbal uses of other packages, and that these may change in any release.
+
+A test looks for each in the installed packages, and for private names in mmimbal that
+are missing here.
+"""
+
+# By owner: a class, of whose objects these are attributes, or a module.
+PRIVATE_NAMES = {
+    'mmengine.runner.Runner': (
+        '_init_model_weights',
+        '_load_from',
+        '_resume',
+        '_test_loop',
+        '_train_dataloader',
+        '_val_loop',
+    ),
+    'mmengine.runner.EpochBasedTrainLoop': (
+        '_decide_current_val_interval',
+        '_epoch',
+        '_max_iters',
+    ),
+    'mmengine.runner.runner': ('_SlicedDataset',),
+    'mmengine.runner.runner._SlicedDataset': ('_dataset',),
+    'mmengine.runner.checkpoint.CheckpointLoader': ('_schemes',),
+    'mmengine.runner.checkpoint': ('load_from_http',),
+    'mmengine.fileio.backends.registry_utils': ('prefix_to_backends',),
+    'mmengine.config.utils': ('MODULE2PACKAGE',),
+    'mmengine.config.Config': ('_cfg_dict',),
+    'mmengine.dataset.BaseDataset': (
+        '_fully_initialized',
+        '_get_unserialized_subset',
+        '_metainfo',
+    ),
+    'mmengine.optim.OptimWrapper': ('_accumulative_counts',),
+    'mmpretrain.models.ClsDataPreprocessor': ('_enable_normalize',),
+    'mmpretrain.models.LinearClsHead': ('_get_loss',),
+    'pytorch_metric_learning.losses.SNRContrastiveLoss': ('_compute_loss',),
+    'torch.nn.Module': ('_load_from_state_dict',),
+    'torch.nn.modules.batchnorm': ('_NormBase',),
+}

@@ -1,0 +1,87 @@
+"""Images through the frozen backbone and neck."""
+
+import random
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from mmengine.dist import is_main_process
+from mmpretrain.models import ImageClassifier
+from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset
+from tqdm import tqdm
+
+from mmimbal.datasets import stack_images
+
+
+class SeededView(Dataset):
+    """A dataset whose random augmentation of an image depends on nothing else.
+
+    Args:
+        dataset: Any dataset.
+        seed: Of the augmentation.
+        view: Which of an image's views this is, from 0 on.
+    """
+
+    def __init__(self, dataset: Dataset, seed: int, view: int) -> None:
+        self.dataset = dataset
+        self.seed = seed
+        self.view = view
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> dict:
+        drawn = np.random.SeedSequence((self.seed, self.view, index)).generate_state(1)
+        state = int(drawn[0])
+        random.seed(state)
+        np.random.seed(state)
+        torch.manual_seed(state)
+        return self.dataset[index]
+
+
+@torch.no_grad()
+def extract(
+    model: ImageClassifier,
+    dataset: Dataset,
+    images: np.ndarray,
+    views: int,
+    seed: int,
+    loader: dict,
+    name: str,
+) -> Iterator[np.ndarray]:
+    """Yield the features of batches of images, (B, ...), view after view."""
+    was_training = model.training
+    model.eval()
+    bar = tqdm(
+        total=views * len(images),
+        desc=f'Features {name}'.rstrip(),
+        unit=' images',
+        disable=None if is_main_process() else True,
+    )
+    with torch.random.fork_rng(devices=[]):
+        states = random.getstate(), np.random.get_state()
+        passes = [
+            Subset(SeededView(dataset, seed, view), images.tolist())
+            for view in range(views)
+        ]
+        batches = DataLoader(ConcatDataset(passes), collate_fn=_stack, **loader)
+        for batch in batches:
+            inputs = model.data_preprocessor(batch, False)['inputs']
+            features = model.extract_feat(inputs)[-1]
+            if not isinstance(features, torch.Tensor):
+                raise TypeError(
+                    f'the frozen backbone gives a {type(features).__name__} for its '
+                    'last stage; only a tensor, (N, ...), can be cached'
+                )
+            features = features.float().cpu().numpy()
+            bar.update(len(features))
+            yield features
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+    bar.close()
+    model.train(was_training)
+
+
+def _stack(items: list[dict]) -> dict:
+    """Make a batch of images without their labels, which nobody asks for."""
+    return stack_images([dict(inputs=item['inputs']) for item in items])

@@ -1,0 +1,222 @@
+"""Features of a frozen backbone: computed once, kept on disk, read by memory map."""
+
+import hashlib
+import json
+import math
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import numpy as np
+from mmengine.config import Config
+from mmengine.dist import barrier, get_rank, get_world_size, is_main_process
+from mmpretrain.models import ImageClassifier
+from torch.utils.data import Dataset
+
+from mmimbal.datasets import get_labels, read_through_wrappers
+from mmimbal.datasets.image_cache import fingerprint
+from mmimbal.files.atomic import sync_to_disk
+from mmimbal.files.lock import locked
+from mmimbal.stage2.extraction import extract
+
+DTYPES = ('float32', 'float16')
+
+
+def cached_features(
+    model: ImageClassifier,
+    dataset: Dataset,
+    description: str,
+    folder: Path,
+    views: int = 1,
+    seed: int = 0,
+    dtype: str = 'float32',
+    batch_size: int = 128,
+    num_workers: int = 0,
+    name: str = '',
+) -> np.memmap:
+    """Return the features of all images, from disk if they are there.
+
+    They are those of the frozen backbone and neck in eval mode, the last stage of it. A
+    folder is named after everything that they depend on, and comes into being by a
+    rename once it is whole: what an interrupted run has left, or a full disk, is never
+    read. A file that was cut later is computed again.
+
+    Args:
+        model: A classifier.
+        dataset: N images, with its pipeline.
+        description: Of model, pipeline and dataset: their configs.
+        folder: Where caches are kept.
+        views: Augmented views of each image, V.
+        seed: Of the augmentation.
+        dtype: ``'float32'`` or ``'float16'``.
+        batch_size: Images sent through the backbone at once.
+        num_workers: Of the loader.
+        name: Of the split, for the progress bar.
+
+    Returns:
+        (V, N, ...), the same on all ranks.
+
+    Raises:
+        TypeError: If the model gives something else than a tensor.
+        ValueError: If ``views`` is below 1, the dtype is another one, or features are
+            too large for float16.
+        OSError: If the disk is full.
+    """
+    if views < 1 or dtype not in DTYPES:
+        raise ValueError(
+            f"views={views} must be at least 1, dtype={dtype!r} 'float32' or 'float16'"
+        )
+    key = cache_key(model, dataset, description, views, seed, dtype)
+    cache = folder / key
+    with _only_run(cache):
+        if open_cache(cache) is None:
+            loader = dict(batch_size=batch_size, num_workers=num_workers)
+            _write(model, dataset, cache, views, seed, dtype, loader, name)
+    return open_cache(cache)
+
+
+@contextmanager
+def _only_run(cache: Path) -> Iterator[None]:
+    """Let one run at a time write a cache; another waits, and finds it whole."""
+    with ExitStack() as stack:
+        if is_main_process():
+            stack.enter_context(locked(cache))
+        barrier()
+        yield
+        barrier()
+
+
+def describe(cfg: Config, loader: str) -> str:
+    """Return what the configs of model, pipeline and dataset say about features.
+
+    Args:
+        cfg: Config of a run.
+        loader: Which dataset: ``'train_dataloader'``, ...
+    """
+    model = [cfg.model.get(key) for key in ('data_preprocessor', 'backbone', 'neck')]
+    return repr((cfg.get('data_preprocessor'), model, cfg[loader].dataset))
+
+
+def cache_key(
+    model: ImageClassifier,
+    dataset: Dataset,
+    description: str,
+    views: int,
+    seed: int,
+    dtype: str,
+) -> str:
+    """Return a hash of all that cached features depend on."""
+    digest = hashlib.sha256()
+    preprocessor = model.data_preprocessor
+    for part in (preprocessor, model.backbone, model.neck):
+        digest.update(repr(part).encode())
+        for name, value in (part.state_dict() if part is not None else {}).items():
+            digest.update(name.encode())
+            digest.update(value.cpu().contiguous().view(-1).numpy().tobytes())
+    if getattr(preprocessor, '_enable_normalize', False):
+        for value in (preprocessor.mean, preprocessor.std):
+            digest.update(value.cpu().numpy().tobytes())
+    digest.update(str(getattr(preprocessor, 'to_rgb', None)).encode())
+    digest.update(get_labels(dataset).astype(np.int64).tobytes())
+    for image in read_through_wrappers(dataset, _fingerprints).tolist():
+        digest.update(image.encode())
+    digest.update(repr((description, views, seed, dtype)).encode())
+    return digest.hexdigest()[:16]
+
+
+def _fingerprints(dataset: Dataset) -> np.ndarray:
+    """Return what tells each image of a dataset from another, (N,)."""
+    found = []
+    for index in range(len(dataset)):
+        info = dataset.get_data_info(index)
+        if 'img_path' in info:
+            found.append(fingerprint(info['img_path']))
+        else:
+            pixels = np.ascontiguousarray(info['img'])
+            found.append(hashlib.sha256(pixels).hexdigest())
+    return np.array(found)
+
+
+def open_cache(cache: Path) -> np.memmap | None:
+    """Return what a cache holds; ``None`` if there is none, or it is broken."""
+    try:
+        meta = json.loads((cache / 'meta.json').read_text())
+        shape, dtype = tuple(map(int, meta['shape'])), meta['dtype']
+        file = cache / 'features.bin'
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        if dtype not in DTYPES or not 0 < size == file.stat().st_size:
+            return None
+        return np.memmap(file, dtype, mode='r', shape=shape)
+    except (FileNotFoundError, KeyError, TypeError, ValueError, OverflowError):
+        return None
+
+
+def _remove_broken(cache: Path) -> None:
+    """Remove the files of a cache that cannot be read, and nothing else.
+
+    Raises:
+        OSError: If something else is there.
+    """
+    if not cache.exists():
+        return
+    for name in ('features.bin', 'meta.json'):
+        (cache / name).unlink(missing_ok=True)
+    try:
+        cache.rmdir()
+    except OSError as error:
+        raise OSError(
+            f'{cache} is no cache of features, and holds other files: move it away'
+        ) from error
+
+
+def _write(
+    model: ImageClassifier,
+    dataset: Dataset,
+    cache: Path,
+    views: int,
+    seed: int,
+    dtype: str,
+    loader: dict,
+    name: str,
+) -> None:
+    """Compute a cache: each rank a part of the images, the main one joins them."""
+    unfinished = cache.with_name(f'{cache.name}.unfinished')
+    if is_main_process():
+        shutil.rmtree(unfinished, ignore_errors=True)
+        _remove_broken(cache)
+        unfinished.mkdir(parents=True)
+    barrier()
+    parts = np.array_split(np.arange(len(dataset)), get_world_size())
+    part = parts[get_rank()]
+    shape = ()
+    with open(unfinished / f'{get_rank()}.bin', 'wb') as file:
+        for features in extract(model, dataset, part, views, seed, loader, name):
+            shape = features.shape[1:]
+            with np.errstate(over='ignore'):
+                kept = features.astype(dtype)
+            if np.isinf(kept).any() and np.isfinite(features).all():
+                raise ValueError(
+                    f'features up to {np.abs(features).max():.3g} do not fit in '
+                    f"{dtype}: use dtype='float32'"
+                )
+            file.write(kept.tobytes())
+    barrier()
+    if is_main_process():
+        size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+        with ExitStack() as stack:
+            files = [
+                stack.enter_context(open(unfinished / f'{rank}.bin', 'rb'))
+                for rank in range(len(parts))
+            ]
+            whole = stack.enter_context(open(unfinished / 'features.bin', 'wb'))
+            for _ in range(views):
+                for file, images in zip(files, parts, strict=True):
+                    whole.write(file.read(len(images) * size))
+        for rank in range(len(parts)):
+            (unfinished / f'{rank}.bin').unlink()
+        meta = dict(shape=[views, len(dataset), *shape], dtype=dtype)
+        (unfinished / 'meta.json').write_text(json.dumps(meta) + '\n')
+        sync_to_disk(unfinished)
+        unfinished.rename(cache)
+    barrier()

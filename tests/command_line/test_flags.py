@@ -1,0 +1,48 @@
+import pytest
+from mmengine.config import Config
+
+from mmimbal.command_line import flags
+from mmimbal.command_line.flags import RUNNER_KEYS, check_options
+from tests.conftest import CONFIGS
+
+
+@pytest.fixture
+def cfg():
+    return Config.fromfile(CONFIGS / 'digits_lt/stage1_triplet.py')
+
+
+@pytest.mark.parametrize(
+    'option', ['model.head.metric_weight', 'train_cfg.max_epochs', 'work_dir', 'resume']
+)
+def test_what_the_runner_reads_passes(cfg, option):
+    assert option.split('.')[0] in RUNNER_KEYS
+    check_options([option], cfg)
+
+
+@pytest.mark.parametrize(
+    ('option', 'hint'),
+    [
+        ('head.metric_weight', "Did you mean 'model.head.metric_weight'?"),
+        ('num_classes', "'num_classes' is a variable of the config files"),
+        ('modle.head', "Did you mean 'model'?"),
+        ('cfg', 'would change nothing'),
+        ('launcher', 'use --launcher'),
+    ],
+)
+def test_what_it_never_reads_is_an_error(cfg, option, hint):
+    with pytest.raises(KeyError, match='would change nothing') as error:
+        check_options([option], cfg)
+    assert hint in str(error.value)
+
+
+def test_starting_on_a_cpu_keeps_what_the_config_says_of_ddp(cfg, monkeypatch):
+    monkeypatch.setattr(flags.dist, 'init_process_group', lambda backend: None)
+    cfg.find_unused_parameters = True
+    cfg.model_wrapper_cfg = dict(broadcast_buffers=False)
+    flags.start_on_cpu(cfg)
+    assert cfg.model_wrapper_cfg == dict(
+        type='MMDistributedDataParallel',
+        find_unused_parameters=True,
+        broadcast_buffers=False,
+        device_ids=None,
+    )

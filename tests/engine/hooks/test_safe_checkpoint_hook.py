@@ -1,0 +1,73 @@
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.fileio import get_file_backend
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from mmengine.runner.checkpoint import CheckpointLoader
+
+from mmimbal.files.checkpoint import AtomicBackend, load_from_local
+from mmimbal.files.config_text import RememberedTextConfig
+from tests.conftest import tiny_digits
+
+
+class Look(Hook):
+    """Note the loader and the file backend during a run; perhaps fail in it."""
+
+    def __init__(self, fails=False):
+        self.fails, self.seen = fails, []
+
+    def _look(self):
+        backend = type(get_file_backend('x'))
+        self.seen.append((backend, CheckpointLoader._schemes['']))
+
+    def before_save_checkpoint(self, runner, checkpoint):
+        self._look()
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        self._look()
+        if self.fails:
+            raise KeyError('stop')
+
+
+def state():
+    loaders, backend = dict(CheckpointLoader._schemes), type(get_file_backend('x'))
+    return loaders, backend, set(torch.serialization.get_safe_globals())
+
+
+@pytest.mark.parametrize('fails', [False, True])
+def test_a_run_leaves_the_process_as_it_was(tmp_path, fails):
+    before, look = state(), Look(fails)
+    runner = Runner.from_cfg(tiny_digits('stage1_ce', tmp_path))
+    runner.register_hook(look)
+    try:
+        runner.train()
+    except KeyError:
+        assert fails
+    assert state() == before
+    plain = (before[1], before[0][''])
+    assert look.seen[0] == plain  # also while it runs
+    if not fails:
+        assert (AtomicBackend, before[0]['']) in look.seen
+        assert 'save_checkpoint' not in vars(runner)
+        assert isinstance(runner.cfg, RememberedTextConfig)
+
+
+def test_text_of_the_config_in_a_checkpoint(tmp_path):
+    cfg = tiny_digits('stage1_ce', tmp_path)
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    expected = cfg.pretty_text
+    for epoch in (1, 2):
+        file = Path(tmp_path, f'epoch_{epoch}.pth')
+        assert load_from_local(file)['meta']['cfg'] == expected
+
+
+def test_without_it_mmengine_writes_and_loads_by_itself(tmp_path):
+    cfg = tiny_digits('stage1_ce', tmp_path)
+    del cfg.default_hooks['safe_checkpoint']
+    runner, look = Runner.from_cfg(cfg), Look()
+    runner.register_hook(look)
+    runner.train()
+    assert {backend for backend, _ in look.seen} == {state()[1]}

@@ -1,0 +1,37 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from mmimbal.experiments.run_settings import record_settings
+
+SETTINGS = dict(config='a.py', options={'x.y': 0.5}, bases=('one=two',), path=Path('p'))
+
+
+def test_the_same_settings_are_kept_once(tmp_path):
+    record_settings(SETTINGS, tmp_path / 'new')
+    file = tmp_path / 'new' / 'settings.json'
+    assert json.loads(file.read_text()) == SETTINGS | dict(bases=['one=two'], path='p')
+    content = file.read_text()
+    record_settings(SETTINGS, tmp_path / 'new')
+    assert file.read_text() == content
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (
+            dict(options={'x.y': 1.0}),
+            r'new was made .*: options.x.y was 0.5, is 1.0. R',
+        ),
+        (dict(options={}), 'options.x.y was 0.5, is not there'),
+        (dict(options={'x.y': 0.5, 'z': None}), 'options.z was not there, is None'),
+        (dict(options={'x.y': 0.5, 'z': {}}), 'options.z was not there, is {}'),
+        (dict(bases=[]), r"bases was \['one=two'\], is \[\]"),
+        (dict(config='b' * 200), r"config was 'a.py', is 'b{59}\.\.\."),
+    ],
+)
+def test_other_settings_are_told(tmp_path, change, message):
+    record_settings(SETTINGS, tmp_path / 'new')
+    with pytest.raises(ValueError, match=message):
+        record_settings(SETTINGS | change, tmp_path / 'new')

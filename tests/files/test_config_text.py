@@ -1,0 +1,21 @@
+from mmengine.config import Config
+
+from mmimbal.files.config_text import RememberedTextConfig
+
+
+def test_a_config_is_formatted_again_only_if_it_has_changed(monkeypatch):
+    formatted, text = [], Config.pretty_text.fget
+
+    def counted(cfg):
+        formatted.append(cfg)
+        return text(cfg)
+
+    monkeypatch.setattr(Config, 'pretty_text', property(counted))
+    cfg = RememberedTextConfig(dict(lr=0.1, model=dict(type='ResNet')))
+    first = cfg.pretty_text
+    assert cfg.pretty_text == first and len(formatted) == 1
+    assert first == text(Config(dict(lr=0.1, model=dict(type='ResNet'))))
+    cfg.model.type = 'VGG'
+    assert cfg.pretty_text == first.replace('ResNet', 'VGG') and len(formatted) == 2
+    cfg.model.type = 'ResNet'
+    assert cfg.pretty_text == first

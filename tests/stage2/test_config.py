@@ -1,0 +1,93 @@
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+
+from mmimbal.stage2.config import find_config, stage2_config, with_one_view
+from tests.conftest import CONFIGS
+
+
+def method(name):
+    return Config.fromfile(CONFIGS / f'_base_/stage2/{name}.py')
+
+
+def made(stage1, name='crt', **options):
+    cfg = Config.fromfile(CONFIGS / stage1)
+    return stage2_config(cfg, method(name), Path('best.pth'), **options)
+
+
+def test_it_is_that_of_a_leaf():
+    """What stage 2 is made of equals what a leaf of the same method says."""
+    cfg = made('isic/stage1_ce_64px.py')
+    leaf = Config.fromfile(CONFIGS / 'isic/stage2_crt_64px.py')
+    for key in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        assert cfg[key] == leaf[key]
+    assert cfg.model.head == leaf.model.head
+    assert cfg.optim_wrapper.optimizer == leaf.optim_wrapper.optimizer
+    assert cfg.param_scheduler == leaf.param_scheduler
+    assert cfg.train_cfg.max_epochs == leaf.train_cfg.max_epochs
+    assert cfg.default_hooks.two_stage.stage1 == 'best.pth'
+
+
+def test_nothing_is_left_of_several_views_and_balanced_batches():
+    expected = made('isic/stage1_ce_64px.py')
+    for name in ('supcon', 'triplet_pk', 'supcon_balanced', 'bcl_balanced_views'):
+        found = made(f'isic/stage1_{name}_64px.py')
+        assert found.train_dataloader == expected.train_dataloader
+        assert found.model == expected.model
+
+
+def test_a_fitted_head_and_views():
+    cfg = made('isic/stage1_ce_64px.py', 'knn', views=3)
+    assert cfg.train_cfg == dict(type='mmimbal.FitLoop', views=3)
+    assert cfg.param_scheduler is None
+    assert made('isic/stage1_ce_64px.py', views=4).train_cfg.views == 4
+
+
+def test_a_config_of_plain_mmpretrain():
+    cfg = Config.fromfile('configs/examples/resnet50_8xb32_isic2018.py')
+    plain = Config(
+        dict(
+            cfg,
+            model=dict(cfg.model, train_cfg=dict(augments=[dict(type='Mixup')])),
+            data_preprocessor=dict(mean=[1, 2, 3]),
+            custom_hooks=[dict(type='EMAHook')],
+        )
+    )
+    plain.model.pop('data_preprocessor', None)
+    plain.model.head.in_channels = 2048
+    plain.model.head.num_classes = 7
+    made = stage2_config(plain, method('balanced_softmax'), Path('best.pth'))
+    assert made.model.data_preprocessor.mean == [1, 2, 3]
+    assert 'train_cfg' not in made.model and made.custom_hooks == []
+    assert made.default_hooks.class_counts.type == 'mmimbal.ClassCountsHook'
+    assert plain.model.train_cfg.augments  # is left as it was
+
+
+def test_one_view_in_a_wrapped_dataset():
+    flip = dict(type='RandomFlip')
+    views = dict(type='MultiView', num_views=[2, 4], transforms=[[flip], []])
+    inner = dict(
+        type='CSVDataset', pipeline=[dict(type='Load'), views, dict(type='Pack')]
+    )
+    dataset = dict(type='ConcatDataset', datasets=[inner, dict(inner)])
+    found = with_one_view(dataset)
+    for part in found['datasets']:
+        assert [step['type'] for step in part['pipeline']] == [
+            'Load',
+            'RandomFlip',
+            'Pack',
+        ]
+
+
+def test_the_config_beside_a_checkpoint(tmp_path):
+    checkpoint = tmp_path / 'best.pth'
+    with pytest.raises(FileNotFoundError, match=r'found none. Name it with --config'):
+        find_config(checkpoint)
+    (tmp_path / 'leaf.py').touch()
+    assert find_config(checkpoint) == tmp_path / 'leaf.py'
+    (tmp_path / 'other.py').touch()
+    with pytest.raises(FileNotFoundError, match=r'found leaf.py, other.py'):
+        find_config(checkpoint)
+    (tmp_path / 'best.py').touch()
+    assert find_config(checkpoint) == tmp_path / 'best.py'

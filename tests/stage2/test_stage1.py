@@ -1,0 +1,213 @@
+import os
+import re
+
+import pytest
+import torch
+from mmpretrain.registry import MODELS
+from torch import nn
+
+from mmimbal.stage2.freezing import freeze
+from mmimbal.stage2.fresh_head import build_fresh_head
+from mmimbal.stage2.stage1 import find_checkpoint, find_stage1, load_stage1
+
+BACKBONES = {
+    'ResNet': (dict(type='ResNet', depth=18, stem_channels=8, base_channels=8), 64),
+    'Swin': (
+        dict(
+            type='SwinTransformer',
+            img_size=64,
+            arch=dict(embed_dims=16, depths=[1, 1, 1, 1], num_heads=[1, 1, 2, 2]),
+            window_size=2,
+            drop_path_rate=0.2,
+        ),
+        128,
+    ),
+    'ConvNeXt': (
+        dict(
+            type='ConvNeXt',
+            arch=dict(depths=[1, 1, 1, 1], channels=[8, 8, 16, 16]),
+            drop_path_rate=0.2,
+        ),
+        16,
+    ),
+    'DenseNet': (
+        dict(
+            type='DenseNet',
+            arch=dict(growth_rate=4, depths=[1, 1, 1, 1], init_channels=8),
+        ),
+        8,
+    ),
+    'ViT': (
+        dict(
+            type='VisionTransformer',
+            img_size=64,
+            arch=dict(
+                embed_dims=16, num_layers=2, num_heads=2, feedforward_channels=16
+            ),
+            out_type='cls_token',
+            drop_rate=0.1,
+        ),
+        16,
+    ),
+}
+
+
+def classifier(backbone: dict, in_channels: int, neck: str | None) -> nn.Module:
+    return MODELS.build(
+        dict(
+            type='ImageClassifier',
+            backbone=backbone,
+            neck=neck and dict(type=neck),
+            head=dict(type='LinearClsHead', num_classes=3, in_channels=in_channels),
+        )
+    )
+
+
+def train_steps(model: nn.Module, steps: int = 3) -> None:
+    """Train as mmengine does: model.train() first, then steps on all parameters."""
+    torch.manual_seed(0)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9, weight_decay=0.1)
+    model.train()
+    for _ in range(steps):
+        features = model.extract_feat(torch.randn(4, 3, 64, 64))
+        nn.functional.cross_entropy(
+            model.head(features), torch.tensor([0, 1, 2, 0])
+        ).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+
+@pytest.mark.parametrize('name', BACKBONES)
+@pytest.mark.parametrize('neck', ['pool', 'bn'])
+def test_nothing_frozen_changes_by_a_bit(name, neck):
+    backbone, in_channels = BACKBONES[name]
+    necks = 'GlobalAveragePooling' if name not in ('ConvNeXt', 'ViT') else None
+    model = classifier(backbone, in_channels, necks)
+    model.init_weights()
+    if neck == 'bn':  # a neck with weights and statistics of its own
+        model.neck = nn.Sequential(model.neck or nn.Identity(), _BN(in_channels))
+    train_steps(model, 1)
+    freeze(model.backbone, update_bn=False)
+    if model.neck is not None:
+        freeze(model.neck, update_bn=False)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    train_steps(model)
+    changed = {
+        key for key, value in model.state_dict().items() if not value.equal(before[key])
+    }
+    assert changed == {'head.fc.weight', 'head.fc.bias'}
+
+
+class _BN(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.bn = nn.BatchNorm1d(channels)
+
+    def forward(self, feats):
+        return (self.bn(feats[-1]),)
+
+
+def test_updated_batch_norm_changes_statistics_only():
+    model = classifier(*BACKBONES['ResNet'], 'GlobalAveragePooling')
+    model.init_weights()
+    freeze(model.backbone, update_bn=True)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    train_steps(model)
+    changed = {
+        key for key, value in model.state_dict().items() if not value.equal(before[key])
+    }
+    assert 'backbone.bn1.running_mean' in changed
+    statistics = ('running_mean', 'running_var', 'num_batches_tracked')
+    assert all(key.startswith('head') or key.endswith(statistics) for key in changed)
+
+
+def test_load_stage1_takes_the_backbone_only(tmp_path):
+    trained, fresh = (classifier(*BACKBONES['ResNet'], None) for _ in range(2))
+    head = fresh.head.fc.weight.clone()
+    torch.save({'state_dict': trained.state_dict()}, tmp_path / 'stage1.pth')
+    load_stage1(fresh, tmp_path / 'stage1.pth')
+    assert fresh.head.fc.weight.equal(head)
+    for key, value in trained.backbone.state_dict().items():
+        assert fresh.backbone.state_dict()[key].equal(value)
+
+
+def test_other_shapes_are_named(tmp_path):
+    wide = dict(BACKBONES['ResNet'][0], base_channels=16)
+    torch.save(
+        {'state_dict': classifier(wide, 128, None).state_dict()}, tmp_path / 'wide.pth'
+    )
+    model = classifier(*BACKBONES['ResNet'], None)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    with pytest.raises(ValueError, match=r'of another shape \(backbone\.layer1\.0\.'):
+        load_stage1(model, tmp_path / 'wide.pth')
+    assert all(value.equal(before[key]) for key, value in model.state_dict().items())
+
+
+def test_missing_and_unexpected_layers_are_named(tmp_path):
+    model = classifier(*BACKBONES['ResNet'], None)
+    state = model.state_dict()
+    state['backbone.extra'] = state.pop('backbone.conv1.weight')
+    torch.save({'state_dict': state}, tmp_path / 'odd.pth')
+    pattern = (
+        r'missing in the checkpoint \(backbone\.conv1.*not in the model \(backbone\.e'
+    )
+    with pytest.raises(ValueError, match=pattern):
+        load_stage1(model, tmp_path / 'odd.pth')
+
+
+def test_find_checkpoint(tmp_path):
+    file = tmp_path / 'some.pth'
+    file.touch()
+    assert find_checkpoint(str(file)) == file
+    with pytest.raises(FileNotFoundError, match=r'has no best_\*\.pth'):
+        find_checkpoint(str(tmp_path))
+    for epoch, time in ((9, 100), (30, 50)):  # 30 is left from an earlier run
+        best = tmp_path / f'best_balanced_accuracy_epoch_{epoch}.pth'
+        best.touch()
+        os.utime(best, (time, time))
+    assert find_checkpoint(str(tmp_path)).name == 'best_balanced_accuracy_epoch_9.pth'
+    (tmp_path / 'best_macro_f1_epoch_3.pth').touch()
+    with pytest.raises(ValueError, match=r'several metrics: .*macro_f1_epoch_3'):
+        find_checkpoint(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ('path', 'arguments'),
+    [
+        ('work_dirs/isic/stage1_triplet', 'configs/isic/stage1_triplet.py,'),
+        ('work_dirs/isic/stage1_triplet/last.pth', 'configs/isic/stage1_triplet.py,'),
+        ('/my/run', 'CONFIG --work-dir /my/run,'),
+        ('run/last.pth', 'CONFIG --work-dir run,'),
+    ],
+)
+def test_missing_stage1_gives_the_command(path, arguments):
+    command = re.escape(f'python tools/train.py {arguments}')
+    with pytest.raises(FileNotFoundError, match=f'{command} .* with --stage1'):
+        find_stage1(path)
+
+
+def test_fresh_head_is_new_and_the_same_for_a_seed():
+    cfg = dict(type='LinearClsHead', num_classes=3, in_channels=4)
+    old = MODELS.build(cfg)
+    state = torch.get_rng_state()
+    one, again, other = (build_fresh_head(old, cfg, seed) for seed in (0, 0, 1))
+    assert torch.get_rng_state().equal(state)
+    assert one.fc.weight.equal(again.fc.weight)
+    assert not one.fc.weight.equal(other.fc.weight)
+    assert not one.fc.weight.equal(old.fc.weight)
+    assert one.fc.weight.std() < 0.03  # initialised, not torch's default
+
+
+@pytest.mark.parametrize(
+    'cfg',
+    [
+        dict(type='LinearClsHead', num_classes=4, in_channels=4),
+        dict(
+            type='StackedLinearClsHead', num_classes=3, in_channels=4, mid_channels=[2]
+        ),
+    ],
+)
+def test_another_head_needs_a_run_of_its_own(cfg):
+    old = MODELS.build(dict(type='LinearClsHead', num_classes=3, in_channels=4))
+    with pytest.raises(ValueError, match='Run stage 2 from a config of its own'):
+        build_fresh_head(old, cfg, 0)
