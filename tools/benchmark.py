@@ -91,6 +91,9 @@ def run_all(bench: GridRunner, experiments: Sequence[Experiment]) -> dict[str, s
 def main() -> None:
     """Run what has no result yet, write the page, and fail if an experiment did."""
     args = parse_args()
+    check_is_no_folder(args.page)
+    for folder in (args.results, args.work_dir or Path('work_dirs')):
+        check_is_no_file(folder)
     grid = load_grid(args.grid, ROOT)
     wanted = [one for one in grid.experiments if fnmatch(one.name, args.only)]
     if not wanted:
@@ -98,9 +101,6 @@ def main() -> None:
             f'--only {args.only}: there is no such experiment; the first is '
             f'{grid.experiments[0].name}'
         )
-    check_is_no_folder(args.page)
-    for folder in (args.results, args.work_dir or Path('work_dirs')):
-        check_is_no_file(folder)
     bench = GridRunner(
         grid,
         ROOT,

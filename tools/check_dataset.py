@@ -6,7 +6,7 @@ from pathlib import Path
 from mmimbal.datasets.checking.check import check_dataset
 from mmimbal.datasets.checking.check_result import REPORT
 from mmimbal.evaluation.table import format_table
-from mmimbal.files.atomic import atomic_write
+from mmimbal.files.atomic import atomic_write, check_is_no_folder
 from mmimbal.files.json_file import write_json
 from mmimbal.visualization import draw_class_counts
 
@@ -35,12 +35,14 @@ def main() -> None:
         '--split-column', help='the only one; default: split, fold0, fold1, ...'
     )
     args = parser.parse_args()
+    picture = args.folder / 'class_counts.png'
     try:
+        for file in (args.folder / REPORT, picture):
+            check_is_no_folder(file)
         report = check_dataset(args.folder, args.processes, args.split_column)
     except (OSError, ValueError) as error:
         raise SystemExit(f'check_dataset: {error}') from None
     write_json(report, args.folder / REPORT)
-    picture = args.folder / 'class_counts.png'
     figure = draw_class_counts(report['counts'], report['classes'])
     with atomic_write(picture) as unfinished:
         figure.savefig(unfinished, format='png', dpi=130)

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from mmimbal.datasets.sources import READERS, write_dataset
 from mmimbal.datasets.sources.archive import unpack
 from mmimbal.evaluation.table import format_table
+from mmimbal.files.atomic import check_is_new
 
 
 @contextmanager
@@ -50,6 +51,7 @@ def main() -> None:
     args = parser.parse_args()
     out = args.out or Path(os.environ.get('MMIMBAL_DATA', 'data'), args.name)
     try:
+        check_is_new(out)
         with opened(args.src, out.parent) as src:
             if args.link and src != args.src:
                 raise ValueError('--link needs --src to be a folder, not an archive')

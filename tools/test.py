@@ -12,7 +12,7 @@ from mmimbal.engine.ddp import unwrap_model
 from mmimbal.evaluation.curves import read_curves
 from mmimbal.evaluation.keep_scores import KeepScores
 from mmimbal.evaluation.predictions import SUFFIX, predictions_for
-from mmimbal.files.atomic import atomic_write, check_is_no_folder
+from mmimbal.files.atomic import atomic_write
 from mmimbal.files.checkpoint import safe_loading
 from mmimbal.stage2.stage1 import find_checkpoint
 
@@ -40,7 +40,8 @@ def parse_args() -> argparse.Namespace:
     for file in args.out:
         if file.suffix not in ('.json', SUFFIX):
             parser.error(f'--out {file} must end in .json (metrics) or {SUFFIX}')
-        check_is_no_folder(file)
+        if file.is_dir():
+            parser.error(f'--out {file} is a folder: name a file in it')
     if args.embeddings and not any(file.suffix == SUFFIX for file in args.out):
         parser.error(f'--embeddings needs --out FILE{SUFFIX}')
     return args

@@ -45,6 +45,21 @@ def check_is_no_file(path: Path) -> None:
             )
 
 
+def check_is_new(path: Path) -> None:
+    """Refuse to make a folder where something is already.
+
+    Raises:
+        NotADirectoryError: If ``path``, or a parent of it, is not a folder.
+        FileExistsError: If ``path`` is a folder that is not empty.
+    """
+    check_is_no_file(path)
+    if path.exists() and any(path.iterdir()):
+        raise FileExistsError(
+            f'{path} exists already and is not empty: name another folder, or move '
+            'that one away'
+        )
+
+
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
     """Give the path of a temporary file to write; it takes the place of ``path``.
@@ -90,9 +105,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             is written.
         OSError: If it cannot be written, such as to a full disk.
     """
-    check_is_no_file(path)
-    if path.exists() and any(path.iterdir()):
-        raise FileExistsError(f'{path} exists already, and is not empty')
+    check_is_new(path)
     with _naming(path), _unfinished(path, Path.mkdir) as unfinished:
         try:
             yield unfinished

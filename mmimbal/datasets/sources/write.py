@@ -18,6 +18,7 @@ from mmimbal.datasets.splits import (
     join_groups,
     split_by_group,
 )
+from mmimbal.files.atomic import atomic_folder, check_is_new
 
 SPLITS = ('train', 'val', 'test')
 
@@ -32,7 +33,7 @@ def write_dataset(
 ) -> dict[str, Counter]:
     """Write images, ``index.csv`` and ``dataset.json``.
 
-    The index is written last, so that an interrupted run leaves none.
+    The folder is there once it is whole: an interrupted run leaves none.
 
     Args:
         source: What was read.
@@ -48,16 +49,14 @@ def write_dataset(
         Images of each class, by split.
 
     Raises:
-        FileExistsError: If ``out`` already holds a dataset.
+        FileExistsError: If ``out`` is a folder that is not empty.
+        NotADirectoryError: If it is a file.
         FileNotFoundError: If an image is missing.
         OSError: If an image cannot be written, such as to a full disk.
         ValueError: If a group is in two splits, only some images have a split, a class
             has no training image, an image is listed twice or cannot be decoded.
     """
-    if (out / 'index.csv').exists():
-        raise FileExistsError(
-            f'{out} already holds a dataset; remove it or choose --out'
-        )
+    check_is_new(out)
     images = source.images
     names = _file_names(images)
     groups = [image.group or name for image, name in zip(images, names, strict=True)]
@@ -86,11 +85,6 @@ def write_dataset(
         check_groups(groups, cells)
     counts = {column: _count(images, cells) for column, cells in columns.items()}
 
-    (out / 'images').mkdir(parents=True, exist_ok=True)
-    pairs = zip(images, names, strict=True)
-    for image, name in tqdm(pairs, 'images', len(images), disable=None):
-        _write_image(image, out / 'images' / name, link)
-
     description = dict(
         classes=source.classes,
         source=source.origin,
@@ -98,14 +92,18 @@ def write_dataset(
         split=origin_of_split,
         counts=counts['split'],
     )
-    (out / 'dataset.json').write_text(json.dumps(description, indent=2) + '\n')
-    with open(out / 'index.csv', 'w', newline='', encoding='utf-8') as file:
-        writer = csv.writer(file, lineterminator='\n')
-        writer.writerow(('file', 'label', 'group', *columns))
-        for image, name, group, *cells in zip(
-            images, names, groups, *columns.values(), strict=True
-        ):
-            writer.writerow((f'images/{name}', image.label, group, *cells))
+    with atomic_folder(out) as folder:
+        pairs = zip(images, names, strict=True)
+        for image, name in tqdm(pairs, 'images', len(images), disable=None):
+            _write_image(image, folder / 'images' / name, link)
+        (folder / 'dataset.json').write_text(json.dumps(description, indent=2) + '\n')
+        with open(folder / 'index.csv', 'w', newline='', encoding='utf-8') as file:
+            writer = csv.writer(file, lineterminator='\n')
+            writer.writerow(('file', 'label', 'group', *columns))
+            for image, name, group, *cells in zip(
+                images, names, groups, *columns.values(), strict=True
+            ):
+                writer.writerow((f'images/{name}', image.label, group, *cells))
     return counts['split']
 
 
@@ -159,7 +157,6 @@ def _write_image(image: Image, target: Path, link: bool) -> None:
         if not cv2.imwrite(str(target), image.pixels()):
             raise OSError(f'{target} cannot be written; is the disk full?')
     elif link:
-        target.unlink(missing_ok=True)
         target.symlink_to(image.path.resolve())
     else:
         shutil.copyfile(image.path, target)

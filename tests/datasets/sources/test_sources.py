@@ -126,7 +126,7 @@ def test_straddling_group_is_refused_and_nothing_is_written(tmp_path):
 
 def test_an_existing_dataset_is_not_overwritten(folder):
     source = read_csv(folder)
-    with pytest.raises(FileExistsError, match='already holds a dataset'):
+    with pytest.raises(FileExistsError, match='exists already and is not empty'):
         write_dataset(source, folder)
 
 
