@@ -18,6 +18,7 @@ setup(
         'pytorch-metric-learning>=2.9.0',
         'pyarrow',
         'filelock',
+        'joblib',
         'scikit-learn',
         'scipy',
         'imagehash',

@@ -34,7 +34,7 @@ PRIVATE_NAMES = {
     'mmengine.optim.OptimWrapper': ('_accumulative_counts',),
     'mmpretrain.models.ClsDataPreprocessor': ('_enable_normalize',),
     'mmpretrain.models.LinearClsHead': ('_get_loss',),
-    'pytorch_metric_learning.losses.SNRContrastiveLoss': ('_compute_loss',),
+    'pytorch_metric_learning.losses.TupletMarginLoss': ('_compute_loss',),
     'torch.nn.Module': ('_load_from_state_dict',),
     'torch.nn.modules.batchnorm': ('_NormBase',),
 }

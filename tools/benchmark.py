@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from mmimbal.command_line.quiet import without_upstream_noise
 from mmimbal.command_line.sigterm import exit_on_sigterm
 from mmimbal.experiments.grid import Experiment, load_grid
 from mmimbal.experiments.grid_runner import GridRunner
@@ -130,7 +131,8 @@ def main() -> None:
 
 if __name__ == '__main__':
     try:
-        main()
+        with without_upstream_noise():
+            main()
     except KeyboardInterrupt:
         raise SystemExit('\nStopped. The same command goes on from here.') from None
     except (OSError, ValueError) as error:

@@ -11,6 +11,7 @@ from mmengine.config import Config
 from tqdm import tqdm
 
 from mmimbal.command_line.bases import bases_of
+from mmimbal.command_line.quiet import without_upstream_noise
 from mmimbal.evaluation.bootstrap import caution, interval_of, resampled_metrics
 from mmimbal.evaluation.metrics import NAMES, summarise
 from mmimbal.evaluation.predictions import Predictions, load_predictions, pooled
@@ -200,7 +201,8 @@ def main() -> None:
 
 if __name__ == '__main__':
     try:
-        main()
+        with without_upstream_noise():
+            main()
     except KeyboardInterrupt:
         raise SystemExit('\nStopped. The same command goes on from here.') from None
     except (OSError, ValueError, RuntimeError) as error:

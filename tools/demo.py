@@ -10,6 +10,7 @@ from queue import Empty, Queue
 
 import numpy as np
 import torch
+from joblib import cpu_count
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -83,7 +84,7 @@ def run_seeds(seeds: int, folder: Path) -> list[dict]:
     context = get_context('spawn')
     with (
         context.Manager() as manager,
-        ProcessPoolExecutor(os.cpu_count(), context) as pool,
+        ProcessPoolExecutor(cpu_count(), context) as pool,
         tqdm(total=total, desc='training', unit='epoch') as bar,
     ):
         epochs = manager.Queue()

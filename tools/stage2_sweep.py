@@ -2,7 +2,6 @@
 
 import argparse
 import copy
-import os
 from collections.abc import Iterable
 from contextlib import suppress
 from itertools import chain
@@ -11,6 +10,7 @@ from statistics import mean
 from time import perf_counter
 
 import torch
+from joblib import cpu_count
 from mmengine.config import Config, DictAction
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
@@ -18,6 +18,7 @@ from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from mmimbal.command_line.flags import check_options
+from mmimbal.command_line.quiet import without_upstream_noise
 from mmimbal.datasets import get_class_counts, get_class_names
 from mmimbal.evaluation.predictions import SUFFIX
 from mmimbal.evaluation.table import format_table, mean_and_spread
@@ -81,7 +82,7 @@ def parse_args() -> argparse.Namespace:
         '--dtype', choices=['float32', 'float16'], default='float32', help='of features'
     )
     parser.add_argument(
-        '--processes', type=int, default=os.cpu_count(), help='default: one per core'
+        '--processes', type=int, default=cpu_count(), help='default: one per core'
     )
     parser.add_argument(
         '--cfg-options',
@@ -356,7 +357,8 @@ def main() -> None:
 
 if __name__ == '__main__':
     try:
-        main()
+        with without_upstream_noise():
+            main()
     except KeyboardInterrupt:
         raise SystemExit('\nStopped. The same command goes on from here.') from None
     except (OSError, ValueError) as error:

@@ -8,6 +8,7 @@ from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
 from mmimbal.command_line.flags import add_common_flags, load_config
+from mmimbal.command_line.quiet import without_upstream_noise
 from mmimbal.engine.ddp import unwrap_model
 from mmimbal.evaluation.curves import read_curves
 from mmimbal.evaluation.keep_scores import KeepScores
@@ -87,4 +88,5 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    with without_upstream_noise():
+        main()

@@ -13,6 +13,7 @@ from mmimbal.command_line.flags import (
     use_amp,
     warn_unless_deterministic,
 )
+from mmimbal.command_line.quiet import without_upstream_noise
 from mmimbal.command_line.sigterm import exit_on_sigterm, explain_dead_workers
 from mmimbal.files.checkpoint import atomic_saving, safe_loading
 from mmimbal.files.lock import locked_work_dir
@@ -82,4 +83,5 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    with without_upstream_noise():
+        main()

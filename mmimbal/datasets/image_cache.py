@@ -11,6 +11,7 @@ from typing import BinaryIO
 import mmcv.transforms as mmcv
 import mmpretrain.datasets as mmpretrain
 import numpy as np
+from joblib import cpu_count
 from mmcv.transforms import BaseTransform
 from mmengine.dist import is_main_process
 from tqdm import tqdm
@@ -27,6 +28,7 @@ FIXED = (
     mmpretrain.CenterCrop,
     mmpretrain.ResizeEdge,
 )
+SHARED_MEMORY = '/dev/shm'
 CHUNK = 256  # images decoded before they are written
 
 
@@ -117,13 +119,18 @@ def cache_images(
         )
     beginning, rest = transforms[:fixed], transforms[fixed:]
     if cache == 'ram':
-        file = tempfile.TemporaryFile(dir='/dev/shm')  # noqa: SIM115 - it stays open
+        if not os.path.isdir(SHARED_MEMORY):
+            raise OSError(
+                f"cache='ram' needs {SHARED_MEMORY}, which this system does not have: "
+                'give cache a folder'
+            )
+        file = tempfile.TemporaryFile(dir=SHARED_MEMORY)  # noqa: SIM115 - kept open
         try:
             table = _decode(beginning, paths, file)
         except OSError as error:
             raise OSError(
-                f"cache='ram' does not fit in /dev/shm: {error}. Give cache a folder, "
-                'or begin the pipeline with a smaller Resize or ResizeEdge'
+                f"cache='ram' does not fit in {SHARED_MEMORY}: {error}. Give cache a "
+                'folder, or begin the pipeline with a smaller Resize or ResizeEdge'
             ) from error
         # It has no name, so that nothing is left of it when this process ends.
         name = f'/proc/{os.getpid()}/fd/{file.fileno()}'
@@ -178,7 +185,7 @@ def _decode(
     end = 0
     hidden = None if is_main_process() else True
     with (
-        ThreadPoolExecutor(os.cpu_count()) as pool,
+        ThreadPoolExecutor(cpu_count()) as pool,
         tqdm(total=size, desc='Decoding', unit=' images', disable=hidden) as bar,
     ):
         for first in range(0, size, CHUNK):

@@ -11,6 +11,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 import torch
+from joblib import cpu_count
 
 from mmimbal.evaluation.predictions import SUFFIX, load_predictions
 from mmimbal.experiments.failures import ToolFailedError, raise_if_failed
@@ -208,7 +209,7 @@ class GridRunner:
 
 def worker_environments(workers: int | None) -> list[dict[str, str]]:
     """Return the environment of each worker: its GPU, its share of the cores."""
-    gpus, cores = torch.cuda.device_count(), len(os.sched_getaffinity(0))
+    gpus, cores = torch.cuda.device_count(), cpu_count()
     number = workers or gpus or cores
     threads = {'OMP_NUM_THREADS': str(max(1, cores // number))}
     visible = os.environ.get('CUDA_VISIBLE_DEVICES')

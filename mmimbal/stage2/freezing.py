@@ -1,6 +1,6 @@
 """Freezing what stage 1 has trained."""
 
-from types import MethodType
+from functools import partial
 
 from torch import nn
 
@@ -20,7 +20,7 @@ def freeze(module: nn.Module, update_bn: bool) -> None:
         parameter.requires_grad = False
         parameter.grad = None
     if not update_bn:
-        module.train = MethodType(_stay_in_eval, module)
+        module.train = partial(_stay_in_eval, module)  # can be pickled
         module.eval()
 
 

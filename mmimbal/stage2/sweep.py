@@ -5,7 +5,7 @@ import hashlib
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from multiprocessing import get_all_start_methods, get_context
 from pathlib import Path
 
 import torch
@@ -138,6 +138,11 @@ class Sweep:
         if not missing:
             return
         processes = min(self.processes, len(missing))
+        if 'fork' not in get_all_start_methods():  # Windows
+            for run in missing:
+                self.train_one(run)
+                yield run
+            return
         context = get_context('fork')  # what is shared is not sent with every run
         with ProcessPoolExecutor(processes, context, _start, (self,)) as pool:
             try:

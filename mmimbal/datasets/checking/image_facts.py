@@ -1,7 +1,6 @@
 """What is seen of one image file."""
 
 import hashlib
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from imagehash import phash
+from joblib import cpu_count
 from PIL import Image
 from tqdm import tqdm
 
@@ -41,7 +41,7 @@ def look(
 ) -> Iterator[Facts]:
     """Decode all images on all cores; yield what is seen, in order."""
     paths = [root / file if file not in missing else None for file in files]
-    with ProcessPoolExecutor(processes or os.cpu_count()) as pool:
+    with ProcessPoolExecutor(processes or cpu_count()) as pool:
         yield from tqdm(
             pool.map(look_at, paths, chunksize=64),
             'Images',

@@ -1,4 +1,6 @@
 import pytest
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
 from torch.nn.modules.batchnorm import _NormBase
 
 from mmimbal.engine.hooks import sync_buffers_hook
@@ -48,3 +50,24 @@ def test_frozen_statistics_are_left_alone(tmp_path, averaged):
     stage = dict(default_hooks__two_stage__epoch=1)
     train(tiny_digits('two_stage_triplet_crt', tmp_path, **stage))
     assert len(averaged) == 1
+
+
+def test_validations_between_iterations_see_averaged_statistics(tmp_path, averaged):
+    """Once for each validation, and once for the steps after the last one."""
+    cfg = tiny_digits('stage1_ce', tmp_path)
+    cfg.default_hooks.checkpoint.by_epoch = False
+    cfg.train_cfg = dict(by_epoch=False, max_iters=7, val_interval=3)
+    cfg.param_scheduler = None
+    calls = []
+
+    class Count(Hook):
+        priority = 'LOWEST'
+
+        def before_val_epoch(self, runner):
+            calls.append(len(averaged))
+
+    runner = Runner.from_cfg(cfg)
+    runner.register_hook(Count())
+    runner.train()
+    assert calls[:2] == [1, 2]
+    assert len(averaged) == 3

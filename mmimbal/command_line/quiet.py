@@ -1,0 +1,35 @@
+"""Messages of other packages that users of our tools can do nothing about."""
+
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mmengine.logging import MMLogger
+
+MESSAGES = (
+    'Fail to import ``MultiScaleDeformableAttention``',  # mmcv-lite
+    '"FileClient" will be deprecated',  # mmengine, of itself
+    '"HardDiskBackend" is the alias',
+    'Using env variable `MMIMBAL_DATA`',  # once for each base of a config
+)
+
+
+@contextmanager
+def without_upstream_noise() -> Iterator[None]:
+    """Hide messages of :data:`MESSAGES`, as warnings and in the log, in a block."""
+    noise = re.compile('|'.join(map(re.escape, MESSAGES)))
+    call_handlers = MMLogger.callHandlers
+
+    def call_handlers_unless_noise(self: MMLogger, record) -> None:
+        if not noise.match(str(record.msg)):
+            call_handlers(self, record)
+
+    with warnings.catch_warnings():
+        for message in MESSAGES:
+            warnings.filterwarnings('ignore', re.escape(message))
+        MMLogger.callHandlers = call_handlers_unless_noise
+        try:
+            yield
+        finally:
+            MMLogger.callHandlers = call_handlers
