@@ -34,6 +34,14 @@ test-onedl: .venv-onedl/installed
 	.venv-onedl/bin/pip install --quiet --constraint constraints-onedl.txt --editable '.[onedl,dev]'
 	touch $@
 
+# The suite on the newest releases, e.g. make test-newest PYTHON=python3.13
+test-newest:
+	$(PYTHON) -m venv --clear .venv-newest
+	.venv-newest/bin/pip install --quiet torch torchvision --editable '.[openmmlab,lite,dev]'
+	.venv-newest/bin/python -VV
+	.venv-newest/bin/pip freeze | grep -iE '^(torch|torchvision|numpy|mm|scikit-learn|pytorch)'
+	.venv-newest/bin/python -m pytest -n 2 --dist loadfile
+
 soak: install
 	$(BIN)/python -m pytest -m soak
 

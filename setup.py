@@ -11,7 +11,9 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.10',
     packages=find_packages(include=['mmimbal', 'mmimbal.*']),
-    package_data={'mmimbal': ['.mim/*.yml', '.mim/**/*.py', '.mim/**/*.sh']},
+    package_data={
+        'mmimbal': ['.mim/*.yml', '.mim/**/*.py', '.mim/**/*.sh', '*/templates/*']
+    },
     install_requires=[
         'torch',
         'torchvision',
@@ -22,6 +24,7 @@ setup(
         'scikit-learn',
         'scipy',
         'imagehash',
+        'jinja2',
         'matplotlib',
         'tqdm',
     ],
@@ -35,7 +38,8 @@ setup(
         'onedl': ['onedl-mmengine', 'onedl-mmpretrain', 'onedl-mmcv'],
         'lite': ['mmcv-lite>=2.0.1'],
         'report': ['umap-learn'],
+        'slurm': ['submitit'],
         'medmnist': ['medmnist'],
-        'dev': ['hypothesis', 'pytest', 'pytest-xdist', 'ruff'],
+        'dev': ['hypothesis', 'pytest', 'pytest-xdist', 'ruff', 'submitit'],
     },
 )

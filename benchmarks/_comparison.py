@@ -1,10 +1,11 @@
-"""What the benchmarks share: class shares, medians, and a table with --json."""
+"""What the benchmarks share: cases and their sizes, medians, a table with --json."""
 
 import argparse
 import json
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,37 @@ import torch
 from mmimbal.evaluation.table import format_table
 
 ISIC2018 = np.array([229, 359, 769, 80, 779, 4693, 100])  # training images per class
+# How a tiny run starts processes: a fork has all imported, but cannot use CUDA.
+TINY_START = 'spawn' if torch.cuda.is_available() else 'fork'
+
+
+@dataclass
+class Case:
+    """A comparison, at its real size and at a tiny one.
+
+    Attributes:
+        measure: Returns ours, the peer's (``None`` where it cannot run), the peer's
+            name and the unit.
+        full: Its arguments.
+        tiny: Its arguments where it is only seen that it runs: seconds on one core.
+    """
+
+    measure: Callable[..., tuple[float, float | None, str, str]]
+    full: dict
+    tiny: dict
+
+    def row(self, name: str, size: str) -> dict:
+        """Run at a size, ``'full'`` or ``'tiny'``, and return a row of the table."""
+        ours, peer, peer_name, unit = self.measure(**getattr(self, size))
+        return dict(
+            case=name,
+            ours=ours,
+            peer=peer,
+            peer_name=peer_name,
+            unit=unit,
+            ratio=peer / ours if peer else None,
+            size=size,
+        )
 
 
 def draw_labels(size: int, seed: int = 0) -> np.ndarray:
@@ -39,30 +71,40 @@ def seconds_in_turn(functions: list[Callable], repeats: int) -> list[float]:
     return [statistics.median(elapsed) for elapsed in times]
 
 
-def compare(description: str, cases: dict[str, Callable]) -> None:
+def compare(description: str, cases: dict[str, Case]) -> None:
     """Run cases, print a table, and write it to ``--json FILE`` as it grows.
 
     Args:
         description: Of the benchmark, for ``--help``.
-        cases: By name, functions that return ours, the peer's (``None`` where it cannot
-            run), the peer's name and the unit.
+        cases: By name.
     """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument('--json', type=Path, help='write the rows to this file')
+    parser.add_argument(
+        '--tiny',
+        action='store_const',
+        const='tiny',
+        default='full',
+        dest='size',
+        help='see in seconds that every case runs; the numbers mean nothing',
+    )
     args = parser.parse_args()
+    if args.size == 'tiny':
+        torch.set_num_threads(1)  # a fork hangs if its parent had several
     if torch.cuda.is_available():
         print(torch.cuda.get_device_name())
     rows = []
-    for case, run in cases.items():
-        ours, peer, name, unit = run()
-        ratio = peer / ours if peer else None
-        rows.append(
-            dict(
-                case=case, ours=ours, peer=peer, peer_name=name, unit=unit, ratio=ratio
-            )
-        )
+    for name, case in cases.items():
+        rows.append(case.row(name, args.size))
         if args.json:
             args.json.write_text(json.dumps(rows, indent=2) + '\n')
+    print_table(rows)
+    if args.size == 'tiny':
+        print('Tiny sizes, to see that every case runs: the numbers mean nothing.')
+
+
+def print_table(rows: list[dict]) -> None:
+    """Print the rows as a table."""
     cells = [
         (
             row['case'],

@@ -4,12 +4,13 @@ import json
 import os
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
-from _comparison import ISIC2018, compare, draw_labels, seconds_in_turn
+from _comparison import ISIC2018, Case, compare, draw_labels, seconds_in_turn
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
@@ -22,7 +23,6 @@ from mmimbal.datasets import CSVDataset, stack_images
 from mmimbal.datasets.checking.check import check_dataset
 from mmimbal.datasets.checking.check_result import REPORT, hash_of
 
-ROUNDS = 3
 PEER = "MMPretrain's CustomDataset"
 CLASSES = [f'class{k}' for k in range(len(ISIC2018))]
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
@@ -44,14 +44,16 @@ def write_lists(root: Path, size: int, per_folder: int = 1000) -> list[str]:
     return files
 
 
-def construct(is_checked: bool) -> tuple[float, float, str, str]:
-    """Construct a dataset of a million images.
+def construct(
+    is_checked: bool, images: int, rounds: int
+) -> tuple[float, float, str, str]:
+    """Construct a dataset of images that are only named.
 
     One that was checked is not searched for missing images; the peer never is.
     """
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
-        files = write_lists(root, 1_000_000)
+        files = write_lists(root, images)
         if is_checked:
             index = hash_of(root / 'index.csv')
             report = dict(index=index, split_columns=['split'], errors=0)
@@ -68,7 +70,7 @@ def construct(is_checked: bool) -> tuple[float, float, str, str]:
                     data_root=str(root), ann_file='list.txt', classes=CLASSES
                 ),
             ],
-            ROUNDS,
+            rounds,
         )
     return ours, peer, PEER, 's'
 
@@ -82,26 +84,29 @@ def write_images(root: Path, files: list[str], width: int, height: int) -> None:
         cv2.imwrite(str(root / file), cv2.resize(noise, (width, height)))
 
 
-def epoch(cache: str | None) -> tuple[float, float, str, str]:
-    """Load and augment every training image at 64 px, in one process."""
+def epoch(
+    cache: str | None, source: Path | None, images: int, rounds: int
+) -> tuple[float, float, str, str]:
+    """Load and augment every training image at 64 px, in one process.
+
+    They are those of ISIC 2018, or as many images of noise.
+    """
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         cfg = Config.fromfile(CONFIGS / 'isic/stage1_ce_64px.py').train_dataloader
         pipeline = cfg.dataset.pipeline
-        if ISIC.is_dir():
-            source = CSVDataset(str(ISIC), 'train')
-            data = [
-                f'{item["img_path"]} {item["gt_label"]}\n' for item in source.data_list
-            ]
+        if source:
+            items = CSVDataset(str(source), 'train').data_list
+            data = [f'{item["img_path"]} {item["gt_label"]}\n' for item in items]
             (root / 'list.txt').write_text(''.join(data))
-            folder = dict(data_root=str(ISIC), split='train')
+            folder = dict(data_root=str(source), split='train')
         else:
-            write_images(root, write_lists(root, 7000), 200, 150)
+            write_images(root, write_lists(root, images), 200, 150)
             folder = dict(data_root=name)
         kept = str(root / 'cache') if cache == 'folder' else cache
         ours = CSVDataset(**folder, pipeline=pipeline, cache=kept)
         peer = CustomDataset(
-            data_prefix='' if ISIC.is_dir() else name,
+            data_prefix='' if source else name,
             ann_file=str(root / 'list.txt'),
             classes=CLASSES,
             pipeline=pipeline,
@@ -111,16 +116,16 @@ def epoch(cache: str | None) -> tuple[float, float, str, str]:
             for index in range(len(dataset)):
                 dataset[index]
 
-        times = seconds_in_turn([lambda: read(ours), lambda: read(peer)], ROUNDS)
+        times = seconds_in_turn([lambda: read(ours), lambda: read(peer)], rounds)
     return *times, PEER, 's'
 
 
 class Images(Dataset):
     """Ready at once, each in memory of its own."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, number: int, size: int) -> None:
         self.image = torch.randint(0, 256, (3, size, size), dtype=torch.uint8)
-        self.labels = draw_labels(192 * 24)
+        self.labels = draw_labels(number)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -130,42 +135,51 @@ class Images(Dataset):
         return dict(inputs=self.image.clone(), data_samples=sample)
 
 
-def batches(size: int) -> tuple[float, float, str, str]:
-    """Take 24 batches of 192 images from a worker, and normalise them."""
-    images = Images(size)
+def batches(
+    size: int, batch_size: int, number: int, rounds: int
+) -> tuple[float, float, str, str]:
+    """Take batches of images of a size from a worker, and normalise them."""
+    images = Images(number * batch_size, size)
     preprocessor = ClsDataPreprocessor(
         mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], to_rgb=True
     ).to(DEVICE)
 
     def read(collate: Callable) -> None:
-        loader = DataLoader(images, batch_size=192, num_workers=1, collate_fn=collate)
+        loader = DataLoader(images, batch_size, num_workers=1, collate_fn=collate)
         for batch in loader:
             preprocessor(batch, training=True)
 
     ours, peer = seconds_in_turn(
-        [lambda: read(stack_images), lambda: read(pseudo_collate)], ROUNDS
+        [lambda: read(stack_images), lambda: read(pseudo_collate)], rounds
     )
     return ours, peer, "mmengine's pseudo_collate", 's'
 
 
-def check() -> tuple[float, None, str, str]:
-    """Check a hundred thousand images of 200 x 150 pixels."""
+def check(images: int) -> tuple[float, None, str, str]:
+    """Check images of 200 x 150 pixels."""
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
-        write_images(root, write_lists(root, 100_000), 200, 150)
+        write_images(root, write_lists(root, images), 200, 150)
         (ours,) = seconds_in_turn([lambda: check_dataset(root)], 1)
     return ours, None, '', 's'
 
 
+MILLION, FEW = dict(images=10**6, rounds=3), dict(images=100, rounds=1)
+SOURCE = ISIC if ISIC.is_dir() else None
+EPOCH, TINY_EPOCH = dict(source=SOURCE, images=7000, rounds=3), dict(FEW, source=None)
+BATCHES = dict(batch_size=192, number=24, rounds=3)
+TINY_BATCHES = dict(batch_size=4, number=2, rounds=1)
 CASES = {
-    'construct 1e6, checked': lambda: construct(True),
-    'construct 1e6, unchecked': lambda: construct(False),
-    'epoch at 64 px': lambda: epoch(None),
-    'epoch at 64 px, cache in memory': lambda: epoch('ram'),
-    'epoch at 64 px, cache in a file': lambda: epoch('folder'),
-    'batches at 64 px': lambda: batches(64),
-    'batches at 144 px': lambda: batches(144),
-    'check 1e5 images': check,
+    'construct 1e6, checked': Case(partial(construct, True), MILLION, FEW),
+    'construct 1e6, unchecked': Case(partial(construct, False), MILLION, FEW),
+    'epoch at 64 px': Case(partial(epoch, None), EPOCH, TINY_EPOCH),
+    'epoch at 64 px, cache in memory': Case(partial(epoch, 'ram'), EPOCH, TINY_EPOCH),
+    'epoch at 64 px, cache in a file': Case(
+        partial(epoch, 'folder'), EPOCH, TINY_EPOCH
+    ),
+    'batches at 64 px': Case(partial(batches, 64), BATCHES, TINY_BATCHES),
+    'batches at 144 px': Case(partial(batches, 144), BATCHES, TINY_BATCHES),
+    'check 1e5 images': Case(check, dict(images=10**5), dict(images=100)),
 }
 
 if __name__ == '__main__':

@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 import torch
-from _comparison import compare, draw_labels, seconds
+from _comparison import Case, compare, draw_labels, seconds
 from mmengine.dataset import DefaultSampler
 from pytorch_metric_learning.samplers import MPerClassSampler
 from torch.utils.data import WeightedRandomSampler
@@ -27,7 +27,7 @@ class Labels:
         return self.labels
 
 
-def weighted(size: int) -> tuple[float, float, str, str]:
+def weighted(size: int, repeats: int) -> tuple[float, float, str, str]:
     """Draw an epoch with both; ours starts each walk anew."""
     dataset = Labels(size)
     weights = torch.from_numpy(1 / np.bincount(dataset.labels)[dataset.labels])
@@ -40,27 +40,27 @@ def weighted(size: int) -> tuple[float, float, str, str]:
     epochs = iter(range(0, 100, 10))  # apart, so that no pass is at hand
 
     return (
-        seconds(lambda: sampler.draw(next(epochs)), 5),
-        seconds(draw_as_the_peer_does, 5),
+        seconds(lambda: sampler.draw(next(epochs)), repeats),
+        seconds(draw_as_the_peer_does, repeats),
         'torch.utils.data.WeightedRandomSampler',
         's',
     )
 
 
-def m_per_class(size: int) -> tuple[float, float, str, str]:
+def m_per_class(size: int, repeats: int) -> tuple[float, float, str, str]:
     """Draw an epoch of batches of 7 classes with 4 images each."""
     dataset = Labels(size)
     ours = PKBatchSampler(DefaultSampler(dataset, seed=0), 28, 4)
     peer = MPerClassSampler(dataset.labels, 4, 28, size)
     return (
-        seconds(lambda: list(ours), 5),
+        seconds(lambda: list(ours), repeats),
         seconds(lambda: list(peer), 1),
         'pytorch_metric_learning.samplers.MPerClassSampler',
         's',
     )
 
 
-def stream(size: int) -> tuple[float, None, str, str]:
+def stream(size: int, repeats: int) -> tuple[float, None, str, str]:
     """Draw an epoch past 2^24 images, which the peer refuses."""
     dataset = Labels(size)
     peer = 'torch.utils.data.WeightedRandomSampler'
@@ -69,7 +69,7 @@ def stream(size: int) -> tuple[float, None, str, str]:
     except RuntimeError as error:
         print(f'{peer} at {size:.0e} images: {error}')
     sampler = ClassBalancedSampler(dataset, seed=0)
-    elapsed = seconds(lambda: sampler.draw(0), 3)
+    elapsed = seconds(lambda: sampler.draw(0), repeats)
     print(f'{memory(sampler) / size:.1f} bytes an image in arrays of the sampler')
     start = time.perf_counter()
     next(iter(ClassBalancedSampler(dataset, seed=1)))
@@ -84,13 +84,13 @@ def memory(sampler: ClassBalancedSampler) -> int:
     return drawn + sum(images.nbytes for images in sampler.members)
 
 
+TINY = dict(size=1000, repeats=1)
 CASES = {
-    'weighted N=1e6': lambda: weighted(10**6),
-    'weighted N=1e7': lambda: weighted(10**7),
-    'm-per-class N=1e5': lambda: m_per_class(10**5),
-    'stream N=2e7': lambda: stream(2 * 10**7),
+    'weighted N=1e6': Case(weighted, dict(size=10**6, repeats=5), TINY),
+    'weighted N=1e7': Case(weighted, dict(size=10**7, repeats=5), TINY),
+    'm-per-class N=1e5': Case(m_per_class, dict(size=10**5, repeats=5), TINY),
+    'stream N=2e7': Case(stream, dict(size=2 * 10**7, repeats=3), TINY),
 }
-
 
 if __name__ == '__main__':
     compare(__doc__, CASES)

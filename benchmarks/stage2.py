@@ -6,12 +6,12 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from functools import cache
+from functools import cache, partial
 from multiprocessing import get_context, set_start_method
 from pathlib import Path
 
 import torch
-from _comparison import compare, seconds_in_turn
+from _comparison import TINY_START, Case, compare, seconds_in_turn
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
@@ -19,6 +19,7 @@ from mmengine.runner import Runner
 from mmpretrain.registry import DATASETS, MODELS
 from torch.utils.data import DataLoader
 
+from mmimbal.experiments.sweep_runner import train_heads
 from mmimbal.stage2.config import stage2_config
 from mmimbal.stage2.feature_cache import cached_features
 from mmimbal.stage2.freezing import freeze
@@ -26,11 +27,10 @@ from mmimbal.stage2.head_run import HeadRun
 from mmimbal.stage2.stage1_features import build_datasets, extract
 from mmimbal.stage2.sweep import Sweep
 
-ROUNDS = 3
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 ISIC = Path(os.environ.get('MMIMBAL_DATA', 'data'), 'isic2018')
-LEAVES = ('isic', '_64px.py') if ISIC.is_dir() else ('digits_lt', '.py')
-LEAF = f'{LEAVES[0]}/stage2_crt{LEAVES[1]}'
+DIGITS_LEAF = 'digits_lt/stage2_crt.py'
+LEAF = 'isic/stage2_crt_64px.py' if ISIC.is_dir() else DIGITS_LEAF
 PEER = "mmengine's EpochBasedTrainLoop"
 # All of these take steps; methods that are fitted would make the mean look better.
 TEN = (
@@ -47,14 +47,13 @@ TEN = (
 )
 
 
-def run_config(folder: Path, views: int) -> Config:
+def run_config(folder: Path, leaf: str, epochs: int, views: int) -> Config:
     """Return the leaf, validating at the end; cached if there are views."""
-    cfg = Config.fromfile(CONFIGS / LEAF)
+    cfg = Config.fromfile(CONFIGS / leaf)
     cfg.work_dir = tempfile.mkdtemp(dir=folder)
     cfg.log_level = 'ERROR'
     cfg.default_hooks.two_stage.stage1 = str(folder / 'stage1.pth')
-    epochs = cfg.train_cfg.max_epochs
-    cfg.train_cfg.val_interval = epochs
+    cfg.train_cfg.update(max_epochs=epochs, val_interval=epochs)
     if views:
         cfg.train_cfg = dict(
             type='mmimbal.CachedFeaturesTrainLoop',
@@ -65,56 +64,72 @@ def run_config(folder: Path, views: int) -> Config:
     return cfg
 
 
-def sweep_ten(folder: Path) -> None:
-    """Train ten methods at K=4, from images to validated heads."""
-    stage1 = Config.fromfile(CONFIGS / LEAF.replace('stage2_crt', 'stage1_ce'))
+def sweep_ten(folder: Path, leaf: str, epochs: int) -> None:
+    """Train ten methods at K=4, from images to validated heads.
+
+    Raises:
+        RuntimeError: If one of them could not be trained.
+    """
+    stage1 = Config.fromfile(CONFIGS / leaf.replace('stage2_crt', 'stage1_ce'))
     checkpoint = folder / 'stage1.pth'
     rows = []
     for name in TEN:
         method = Config.fromfile(CONFIGS / f'_base_/stage2/{name}.py')
         rows.append(HeadRun(name, stage2_config(stage1, method, checkpoint, views=4)))
+        rows[-1].cfg.train_cfg.max_epochs = epochs
     out = Path(tempfile.mkdtemp(dir=folder))
     cfg = rows[0].cfg
     frozen = extract(cfg, build_datasets(cfg), checkpoint, out, views=4)
-    list(Sweep(frozen, out / 'heads', os.cpu_count()).train(rows))
+    sweep = Sweep(frozen, out / 'heads')
+    train_heads(sweep, rows, os.cpu_count())
+    for run in rows:
+        if error := sweep.read(run)['error']:
+            raise RuntimeError(f'{run.method} was not trained: {error}')
 
 
-def train(folder: Path, views: int) -> None:
+def train(folder: Path, leaf: str, epochs: int, views: int) -> None:
     """Run stage 2 in a Runner."""
-    Runner.from_cfg(run_config(folder, views)).train()
+    Runner.from_cfg(run_config(folder, leaf, epochs, views)).train()
 
 
-def seconds_of(function: Callable, *args) -> float:
+def seconds_of(function: Callable) -> float:
     """Return the time of a call."""
     init_default_scope('mmpretrain')
-    set_start_method('fork', force=True)  # of loaders; this process was spawned
+    set_start_method('fork', force=True)  # of loaders, whatever started this process
     start = time.perf_counter()
-    function(*args)
+    function()
     return time.perf_counter() - start
 
 
 @cache
-def whole_runs() -> list[float]:
+def whole_runs(leaf: str, epochs: int, rounds: int, start: str) -> list[float]:
     """Return seconds: the peer, one method at K=1 and K=4, ten methods at K=4.
 
     Each runs in a process of its own: loaders of one run would hold up the next.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        model = MODELS.build(Config.fromfile(CONFIGS / LEAF).model)
+        model = MODELS.build(Config.fromfile(CONFIGS / leaf).model)
         torch.save(dict(state_dict=model.state_dict()), folder / 'stage1.pth')
-        runs = [(train, folder, views) for views in (0, 1, 4)] + [(sweep_ten, folder)]
+        runs = [partial(train, folder, leaf, epochs, views) for views in (0, 1, 4)]
+        runs.append(partial(sweep_ten, folder, leaf, epochs))
         times = [[] for _ in runs]
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             for run, found in zip(runs, times, strict=True):
-                with ProcessPoolExecutor(1, get_context('spawn')) as pool:
-                    found.append(pool.submit(seconds_of, *run).result())
+                with ProcessPoolExecutor(1, get_context(start)) as pool:
+                    found.append(pool.submit(seconds_of, run).result())
         return [statistics.median(found) for found in times]
 
 
-def extraction() -> tuple[float, float, str, str]:
+def beside_peer(run: int, methods: int, **size) -> tuple[float, float, str, str]:
+    """Return the seconds a method takes in one of the whole runs."""
+    times = whole_runs(**size)
+    return times[run] / methods, times[0], PEER, 's'
+
+
+def extraction(leaf: str, rounds: int) -> tuple[float, float, str, str]:
     """Time the features of one view beside a bare forward pass."""
-    cfg = Config.fromfile(CONFIGS / LEAF)
+    cfg = Config.fromfile(CONFIGS / leaf)
     model = MODELS.build(cfg.model).to(memory_format=torch.channels_last)
     freeze(model.backbone, update_bn=False)
     loader = cfg.train_dataloader
@@ -130,15 +145,19 @@ def extraction() -> tuple[float, float, str, str]:
         with tempfile.TemporaryDirectory() as folder:
             cached_features(model, dataset, '', Path(folder), **sizes)
 
-    times = seconds_in_turn([ours, bare_pass], ROUNDS)
+    times = seconds_in_turn([ours, bare_pass], rounds)
     return *times, 'forward pass through the same loader', 's'
 
 
+FULL = dict(leaf=LEAF, epochs=20, rounds=3, start='spawn')
+TINY = dict(leaf=DIGITS_LEAF, epochs=1, rounds=1, start=TINY_START)
 CASES = {
-    'one method K=1': lambda: (whole_runs()[1], whole_runs()[0], PEER, 's'),
-    'one method K=4': lambda: (whole_runs()[2], whole_runs()[0], PEER, 's'),
-    'sweep of ten K=4': lambda: (whole_runs()[3] / 10, whole_runs()[0], PEER, 's'),
-    'extraction': extraction,
+    'one method K=1': Case(partial(beside_peer, 1, 1), FULL, TINY),
+    'one method K=4': Case(partial(beside_peer, 2, 1), FULL, TINY),
+    'sweep of ten K=4': Case(partial(beside_peer, 3, len(TEN)), FULL, TINY),
+    'extraction': Case(
+        extraction, dict(leaf=LEAF, rounds=3), dict(leaf=DIGITS_LEAF, rounds=1)
+    ),
 }
 
 if __name__ == '__main__':

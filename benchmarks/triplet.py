@@ -2,11 +2,12 @@
 
 import multiprocessing
 import resource
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from _comparison import compare, draw_labels, seconds, seconds_in_turn
+from _comparison import TINY_START, Case, compare, draw_labels, seconds, seconds_in_turn
 from pytorch_metric_learning.losses import TripletMarginLoss
 
 from mmimbal.models.losses import BatchAllTripletLoss
@@ -26,38 +27,39 @@ def step_of(loss: torch.nn.Module, size: int) -> Callable:
     return lambda: torch.autograd.grad(loss(embeddings, labels), embeddings)
 
 
-def small(size: int) -> tuple[float, float, str, str]:
+def small(size: int, repeats: int) -> tuple[float, float, str, str]:
     """Time both in turn."""
     steps = [
         step_of(loss, size) for loss in (BatchAllTripletLoss(), TripletMarginLoss())
     ]
     for step in steps:
         step()
-    ours, peer = seconds_in_turn(steps, 21 if size < 300 else 9)
+    ours, peer = seconds_in_turn(steps, repeats)
     return ours * 1e3, peer * 1e3, PEER, 'ms'
 
 
-def large(size: int) -> tuple[float, float | None, str, str]:
+def large(size: int, repeats: int, start: str) -> tuple[float, float | None, str, str]:
     """Time ours, and the peer where memory suffices."""
     step = step_of(BatchAllTripletLoss(), size)
     step()
-    return seconds(step, 5) * 1e3, in_own_process(time_of_peer, size), PEER, 'ms'
+    ours = seconds(step, repeats) * 1e3
+    return ours, in_own_process(time_of_peer, size, start), PEER, 'ms'
 
 
-def growth() -> tuple[float, None, str, str]:
-    """Return by how much the time grows from B=1024 to B=4096."""
-    steps = [step_of(BatchAllTripletLoss(), size) for size in (1024, 4096)]
+def growth(sizes: tuple[int, int], repeats: int) -> tuple[float, None, str, str]:
+    """Return by how much the time grows from one batch size to another."""
+    steps = [step_of(BatchAllTripletLoss(), size) for size in sizes]
     for step in steps:
         step()
-    short, long = seconds_in_turn(steps, 5)
+    short, long = seconds_in_turn(steps, repeats)
     return long / short, None, PEER, 'times'
 
 
-def memory(size: int) -> tuple[float, float | None, str, str]:
+def memory(size: int, start: str) -> tuple[float, float | None, str, str]:
     """Compare the peak memory of one step, inputs not counted."""
     return (
-        in_own_process(memory_of_ours, size),
-        in_own_process(memory_of_peer, size),
+        in_own_process(memory_of_ours, size, start),
+        in_own_process(memory_of_peer, size, start),
         PEER,
         'MB',
     )
@@ -102,18 +104,23 @@ def resident(key: str) -> float:
     return int(status[key].split()[0]) / 2**10
 
 
-def in_own_process(function: Callable, size: int) -> float | None:
+def in_own_process(function: Callable, size: int, start: str) -> float | None:
     """Return what a function returns in a process of its own; None if memory ends.
 
     Where it ended for a smaller batch, it is not tried again.
+
+    Raises:
+        RuntimeError: If it fails for another reason.
     """
     if size > ended_at.get(function, size):
         return None
-    context = multiprocessing.get_context('spawn')
+    context = multiprocessing.get_context(start)
     results = context.SimpleQueue()
     process = context.Process(target=_limited, args=(function, size, results))
     process.start()
     process.join()
+    if process.exitcode == 1:  # of an exception; memory that ends may kill it
+        raise RuntimeError(f'{function.__name__} failed at B={size}: see above')
     if results.empty():
         ended_at[function] = size
         return None
@@ -126,17 +133,36 @@ def _limited(function: Callable, size: int, results) -> None:
     try:
         results.put(function(size))
     except (RuntimeError, MemoryError) as error:
-        if 'memory' not in str(error):
+        message = traceback.format_exception_only(error)[0]
+        if 'memory' not in message.lower():
             raise
-        print(f'{function.__name__} at B={size}: {str(error).splitlines()[0]}')
+        print(f'{function.__name__} at B={size}: {message.splitlines()[0]}')
 
 
+TINY = dict(size=64, repeats=1)
+TINY_MEMORY = dict(size=256, start=TINY_START)  # below, no page may be added
 CASES = {
-    **{f'B={size}': lambda size=size: small(size) for size in (128, 256, 384, 512)},
-    'growth B=1024 to 4096': growth,
-    'peak memory B=512': lambda: memory(512),
-    'peak memory B=4096': lambda: memory(4096),
-    **{f'B={size}': lambda size=size: large(size) for size in LARGE},
+    **{
+        f'B={size}': Case(small, dict(size=size, repeats=repeats), TINY)
+        for size, repeats in ((128, 21), (256, 21), (384, 9), (512, 9))
+    },
+    'growth B=1024 to 4096': Case(
+        growth, dict(sizes=(1024, 4096), repeats=5), dict(sizes=(32, 64), repeats=1)
+    ),
+    **{
+        f'peak memory B={size}': Case(
+            memory, dict(size=size, start='spawn'), TINY_MEMORY
+        )
+        for size in (512, 4096)
+    },
+    **{
+        f'B={size}': Case(
+            large,
+            dict(size=size, repeats=5, start='spawn'),
+            dict(TINY, start=TINY_START),
+        )
+        for size in LARGE
+    },
 }
 
 if __name__ == '__main__':

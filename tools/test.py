@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-import mmengine
+from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
@@ -11,11 +11,19 @@ from mmimbal.command_line.flags import add_common_flags, load_config
 from mmimbal.command_line.quiet import without_upstream_noise
 from mmimbal.engine.ddp import unwrap_model
 from mmimbal.evaluation.curves import read_curves
+from mmimbal.evaluation.draw_images import DrawImages
+from mmimbal.evaluation.keep_samples import FORMATS, KeepSamples, write
 from mmimbal.evaluation.keep_scores import KeepScores
 from mmimbal.evaluation.predictions import SUFFIX, predictions_for
-from mmimbal.files.atomic import atomic_write
+from mmimbal.evaluation.tta import average_views, load_views
+from mmimbal.files.atomic import check_is_no_file
 from mmimbal.files.checkpoint import safe_loading
 from mmimbal.stage2.stage1 import find_checkpoint
+
+# MMPretrain's, for a config that has none.
+VISUALIZER = dict(
+    type='UniversalVisualizer', vis_backends=[dict(type='LocalVisBackend')]
+)
 
 
 def parse_args() -> argparse.Namespace:
@@ -29,22 +37,53 @@ def parse_args() -> argparse.Namespace:
         nargs='+',
         default=[],
         metavar='FILE',
-        help='write metrics to FILE.json, scores of all images to FILE.npz',
+        help='files to write. What is in them follows from the ending: .npz scores of '
+        'all images, for tools/report.py; .json or .yaml metrics; .pkl or .pickle the '
+        "list of MMPretrain's data samples, one dict for each image",
+    )
+    parser.add_argument(
+        '--out-item',
+        choices=['metrics', 'pred'],
+        help='as in MMPretrain: write metrics, or data samples (pred), to each FILE of '
+        '--out but .npz, whatever its ending; .json and .yaml have lists for tensors',
     )
     parser.add_argument(
         '--embeddings',
         action='store_true',
         help='keep what backbone and neck give in the .npz too',
     )
+    parser.add_argument(
+        '--tta',
+        action='store_true',
+        help='test-time augmentation, by tta_pipeline and tta_model of the config; '
+        'without them, the mean of the scores of an image and its mirror image',
+    )
+    parser.add_argument(
+        '--show-dir',
+        type=Path,
+        metavar='FOLDER',
+        help='draw images with label, prediction and score into FOLDER',
+    )
+    parser.add_argument(
+        '--interval', type=int, default=1, metavar='N', help='draw every N-th image'
+    )
     add_common_flags(parser)
     args = parser.parse_args()
     for file in args.out:
-        if file.suffix not in ('.json', SUFFIX):
-            parser.error(f'--out {file} must end in .json (metrics) or {SUFFIX}')
+        if file.suffix not in (*FORMATS, SUFFIX):
+            parser.error(f'--out {file} must end in one of {", ".join(FORMATS)}, .npz')
         if file.is_dir():
             parser.error(f'--out {file} is a folder: name a file in it')
+    if args.out_item and not args.out:
+        parser.error('--out-item needs --out FILE')
     if args.embeddings and not any(file.suffix == SUFFIX for file in args.out):
         parser.error(f'--embeddings needs --out FILE{SUFFIX}')
+    if args.embeddings and args.tta:
+        parser.error('--embeddings are of one view of an image, --tta has several')
+    if args.interval < 1:
+        parser.error(f'--interval {args.interval} must be at least 1')
+    if args.show_dir:
+        check_is_no_file(args.show_dir)
     return args
 
 
@@ -57,25 +96,35 @@ def main() -> None:
         cfg.work_dir = str(Path(cfg.work_dir, 'test'))
     cfg.load_from = None
     cfg.test_cfg.fp16 = args.amp or cfg.test_cfg.get('fp16', False)
+    if args.tta:
+        load_views(cfg)
+    if args.show_dir:
+        cfg.setdefault('visualizer', VISUALIZER)
     runner = Runner.from_cfg(cfg)
+    if args.show_dir:
+        runner.register_hook(drawing_hook(cfg, args))
     # A checkpoint of another model must not be scored.
     with safe_loading():
         loaded = runner.load_checkpoint(str(checkpoint), strict=True)
     meta = loaded.get('meta', {})
     head = unwrap_model(runner.model).head if args.embeddings else None
-    kept = KeepScores(runner.test_dataloader.dataset, head)
-    if any(file.suffix == SUFFIX for file in args.out):
-        runner.test_loop.evaluator.metrics.append(kept)
+    if args.tta:
+        average_views(runner)
+    items = {file: item_of(file, args.out_item) for file in args.out}
+    scores, samples = KeepScores(runner.test_dataloader.dataset, head), KeepSamples()
+    for item, kept in (('scores', scores), ('pred', samples)):
+        if item in items.values():
+            runner.test_loop.evaluator.metrics.append(kept)
     metrics = runner.test()
     if not is_main_process():
         return
-    for file in args.out:
-        if file.suffix == SUFFIX:
+    for file, item in items.items():
+        if item == 'scores':
             predictions_for(
                 runner.test_dataloader.dataset,
-                kept.scores,
+                scores.scores,
                 meta.get('class_counts'),
-                kept.embeddings,
+                scores.embeddings,
                 config=cfg.pretty_text,
                 checkpoint=str(checkpoint),
                 # A head of a sweep has logged nothing: those of its stage 1.
@@ -83,8 +132,22 @@ def main() -> None:
                 or read_curves(Path(meta.get('stage1', checkpoint)).parent),
             ).save(file)
         else:
-            with atomic_write(file) as unfinished:
-                mmengine.dump(metrics, unfinished, file_format='json', indent=2)
+            write(metrics if item == 'metrics' else samples.samples, file)
+
+
+def item_of(file: Path, out_item: str | None) -> str:
+    """Return what is written to a file: ``scores``, ``metrics`` or ``pred``."""
+    if file.suffix == SUFFIX:
+        return 'scores'
+    return out_item or ('pred' if FORMATS[file.suffix] == 'pkl' else 'metrics')
+
+
+def drawing_hook(cfg: Config, args: argparse.Namespace) -> DrawImages:
+    """Return what draws images, with the options of the config's own hook."""
+    hook = cfg.get('default_hooks', {}).get('visualization') or {}
+    others = ('type', 'enable', 'interval', 'show', 'out_dir')
+    options = {name: value for name, value in hook.items() if name not in others}
+    return DrawImages(args.show_dir, args.interval, **options)
 
 
 if __name__ == '__main__':

@@ -1,10 +1,13 @@
 _base_ = [
-    '../_base_/datasets/covidx_224px.py',
-    '../_base_/models/resnet50.py',
+    '../_base_/datasets/covidx.py',
+    '../_base_/profiles/224px.py',
     '../_base_/stage1/triplet.py',
-    '../_base_/schedules/finetune_60e.py',
-    '../_base_/runtime.py',
 ]
 
 model = dict(head=dict(_base_.head, num_classes=_base_.num_classes))
+train_dataloader = dict(
+    dataset=dict(_base_.images, pipeline=_base_.upright_train_pipeline),
+)
+val_dataloader = dict(dataset=_base_.images)
+test_dataloader = dict(dataset=_base_.images)
 work_dir = 'work_dirs/covidx/{{ fileBasenameNoExtension }}'

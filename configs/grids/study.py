@@ -13,29 +13,19 @@ notes = (
 )
 folds = [0, 1, 2, 3, 4]
 seeds = [0]
-_one_stage = dict(config='isic/one_stage_balanced_softmax_64px.py')
 # Close to inverse counts, as in LDAM's deferred re-weighting.
 _weights = {'model.head.loss.beta': 0.9999}
 methods = dict(
     ce=dict(_base_._recipes.ce, stage2='all'),
-    ce_balanced_sampling=dict(_one_stage, bases=['stage2/balanced_softmax=stage2/crt']),
-    ce_reweighted=dict(
-        _one_stage,
-        bases=['stage2/balanced_softmax=stage2/class_balanced'],
-        options=_weights,
-    ),
-    focal=dict(
-        _one_stage,
-        bases=['stage2/balanced_softmax=stage2/focal'],
-        options={**_weights, 'model.head.loss.gamma': 1.0},
-    ),
+    ce_balanced_sampling=dict(one_stage='crt'),
+    ce_reweighted=dict(one_stage='class_balanced', options=_weights),
+    focal=dict(one_stage='focal', options={**_weights, 'model.head.loss.gamma': 1.0}),
     ldam_drw=dict(
-        _one_stage,
-        bases=['stage2/balanced_softmax=stage2/ldam_drw'],
+        one_stage='ldam_drw',
         options={'model.head.loss.reweight_epoch': 32},
         dataset_options=dict(rbc12={'model.head.loss.reweight_epoch': 16}),
     ),
-    balanced_softmax=dict(_one_stage, stage2='all'),
+    balanced_softmax=dict(one_stage='balanced_softmax', stage2='all'),
     mixup=dict(
         _base_._recipes.ce,
         options={

@@ -1,19 +1,21 @@
 _base_ = [
-    '../_base_/datasets/isic2018_64px.py',
-    '../_base_/models/resnet18_half.py',
+    '../_base_/datasets/isic2018.py',
+    '../_base_/profiles/64px.py',
+    '../_base_/stage1/triplet.py',
     '../_base_/stage2/crt.py',
-    '../_base_/schedules/scratch_40e.py',
-    '../_base_/runtime.py',
 ]
 
 model = dict(head=dict(_base_.stage2_head, num_classes=_base_.num_classes))
-train_dataloader = _base_.stage2.train_dataloader
+train_dataloader = dict(_base_.stage2.train_dataloader, dataset=_base_.images)
+val_dataloader = dict(dataset=_base_.images)
+test_dataloader = dict(dataset=_base_.images)
 optim_wrapper = _base_.stage2.optim_wrapper
 param_scheduler = _base_.stage2.param_scheduler
 train_cfg = _base_.stage2_train_cfg
 default_hooks = dict(
     two_stage=dict(
-        type='mmimbal.TwoStageHook', stage1='work_dirs/isic/stage1_triplet_64px'
+        type='mmimbal.TwoStageHook',
+        stage1='work_dirs/isic/stage1_triplet_64px',
     )
 )
 work_dir = 'work_dirs/isic/{{ fileBasenameNoExtension }}'

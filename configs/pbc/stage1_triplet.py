@@ -1,10 +1,11 @@
 _base_ = [
-    '../_base_/datasets/pbc_224px.py',
-    '../_base_/models/resnet50.py',
+    '../_base_/datasets/pbc.py',
+    '../_base_/profiles/224px.py',
     '../_base_/stage1/triplet.py',
-    '../_base_/schedules/finetune_60e.py',
-    '../_base_/runtime.py',
 ]
 
 model = dict(head=dict(_base_.head, num_classes=_base_.num_classes))
+train_dataloader = dict(dataset=_base_.images)
+val_dataloader = dict(dataset=_base_.images)
+test_dataloader = dict(dataset=_base_.images)
 work_dir = 'work_dirs/pbc/{{ fileBasenameNoExtension }}'

@@ -1,10 +1,11 @@
 _base_ = [
-    '../_base_/datasets/rbc12_64px.py',
-    '../_base_/models/resnet18_half.py',
+    '../_base_/datasets/rbc12.py',
+    '../_base_/profiles/64px.py',
     '../_base_/stage1/triplet.py',
-    '../_base_/schedules/scratch_40e.py',
-    '../_base_/runtime.py',
 ]
 
 model = dict(head=dict(_base_.head, num_classes=_base_.num_classes))
+train_dataloader = dict(dataset=_base_.images)
+val_dataloader = dict(dataset=_base_.images)
+test_dataloader = dict(dataset=_base_.images)
 work_dir = 'work_dirs/rbc12/{{ fileBasenameNoExtension }}'

@@ -4,23 +4,33 @@ import argparse
 import atexit
 import difflib
 import gc
+import inspect
 import os
 from collections.abc import Iterable
-from functools import partial
 from pathlib import Path
 
 import torch
 import torch.distributed as dist
 from mmengine.config import Config, DictAction
 from mmengine.logging import print_log
+from mmengine.runner import Runner
 
-from mmimbal.command_line.bases import (
-    PROFILES,
-    RUNNER_KEYS,
-    bases_of_profile,
-    load_with_bases,
-)
+from mmimbal.command_line.compose import load_experiment
+from mmimbal.command_line.experiment import words_of
 from mmimbal.files.atomic import check_is_no_file
+
+# What a Runner reads of a config: its arguments, and keys it looks up itself.
+RUNNER_KEYS = {
+    *inspect.signature(Runner.__init__).parameters,
+    'activation_checkpointing',
+    'compile',
+    'efficient_conv_bn_eval',
+    'find_unused_parameters',
+    'model_wrapper_cfg',
+    'sync_bn',
+    'tta_model',
+    'tta_pipeline',
+} - {'self', 'cfg'}
 
 
 def add_common_flags(parser: argparse.ArgumentParser) -> None:
@@ -31,14 +41,12 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
         action='append',
         default=[],
         metavar='OLD=NEW',
-        help='another base, e.g. datasets/isic2018_64px=datasets/rbc12_64px; needs '
-        '--work-dir',
+        help='another word of the experiment, e.g. stage2/crt=stage2/lws',
     )
     parser.add_argument(
         '--profile',
-        choices=PROFILES,
-        help='64px: small images and a small net from scratch, for a CPU; needs '
-        '--work-dir',
+        choices=words_of('profiles'),
+        help='how big and how long, e.g. 64px: a small net on small images, for a CPU',
     )
     parser.add_argument(
         '--amp', action='store_true', help='mixed precision; bfloat16 on a CPU'
@@ -63,20 +71,11 @@ def load_config(args: argparse.Namespace) -> Config:
     Raises:
         FileNotFoundError: If there is no such file.
         KeyError: If an option would change nothing; see :func:`check_options`.
-        ValueError: If bases are replaced without a work dir, or see
-            :func:`load_with_bases`.
+        ValueError: If it is no experiment; see
+            :func:`mmimbal.command_line.compose.load_experiment`.
     """
-    bases = list(args.base)
-    if args.profile:
-        bases += bases_of_profile(args.config, args.profile)
-    if bases and not args.work_dir:
-        raise ValueError(
-            '--base and --profile make another experiment than the config says: name '
-            'its --work-dir'
-        )
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    load = partial(load_with_bases, replacements=bases) if bases else Config.fromfile
-    cfg = load(args.config)
+    cfg = load_experiment(args.config, args.profile, args.base)
     check_options(args.cfg_options, cfg)
     cfg.merge_from_dict(args.cfg_options)
     if args.work_dir:

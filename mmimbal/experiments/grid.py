@@ -1,18 +1,19 @@
 """A grid of experiments: data sets x folds x seeds x methods, and how to run each."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from mmengine.config import Config
 
-from mmimbal.stage2.config import follows_stage1
+from mmimbal.command_line.experiment import Experiment
 
 KEYS = (
     'title',
     'notes',
     'judged_on',
+    'profile',
     'datasets',
     'folds',
     'seeds',
@@ -20,10 +21,10 @@ KEYS = (
     'flags',
     'options',
 )
-DATASET_KEYS = ('bases', 'options')
+DATASET_KEYS = ('options',)
 METHOD_KEYS = (
-    'config',
-    'bases',
+    'stage1',
+    'one_stage',
     'stage2',
     'options',
     'dataset_options',
@@ -34,27 +35,25 @@ LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
 @dataclass(frozen=True)
-class Experiment:
+class GridRun:
     """One training, and the heads that stage 2 trains on its backbone.
 
     Attributes:
-        dataset: Name in the grid.
-        bases: Bases that replace the config's own: ``OLD=NEW``.
+        experiment: What is trained, such as ``isic2018/64px/triplet``.
+        dataset: The data set of it.
         fold: Of cross-validation; ``None`` for the split of the data set.
         seed: Of the training.
         method: Name in the grid.
-        config: A leaf, relative to ``configs/``.
-        stage2: Methods of stage 2; none for a one-stage method.
+        stage2: Methods of stage 2; none for a method that has only one stage.
         options: Changes of the config, by dotted keys.
         flags: Further flags of ``tools/train.py``.
     """
 
+    experiment: str
     dataset: str
-    bases: Sequence[str]
     fold: int | None
     seed: int
     method: str
-    config: str
     stage2: Sequence[str]
     options: Mapping[str, object] = field(default_factory=dict)
     flags: Sequence[str] = ()
@@ -67,23 +66,21 @@ class Experiment:
 
     @property
     def settings(self) -> dict:
-        """All that its result depends on, but for the files that it names."""
+        """All that its result depends on, except the files that it names."""
         return json.loads(json.dumps(asdict(self)))
 
-    def train(self, root: Path, folder: Path) -> list[str]:
-        """Return the command, less Python, that trains.
+    def train(self, tools: Path, folder: Path) -> list[str]:
+        """Return the command, without Python, that trains.
 
         Args:
-            root: Folder of ``tools/`` and ``configs/``.
-            folder: Of this experiment. A training begun there is resumed.
+            tools: Folder of our tools.
+            folder: Of this run. A training begun there is resumed.
         """
         options = {**self.options, 'randomness.seed': self.seed}
         if self.fold is not None:
             options |= fold_options(self.fold)
         work_dir = folder / 'train'
-        command = [str(root / 'tools/train.py'), str(root / 'configs' / self.config)]
-        for base in self.bases:
-            command += ['--base', base]
+        command = [str(tools / 'train.py'), self.experiment]
         command += ['--work-dir', str(work_dir), *self.flags]
         if (work_dir / 'last_checkpoint').is_file():
             command.append('--resume')
@@ -94,18 +91,18 @@ class Experiment:
         ]
 
     def compare(
-        self, root: Path, folder: Path, on_test: bool, processes: int
+        self, tools: Path, folder: Path, on_test: bool, processes: int
     ) -> list[str]:
         """Return the command that trains heads on what :meth:`train` has left.
 
         Args:
-            root: Folder of ``tools/``.
-            folder: Of this experiment.
-            on_test: Whether test images are read, and what heads say of them is kept.
+            tools: Folder of our tools.
+            folder: Of this run.
+            on_test: Whether test images are read, and predictions of heads kept.
             processes: That train heads side by side.
         """
         return [
-            str(root / 'tools/stage2_sweep.py'),
+            str(tools / 'stage2_sweep.py'),
             str(folder / 'train'),
             *('--methods', *self.stage2),
             *('--seeds', '1', '--processes', str(processes)),
@@ -122,7 +119,7 @@ class Grid:
     Attributes:
         title: Of its page.
         notes: What readers of its page should know.
-        experiments: All of them.
+        runs: All of them.
         metric: Names of the methods with metric learning.
         judged_on: ``'test'``, or ``'val'`` while recipes are looked for: then test
             images are not read.
@@ -130,17 +127,18 @@ class Grid:
 
     title: str
     notes: str
-    experiments: Sequence[Experiment]
+    runs: Sequence[GridRun]
     metric: Sequence[str]
     judged_on: str
 
 
-def load_grid(path: Path, root: Path) -> Grid:
+def load_grid(path: Path) -> Grid:
     """Read a grid file.
 
-    It is a config of: ``datasets``, by name a dict of ``bases`` (``OLD=NEW``) and
-    ``options``; ``methods``, by name a dict of ``config`` (relative to ``configs/``)
-    and perhaps ``stage2`` (a list, or ``'all'``), ``bases``, ``options``,
+    It is a config of: ``profile``; ``datasets``, by word a dict that may have
+    ``options``; ``methods``, by name a dict of ``stage1`` (a word) or ``one_stage`` (a
+    word of stage 2, whose head and sampler train the whole net), and perhaps
+    ``stage2`` (heads on the backbone: a list of words, or ``'all'``), ``options``,
     ``dataset_options`` (options by data set), ``seeds`` of its own and ``metric=True``
     for metric learning; ``seeds``; and perhaps ``title``, ``notes`` for its page,
     ``folds``, ``flags`` of ``tools/train.py``, ``options`` for all, and ``judged_on``.
@@ -148,73 +146,75 @@ def load_grid(path: Path, root: Path) -> Grid:
 
     Args:
         path: The file.
-        root: Folder of ``configs/``.
 
     Raises:
-        FileNotFoundError: If the grid or a config is missing.
-        ValueError: If a key is unknown or missing, an option is no plain value, or a
-            config follows a stage 1 of its own.
+        FileNotFoundError: If there is no such file.
+        ValueError: If a key is unknown or missing, a word is unknown, words cannot be
+            combined, or an option is not a plain value.
     """
     if not path.is_file():
         raise FileNotFoundError(f'no grid {path}')
     grid = Config.fromfile(path).to_dict()
     grid = {key: value for key, value in grid.items() if not key.startswith('_')}
-    check_keys(path, grid, KEYS, ('datasets', 'methods', 'seeds'))
+    check_keys(path, grid, KEYS, ('profile', 'datasets', 'methods', 'seeds'))
     judged_on = grid.get('judged_on', 'test')
     if judged_on not in ('val', 'test'):
         raise ValueError(f"{path}: judged_on={judged_on!r} must be 'val' or 'test'")
     for dataset, about in grid['datasets'].items():
         check_keys(f'{path}, data set {dataset}', about, DATASET_KEYS, ())
-    found = []
-    for method, cfg in grid['methods'].items():
-        check_keys(f'{path}, method {method}', cfg, METHOD_KEYS, ('config',))
-        unknown = set(cfg.get('dataset_options', {})) - set(grid['datasets'])
-        if unknown:
-            raise ValueError(
-                f'{path}, method {method}: dataset_options of {", ".join(unknown)}, '
-                f'but the data sets are {", ".join(grid["datasets"])}'
-            )
-        if not (root / 'configs' / cfg['config']).is_file():
-            raise FileNotFoundError(
-                f'{path}, method {method}: no config {root / "configs" / cfg["config"]}'
-            )
-        leaf = Config.fromfile(root / 'configs' / cfg['config'])
-        if follows_stage1(leaf):
-            raise ValueError(
-                f'{path}, method {method}: {cfg["config"]} follows a stage 1 that may '
-                'have seen the test images. Give the config of stage 1, and heads of '
-                'stage 2 as stage2'
-            )
-        stage2 = cfg.get('stage2', [])
-        found += [
-            Experiment(
-                dataset,
-                [*about.get('bases', []), *cfg.get('bases', [])],
-                fold,
-                seed,
-                method,
-                cfg['config'],
-                [stage2] if isinstance(stage2, str) else stage2,
-                {
-                    **grid.get('options', {}),
-                    **about.get('options', {}),
-                    **cfg.get('options', {}),
-                    **cfg.get('dataset_options', {}).get(dataset, {}),
-                },
-                grid.get('flags', []),
-            )
-            for dataset, about in grid['datasets'].items()
-            for fold in grid.get('folds', [None])
-            for seed in cfg.get('seeds', grid['seeds'])
-        ]
-    for one in found:
-        check_plain_values(f'{path}, {one.name}', one.options)
+    runs = [
+        run
+        for method, about in grid['methods'].items()
+        for run in _runs_of_method(f'{path}, method {method}', grid, method, about)
+    ]
     # Every method once before any a second time: a table is of use early.
-    found.sort(key=lambda one: (one.seed, one.fold or 0))
-    metric = [name for name, cfg in grid['methods'].items() if cfg.get('metric')]
+    runs.sort(key=lambda run: (run.seed, run.fold or 0))
+    metric = [name for name, about in grid['methods'].items() if about.get('metric')]
     return Grid(
-        grid.get('title', path.stem), grid.get('notes', ''), found, metric, judged_on
+        grid.get('title', path.stem), grid.get('notes', ''), runs, metric, judged_on
     )
+
+
+def _runs_of_method(
+    where: str, grid: Mapping, method: str, about: Mapping
+) -> Iterator[GridRun]:
+    check_keys(where, about, METHOD_KEYS, ())
+    if ('stage1' in about) == ('one_stage' in about):
+        raise ValueError(f'{where}: give either stage1 or one_stage')
+    unknown = set(about.get('dataset_options', {})) - set(grid['datasets'])
+    if unknown:
+        raise ValueError(
+            f'{where}: dataset_options of {", ".join(unknown)}, but the data sets are '
+            f'{", ".join(grid["datasets"])}'
+        )
+    stage2 = about.get('stage2', [])
+    for dataset, of_dataset in grid['datasets'].items():
+        experiment = Experiment(
+            dataset, grid['profile'], about.get('stage1'), about.get('one_stage')
+        )
+        try:
+            experiment.check()
+        except ValueError as error:
+            raise ValueError(f'{where}: {error}') from None
+        options = {
+            **grid.get('options', {}),
+            **of_dataset.get('options', {}),
+            **about.get('options', {}),
+            **about.get('dataset_options', {}).get(dataset, {}),
+        }
+        check_plain_values(where, options)
+        for fold in grid.get('folds', [None]):
+            for seed in about.get('seeds', grid['seeds']):
+                yield GridRun(
+                    str(experiment),
+                    dataset,
+                    fold,
+                    seed,
+                    method,
+                    [stage2] if isinstance(stage2, str) else stage2,
+                    options,
+                    grid.get('flags', []),
+                )
 
 
 def fold_options(fold: int) -> dict[str, str]:

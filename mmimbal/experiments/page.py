@@ -1,26 +1,21 @@
 """A page of tables, from the results of experiments and from nothing else."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from mmimbal.evaluation.bootstrap import RESAMPLES
-from mmimbal.experiments.comparison import JUDGED_BY
 from mmimbal.experiments.grid_results import GridResults, read_grid_results
-from mmimbal.experiments.markdown import folded, markdown
 from mmimbal.experiments.page_tables import (
-    TITLES,
-    by_method,
     compared,
-    gain,
-    marked,
+    headline,
+    means,
+    methods_of_stage1,
     ranks,
-    table_of,
-    with_bounds,
 )
 from mmimbal.files.atomic import atomic_write, check_is_no_folder, write_text
 from mmimbal.visualization.differences import draw_differences
+from mmimbal.visualization.templating import render
 
 
 def write_page(results: Path, page: Path, resamples: int = RESAMPLES) -> None:
@@ -35,109 +30,89 @@ def write_page(results: Path, page: Path, resamples: int = RESAMPLES) -> None:
         FileNotFoundError: If there is no result.
         ValueError: If runs to compare were tested on different images.
     """
-    grids = list(results.glob('*/grid.json'))
-    if not grids:
+    files = list(results.glob('*/grid.json'))
+    if not files:
         raise FileNotFoundError(f'no results in {results}')
-    text = [
-        '# Results',
-        '',
-        'Written by `tools/benchmark.py GRID --page-only` from the JSON files in '
-        f'`{results.name}/`, and by nothing else.',
-    ]
     check_is_no_folder(page)
-    findings = [read_grid_results(grid.parent, resamples) for grid in grids]
-    for found in sorted(findings, key=lambda found: (found.split, found.name)):
-        picture = page.with_name(f'{page.stem}_{found.name}.png')
-        text += ['', *section(found, picture.name)]
-        if found.comparisons and found.best:
-            figure = _draw_differences(found)
+    grids = [read_grid_results(file.parent, resamples) for file in files]
+    sections = []
+    for grid in sorted(grids, key=lambda grid: (grid.split, grid.name)):
+        picture = page.with_name(f'{page.stem}_{grid.name}.png')
+        sections.append(_section(grid, picture.name))
+        if grid.comparisons and grid.best:
+            figure = _draw_differences(grid)
             with atomic_write(picture) as unfinished:
                 figure.savefig(unfinished, format='png', dpi=120)
-    write_text('\n'.join(text) + '\n', page)
-
-
-def section(findings: GridResults, picture: str) -> Iterator[str]:
-    """Yield the lines about one grid."""
-    split = findings.split
-    done = sum(findings.devices.values())
-    runs = [f'{number} on {name}' for name, number in sorted(findings.devices.items())]
-    yield f'## {findings.about["title"]}'
-    yield ''
-    yield (
-        f'`tools/benchmark.py configs/grids/{findings.name}.py`. All in %, mean ± '
-        'standard deviation over runs (folds and seeds). Batch norm in stage 2 is '
-        f'frozen. {"Validation" if split == "val" else "Test"} images; '
-        'hyper-parameters of stage 2 are chosen on validation. Rows with metric '
-        'learning are marked \\*.'
+    text = render(
+        'mmimbal.experiments', 'results.md', results=results.name, grids=sections
     )
-    yield ''
-    number = len(findings.about['experiments'])
-    yield '; '.join([f'Experiments: {done} of {number}', *runs])
-    if findings.about['notes']:
-        yield from ('', findings.about['notes'])
-    if findings.strangers:
-        names = ', '.join(findings.strangers)
-        yield from ('', f'Not read, since the grid has them no more: {names}.')
-    if not done:
-        return
-    if findings.comparisons and findings.best:
-        yield from headline(findings, picture)
-    yield from by_method(findings)
-    for dataset, rows in findings.tables.items():
-        yield from ('', f'### {dataset}', '')
-        yield from folded(f'All {len(rows)} rows', table_of(rows, split))
-        if dataset in findings.comparisons:
-            yield from compared(findings.comparisons[dataset])
-    if len(findings.tables) > 1 or split == 'test':
-        yield from ranks(findings.tables, split)
+    write_text(text, page)
 
 
-def headline(findings: GridResults, picture: str) -> Iterator[str]:
-    """Yield whether the best recipe with metric learning is above what has none."""
-    recipe, plain = findings.best
-    yield from ('', '### With and without metric learning', '')
-    yield (
-        f'Chosen on validation, one for all data sets: **{recipe}** with metric '
-        f'learning, {plain} without. Beside them stands what does best on test without '
-        'metric learning, a choice in its favour. Gain: how far the recipe is above a '
-        'row; paired, with 95% intervals over groups, bold where they do not hold 0: '
-        'over the images that a study happens to have, not over seeds. Where folds '
-        'validate on images that others test, the choice has seen some of the labels.'
-    )
-    yield ''
-    cells = []
-    for dataset, one in findings.comparisons.items():
-        if one.caution:
-            yield from (f'{dataset}: {one.caution}', '')
-        for name in dict.fromkeys((recipe, plain, one.best_plain)):
-            line = [dataset, marked(one.rows[name])]
-            for metric in JUDGED_BY:
-                line.append(with_bounds(one.found[name][metric]))
-                line.append('-' if name == recipe else gain(one, recipe, name, metric))
-            cells.append(line)
-    header = ['data set', 'row']
-    for metric in JUDGED_BY:
-        header += [TITLES[metric], 'gain']
-    yield from markdown(header, cells)
-    yield ''
-    yield f'![Differences to the best row without metric learning]({picture})'
-    yield ''
-    yield (
-        'Each method of stage 1 with the stage 2 that validation chose, against the '
-        'best row without metric learning.'
+def _section(grid: GridResults, picture: str) -> dict:
+    """Return what the page shows of a grid; no tables if it has no results.
+
+    Args:
+        grid: Its results.
+        picture: Name of the file with the figure of differences.
+    """
+    done = sum(grid.devices.values())
+    several = len(grid.tables) > 1 or grid.split == 'test'
+    return dict(
+        title=grid.about['title'],
+        name=grid.name,
+        split=grid.split,
+        done=done,
+        experiments=len(grid.about['experiments']),
+        devices=dict(sorted(grid.devices.items())),
+        notes=grid.about['notes'],
+        not_shown=grid.strangers,
+        headline=_headline(grid, picture) if grid.comparisons and grid.best else None,
+        methods=methods_of_stage1(grid) if done else None,
+        datasets=[_dataset(grid, name) for name in grid.tables],
+        ranks=ranks(grid.tables, grid.split) if several else None,
     )
 
 
-def _draw_differences(found: GridResults) -> Figure:
+def _headline(grid: GridResults, picture: str) -> dict:
+    """Return how the best recipe with metric learning compares with those without."""
+    recipe, plain = grid.best
+    comparisons = grid.comparisons.items()
+    return dict(
+        recipe=recipe,
+        plain=plain,
+        cautions={name: each.caution for name, each in comparisons if each.caution},
+        table=headline(grid.comparisons, recipe, plain),
+        picture=picture,
+    )
+
+
+def _dataset(grid: GridResults, name: str) -> dict:
+    """Return the table of a data set, and paired differences if rows can be compared.
+
+    That needs at least two rows, one of them without metric learning.
+    """
+    comparison = grid.comparisons.get(name)
+    comparable = comparison and comparison.best_plain and len(comparison.rows) > 1
+    return dict(
+        name=name,
+        table=means(grid.tables[name], grid.split),
+        comparison=compared(comparison) if comparable else None,
+    )
+
+
+def _draw_differences(grid: GridResults) -> Figure:
     """Draw the chosen rows against the best row without metric learning."""
-    metric = 'balanced_accuracy'
-    compared_to_best = {
+    differences = {
         dataset: {
-            name: one.difference(name, one.best_plain, metric) for name in found.chosen
+            name: comparison.difference(
+                name, comparison.best_plain, 'balanced_accuracy'
+            )
+            for name in grid.chosen
         }
-        for dataset, one in found.comparisons.items()
+        for dataset, comparison in grid.comparisons.items()
     }
-    against = {dataset: one.best_plain for dataset, one in found.comparisons.items()}
-    rows = next(iter(found.judged.values()))
-    with_metric = {name for name in found.chosen if rows[name].metric}
-    return draw_differences(compared_to_best, against, with_metric)
+    against = {dataset: each.best_plain for dataset, each in grid.comparisons.items()}
+    rows = next(iter(grid.judged.values()))
+    with_metric = {name for name in grid.chosen if rows[name].metric}
+    return draw_differences(differences, against, with_metric)

@@ -54,7 +54,10 @@ def locked_work_dir(work_dir: Path) -> Iterator[None]:
         ) from None
 
 
-def wait_for_work_dir(work_dir: Path) -> None:
-    """Wait until no run trains in a work dir."""
-    with locked(work_dir / 'train'):
-        pass
+def is_work_dir_in_use(work_dir: Path) -> bool:
+    """Return whether a run trains in a work dir."""
+    try:
+        with locked_work_dir(work_dir):
+            return False
+    except InUseError:
+        return True

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmpretrain.registry import DATA_SAMPLERS, PARAM_SCHEDULERS
 from mmpretrain.structures import DataSample
@@ -84,6 +85,30 @@ def train_head(
             _take_steps(head, cfg, dataset, features, labels, seed)
 
 
+class HeadModel(BaseModel):
+    """A head alone, which takes the steps of mmengine's models on features.
+
+    Args:
+        head: Of an MMPretrain classifier.
+    """
+
+    def __init__(self, head: nn.Module) -> None:
+        super().__init__(data_preprocessor=AsItIs())
+        self.head = head
+
+    def forward(self, inputs: torch.Tensor, data_samples: list, mode: str) -> dict:
+        """Return the losses of features, (B, D)."""
+        return self.head.loss((inputs,), data_samples)
+
+
+class AsItIs(nn.Module):
+    """In place of a data preprocessor: features need none."""
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        """Return the batch."""
+        return data
+
+
 def _take_steps(
     head: nn.Module,
     cfg: Config,
@@ -107,7 +132,8 @@ def _take_steps(
     optim_wrapper = build_optim_wrapper(head, cfg.optim_wrapper)
     epochs = cfg.train_cfg.max_epochs
     schedulers = _build_schedulers(cfg, optim_wrapper, epochs, len(batches))
-    head.train()
+    model = HeadModel(head)
+    model.train()
     for epoch in range(epochs):
         sampler.set_epoch(epoch)
         for module in head.modules():
@@ -118,10 +144,8 @@ def _take_steps(
             # One sample with the labels of all: heads concatenate the labels.
             sample = DataSample().set_gt_label(labels[indices])
             inputs = torch.from_numpy(view[indices]).float()
-            losses = head.loss((inputs,), [sample])
-            optim_wrapper.update_params(
-                sum(value for name, value in losses.items() if 'loss' in name)
-            )
+            batch = dict(inputs=inputs, data_samples=[sample])
+            model.train_step(batch, optim_wrapper)
             for scheduler in schedulers:
                 if not scheduler.by_epoch:
                     scheduler.step()

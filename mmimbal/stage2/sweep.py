@@ -2,10 +2,6 @@
 
 import copy
 import hashlib
-import signal
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_all_start_methods, get_context
 from pathlib import Path
 
 import torch
@@ -22,8 +18,8 @@ from mmimbal.stage2.freezing import FROZEN_PARTS
 from mmimbal.stage2.head_run import HeadRun
 from mmimbal.stage2.head_training import build_head, probabilities, train_head
 from mmimbal.stage2.stage1_features import Stage1Features
+from mmimbal.stage2.sweep_result import STAGE1, SweepRow
 
-STAGE1 = "stage 1's classifier"
 # What a head depends on, besides its own config and the features.
 READ_KEYS = ('train_dataloader', 'optim_wrapper', 'param_scheduler', 'train_cfg')
 
@@ -35,13 +31,11 @@ class Sweep:
         frozen: The backbone.
         folder: Where heads are kept. A head that is there, with all that it depends on,
             is not trained again.
-        processes: Heads trained side by side, each on one core.
     """
 
-    def __init__(self, frozen: Stage1Features, folder: Path, processes: int) -> None:
+    def __init__(self, frozen: Stage1Features, folder: Path) -> None:
         self.frozen = frozen
         self.folder = folder
-        self.processes = processes
         self.stage1_head = _digest(frozen.head)
         check_is_no_file(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -127,32 +121,9 @@ class Sweep:
             kept['error'] = str(error)
         save_checkpoint_file(kept, self.file(run))
 
-    def train(self, runs: list[HeadRun]) -> Iterator[HeadRun]:
-        """Train runs side by side, and yield each when it is done."""
-        missing = []
-        for run in runs:
-            if self.file(run).is_file():
-                yield run
-            else:
-                missing.append(run)
-        if not missing:
-            return
-        processes = min(self.processes, len(missing))
-        if 'fork' not in get_all_start_methods():  # Windows
-            for run in missing:
-                self.train_one(run)
-                yield run
-            return
-        context = get_context('fork')  # what is shared is not sent with every run
-        with ProcessPoolExecutor(processes, context, _start, (self,)) as pool:
-            try:
-                jobs = {pool.submit(_train_one, run): run for run in missing}
-                for job in as_completed(jobs):
-                    job.result()
-                    yield jobs[job]
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+    def is_trained(self, run: HeadRun) -> bool:
+        """Return whether the file of a run is there."""
+        return self.file(run).is_file()
 
     def choose(self, runs: list[HeadRun], metric: str) -> HeadRun:
         """Return the run that is best on validation, the first of equals.
@@ -167,24 +138,20 @@ class Sweep:
             raise ValueError(kept[0]['error'])
         return runs[best]
 
-    def report(self, runs: list[HeadRun]) -> dict:
-        """Return the metrics of a method: of each seed on validation and on test.
-
-        Those of a seed that diverged are ``None``, as are those on test if its images
-        are not there.
-        """
+    def row(self, runs: list[HeadRun]) -> SweepRow:
+        """Return the row of a method: each seed on validation and on test."""
         seeds = []
         for run in runs:
             val = self.read(run)['val']
             test = self.score_if_finite(self.trained(run), 'test') if val else None
             seeds.append(dict(seed=run.seed, val=val, test=test))
-        return dict(method=runs[0].method, params=runs[0].params, seeds=seeds)
+        return SweepRow(runs[0].method, runs[0].params, str(runs[0]), seeds)
 
-    def report_stage1(self, cfg: Config) -> dict:
-        """Return the metrics of the classifier of stage 1, whose config this is."""
+    def row_of_stage1(self, cfg: Config) -> SweepRow:
+        """Return the row of the classifier of stage 1, whose config this is."""
         head = self.stage1_classifier(cfg)
         scores = {split: self.score_if_finite(head, split) for split in ('val', 'test')}
-        return dict(method=STAGE1, params={}, seeds=[dict(seed=0, **scores)])
+        return SweepRow(STAGE1, {}, '', [dict(seed=0, **scores)])
 
     def trained(self, run: HeadRun) -> nn.Module:
         """Return the head of a run that was trained."""
@@ -231,18 +198,3 @@ def _digest(state: dict[str, torch.Tensor]) -> bytes:
         digest.update(name.encode())
         digest.update(value.contiguous().view(-1).numpy().tobytes())
     return digest.digest()
-
-
-_sweep: Sweep
-
-
-def _start(sweep: Sweep) -> None:
-    """Prepare a process."""
-    global _sweep
-    _sweep = sweep
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    torch.set_num_threads(1)
-
-
-def _train_one(run: HeadRun) -> None:
-    _sweep.train_one(run)

@@ -12,7 +12,7 @@ from mmimbal.visualization.style import COLOURS
 def draw_differences(
     differences: Mapping[str, Mapping[str, np.ndarray]],
     against: Mapping[str, str],
-    metric: Collection[str],
+    with_metric: Collection[str],
 ) -> Figure:
     """Draw differences in balanced accuracy with their 95% intervals.
 
@@ -20,7 +20,7 @@ def draw_differences(
         differences: By data set, a panel each, then by row, from above to below: what
             was measured and R resamples, (1 + R,), in points.
         against: By data set, the row that the others are compared with.
-        metric: Names of the rows with metric learning.
+        with_metric: Names of the rows with metric learning.
     """
     names = list(next(iter(differences.values())))
     places = range(len(names), 0, -1)
@@ -29,11 +29,11 @@ def draw_differences(
         layout='constrained',
     )
     panels = figure.subplots(1, len(differences), sharey=True, squeeze=False)[0]
-    for axes, (dataset, one) in zip(panels, differences.items(), strict=True):
+    for axes, (dataset, by_row) in zip(panels, differences.items(), strict=True):
         axes.axvline(0, color='#888888', linewidth=1, linestyle=':')
         for place, name in zip(places, names, strict=True):
-            values = one[name]
-            colour = COLOURS[name in metric]
+            values = by_row[name]
+            colour = COLOURS[name in with_metric]
             axes.plot(interval(values[1:]), (place, place), color=colour, linewidth=2)
             axes.plot(values[0], place, color=colour, marker='o')
         axes.set_title(f'{dataset}\nagainst {against[dataset]}', fontsize=10)

@@ -106,19 +106,19 @@ def draw_embedding(places: np.ndarray, run: Predictions) -> Figure:
 
 
 def draw_training(curves: Mapping[str, Mapping[int, float]]) -> Figure:
-    """Draw something that training has logged.
+    """Draw a value that training has logged.
 
     Args:
         curves: Of each run, the values by epoch; empty if it has logged none.
     """
     figure = Figure(figsize=(4.6, 3.2), layout='constrained')
     axes = figure.subplots()
-    for number, (run, found) in enumerate(curves.items()):
-        if not found:
+    for number, (run, curve) in enumerate(curves.items()):
+        if not curve:
             continue
         axes.plot(
-            list(found),
-            list(found.values()),
+            list(curve),
+            list(curve.values()),
             **line_of(number),
             label=legend_name(run),
             marker='.',

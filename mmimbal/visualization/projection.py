@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 from sklearn.manifold import TSNE
 
-MOST = 2000  # images drawn; more would hide each other
+MAX_IMAGES = 2000  # drawn; more would hide each other
 
 
 def project(embeddings: np.ndarray) -> np.ndarray:
@@ -41,6 +41,6 @@ def method() -> str:
 
 def subset(size: int) -> np.ndarray:
     """Return which images to draw, the same for all runs."""
-    if size <= MOST:
+    if size <= MAX_IMAGES:
         return np.arange(size)
-    return np.sort(np.random.default_rng(0).choice(size, MOST, replace=False))
+    return np.sort(np.random.default_rng(0).choice(size, MAX_IMAGES, replace=False))

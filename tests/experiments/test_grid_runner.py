@@ -1,79 +1,89 @@
 import json
+from pathlib import Path
 
 import pytest
-import torch
-from mmengine.config import Config
 
 from mmimbal.experiments.grid import load_grid
-from mmimbal.experiments.grid_runner import GridRunner, worker_environments
+from mmimbal.experiments.grid_runner import GridFolders
 from mmimbal.files.json_file import write_json
-from tests.conftest import CONFIGS, ROOT
+from mmimbal.files.lock import locked, locked_work_dir
 
 GRID = """
-datasets = dict(digits=dict())
+profile = 'digits'
+datasets = dict(digits_lt=dict())
 seeds = [0]
 judged_on = {judged_on!r}
-methods = dict(ce=dict(config='digits_lt/stage1_ce.py', options={options}))
+methods = dict(ce=dict(stage1='ce', options={options}))
 """
 
 
 @pytest.fixture
-def bench(tmp_path):
-    def bench(judged_on='test', options=None):
+def grid_job(tmp_path):
+    """Return a function that gives a grid, its folders and the only job of it."""
+    folders = GridFolders(Path('tools'), tmp_path / 'work', tmp_path / 'results')
+
+    def grid_job(judged_on='test', options=None):
         (tmp_path / 'grid.py').write_text(
             GRID.format(judged_on=judged_on, options=options or {})
         )
-        grid = load_grid(tmp_path / 'grid.py', ROOT)
-        return GridRunner(grid, ROOT, tmp_path / 'work', tmp_path / 'results')
+        grid = load_grid(tmp_path / 'grid.py')
+        (job,) = folders.jobs(grid, grid.runs)
+        return grid, folders, job
 
-    return bench
+    return grid_job
 
 
-def test_a_result_without_test_is_none_where_test_is_wanted(bench):
-    """Of a head that diverged there is nothing to wait for."""
-    validated = bench('val')
-    (one,) = validated.grid.experiments
+def test_a_result_without_test_is_none_where_test_is_wanted(grid_job):
+    """A head that diverged has nothing to wait for."""
+    *_, job = grid_job('val')
+    settings = job.run.settings
     rows = [dict(stage2='', val=dict(a=1.0)), dict(stage2='crt', val=None, test=None)]
-    assert not validated.is_done(one)
-    write_json(dict(settings=one.settings, rows=rows), validated.file(one))
-    assert validated.is_done(one) and not bench('test').is_done(one)
+    assert not job.is_done()
+    write_json(dict(settings=settings, rows=rows), job.result)
+    assert job.is_done() and not grid_job('test')[-1].is_done()
     rows[0]['test'] = dict(a=1.0)
-    write_json(dict(settings=one.settings, rows=rows), validated.file(one))
-    assert bench('test').is_done(one)
+    write_json(dict(settings=settings, rows=rows), job.result)
+    assert grid_job('test')[-1].is_done()
 
 
-def test_a_grid_that_is_refused_has_not_described_itself(bench, tmp_path):
-    first = bench()
-    (one,) = first.grid.experiments
-    first.describe()
-    write_json(dict(settings=one.settings, rows=[]), first.file(one))
-    changed = bench(options={'x': 1}, judged_on='val')
+def test_a_result_of_other_settings_is_refused(grid_job):
+    grid, folders, job = grid_job()
+    folders.describe(grid)
+    write_json(dict(settings=job.run.settings, rows=[]), job.result)
+    *_, changed = grid_job(options={'x': 1}, judged_on='val')
     with pytest.raises(ValueError, match=r'options.x was not there, is 1'):
-        changed.is_done(*changed.grid.experiments)
-    about = json.loads((tmp_path / 'results' / 'grid.json').read_text())
-    assert about['judged_on'] == 'test' and about['experiments'] == [one.name]
+        changed.is_done()
+    about = json.loads((folders.results / 'grid.json').read_text())
+    assert about['judged_on'] == 'test' and about['experiments'] == [job.name]
 
 
-def test_the_share_done_is_of_the_epochs_of_the_training_itself(bench):
-    bench = bench()
-    (one,) = bench.grid.experiments
-    folder = bench.work_dir / one.name / 'train'
-    assert bench.share_done(one) == 0
-    folder.mkdir(parents=True)
-    cfg = Config.fromfile(CONFIGS / 'isic/one_stage_balanced_softmax_64px.py')
-    assert cfg.stage2_train_cfg.max_epochs < cfg.train_cfg.max_epochs == 40
-    cfg.dump(folder / 'config.py')
-    (folder / 'last_checkpoint').write_text('work/epoch_30.pth')
-    assert bench.share_done(one) == 30 / 40
+def test_steps_train_then_compare(grid_job):
+    *_, job = grid_job()
+    steps = job.steps(3)
+    assert next(steps)[:2] == ['tools/train.py', 'digits_lt/digits/ce']
+    compare = next(steps)
+    assert compare[0] == 'tools/stage2_sweep.py' and '3' in compare
+    steps.close()
+    assert next(job.steps(3))[0] == 'tools/stage2_sweep.py'  # it is trained
 
 
-@pytest.mark.parametrize(
-    ('visible', 'expected'), [(None, ['0', '1', '0']), ('5,GPU-a', ['5', 'GPU-a', '5'])]
-)
-def test_workers_share_the_gpus_that_are_visible(monkeypatch, visible, expected):
-    monkeypatch.setattr(torch.cuda, 'device_count', lambda: 2)
-    monkeypatch.delenv('CUDA_VISIBLE_DEVICES', raising=False)
-    if visible:
-        monkeypatch.setenv('CUDA_VISIBLE_DEVICES', visible)
-    found = [each['CUDA_VISIBLE_DEVICES'] for each in worker_environments(3)]
-    assert found == expected
+def test_another_process_at_work_is_waited_for(grid_job):
+    *_, job = grid_job()
+    with locked(job.folder):
+        steps = job.steps(1)
+        assert next(steps) is None and next(steps) is None
+    with locked_work_dir(job.folder / 'train'):  # of a runner that was killed
+        assert next(steps) is None
+    assert next(steps)[0] == 'tools/train.py'
+    steps.close()
+    with locked(job.folder, wait=False):
+        pass
+
+
+def test_what_another_process_has_done_meanwhile_is_not_done_again(grid_job):
+    *_, job = grid_job('val')
+    with locked(job.folder):
+        steps = job.steps(1)
+        assert next(steps) is None
+        write_json(dict(settings=job.run.settings, rows=[]), job.result)
+    assert list(steps) == []

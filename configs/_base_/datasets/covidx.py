@@ -1,5 +1,6 @@
 # COVIDx CXR: chest X-rays with and without COVID-19; classes as its lists name them.
 num_classes = 2
+stands_upright = True  # a chest: not flipped vertically
 data_root = '{{$MMIMBAL_DATA:data}}/covidx'
 
 images = dict(data_root=data_root)

@@ -8,6 +8,11 @@ augment = [
     dict(type='RandomFlip', prob=0.5, direction='vertical'),
     dict(type='ColorJitter', brightness=0.2, contrast=0.2, saturation=0.2),
 ]
+# Of X-rays, which have an up and a down, and no colour.
+upright_augment = [
+    *augment[:-2],
+    dict(type='ColorJitter', brightness=0.2, contrast=0.2),
+]
 pack = dict(type='PackInputs')
 
 train_pipeline = [load, *augment, pack]
@@ -15,6 +20,13 @@ two_view_pipeline = [
     load,
     augment[0],
     dict(type='MultiView', num_views=2, transforms=[augment[1:]]),
+    pack,
+]
+upright_train_pipeline = [load, *upright_augment, pack]
+upright_two_view_pipeline = [
+    load,
+    augment[0],
+    dict(type='MultiView', num_views=2, transforms=[upright_augment[1:]]),
     pack,
 ]
 test_pipeline = [

@@ -11,6 +11,7 @@ augment = [
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
     dict(type='RandomFlip', prob=0.5, direction='vertical'),
 ]
+upright_augment = augment[:-1]  # of things that have an up and a down
 pack = dict(type='PackInputs')
 
 train_pipeline = [load, *augment, pack]
@@ -18,6 +19,13 @@ two_view_pipeline = [
     load,
     augment[0],
     dict(type='MultiView', num_views=2, transforms=[augment[1:]]),
+    pack,
+]
+upright_train_pipeline = [load, *upright_augment, pack]
+upright_two_view_pipeline = [
+    load,
+    augment[0],
+    dict(type='MultiView', num_views=2, transforms=[upright_augment[1:]]),
     pack,
 ]
 test_pipeline = [

@@ -7,4 +7,4 @@ head = dict(
         distance=dict(type='mmimbal.CosineSimilarity'),
     ),
 )
-batch_sampler = dict(type='mmimbal.PKBatchSampler', k=6)
+batches = dict(batch_sampler=dict(type='mmimbal.PKBatchSampler', k=6))

@@ -12,6 +12,8 @@ def triplet_sums(
     negative: torch.Tensor,
     margin: float,
     semi_hard: bool = False,
+    low: float = 0.0,
+    high: float | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Sum ``relu(d_ap - d_an + margin)`` over the triplets of each anchor.
 
@@ -27,28 +29,36 @@ def triplet_sums(
         negative: Which are its negatives, (B, M), bool.
         margin: In units of the distances, >= 0.
         semi_hard: Count only triplets whose negative is farther than the positive.
+        low: Count only triplets whose loss is above this, >= 0.
+        high: Count only triplets whose loss is below this, if it is not ``None``.
 
     Returns:
-        The sum for each anchor, (B,), differentiable, and how many of its triplets are
-        above 0, (B,), int64.
+        The sum for each anchor, (B,), differentiable, and how many triplets it is of,
+        (B,), int64.
     """
-    return _TripletSums.apply(distances, positive, negative, margin, semi_hard)
+    if semi_hard:  # the loss of a negative as far as the positive is the margin
+        high = margin if high is None else min(high, margin)
+    if high is not None and high <= low:
+        positive = torch.zeros_like(positive)  # nothing lies between
+    return _TripletSums.apply(distances, positive, negative, margin, low, high)
 
 
 class _TripletSums(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, distances, positive, negative, margin, semi_hard):
+    def forward(ctx, distances, positive, negative, margin, low, high):
         chunk_size = CHUNK.get(distances.device.type, CHUNK['cuda'])
         rows = max(1, chunk_size // max(1, distances.shape[1]))
-        exactly = needs_float64(distances, margin)
+        thresholds = [margin - loss for loss in (low, high) if loss is not None]
+        smallest = min((abs(value) for value in thresholds if value), default=0.0)
+        exactly = needs_float64(distances, smallest)
         results = []
         for chunk in zip(
             *(part.split(rows) for part in (distances, positive, negative)), strict=True
         ):
-            result = _sum_below(*chunk, margin, margin, True, exactly)
-            if semi_hard:  # less the triplets whose negative is not beyond the positive
-                easy = _sum_below(*chunk, 0.0, margin, False, exactly)
-                result = [all_ - part for all_, part in zip(result, easy, strict=True)]
+            result = _sum_below(*chunk, margin - low, margin, True, exactly)
+            if high is not None:  # less the triplets that are too hard
+                hard = _sum_below(*chunk, margin - high, margin, False, exactly)
+                result = [all_ - part for all_, part in zip(result, hard, strict=True)]
             results.append(result)
         sums, counts, gradient = map(torch.cat, zip(*results, strict=True))
         ctx.save_for_backward(gradient)
@@ -58,7 +68,7 @@ class _TripletSums(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, gradient, _):
-        return gradient[:, None] * ctx.saved_tensors[0], None, None, None, None
+        return gradient[:, None] * ctx.saved_tensors[0], *[None] * 5
 
 
 def _sum_below(
@@ -76,7 +86,7 @@ def _sum_below(
         distances: (R, M).
         positive: (R, M), bool.
         negative: (R, M), bool.
-        threshold: What is added to ``d_ap`` before comparing.
+        threshold: What is added to ``d_ap`` before comparing, of any sign.
         margin: What is added to ``d_ap`` in the sum.
         strictly: Whether equal is not below.
         exactly: Whether to compare in float64.

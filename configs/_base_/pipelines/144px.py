@@ -1,0 +1,36 @@
+# As 64px.py, larger.
+load = dict(type='LoadImageFromFile')
+augment = [
+    dict(type='Resize', scale=(180, 180), backend='pillow'),
+    dict(
+        type='RandomResizedCrop',
+        scale=144,
+        crop_ratio_range=(0.7, 1.0),
+        aspect_ratio_range=(0.9, 1.1),
+    ),
+    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
+    dict(type='RandomFlip', prob=0.5, direction='vertical'),
+]
+upright_augment = augment[:-1]
+pack = dict(type='PackInputs')
+
+train_pipeline = [load, *augment, pack]
+two_view_pipeline = [
+    load,
+    augment[0],
+    dict(type='MultiView', num_views=2, transforms=[augment[1:]]),
+    pack,
+]
+upright_train_pipeline = [load, *upright_augment, pack]
+upright_two_view_pipeline = [
+    load,
+    augment[0],
+    dict(type='MultiView', num_views=2, transforms=[upright_augment[1:]]),
+    pack,
+]
+test_pipeline = [
+    load,
+    dict(type='Resize', scale=(158, 158), backend='pillow'),
+    dict(type='CenterCrop', crop_size=144),
+    pack,
+]

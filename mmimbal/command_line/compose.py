@@ -1,0 +1,200 @@
+"""From the four words of an experiment to its config: a leaf, written by a template."""
+
+import ast
+import tempfile
+from pathlib import Path
+
+from mmengine.config import Config
+
+from mmimbal.command_line.experiment import (
+    BASES,
+    GROUPS,
+    Experiment,
+    load_base,
+    parse_experiment,
+)
+
+LINE = 88  # characters
+STAGE2_LINES = """
+optim_wrapper = _base_.stage2.optim_wrapper
+param_scheduler = _base_.stage2.param_scheduler
+train_cfg = _base_.stage2_train_cfg
+default_hooks = dict(
+    two_stage=dict(
+        type='mmimbal.TwoStageHook',
+        stage1='work_dirs/{folder}/{stage1}',
+    )
+)""".lstrip()
+SINGLE_RUN_LINES = """
+train_cfg = dict(max_epochs=_base_.train_cfg.max_epochs + _base_.stage2_epochs)
+default_hooks = dict(
+    two_stage=dict(
+        type='mmimbal.TwoStageHook',
+        epoch=_base_.train_cfg.max_epochs,
+        stage2=dict(_base_.stage2, model=dict(head=dict(metric_weight=0.0))),
+    )
+)""".lstrip()
+
+
+def compose(
+    experiment: Experiment, folder: str | None = None, work_dir: str | None = None
+) -> Config:
+    """Return the config of an experiment.
+
+    It is that of the leaf that :func:`leaf_text` writes.
+
+    Args:
+        experiment: Its words.
+        folder: Of its work dir below ``work_dirs/``; the data set if ``None``.
+        work_dir: The work dir, in place of that.
+
+    Raises:
+        ValueError: If a word is unknown, or words cannot be combined.
+    """
+    experiment.check()
+    with tempfile.TemporaryDirectory() as temporary:
+        leaf = Path(temporary, f'{experiment.file_name}.py')
+        leaf.write_text(leaf_text(experiment, folder, BASES.as_posix()))
+        cfg = Config.fromfile(leaf)
+    if work_dir:
+        cfg.work_dir = work_dir
+    return cfg
+
+
+def leaf_text(
+    experiment: Experiment, folder: str | None = None, bases: str = '../_base_'
+) -> str:
+    """Return the text of the leaf of an experiment.
+
+    Args:
+        experiment: Its words; see :meth:`Experiment.check`.
+        folder: As in :func:`compose`.
+        bases: Path of the folder of all bases, as the leaf names it.
+    """
+    folder = folder or experiment.dataset
+    parts = ['_base_ = [', *(f"    '{bases}/{b}.py'," for b in experiment.bases), ']']
+    parts += ['', _model(experiment), *_loaders(experiment)]
+    if experiment.single_run:
+        parts.append(SINGLE_RUN_LINES)
+    elif experiment.stage1 and experiment.stage2:
+        stage1 = experiment.first_stage.file_name
+        parts.append(STAGE2_LINES.format(folder=folder, stage1=stage1))
+    parts.append(f"work_dir = 'work_dirs/{folder}/{{{{ fileBasenameNoExtension }}}}'")
+    return '\n'.join(parts) + '\n'
+
+
+def _model(experiment: Experiment) -> str:
+    runs_stage1 = experiment.stage1 and (experiment.single_run or not experiment.stage2)
+    head = 'head' if runs_stage1 else 'stage2_head'
+    lines = []
+    if runs_stage1 and 'views' in load_base(f'stage1/{experiment.stage1}'):
+        lines.append('data_preprocessor=_base_.views')
+    profile = load_base(f'profiles/{experiment.profile}')
+    if not runs_stage1 and experiment.stage1 and profile.model.backbone.get('init_cfg'):
+        lines.append('backbone=dict(init_cfg=None)')  # stage 1 is loaded instead
+    lines.append(f'head=dict(_base_.{head}, num_classes=_base_.num_classes)')
+    return _call('model', lines)
+
+
+def _loaders(experiment: Experiment) -> list[str]:
+    dataset = load_base(f'datasets/{experiment.dataset}')
+    upright = 'upright_' if dataset.get('stands_upright') else ''
+    train, lines, more = [], [], []
+    if experiment.stage1 and (experiment.single_run or not experiment.stage2):
+        method = load_base(f'stage1/{experiment.stage1}')
+        views = 'two_view_pipeline' if 'views' in method else 'train_pipeline'
+        if 'batches' in method:
+            train.append('_base_.batches')
+            if 'batch_size' in method.batches:
+                size = '_base_.batches.batch_size'
+                more.append(f'auto_scale_lr = dict(base_batch_size={size})')
+    else:
+        views = 'train_pipeline'
+        train.append('_base_.stage2.train_dataloader')
+    if upright or views != 'train_pipeline':
+        pipeline = f'_base_.{upright}{views}'
+        train.append(f'dataset=dict(_base_.images, pipeline={pipeline})')
+    else:
+        train.append('dataset=_base_.images')
+    lines.append(_call('train_dataloader', train))
+    lines += [
+        f'{split}_dataloader = dict(dataset=_base_.images)' for split in ('val', 'test')
+    ]
+    return lines + more
+
+
+def _call(name: str, arguments: list[str]) -> str:
+    """Return an assignment of a dict, on one line if it fits."""
+    line = f'{name} = dict({", ".join(arguments)})'
+    if len(line) <= LINE:
+        return line
+    return '\n'.join([f'{name} = dict(', *(f'    {a},' for a in arguments), ')'])
+
+
+def read_experiment(leaf: Path) -> tuple[Experiment, str]:
+    """Return the words of a leaf, and the folder of its work dir.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is more than its four words: it says something of its own.
+    """
+    if not leaf.is_file():
+        raise FileNotFoundError(f'no config {leaf}')
+    words = {
+        Path(base).parent.name: Path(base).stem for base in _bases(leaf.read_text())
+    }
+    cfg = Config.fromfile(leaf)
+    hook = cfg.get('default_hooks', {}).get('two_stage') or {}
+    experiment = Experiment(
+        *(words.get(group) for group in GROUPS.values()),
+        single_run=hook.get('epoch') is not None,
+    )
+    folder = Path(cfg.get('work_dir', '')).parent.name
+    is_made_of_words = experiment.dataset and experiment.profile
+    if not is_made_of_words or ast.dump(ast.parse(leaf.read_text())) != ast.dump(
+        ast.parse(leaf_text(experiment, folder))
+    ):
+        raise ValueError(
+            f'{leaf} is not made of the four words of an experiment alone, so that '
+            '--profile and --base cannot replace them. Copy it and change its _base_, '
+            'or name an experiment by its words, such as isic2018/64px/triplet'
+        )
+    return experiment, folder
+
+
+def _bases(text: str) -> list[str]:
+    """Return the bases that the text of a leaf lists."""
+    for node in ast.parse(text).body:
+        is_bases = isinstance(node, ast.Assign) and any(
+            isinstance(target, ast.Name) and target.id == '_base_'
+            for target in node.targets
+        )
+        if is_bases and isinstance(node.value, ast.List):
+            return ast.literal_eval(node.value)
+    return []
+
+
+def load_experiment(
+    name: str, profile: str | None = None, bases: list[str] | None = None
+) -> Config:
+    """Return the config of a leaf or of the name of an experiment.
+
+    Args:
+        name: Path of a config, or a name as :func:`parse_experiment` takes it.
+        profile: In place of its own.
+        bases: ``OLD=NEW``, words to replace.
+
+    Raises:
+        FileNotFoundError: If there is no such config.
+        ValueError: If it is neither, a word is unknown, or words cannot be combined.
+    """
+    if not profile and not bases and Path(name).is_file():
+        return Config.fromfile(name)
+    if Path(name).suffix == '.py':
+        experiment, folder = read_experiment(Path(name))
+    else:
+        experiment, folder = parse_experiment(name), None
+    replaced = list(bases or [])
+    if profile:
+        replaced.append(f'profiles/{experiment.profile}=profiles/{profile}')
+    return compose(experiment.with_bases(replaced), folder)

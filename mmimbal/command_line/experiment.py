@@ -1,0 +1,187 @@
+"""An experiment, named by four words: data set, profile, stage 1, stage 2."""
+
+import difflib
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+from mmengine.config import Config
+
+CONFIGS = Path(__file__).resolve().parents[1] / '.mim' / 'configs'
+BASES = CONFIGS / '_base_'
+# Of each word, the folder of its bases below ``configs/_base_/``.
+GROUPS = dict(dataset='datasets', profile='profiles', stage1='stage1', stage2='stage2')
+NONE = 'none'  # in place of a method of stage 1: the net is trained once, rebalanced
+USUAL_PROFILES = ('224px', 'digits')  # not named in file names
+USUAL_STAGE1 = 'triplet'  # not named in file names of stage 2
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What is trained, as words that name bases below ``configs/_base_/``.
+
+    Attributes:
+        dataset: Of ``datasets/``.
+        profile: Of ``profiles/``: how big and how long.
+        stage1: Of ``stage1/``; ``None`` if the net is trained once, with the head and
+            the sampler of ``stage2``.
+        stage2: Of ``stage2/``; ``None`` for a run of stage 1.
+        single_run: Whether one run trains both stages.
+    """
+
+    dataset: str
+    profile: str
+    stage1: str | None
+    stage2: str | None = None
+    single_run: bool = False
+
+    def __str__(self) -> str:
+        """Return the name, such as ``isic2018/64px/triplet/crt``."""
+        name = f'{self.dataset}/{self.profile}/{self.stage1 or NONE}'
+        if self.stage2:
+            name += f'{"+" if self.single_run else "/"}{self.stage2}'
+        return name
+
+    @property
+    def bases(self) -> list[str]:
+        """Paths of the bases, such as ``stage1/triplet``."""
+        words = {group: getattr(self, word) for word, group in GROUPS.items()}
+        return [f'{group}/{word}' for group, word in words.items() if word]
+
+    @property
+    def file_name(self) -> str:
+        """Name of its config and of its work dir, such as ``stage1_triplet_64px``."""
+        if not self.stage2:
+            name = f'stage1_{self.stage1}'
+        elif not self.stage1:
+            name = f'one_stage_{self.stage2}'
+        elif self.single_run:
+            name = f'two_stage_{self.stage1}_{self.stage2}'
+        elif self.stage1 == USUAL_STAGE1:
+            name = f'stage2_{self.stage2}'
+        else:
+            name = f'stage2_{self.stage1}_{self.stage2}'
+        usual = self.profile in USUAL_PROFILES
+        return name if usual else f'{name}_{self.profile}'
+
+    @property
+    def first_stage(self) -> 'Experiment':
+        """The run of stage 1 that this stage 2 follows."""
+        return replace(self, stage2=None)
+
+    def with_bases(self, replacements: list[str]) -> 'Experiment':
+        """Return the experiment with other words.
+
+        Args:
+            replacements: ``OLD=NEW``, each a path of a base, such as
+                ``stage1/triplet=stage1/circle``.
+
+        Raises:
+            ValueError: If a replacement is no pair of one group, or the experiment has
+                no such base.
+        """
+        changed = self
+        for replacement in replacements:
+            old, _, new = replacement.partition('=')
+            group, _, word = new.partition('/')
+            if old not in changed.bases or group != old.split('/')[0] or not word:
+                raise ValueError(
+                    f'--base {replacement}: expected OLD=NEW, where OLD is one of '
+                    f'{", ".join(changed.bases)}, and NEW of the same group'
+                )
+            key = next(key for key, value in GROUPS.items() if value == group)
+            changed = replace(changed, **{key: word})
+        return changed
+
+    def check(self) -> None:
+        """Check that there are such words, and that they go together.
+
+        Raises:
+            ValueError: If a word is unknown, the message names near ones; or if the
+                words cannot be combined, the message says why.
+        """
+        for word, group in GROUPS.items():
+            name = getattr(self, word)
+            if name is not None and name not in words_of(group):
+                raise ValueError(unknown_word(str(self), group, name))
+        dataset = load_base(f'datasets/{self.dataset}')
+        profile = load_base(f'profiles/{self.profile}')
+        wanted = dataset.get('only_with', self.profile)
+        of = profile.get('only_for', self.dataset)
+        if wanted != self.profile or of != self.dataset:
+            raise ValueError(
+                f'{self}: the profile {self.profile} is not for images of '
+                f'{self.dataset}'
+                + (f'; use {wanted}' if wanted != self.profile else '')
+            )
+        if self.stage1 is None and self.stage2 is None:
+            raise ValueError(f'{self}: name a method of stage 1 or of stage 2')
+        if self.stage2 and (self.single_run or self.stage1 is None):
+            self._check_one_run()
+
+    def _check_one_run(self) -> None:
+        """Check that the head of stage 2 can be trained with, or after, a backbone."""
+        stage2 = load_base(f'stage2/{self.stage2}')
+        if stage2.stage2_train_cfg.get('type') == 'mmimbal.FitLoop':
+            raise ValueError(
+                f'{self}: {self.stage2} is computed from the features of a trained '
+                'backbone, so it needs a run of its own: '
+                f'{replace(self, stage1=self.stage1 or USUAL_STAGE1, single_run=False)}'
+            )
+        if self.single_run and dict(stage2.stage2_head) != {'type': 'LinearClsHead'}:
+            raise ValueError(
+                f'{self}: a single run keeps the head and the loss of stage 1, but '
+                f'{self.stage2} has others. Run stage 2 by itself: '
+                f'{replace(self, single_run=False)}'
+            )
+
+
+def parse_experiment(name: str) -> Experiment:
+    """Return the experiment of a name.
+
+    Args:
+        name: ``DATASET/PROFILE/STAGE1`` for stage 1, ``.../STAGE1/STAGE2`` for the
+            stage 2 that follows it, ``.../STAGE1+STAGE2`` for both in a single run,
+            ``.../none/STAGE2`` for one stage with the head and sampler of a stage 2.
+
+    Raises:
+        ValueError: If it has another form; see also :meth:`Experiment.check`.
+    """
+    words = name.split('/')
+    if not 3 <= len(words) <= 4 or '' in words:
+        raise ValueError(
+            f'{name!r} is neither a config file nor DATASET/PROFILE/STAGE1[/STAGE2], '
+            'such as isic2018/64px/triplet/crt'
+        )
+    dataset, profile, stage1, *stage2 = words
+    single_run = '+' in stage1 and not stage2
+    if single_run:
+        stage1, *stage2 = stage1.split('+', 1)
+    experiment = Experiment(
+        dataset,
+        profile,
+        None if stage1 == NONE else stage1,
+        *(stage2 or [None]),
+        single_run,
+    )
+    experiment.check()
+    return experiment
+
+
+def words_of(group: str) -> list[str]:
+    """Return the words of a group: the names of its bases."""
+    return sorted(path.stem for path in (BASES / group).glob('*.py'))
+
+
+def unknown_word(where: str, group: str, word: str) -> str:
+    """Say that a group has no such word, which are near, and which there are."""
+    words = words_of(group)
+    near = difflib.get_close_matches(word, words, n=3)
+    hint = f'Did you mean {" or ".join(near)}? ' if near else ''
+    return f'{where}: no {word} in {group}. {hint}There are {", ".join(words)}'
+
+
+@cache
+def load_base(name: str) -> Config:
+    """Return a base by its path below ``configs/_base_/``, without ``.py``."""
+    return Config.fromfile(BASES / f'{name}.py')

@@ -1,0 +1,96 @@
+"""What a sweep is asked for, checked before any work."""
+
+import copy
+from pathlib import Path
+
+from mmengine.config import Config
+from torch.utils.data import Dataset
+
+from mmimbal.command_line.experiment import BASES, words_of
+from mmimbal.command_line.flags import check_options
+from mmimbal.datasets import get_class_counts, get_class_names
+from mmimbal.stage2.config import stage2_config
+from mmimbal.stage2.head_run import HeadRun
+
+
+def load_methods(names: list[str]) -> dict[str, Config]:
+    """Return the bases of methods by name.
+
+    Raises:
+        FileNotFoundError: If there is no such base.
+        ValueError: If two have one name.
+    """
+    there = {word: BASES / 'stage2' / f'{word}.py' for word in words_of('stage2')}
+    methods = {}
+    for name in there if names == ['all'] else names:
+        path = there.get(name, Path(name))
+        if path.suffix != '.py' or not path.is_file():
+            raise FileNotFoundError(
+                f'no method {name}; there are {", ".join(there)}, or give a .py file'
+            )
+        if path.stem in methods:
+            raise ValueError(f'--methods names {path.stem} twice')
+        methods[path.stem] = Config.fromfile(path)
+    return methods
+
+
+def wanted_checkpoints(
+    names: list[str], methods: dict[str, HeadRun], seeds: int
+) -> list[tuple[str, int]]:
+    """Return pairs of method and seed from ``METHOD[:SEED]``.
+
+    Raises:
+        ValueError: If one is not in the sweep.
+    """
+    wanted = []
+    for name in names:
+        method, _, seed = name.partition(':')
+        there = (
+            [str(r.seed) for r in methods[method].seeds(seeds)]
+            if method in methods
+            else []
+        )
+        if (seed or '0') not in there:
+            known = (
+                f'seeds {", ".join(there)}'
+                if there
+                else f'methods {", ".join(methods)}'
+            )
+            raise ValueError(f'--checkpoints {name} is no row; there are {known}')
+        wanted.append((method, int(seed or 0)))
+    return wanted
+
+
+def check_metric(metric: str, dataset: Dataset) -> None:
+    """Raise a ValueError if there is no such metric of the validation images."""
+    counted = zip(get_class_names(dataset), get_class_counts(dataset), strict=True)
+    recalls = [f'recall/{name}' for name, count in counted if count]
+    names = ['balanced_accuracy', 'macro_f1', *recalls]
+    if metric not in names:
+        raise ValueError(f'no metric {metric}; there are {", ".join(names)}')
+
+
+def apply_options(
+    stage1: Config, options: dict, method: Config, checkpoint: Path
+) -> Config:
+    """Return the config of stage 1 with options, each of which must reach stage 2.
+
+    Raises:
+        ValueError: If one changes nothing.
+    """
+    try:
+        check_options(options, stage1)
+    except KeyError as error:
+        raise ValueError(error.args[0]) from None
+    before = stage2_config(stage1, method, checkpoint).to_dict()
+    for key, value in options.items():
+        changed = copy.deepcopy(stage1)
+        changed.merge_from_dict({key: value})
+        same = stage2_config(changed, method, checkpoint).to_dict() == before
+        if same and changed.to_dict() != stage1.to_dict():
+            raise ValueError(
+                f'--cfg-options {key} would change nothing: images and backbone are '
+                'those of stage 1, heads and their training those of --methods'
+            )
+    stage1.merge_from_dict(options)
+    return stage1

@@ -1,0 +1,162 @@
+"""A sweep: every method of stage 2 on the features of one stage 1, side by side."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+from mmengine.config import Config
+
+from mmimbal.experiments.failures import ToolFailedError
+from mmimbal.experiments.jobs import Job, Step, run_jobs
+from mmimbal.experiments.local_executor import LocalExecutor
+from mmimbal.stage2.head_run import HeadRun
+from mmimbal.stage2.sweep import Sweep
+from mmimbal.stage2.sweep_result import STAGE1, predictions_file
+
+
+@dataclass(frozen=True, eq=False)
+class HeadsJob(Job):
+    """Some heads of a sweep, trained one after the other in a child process.
+
+    Attributes:
+        sweep: Knows the features, which the child shares.
+        runs: The heads.
+        name: In messages.
+    """
+
+    sweep: Sweep
+    runs: Sequence[HeadRun]
+    name: str
+
+    @property
+    def log(self) -> Path:
+        """What training prints."""
+        return self.sweep.folder / f'{self.name}.log'
+
+    @property
+    def size(self) -> int:
+        """Number of heads."""
+        return len(self.runs)
+
+    def steps(self, cores: int) -> Iterator[Step]:
+        """Train what is missing."""
+        yield self._train
+
+    def _train(self) -> None:
+        for run in self.runs:
+            if not self.sweep.is_trained(run):
+                self.sweep.train_one(run)
+
+    def share_done(self) -> float:
+        """Return the share of heads that are there."""
+        return sum(map(self.sweep.is_trained, self.runs)) / len(self.runs)
+
+
+def train_heads(sweep: Sweep, runs: Iterable[HeadRun], processes: int) -> None:
+    """Train the heads that are not there yet, some side by side.
+
+    Args:
+        sweep: Their sweep.
+        runs: The heads.
+        processes: How many are trained at a time, each on its share of the cores.
+
+    Raises:
+        RuntimeError: If a process fails; the message names its log.
+    """
+    missing = [run for run in runs if not sweep.is_trained(run)]
+    parts = [missing[n::processes] for n in range(min(processes, len(missing)))]
+    jobs = [HeadsJob(sweep, part, f'process{n}') for n, part in enumerate(parts)]
+    if jobs:
+        failed = run_jobs(jobs, LocalExecutor(processes), 'Heads')
+        for problem in failed.values():
+            raise ToolFailedError(problem)
+
+
+def search_and_train(
+    sweep: Sweep,
+    methods: Mapping[str, HeadRun],
+    searches: Mapping[str, Mapping],
+    seeds: int,
+    metric: str,
+    processes: int,
+) -> tuple[dict[str, list[HeadRun]], dict[str, str]]:
+    """Search hyper-parameters with the first seed, then train the other seeds.
+
+    Args:
+        sweep: Where heads are kept.
+        methods: A run of each, by name.
+        searches: Values of hyper-parameters to try, by name of the method.
+        seeds: Number of seeds.
+        metric: That chooses on validation.
+        processes: That train side by side.
+
+    Returns:
+        The chosen runs by method, one for each seed, and why methods failed.
+
+    Raises:
+        ValueError: If all methods failed.
+    """
+    candidates = {name: run.candidates(searches[name]) for name, run in methods.items()}
+    train_heads(sweep, chain.from_iterable(candidates.values()), processes)
+    chosen, failed = {}, {}
+    for name, runs in candidates.items():
+        try:
+            chosen[name] = sweep.choose(runs, metric).seeds(seeds)
+        except ValueError as error:
+            failed[name] = str(error)
+    if failed and not chosen:
+        raise ValueError(next(iter(failed.values())))
+    train_heads(sweep, chain.from_iterable(chosen.values()), processes)
+    return chosen, failed
+
+
+def write_checkpoints(
+    sweep: Sweep,
+    runs: Mapping[str, Sequence[HeadRun]],
+    wanted: Sequence[tuple[str, int]],
+    folder: Path,
+) -> Iterator[str]:
+    """Write heads as ordinary checkpoints; yield the command that tests each.
+
+    Args:
+        sweep: Where heads are kept.
+        runs: By method, one for each seed.
+        wanted: Pairs of method and seed.
+        folder: For the checkpoints.
+    """
+    for method, seed in wanted:
+        if method not in runs:
+            continue
+        if not sweep.read(runs[method][seed])['val']:
+            yield f'{method} diverged with seed {seed}: no checkpoint'
+            continue
+        file = folder / f'{method}_seed{seed}.pth'
+        sweep.save_checkpoint(runs[method][seed], file)
+        yield f'python tools/test.py {file.with_suffix(".py")} {file}'
+
+
+def write_predictions(
+    sweep: Sweep, runs: Mapping[str, Sequence[HeadRun]], stage1: Config, folder: Path
+) -> None:
+    """Write what each head, and the classifier of stage 1, predicts on test images.
+
+    Args:
+        sweep: Where heads are kept.
+        runs: By method, one for each seed.
+        stage1: Config of stage 1.
+        folder: Of the sweep.
+    """
+    heads = [
+        (name, run.seed, sweep.trained(run))
+        for name, of_method in runs.items()
+        for run in of_method
+        if sweep.read(run)['val']
+    ]
+    heads.append((STAGE1, 0, sweep.stage1_classifier(stage1)))
+    for name, seed, head in heads:
+        file = predictions_file(folder, name, seed)
+        about = dict(checkpoint=sweep.frozen.checkpoint, stage2=file.stem)
+        with suppress(FloatingPointError):  # of a head that is not finite on test
+            sweep.predict(head, 'test', **about).save(file)

@@ -1,0 +1,105 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mmimbal.evaluation.predictions import Predictions
+from mmimbal.experiments.cross_validation import FoldJob, Stage, report, stages_of
+from mmimbal.files.lock import locked_work_dir
+from tests.conftest import CONFIGS
+
+
+def stages(config, **options):
+    given = dict(
+        profile=None, bases=[], stage1_config=None, options=['a=1'], stage1_options=None
+    )
+    found = stages_of(str(config), **given | options)
+    return [(stage.config, list(stage.options)) for stage in found]
+
+
+def test_the_stage_1_of_an_experiment_follows_from_its_words():
+    assert stages('isic2018/64px/bcl/vs') == [
+        ('isic2018/64px/bcl', ['a=1']),
+        ('isic2018/64px/bcl/vs', ['a=1']),
+    ]
+    leaf = CONFIGS / 'isic/stage2_crt.py'
+    bases = ['stage1/triplet=stage1/supcon', 'stage2/crt=stage2/lws']
+    found = stages(leaf, profile='64px', bases=bases, stage1_options=['b=2'])
+    assert found == [
+        ('isic2018/64px/supcon', ['b=2']),
+        ('isic2018/64px/supcon/lws', ['a=1']),
+    ]
+    assert stages('isic2018/64px/bcl') == [('isic2018/64px/bcl', ['a=1'])]
+    for one_run in ('rbc12/64px/triplet+crt', 'rbc12/64px/none/vs'):
+        assert stages(one_run) == [(one_run, ['a=1'])]
+
+
+@pytest.fixture
+def own(tmp_path):
+    """Return a config of one's own that follows a stage 1."""
+    file = tmp_path / 'own.py'
+    hook = dict(type='mmimbal.TwoStageHook', stage1='somewhere')
+    file.write_text(f'custom_hooks = [{hook}]\n')
+    return file
+
+
+def test_folds_of_stage_2_need_stage_1_of_each(own):
+    with pytest.raises(ValueError, match='name its config with --stage1-config'):
+        stages(own)
+    assert stages(own, stage1_config='x.py') == [('x.py', ['a=1']), (str(own), ['a=1'])]
+
+
+def test_flags_that_would_do_nothing_are_refused(own):
+    with pytest.raises(ValueError, match='there is no stage 1 to train'):
+        stages('isic2018/64px/bcl', stage1_options=['b=2'])
+    with pytest.raises(ValueError, match='not made of the four words'):
+        stages(own, profile='64px')
+    with pytest.raises(ValueError, match='expected OLD=NEW'):
+        stages('isic2018/64px/bcl', bases=['stage2/crt=stage2/lws'])
+
+
+def test_commands_of_a_fold(tmp_path):
+    two = [Stage('one', ['x=1']), Stage('two', ['y=2'])]
+    job = FoldJob(2, tmp_path, Path('tools'), two, ['--amp'])
+    with locked_work_dir(tmp_path / 'fold2_stage1'):  # a training is still there
+        steps = job.steps(1)
+        assert next(steps) is None
+    first, second, test = steps
+    assert first[:4] == [
+        'tools/train.py',
+        'one',
+        '--work-dir',
+        f'{tmp_path}/fold2_stage1',
+    ]
+    assert second[:4] == ['tools/train.py', 'two', '--work-dir', f'{tmp_path}/fold2']
+    assert second[4:6] == ['--stage1', f'{tmp_path}/fold2_stage1']
+    assert test[:3] == ['tools/test.py', 'two', f'{tmp_path}/fold2']
+    assert test[3:5] == ['--out', f'{tmp_path}/fold2.npz']
+    for command, own in ((first, 'x=1'), (second, 'y=2'), (test, 'y=2')):
+        options = command[command.index('--cfg-options') + 1 :]
+        assert [part.split('=')[1] for part in options[:3]] == 3 * ['fold2']
+        assert options[3:] == [own] and '--amp' in command
+    (tmp_path / 'fold2').mkdir(exist_ok=True)
+    (tmp_path / 'fold2' / 'last_checkpoint').touch()
+    commands = list(job.steps(1))
+    assert ['--resume' in command for command in commands] == [False, True, False]
+    job.predictions.touch()
+    assert list(job.steps(1)) == [] and job.share_done() == 1
+
+
+def test_a_fold_without_a_class_keeps_its_place():
+    random = np.random.default_rng(0)
+
+    def part(labels):
+        files = np.array([f'{len(labels)}_{n}' for n in range(len(labels))])
+        scores = random.dirichlet(np.ones(3), len(labels))
+        return Predictions(scores, np.array(labels), files, files, ('a', 'b', 'c'))
+
+    parts = [part([0, 1, 0, 1]), part([0, 1, 2, 2, 2])]
+    summary, text = report(parts)
+    recall = summary['recall/c']
+    right = (parts[1].scores[2:].argmax(1) == 2).mean()
+    assert recall['folds'] == [None, pytest.approx(100 * right)]
+    assert recall['sd'] is None and recall['mean'] == recall['folds'][1]
+    assert f'{100 * right:.1f} (of 1)' in text and '9 test images in 9 groups' in text
+    assert '±' not in report(parts[1:])[1]
