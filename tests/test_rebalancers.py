@@ -3,7 +3,7 @@
 import pytest
 from mmengine.runner import Runner
 
-from mmimbal.command_line.bases import load_with_bases
+from mmimbal.command_line.compose import load_experiment
 from mmimbal.files.checkpoint import load_from_local
 from mmimbal.models.heads.frozen_classifier_head import FrozenClassifierHead
 from tests.conftest import (
@@ -26,9 +26,7 @@ def stage1(tmp_path_factory):
 
 @pytest.mark.parametrize('name', METHODS)
 def test_it_trains_its_head_and_nothing_else(name, stage1, tmp_path):
-    cfg = load_with_bases(
-        str(CONFIGS / 'digits_lt/stage2_crt.py'), [f'stage2/crt=stage2/{name}']
-    )
+    cfg = load_experiment(f'digits_lt/digits/triplet/{name}')
     fits = cfg.train_cfg.get('type') == 'mmimbal.FitLoop'
     epochs = cfg.train_cfg.pop('max_epochs', None)
     cfg.merge_from_dict({**TINY, 'log_level': 'INFO'})
@@ -59,10 +57,7 @@ def test_it_trains_in_one_stage(name, tmp_path, monkeypatch):
     classes = ['akiec', 'bcc', 'bkl', 'df', 'mel', 'nv', 'vasc']
     rows = rows_of(classes, {'train': 3, 'val': 1, 'test': 1})
     write_index(tmp_path / 'isic2018', rows)
-    cfg = load_with_bases(
-        str(CONFIGS / 'isic/one_stage_balanced_softmax_64px.py'),
-        [f'stage2/balanced_softmax=stage2/{name}'],
-    )
+    cfg = load_experiment(f'isic2018/64px/none/{name}')
     cfg.merge_from_dict({**TINY, 'train_cfg.max_epochs': 1})
     for split in ('train', 'val'):
         cfg[f'{split}_dataloader'].update(num_workers=0, persistent_workers=False)
@@ -76,10 +71,7 @@ def test_it_trains_in_one_stage(name, tmp_path, monkeypatch):
 
 def test_shifted_batch_norm(stage1, tmp_path):
     """As in MiSLAS: statistics move, and no weight of the backbone does."""
-    cfg = load_with_bases(
-        str(CONFIGS / 'digits_lt/stage2_crt.py'),
-        ['stage2/crt=stage2/label_aware_smoothing'],
-    )
+    cfg = load_experiment('digits_lt/digits/triplet/label_aware_smoothing')
     cfg.merge_from_dict({**TINY, 'train_cfg.max_epochs': 1})
     cfg.default_hooks.two_stage.update(stage1=stage1.work_dir, bn='updated')
     cfg.work_dir = str(tmp_path)

@@ -16,7 +16,7 @@ LEAVES = sorted(
     path
     for path in CONFIGS.glob('*/*.py')
     if path.parent.name not in ('_base_', 'grids')
-    and path.name != 'resnet50_8xb32_isic2018.py'
+    and path.stem not in ('resnet50_8xb32_isic2018', 'difficulty_sampling_64px')
 )
 
 

@@ -82,7 +82,7 @@ def test_commands_say_what_differs(write, tmp_path):
     ('old', 'new', 'message'),
     [
         ('seeds = [0, 1]', '', 'missing: seeds'),
-        ("profile = '64px'", '', 'missing: profile'),
+        ("profile = '64px'", '', 'the grid names no profile'),
         ('flags', 'flag', 'unknown: flag'),
         ("stage2='all'", "stage_2='all'", r'method ce has .* unknown: stage_2'),
         ('options={', 'option={', r'data set isic2018 has .* unknown: option'),
@@ -92,7 +92,7 @@ def test_commands_say_what_differs(write, tmp_path):
             'dataset_options of others, but .* rbc12, isic2018',
         ),
         ("stage1='ce'", "stage1='c'", r'method ce: .*no c in stage1'),
-        ("stage1='ce', ", '', 'method ce: give either stage1 or one_stage'),
+        ("stage1='ce', ", '', 'method ce: give one of stage1, one_stage'),
         ("one_stage='vs'", "one_stage='knn'", 'method vs: .*knn is computed from'),
         ('rbc12=', 'rbc13=', 'no rbc13 in datasets. Did you mean rbc12'),
         ('folds', "judged_on = 'train'\nfolds", "judged_on='train' must be 'val'"),
@@ -120,3 +120,21 @@ def test_grids_of_the_repository_load(path):
 def test_options_that_a_command_line_would_garble_are_refused(write, old, value):
     with pytest.raises(ValueError, match='one value for a dotted key'):
         load_grid(write(GRID.replace(old, f"{{'x.z': {value}}}")))
+
+
+def test_a_config_of_your_own_is_of_one_data_set_and_of_stage_1(write, tmp_path):
+    own = tmp_path / 'own.py'
+    text = GRID.replace("stage1='ce'", f"config='{own}'")
+    with pytest.raises(FileNotFoundError, match=r'method ce: no config .*own\.py'):
+        load_grid(write(text))
+    own.write_text('model = dict()')
+    with pytest.raises(ValueError, match='a config is of one data set'):
+        load_grid(write(text))
+    text = text.replace('rbc12=dict(), ', '')
+    assert {run.experiment for run in load_grid(write(text)).runs} == {
+        str(own),
+        'isic2018/64px/none/vs',
+    }
+    own.write_text("custom_hooks = [dict(type='mmimbal.TwoStageHook', stage1='x')]")
+    with pytest.raises(ValueError, match=r'own\.py follows a stage 1 that may have'):
+        load_grid(write(text))

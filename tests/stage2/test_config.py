@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
+from mmimbal.command_line.compose import load_experiment
 from mmimbal.stage2.config import find_config, stage2_config, with_one_view
 from tests.conftest import CONFIGS
 
@@ -12,13 +13,13 @@ def method(name):
 
 
 def made(stage1, name='crt', **options):
-    cfg = Config.fromfile(CONFIGS / stage1)
+    cfg = load_experiment(stage1)
     return stage2_config(cfg, method(name), Path('best.pth'), **options)
 
 
 def test_it_is_that_of_a_leaf():
     """What stage 2 is made of equals what a leaf of the same method says."""
-    cfg = made('isic/stage1_ce_64px.py')
+    cfg = made('isic2018/64px/ce')
     leaf = Config.fromfile(CONFIGS / 'isic/stage2_crt_64px.py')
     for key in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         assert cfg[key] == leaf[key]
@@ -30,18 +31,18 @@ def test_it_is_that_of_a_leaf():
 
 
 def test_nothing_is_left_of_several_views_and_balanced_batches():
-    expected = made('isic/stage1_ce_64px.py')
+    expected = made('isic2018/64px/ce')
     for name in ('supcon', 'triplet_pk', 'supcon_balanced', 'bcl_balanced_views'):
-        found = made(f'isic/stage1_{name}_64px.py')
+        found = made(f'isic2018/64px/{name}')
         assert found.train_dataloader == expected.train_dataloader
         assert found.model == expected.model
 
 
 def test_a_fitted_head_and_views():
-    cfg = made('isic/stage1_ce_64px.py', 'knn', views=3)
+    cfg = made('isic2018/64px/ce', 'knn', views=3)
     assert cfg.train_cfg == dict(type='mmimbal.FitLoop', views=3)
     assert cfg.param_scheduler is None
-    assert made('isic/stage1_ce_64px.py', views=4).train_cfg.views == 4
+    assert made('isic2018/64px/ce', views=4).train_cfg.views == 4
 
 
 def test_a_config_of_plain_mmpretrain():

@@ -52,8 +52,9 @@ def test_features_are_those_of_the_backbone(tmp_path):
 
 
 def test_views_differ_and_do_not_depend_on_batches_or_workers(tmp_path):
+    model, dataset = parts()
     state = torch.random.get_rng_state()
-    first = cache_of(tmp_path / 'a', views=2)
+    first = cached_features(model, dataset, repr(None), tmp_path / 'a', views=2)
     assert torch.random.get_rng_state().equal(state)
     second = cache_of(tmp_path / 'b', views=2, batch_size=7, num_workers=2)
     np.testing.assert_allclose(first, second, rtol=1e-5, atol=1e-6)

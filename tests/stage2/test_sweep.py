@@ -5,7 +5,6 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmimbal.stage2 import sweep as sweep_module
 from mmimbal.stage2.config import stage2_config
 from mmimbal.stage2.head_run import HeadRun
 from mmimbal.stage2.stage1_features import Stage1Features
@@ -40,7 +39,7 @@ def sweep(tmp_path):
     state = {'head.fc.weight': torch.randn(3, SIZE), 'head.fc.bias': torch.zeros(3)}
     state['backbone.weight'] = torch.ones(2)
     frozen = Stage1Features(datasets, features, state)
-    return Sweep(frozen, tmp_path / 'heads', processes=2)
+    return Sweep(frozen, tmp_path / 'heads')
 
 
 def run(name='crt', **options):
@@ -51,6 +50,11 @@ def run(name='crt', **options):
     base = Config.fromfile(CONFIGS / f'_base_/stage2/{name}.py')
     cfg = stage2_config(stage1, base, Path('best.pth'), views=2)
     return HeadRun(name, cfg, **options)
+
+
+def train(sweep, runs):
+    for each in runs:
+        sweep.train_one(each)
 
 
 def test_candidates_are_every_combination():
@@ -64,30 +68,6 @@ def test_candidates_are_every_combination():
 def test_a_fitted_head_has_one_seed():
     assert [each.seed for each in run().seeds(3)] == [0, 1, 2]
     assert [each.seed for each in run('nearest_mean').seeds(3)] == [0]
-
-
-def test_rows_are_trained_once(sweep):
-    runs = run().seeds(3)
-    assert {each.seed for each in sweep.train(runs)} == {0, 1, 2}
-    files = [sweep.file(each) for each in runs]
-    before = [file.stat().st_mtime_ns for file in files]
-    assert len(set(files)) == 3
-    assert len(list(sweep.train(runs))) == 3
-    assert [file.stat().st_mtime_ns for file in files] == before
-    files[1].unlink()  # what a stopped sweep has not done
-    assert len(list(sweep.train(runs))) == 3
-    assert files[1].is_file()
-
-
-def test_processes_train_what_one_would(sweep):
-    runs = run().seeds(2)
-    list(sweep.train(runs))
-    for each in runs:
-        head = sweep.head(each)
-        kept = sweep.read(each)
-        assert kept['val'] == sweep.score(head, 'val')
-        for key, value in head.state_dict().items():
-            assert value.equal(kept['state_dict'][key])
 
 
 def test_a_row_is_known_by_all_it_depends_on(sweep):
@@ -108,14 +88,14 @@ def test_a_row_is_known_by_all_it_depends_on(sweep):
 def test_validation_chooses(sweep):
     key = 'optim_wrapper.optimizer.lr'
     runs = run().candidates({key: [1e-6, 0.05, float('inf')]})
-    list(sweep.train(runs))
+    train(sweep, runs)
     assert sweep.read(runs[2])['val'] is None  # diverged
     chosen = sweep.choose(runs, 'balanced_accuracy')
     assert chosen.params == {key: 0.05}
-    found = sweep.report(chosen.seeds(1))
+    found = sweep.row(chosen.seeds(1))
     head = sweep.head(chosen)
-    assert found['seeds'][0]['test'] == sweep.score(head, 'test')
-    assert found['seeds'][0]['test'] != found['seeds'][0]['val']
+    assert found.seeds[0]['test'] == sweep.score(head, 'test')
+    assert found.seeds[0]['test'] != found.seeds[0]['val']
     with pytest.raises(ValueError, match=r'diverged with lr inf'):
         sweep.choose(runs[2:], 'balanced_accuracy')
 
@@ -126,46 +106,32 @@ def test_stage_1_as_it_is(sweep):
             model=dict(head=dict(type='LinearClsHead', num_classes=3, in_channels=SIZE))
         )
     )
-    found = sweep.report_stage1(cfg)['seeds'][0]
+    found = sweep.row_of_stage1(cfg).seeds[0]
     weight = sweep.frozen.state['head.fc.weight'].numpy()
     predicted = (sweep.frozen.features['test'][0] @ weight.T).argmax(1)
     labels = sweep.frozen.datasets['test'].labels
     recall = [(predicted[labels == k] == k).mean() for k in range(3)]
     assert found['test']['balanced_accuracy'] == pytest.approx(100 * np.mean(recall))
     sweep.frozen.state['head.fc.weight'][0, 0] = float('nan')
-    assert sweep.report_stage1(cfg)['seeds'] == [dict(seed=0, val=None, test=None)]
+    assert sweep.row_of_stage1(cfg).seeds == [dict(seed=0, val=None, test=None)]
 
 
 def test_what_cannot_be_trained_says_why_and_stops_nothing(sweep):
     wrong = run()
     wrong.cfg.model.head.in_channels = 8
     runs = [wrong, *run('knn').candidates({'model.head.k': [9999, 5]})]
-    assert len(list(sweep.train(runs))) == 3
+    train(sweep, runs)
     with pytest.raises(ValueError, match='in_channels=8'):
         sweep.choose(runs[:1], 'macro_f1')
     assert sweep.choose(runs[1:], 'macro_f1').params == {'model.head.k': 5}
     assert 'k=9999 neighbours of 3240' in sweep.read(runs[1])['error']
 
 
-def test_a_stopped_sweep_trains_no_more(sweep, monkeypatch):
-    monkeypatch.setattr('mmimbal.stage2.sweep._train_one', _fail)
-    with pytest.raises(OSError, match='broken disk'):
-        list(sweep.train(run().seeds(60)))
-    assert len(list(sweep.folder.glob('done*'))) < 30
-
-
-def _fail(run):
-    if run.seed == 2:
-        raise OSError('broken disk')
-    torch.linalg.svd(torch.randn(200, 200))  # some work
-    (sweep_module._sweep.folder / f'done{run.seed}').touch()
-
-
 def test_another_head_of_stage_1_is_another_sweep(sweep):
     first = sweep.file(run('lws'))
     state = sweep.frozen.state | {'head.fc.bias': torch.ones(3)}
     frozen = Stage1Features(sweep.frozen.datasets, sweep.frozen.features, state)
-    assert Sweep(frozen, sweep.folder, 1).file(run('lws')) != first
+    assert Sweep(frozen, sweep.folder).file(run('lws')) != first
 
 
 @pytest.fixture

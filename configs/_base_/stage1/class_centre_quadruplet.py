@@ -1,0 +1,7 @@
+# Class-centre quadruplet loss after a class-balanced first phase (arXiv:2207.04793).
+head = dict(
+    type='mmimbal.MetricLearningClsHead',
+    metric_loss=dict(
+        type='mmimbal.ClassCentreQuadrupletLoss', margin=0.2, balanced_epochs=10
+    ),
+)
