@@ -1,4 +1,4 @@
-"""What the benchmarks share: cases and their sizes, medians, a table with --json."""
+"""Shared by the benchmarks: cases with their sizes, timing, a table, --json."""
 
 import argparse
 import json
@@ -14,19 +14,19 @@ import torch
 from mmimbal.evaluation.table import format_table
 
 ISIC2018 = np.array([229, 359, 769, 80, 779, 4693, 100])  # training images per class
-# How a tiny run starts processes: a fork has all imported, but cannot use CUDA.
+# Start method for processes in tiny runs: fork is faster, but cannot use CUDA.
 TINY_START = 'spawn' if torch.cuda.is_available() else 'fork'
 
 
 @dataclass
 class Case:
-    """A comparison, at its real size and at a tiny one.
+    """A comparison of mmimbal with another implementation (peer), in two sizes.
 
     Attributes:
-        measure: Returns ours, the peer's (``None`` where it cannot run), the peer's
-            name and the unit.
-        full: Its arguments.
-        tiny: Its arguments where it is only seen that it runs: seconds on one core.
+        measure: Function that returns our value, the value of the peer (``None`` if it
+            cannot run), the name of the peer, and the unit.
+        full: Arguments of the function for a measurement.
+        tiny: Arguments for a test that takes seconds on one core.
     """
 
     measure: Callable[..., tuple[float, float | None, str, str]]
@@ -34,7 +34,7 @@ class Case:
     tiny: dict
 
     def row(self, name: str, size: str) -> dict:
-        """Run at a size, ``'full'`` or ``'tiny'``, and return a row of the table."""
+        """Run with a size, ``'full'`` or ``'tiny'``; return a row of the table."""
         ours, peer, peer_name, unit = self.measure(**getattr(self, size))
         return dict(
             case=name,
@@ -48,18 +48,18 @@ class Case:
 
 
 def draw_labels(size: int, seed: int = 0) -> np.ndarray:
-    """Draw labels at the class shares of ISIC 2018, (size,)."""
+    """Draw labels with the class shares of ISIC 2018, (size,)."""
     shares = ISIC2018 / ISIC2018.sum()
     return np.random.default_rng(seed).choice(len(shares), size, p=shares)
 
 
 def seconds(function: Callable, repeats: int) -> float:
-    """Return the median time of a call."""
+    """Return the median duration of a call."""
     return seconds_in_turn([function], repeats)[0]
 
 
 def seconds_in_turn(functions: list[Callable], repeats: int) -> list[float]:
-    """Return the median time of each, called in turn: a busy moment hits them all."""
+    """Return median durations; calls alternate, so that other load affects all."""
     times = [[] for _ in functions]
     for _ in range(repeats):
         for function, elapsed in zip(functions, times, strict=True):
@@ -72,11 +72,11 @@ def seconds_in_turn(functions: list[Callable], repeats: int) -> list[float]:
 
 
 def compare(description: str, cases: dict[str, Case]) -> None:
-    """Run cases, print a table, and write it to ``--json FILE`` as it grows.
+    """Run cases, print a table, and write ``--json FILE`` after each case.
 
     Args:
-        description: Of the benchmark, for ``--help``.
-        cases: By name.
+        description: Description of the benchmark for ``--help``.
+        cases: Cases by name.
     """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument('--json', type=Path, help='write the rows to this file')
@@ -86,11 +86,11 @@ def compare(description: str, cases: dict[str, Case]) -> None:
         const='tiny',
         default='full',
         dest='size',
-        help='see in seconds that every case runs; the numbers mean nothing',
+        help='test quickly that all cases run; the numbers mean nothing',
     )
     args = parser.parse_args()
     if args.size == 'tiny':
-        torch.set_num_threads(1)  # a fork hangs if its parent had several
+        torch.set_num_threads(1)  # a fork of a process with several threads hangs
     if torch.cuda.is_available():
         print(torch.cuda.get_device_name())
     rows = []
@@ -100,7 +100,7 @@ def compare(description: str, cases: dict[str, Case]) -> None:
             args.json.write_text(json.dumps(rows, indent=2) + '\n')
     print_table(rows)
     if args.size == 'tiny':
-        print('Tiny sizes, to see that every case runs: the numbers mean nothing.')
+        print('Tiny sizes, only to test that all cases run: the numbers mean nothing.')
 
 
 def print_table(rows: list[dict]) -> None:

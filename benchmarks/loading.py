@@ -1,4 +1,4 @@
-"""Reading a dataset and its images, beside MMPretrain's CustomDataset."""
+"""Compare reading a dataset and its images with MMPretrain's CustomDataset."""
 
 import json
 import os
@@ -31,7 +31,7 @@ ISIC = Path(os.environ.get('MMIMBAL_DATA', 'data'), 'isic2018')
 
 
 def write_lists(root: Path, size: int, per_folder: int = 1000) -> list[str]:
-    """Write index.csv for ours and list.txt for the peer; return the files in them."""
+    """Write index.csv for ours and list.txt for the peer; return the file names."""
     labels = draw_labels(size)
     files = [f'd{n // per_folder}/{n:07d}.jpg' for n in range(size)]
     splits = np.array(['train', 'val', 'test'])[np.arange(size) // 2 % 3]
@@ -47,9 +47,9 @@ def write_lists(root: Path, size: int, per_folder: int = 1000) -> list[str]:
 def construct(
     is_checked: bool, images: int, rounds: int
 ) -> tuple[float, float, str, str]:
-    """Construct a dataset of images that are only named.
+    """Construct a dataset from a list of file names.
 
-    One that was checked is not searched for missing images; the peer never is.
+    Ours looks for missing images if the data set was not checked; the peer never does.
     """
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
@@ -76,7 +76,7 @@ def construct(
 
 
 def write_images(root: Path, files: list[str], width: int, height: int) -> None:
-    """Write JPEGs, each of its own smooth noise."""
+    """Write JPEG files of smooth noise."""
     random = np.random.default_rng(0)
     for file in files:
         (root / file).parent.mkdir(parents=True, exist_ok=True)
@@ -87,9 +87,9 @@ def write_images(root: Path, files: list[str], width: int, height: int) -> None:
 def epoch(
     cache: str | None, source: Path | None, images: int, rounds: int
 ) -> tuple[float, float, str, str]:
-    """Load and augment every training image at 64 px, in one process.
+    """Load and augment all training images at 64 px, in one process.
 
-    They are those of ISIC 2018, or as many images of noise.
+    The images are those of ISIC 2018 in ``source``, or else images of noise.
     """
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
@@ -121,7 +121,7 @@ def epoch(
 
 
 class Images(Dataset):
-    """Ready at once, each in memory of its own."""
+    """Images that need no loading; each has its own memory."""
 
     def __init__(self, number: int, size: int) -> None:
         self.image = torch.randint(0, 256, (3, size, size), dtype=torch.uint8)
@@ -138,7 +138,7 @@ class Images(Dataset):
 def batches(
     size: int, batch_size: int, number: int, rounds: int
 ) -> tuple[float, float, str, str]:
-    """Take batches of images of a size from a worker, and normalise them."""
+    """Get batches of images from a loader worker, and normalise them."""
     images = Images(number * batch_size, size)
     preprocessor = ClsDataPreprocessor(
         mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], to_rgb=True
@@ -156,7 +156,7 @@ def batches(
 
 
 def check(images: int) -> tuple[float, None, str, str]:
-    """Check images of 200 x 150 pixels."""
+    """Check a data set of images with 200 x 150 pixels."""
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         write_images(root, write_lists(root, images), 200, 150)

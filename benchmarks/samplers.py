@@ -1,4 +1,4 @@
-"""Drawing an epoch of balanced indices, beside the samplers one would pick instead."""
+"""Compare our balanced samplers with those of torch and PML."""
 
 import time
 
@@ -13,7 +13,7 @@ from mmimbal.datasets import ClassBalancedSampler, PKBatchSampler
 
 
 class Labels:
-    """Nothing but labels, at the class shares of ISIC 2018."""
+    """A dataset that has only labels, with the class shares of ISIC 2018."""
 
     def __init__(self, size: int) -> None:
         self.labels = draw_labels(size)
@@ -28,7 +28,7 @@ class Labels:
 
 
 def weighted(size: int, repeats: int) -> tuple[float, float, str, str]:
-    """Draw an epoch with both; ours starts each walk anew."""
+    """Draw an epoch with both; ours draws new permutations each time."""
     dataset = Labels(size)
     weights = torch.from_numpy(1 / np.bincount(dataset.labels)[dataset.labels])
     peer = WeightedRandomSampler(weights, size)
@@ -37,7 +37,7 @@ def weighted(size: int, repeats: int) -> tuple[float, float, str, str]:
         return torch.multinomial(peer.weights, peer.num_samples, peer.replacement)
 
     sampler = ClassBalancedSampler(dataset, seed=0)
-    epochs = iter(range(0, 100, 10))  # apart, so that no pass is at hand
+    epochs = iter(range(0, 100, 10))  # far apart, so that no permutation is reused
 
     return (
         seconds(lambda: sampler.draw(next(epochs)), repeats),
@@ -61,7 +61,7 @@ def m_per_class(size: int, repeats: int) -> tuple[float, float, str, str]:
 
 
 def stream(size: int, repeats: int) -> tuple[float, None, str, str]:
-    """Draw an epoch past 2^24 images, which the peer refuses."""
+    """Draw an epoch from more than 2^24 images, which the peer refuses."""
     dataset = Labels(size)
     peer = 'torch.utils.data.WeightedRandomSampler'
     try:
@@ -79,8 +79,8 @@ def stream(size: int, repeats: int) -> tuple[float, None, str, str]:
 
 
 def memory(sampler: ClassBalancedSampler) -> int:
-    """Return the bytes of the arrays a sampler holds after an epoch."""
-    drawn = sum(walk.drawn[1].nbytes for walk in sampler.passes)
+    """Return the bytes of the arrays of a sampler after an epoch."""
+    drawn = sum(images.drawn[1].nbytes for images in sampler.permutations)
     return drawn + sum(images.nbytes for images in sampler.members)
 
 

@@ -1,4 +1,4 @@
-"""A step of stage 1 with a batch-all triplet loss, beside cross-entropy alone."""
+"""Compare a step of stage 1 with a batch-all triplet loss to cross-entropy alone."""
 
 from collections.abc import Callable
 from functools import partial
@@ -19,7 +19,7 @@ DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
 
 
 def step_of(leaf: str, amp: bool, batch_size: int) -> Callable:
-    """Return a function that takes a training step of a leaf, on images of noise."""
+    """Return a function that does one training step of a config, on noise."""
     cfg = Config.fromfile(CONFIGS / leaf)
     if amp:
         use_amp(cfg)
@@ -35,7 +35,7 @@ def step_of(leaf: str, amp: bool, batch_size: int) -> Callable:
 def compare_steps(
     amp: bool, batch_size: int, repeats: int
 ) -> tuple[float, float, str, str]:
-    """Time a step with the triplet loss and one without, in turn."""
+    """Measure a step with the triplet loss and one without, alternately."""
     steps = [
         step_of(leaf, amp, batch_size)
         for leaf in ('stage1_triplet_64px.py', 'stage1_ce_64px.py')

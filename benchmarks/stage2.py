@@ -1,4 +1,4 @@
-"""Stage 2 on cached features, beside 20 epochs through the frozen backbone."""
+"""Compare stage 2 on cached features to 20 epochs through the frozen backbone."""
 
 import os
 import statistics
@@ -32,7 +32,7 @@ ISIC = Path(os.environ.get('MMIMBAL_DATA', 'data'), 'isic2018')
 DIGITS_LEAF = 'digits_lt/stage2_crt.py'
 LEAF = 'isic/stage2_crt_64px.py' if ISIC.is_dir() else DIGITS_LEAF
 PEER = "mmengine's EpochBasedTrainLoop"
-# All of these take steps; methods that are fitted would make the mean look better.
+# Only methods with gradient steps: fitted methods are faster and would help our mean.
 TEN = (
     'balanced_softmax',
     'class_balanced',
@@ -48,7 +48,7 @@ TEN = (
 
 
 def run_config(folder: Path, leaf: str, epochs: int, views: int) -> Config:
-    """Return the leaf, validating at the end; cached if there are views."""
+    """Return a config that validates at the end; cached features if ``views`` > 0."""
     cfg = Config.fromfile(CONFIGS / leaf)
     cfg.work_dir = tempfile.mkdtemp(dir=folder)
     cfg.log_level = 'ERROR'
@@ -65,24 +65,24 @@ def run_config(folder: Path, leaf: str, epochs: int, views: int) -> Config:
 
 
 def sweep_ten(folder: Path, leaf: str, epochs: int) -> None:
-    """Train ten methods at K=4, from images to validated heads.
+    """Train ten methods with 4 views, from images to validated heads.
 
     Raises:
-        RuntimeError: If one of them could not be trained.
+        RuntimeError: If a method could not be trained.
     """
     stage1 = Config.fromfile(CONFIGS / leaf.replace('stage2_crt', 'stage1_ce'))
     checkpoint = folder / 'stage1.pth'
-    rows = []
+    runs = []
     for name in TEN:
         method = Config.fromfile(CONFIGS / f'_base_/stage2/{name}.py')
-        rows.append(HeadRun(name, stage2_config(stage1, method, checkpoint, views=4)))
-        rows[-1].cfg.train_cfg.max_epochs = epochs
+        runs.append(HeadRun(name, stage2_config(stage1, method, checkpoint, views=4)))
+        runs[-1].cfg.train_cfg.max_epochs = epochs
     out = Path(tempfile.mkdtemp(dir=folder))
-    cfg = rows[0].cfg
-    frozen = extract(cfg, build_datasets(cfg), checkpoint, out, views=4)
-    sweep = Sweep(frozen, out / 'heads')
-    train_heads(sweep, rows, os.cpu_count())
-    for run in rows:
+    cfg = runs[0].cfg
+    features = extract(cfg, build_datasets(cfg), checkpoint, out, views=4)
+    sweep = Sweep(features, out / 'heads')
+    train_heads(sweep, runs, os.cpu_count())
+    for run in runs:
         if error := sweep.read(run)['error']:
             raise RuntimeError(f'{run.method} was not trained: {error}')
 
@@ -93,19 +93,19 @@ def train(folder: Path, leaf: str, epochs: int, views: int) -> None:
 
 
 def seconds_of(function: Callable) -> float:
-    """Return the time of a call."""
+    """Return the duration of a call."""
     init_default_scope('mmpretrain')
-    set_start_method('fork', force=True)  # of loaders, whatever started this process
+    set_start_method('fork', force=True)  # for loaders; this process may be spawned
     start = time.perf_counter()
     function()
     return time.perf_counter() - start
 
 
 @cache
-def whole_runs(leaf: str, epochs: int, rounds: int, start: str) -> list[float]:
-    """Return seconds: the peer, one method at K=1 and K=4, ten methods at K=4.
+def complete_runs(leaf: str, epochs: int, rounds: int, start: str) -> list[float]:
+    """Return seconds: peer; one method with 1 and 4 views; ten methods with 4 views.
 
-    Each runs in a process of its own: loaders of one run would hold up the next.
+    Each run has its own process, because loaders of one run would slow down the next.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -115,20 +115,20 @@ def whole_runs(leaf: str, epochs: int, rounds: int, start: str) -> list[float]:
         runs.append(partial(sweep_ten, folder, leaf, epochs))
         times = [[] for _ in runs]
         for _ in range(rounds):
-            for run, found in zip(runs, times, strict=True):
+            for run, elapsed in zip(runs, times, strict=True):
                 with ProcessPoolExecutor(1, get_context(start)) as pool:
-                    found.append(pool.submit(seconds_of, run).result())
-        return [statistics.median(found) for found in times]
+                    elapsed.append(pool.submit(seconds_of, run).result())
+        return [statistics.median(elapsed) for elapsed in times]
 
 
-def beside_peer(run: int, methods: int, **size) -> tuple[float, float, str, str]:
-    """Return the seconds a method takes in one of the whole runs."""
-    times = whole_runs(**size)
+def compared_with_peer(run: int, methods: int, **size) -> tuple[float, float, str, str]:
+    """Return the seconds for one method, in one of the complete runs."""
+    times = complete_runs(**size)
     return times[run] / methods, times[0], PEER, 's'
 
 
 def extraction(leaf: str, rounds: int) -> tuple[float, float, str, str]:
-    """Time the features of one view beside a bare forward pass."""
+    """Compare the features of one view to a forward pass without a cache."""
     cfg = Config.fromfile(CONFIGS / leaf)
     model = MODELS.build(cfg.model).to(memory_format=torch.channels_last)
     freeze(model.backbone, update_bn=False)
@@ -152,9 +152,9 @@ def extraction(leaf: str, rounds: int) -> tuple[float, float, str, str]:
 FULL = dict(leaf=LEAF, epochs=20, rounds=3, start='spawn')
 TINY = dict(leaf=DIGITS_LEAF, epochs=1, rounds=1, start=TINY_START)
 CASES = {
-    'one method K=1': Case(partial(beside_peer, 1, 1), FULL, TINY),
-    'one method K=4': Case(partial(beside_peer, 2, 1), FULL, TINY),
-    'sweep of ten K=4': Case(partial(beside_peer, 3, len(TEN)), FULL, TINY),
+    'one method K=1': Case(partial(compared_with_peer, 1, 1), FULL, TINY),
+    'one method K=4': Case(partial(compared_with_peer, 2, 1), FULL, TINY),
+    'sweep of ten K=4': Case(partial(compared_with_peer, 3, len(TEN)), FULL, TINY),
     'extraction': Case(
         extraction, dict(leaf=LEAF, rounds=3), dict(leaf=DIGITS_LEAF, rounds=1)
     ),

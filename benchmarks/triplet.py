@@ -1,4 +1,4 @@
-"""The triplet loss over all triplets of a batch, beside that of PML without a miner."""
+"""Compare our triplet loss over all triplets of a batch with that of PML."""
 
 import multiprocessing
 import resource
@@ -15,12 +15,12 @@ from mmimbal.models.losses import BatchAllTripletLoss
 PEER = 'pytorch_metric_learning.losses.TripletMarginLoss'
 DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
 LARGE = (1024, 2048, 4096) + ((8192, 16384) if DEVICE == 'cuda' else ())
-MEMORY_LIMIT = 16 * 2**30  # bytes of address space, for the peer on a CPU
-ended_at: dict[Callable, int] = {}  # the batch at which memory ended
+MEMORY_LIMIT = 16 * 2**30  # bytes of address space, on a CPU
+out_of_memory_at: dict[Callable, int] = {}  # batch size at which memory was too small
 
 
 def step_of(loss: torch.nn.Module, size: int) -> Callable:
-    """Return a function that computes loss and gradient of B embeddings of 128."""
+    """Return a function that computes loss and gradient of embeddings, (size, 128)."""
     torch.manual_seed(0)
     embeddings = torch.randn(size, 128, device=DEVICE, requires_grad=True)
     labels = torch.from_numpy(draw_labels(size)).to(DEVICE)
@@ -28,7 +28,7 @@ def step_of(loss: torch.nn.Module, size: int) -> Callable:
 
 
 def small(size: int, repeats: int) -> tuple[float, float, str, str]:
-    """Time both in turn."""
+    """Measure both, alternately."""
     steps = [
         step_of(loss, size) for loss in (BatchAllTripletLoss(), TripletMarginLoss())
     ]
@@ -39,7 +39,7 @@ def small(size: int, repeats: int) -> tuple[float, float, str, str]:
 
 
 def large(size: int, repeats: int, start: str) -> tuple[float, float | None, str, str]:
-    """Time ours, and the peer where memory suffices."""
+    """Measure ours, and the peer if there is enough memory."""
     step = step_of(BatchAllTripletLoss(), size)
     step()
     ours = seconds(step, repeats) * 1e3
@@ -47,7 +47,7 @@ def large(size: int, repeats: int, start: str) -> tuple[float, float | None, str
 
 
 def growth(sizes: tuple[int, int], repeats: int) -> tuple[float, None, str, str]:
-    """Return by how much the time grows from one batch size to another."""
+    """Return the ratio of the durations with two batch sizes."""
     steps = [step_of(BatchAllTripletLoss(), size) for size in sizes]
     for step in steps:
         step()
@@ -56,7 +56,7 @@ def growth(sizes: tuple[int, int], repeats: int) -> tuple[float, None, str, str]
 
 
 def memory(size: int, start: str) -> tuple[float, float | None, str, str]:
-    """Compare the peak memory of one step, inputs not counted."""
+    """Compare the peak memory of one step, without the inputs."""
     return (
         in_own_process(memory_of_ours, size, start),
         in_own_process(memory_of_peer, size, start),
@@ -66,37 +66,37 @@ def memory(size: int, start: str) -> tuple[float, float | None, str, str]:
 
 
 def time_of_peer(size: int) -> float:
-    """Return the milliseconds of one step of the peer."""
+    """Return the duration of one step of the peer, in ms."""
     return seconds(step_of(TripletMarginLoss(), size), 1) * 1e3
 
 
 def memory_of_ours(size: int) -> float:
-    """Return the peak of one step, in MB."""
+    """Return the peak memory of one step, in MB."""
     return peak_memory(BatchAllTripletLoss(), size)
 
 
 def memory_of_peer(size: int) -> float:
-    """Return the peak of one step of the peer, in MB."""
+    """Return the peak memory of one step of the peer, in MB."""
     return peak_memory(TripletMarginLoss(), size)
 
 
 def peak_memory(loss: torch.nn.Module, size: int) -> float:
-    """Return by how many MB one step raises the peak of this process."""
-    step_of(loss, 64)()  # what a first step loads
+    """Return by how much one step raises the peak memory of this process, in MB."""
+    step_of(loss, 64)()  # the first step also loads libraries
     step = step_of(loss, size)
     if DEVICE == 'cuda':
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
         step()
         return (torch.cuda.max_memory_allocated() - before) / 2**20
-    Path('/proc/self/clear_refs').write_text('5')  # the peak starts anew
+    Path('/proc/self/clear_refs').write_text('5')  # resets the peak
     before = resident('VmRSS')
     step()
     return resident('VmHWM') - before
 
 
 def resident(key: str) -> float:
-    """Return the memory of this process (VmRSS) or its peak (VmHWM), in MB."""
+    """Return the current (VmRSS) or peak (VmHWM) memory of this process, in MB."""
     status = dict(
         line.split(':', 1)
         for line in Path('/proc/self/status').read_text().splitlines()
@@ -105,24 +105,24 @@ def resident(key: str) -> float:
 
 
 def in_own_process(function: Callable, size: int, start: str) -> float | None:
-    """Return what a function returns in a process of its own; None if memory ends.
+    """Call a function in its own process; return ``None`` if memory is too small.
 
-    Where it ended for a smaller batch, it is not tried again.
+    If memory was too small for a smaller batch, the function is not called.
 
     Raises:
-        RuntimeError: If it fails for another reason.
+        RuntimeError: If the function fails for another reason.
     """
-    if size > ended_at.get(function, size):
+    if size > out_of_memory_at.get(function, size):
         return None
     context = multiprocessing.get_context(start)
     results = context.SimpleQueue()
     process = context.Process(target=_limited, args=(function, size, results))
     process.start()
     process.join()
-    if process.exitcode == 1:  # of an exception; memory that ends may kill it
+    if process.exitcode == 1:  # an exception; without memory it may be killed instead
         raise RuntimeError(f'{function.__name__} failed at B={size}: see above')
     if results.empty():
-        ended_at[function] = size
+        out_of_memory_at[function] = size
         return None
     return results.get()
 
@@ -140,7 +140,7 @@ def _limited(function: Callable, size: int, results) -> None:
 
 
 TINY = dict(size=64, repeats=1)
-TINY_MEMORY = dict(size=256, start=TINY_START)  # below, no page may be added
+TINY_MEMORY = dict(size=256, start=TINY_START)  # a smaller step may need no new memory
 CASES = {
     **{
         f'B={size}': Case(small, dict(size=size, repeats=repeats), TINY)

@@ -8,6 +8,6 @@ from mmengine.config.utils import MODULE2PACKAGE  # noqa: E402
 
 from mmimbal.version import __version__  # noqa: E402
 
-# For _base_ = 'mmimbal::...': by the name of a module, not of the distribution,
-# mmengine finds the folder of an editable install too.
+# For _base_ = 'mmimbal::...'. mmengine looks up this module to find our folder; the
+# name of the distribution would not work for an editable install.
 MODULE2PACKAGE['mmimbal'] = 'mmimbal.registry'

@@ -1,10 +1,10 @@
-"""Names that mmimbal uses of other packages, and that these may change in any release.
+"""Private names of other packages that mmimbal uses, and that any release may change.
 
-A test looks for each in the installed packages, and for private names in mmimbal that
-are missing here.
+A test checks that the installed packages have all of them, and that mmimbal uses no
+private name that is missing here.
 """
 
-# By owner: a class, of whose objects these are attributes, or a module.
+# The key is the owner: a class, whose objects have these attributes, or a module.
 PRIVATE_NAMES = {
     'mmengine.runner.Runner': (
         '_init_model_weights',

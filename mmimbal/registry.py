@@ -10,12 +10,12 @@ SCOPE = 'mmimbal'
 
 
 class Registry(root.Registry):
-    """A registry that refuses unknown names instead of passing them on.
+    """A registry that refuses unknown names instead of searching its parent.
 
-    In mmengine ``mmimbal.EMAHook`` would fall through to mmengine's ``EMAHook``. Here
-    it is an error that names the components with similar names. Only inside a config
-    inherited as ``mmimbal::...``, whose components mmengine builds in our scope, do
-    names without a prefix mean MMPretrain's.
+    In mmengine, ``mmimbal.EMAHook`` would find mmengine's ``EMAHook``. Here it is an
+    error, with a list of similar names. There is one exception: mmengine builds the
+    components of a config that is inherited as ``mmimbal::...`` in our scope; there,
+    names without a prefix are components of MMPretrain.
 
     Args:
         parent: The root registry.
@@ -40,7 +40,7 @@ class Registry(root.Registry):
         if scope is None and _is_current_scope():
             return self.root.get(f'mmpretrain.{name}')
         near = difflib.get_close_matches(name, self.module_dict, n=3, cutoff=0.5)
-        hint = f'Near names: {", ".join(near)}.' if near else 'No name is near.'
+        hint = f'Similar names: {", ".join(near)}.' if near else 'No name is similar.'
         raise KeyError(
             f"mmimbal has no {self.name} '{name}'. {hint} Components of MMPretrain "
             "and mmengine are written without the 'mmimbal.' prefix."
@@ -62,8 +62,8 @@ LOOPS = Registry(root.LOOPS, 'mmimbal.engine.loops')
 OPTIM_WRAPPERS = Registry(root.OPTIM_WRAPPERS, 'mmimbal.engine.amp')
 METRICS = Registry(root.METRICS, 'mmimbal.evaluation')
 
-# The rest stay empty, so that a config inherited as mmimbal::... finds, in our scope,
-# MMPretrain's components of these kinds too.
+# The other registries stay empty. A config inherited as mmimbal::... is built in our
+# scope, and needs them to find MMPretrain's components of these kinds.
 for _registry in vars(mmpretrain).values():
     _parent = getattr(_registry, 'parent', None)
     if isinstance(_parent, root.Registry) and SCOPE not in _parent.children:

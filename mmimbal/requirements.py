@@ -1,4 +1,4 @@
-"""What must be installed before anything of mmimbal can work."""
+"""Check the packages that mmimbal needs, when it is imported."""
 
 import re
 from collections.abc import Collection
@@ -28,40 +28,41 @@ def check_torch(torch_version: str) -> None:
 
 
 def check_openmmlab(importable: Collection[str], installed: Collection[str]) -> None:
-    """Explain how to install OpenMMLab where it is missing, or there twice.
+    """Check that one of the two builds of OpenMMLab is installed, and not both.
 
     Args:
-        importable: Those of mmengine, mmpretrain and mmcv that can be imported.
-        installed: Names of the distributions that are installed.
+        importable: Names out of mmengine, mmpretrain and mmcv that can be imported.
+        installed: Names of the installed distributions.
 
     Raises:
-        ImportError: If one cannot be imported, or both lines are installed.
+        ImportError: If a package cannot be imported, or both builds are installed; the
+            message says how to install them.
     """
     both = [name for name in OPENMMLAB if {name, f'onedl-{name}'} <= set(installed)]
     if both:
         raise ImportError(
-            f'{both[0]} and onedl-{both[0]} are both installed, and write to the same '
-            'folder. Make a new environment with one of them: '
+            f'{both[0]} and onedl-{both[0]} are both installed, in the same folder. '
+            'Make a new environment with only one of them: '
             "pip install 'mmimbal[openmmlab,lite]' or pip install 'mmimbal[onedl]'"
         )
     missing = [name for name in OPENMMLAB if name not in importable]
     if missing == ['mmcv'] and 'onedl-mmengine' not in installed:
         raise ImportError(
-            'mmimbal needs mmcv, in either build: mmcv-lite, a wheel that is enough '
-            "for classification (pip install 'mmimbal[lite]'), or the full mmcv "
+            'mmimbal needs mmcv. Install mmcv-lite, which is enough for '
+            "classification (pip install 'mmimbal[lite]'), or the full mmcv "
             '(https://mmcv.readthedocs.io). Never install both: they share a folder.'
         )
     if missing:
         raise ImportError(
             f'mmimbal needs OpenMMLab, but {", ".join(missing)} cannot be imported. '
-            'Install one of its two lines: the releases of OpenMMLab '
-            "(pip install 'mmimbal[openmmlab,lite]'), or the fork that is maintained "
+            'Install either the releases of OpenMMLab '
+            "(pip install 'mmimbal[openmmlab,lite]') or the maintained fork "
             "(pip install 'mmimbal[onedl]')"
         )
 
 
 def check_requirements() -> None:
-    """Check what pip cannot promise: a safe torch, and one line of OpenMMLab."""
+    """Check that torch is safe, and that one build of OpenMMLab is installed."""
     if find_spec('torch') is None:
         raise ImportError('mmimbal needs torch: https://pytorch.org/get-started')
     check_torch(version('torch'))

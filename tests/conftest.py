@@ -2,18 +2,31 @@
 
 import csv
 import logging
+import random
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 from mmengine.config import Config
+from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
+from tests.processes import kill_what_is_left
+
 torch.set_num_threads(1)  # small tensors, and two test processes
+# The same examples every time, however long each of them takes.
+settings.register_profile(
+    'repeatable',
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile('repeatable')
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = ROOT / 'configs'
@@ -28,15 +41,67 @@ TINY = {
 }
 
 
-@pytest.fixture(autouse=True)
-def scope():
-    """Let ``build`` find MMPretrain's components outside of a Runner."""
+# Files of tests that take longest. They begin first: a worker of pytest-xdist that
+# began one of them last would leave the others without work.
+LONGEST_FIRST = (
+    'test_kill.py',
+    'test_configs.py',
+    'test_evidence.py',
+    'test_two_stage_hook.py',
+    'test_cross_validate_tool.py',
+    'test_cached_features_loop.py',
+    'test_difficulty_sampling_hook.py',
+    'test_rebalancers.py',
+    'test_faults.py',
+    'test_sweep_tool.py',
+    'test_dist_tools.py',
+    'test_tools.py',
+    'test_head_training.py',
+    'test_guest.py',
+    'test_platforms.py',
+)
+
+
+def pytest_configure(config):
+    """Let pytest-xdist keep the order of files; it would put those of most tests first.
+
+    A few tests that start processes take longer than a hundred of small tensors.
+    """
+    if hasattr(config.option, 'loadscopereorder'):
+        config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items):
+    """Put the longest files first."""
+    rank = {name: number for number, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
+
+
+@pytest.hookimpl(tryfirst=True)  # before fixtures of whole modules, too
+def pytest_runtest_setup():
+    """Begin each test alike, whatever ran before it.
+
+    With the same random numbers; and ``build`` finds MMPretrain's components outside
+    of a Runner.
+    """
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
     init_default_scope('mmpretrain')
+
+
+def pytest_runtest_teardown():
+    """Leave no process behind."""
+    kill_what_is_left()
 
 
 def tiny_digits(leaf: str, work_dir: Path, **options) -> Config:
     """Return a leaf of digits_lt with a tiny net and two epochs."""
-    cfg = Config.fromfile(CONFIGS / 'digits_lt' / f'{leaf}.py')
+    file = CONFIGS / 'digits_lt' / f'{leaf}.py'
+    # Its text, which a run writes several times, need not be laid out: half a second.
+    cfg = Config(
+        Config.fromfile(file).to_dict(), filename=str(file), format_python_code=False
+    )
     cfg.merge_from_dict(
         {**TINY, **{k.replace('__', '.'): v for k, v in options.items()}}
     )
@@ -46,9 +111,11 @@ def tiny_digits(leaf: str, work_dir: Path, **options) -> Config:
     return cfg
 
 
-def train(cfg: Config) -> Runner:
-    """Train a config and return its runner."""
+def train(cfg: Config, *hooks: Hook) -> Runner:
+    """Train a config, with further hooks, and return its runner."""
     runner = Runner.from_cfg(cfg)
+    for hook in hooks:
+        runner.register_hook(hook)
     runner.train()
     return runner
 

@@ -1,6 +1,5 @@
 """Running a function on several ranks of a gloo group on this machine."""
 
-import socket
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -10,14 +9,13 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from mmengine.registry import init_default_scope
 
+import tests.imported  # noqa: F401
+
 
 def run_on_ranks(world_size: int, function: Callable, *args) -> list:
     """Return what ``function(rank, *args)`` returns on each rank."""
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = free.getsockname()[1]
     with tempfile.TemporaryDirectory() as folder:
-        arguments = (world_size, port, folder, function, args)
+        arguments = (world_size, folder, function, args)
         mp.start_processes(_run, arguments, world_size, start_method='fork')
         return [
             torch.load(Path(folder, f'{rank}.pth'), weights_only=False)
@@ -25,10 +23,11 @@ def run_on_ranks(world_size: int, function: Callable, *args) -> list:
         ]
 
 
-def _run(rank, world_size, port, folder, function, args):
+def _run(rank, world_size, folder, function, args):
     torch.set_num_threads(1)
+    # They meet at a file: a port could be taken by somebody else.
     dist.init_process_group(
-        'gloo', f'tcp://127.0.0.1:{port}', rank=rank, world_size=world_size
+        'gloo', f'file://{folder}/meeting', rank=rank, world_size=world_size
     )
     init_default_scope('mmpretrain')
     torch.save(function(rank, *args), Path(folder, f'{rank}.pth'))

@@ -3,8 +3,11 @@
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.runner.checkpoint import CheckpointLoader
 from mmpretrain.apis import ModelHub
 
+from mmimbal.files import checkpoint
+from mmimbal.files.checkpoint import safe_loading
 from mmimbal.registry import MODELS
 from tests.conftest import CONFIGS, rows_of, train, write_index
 
@@ -87,7 +90,23 @@ def test_stage_2_follows_its_stage_1(leaf):
     assert stage1.work_dir == cfg.default_hooks.two_stage.stage1
 
 
-def test_imagenet_weights_are_those_mmpretrain_publishes():
+def test_imagenet_weights_are_those_the_installed_mmpretrain_publishes(monkeypatch):
+    loaded = []
+
+    def load(url, map_location):
+        loaded.append(url)
+        net = MODELS.build(dict(type='ResNet', depth=50))
+        return {f'backbone.{key}': value for key, value in net.state_dict().items()}
+
+    monkeypatch.setattr(checkpoint, 'load_from_http', load)
     cfg = Config.fromfile(CONFIGS / '_base_/models/resnet50.py')
-    published = ModelHub.get('resnet50_8xb32_in1k').weights
-    assert cfg.model.backbone.init_cfg.checkpoint == published
+    backbone = MODELS.build(cfg.model.backbone)
+    with safe_loading():
+        backbone.init_weights()
+    assert loaded == [ModelHub.get('resnet50_8xb32_in1k').weights]
+    assert loaded[0].startswith('https://')
+
+
+def test_a_model_that_mmpretrain_does_not_have_is_named():
+    with safe_loading(), pytest.raises(ValueError, match='has no model resnet51'):
+        CheckpointLoader.load_checkpoint('mmpretrain://resnet51')

@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
 
 from mmimbal.engine.ddp import unwrap_model
-from tests.conftest import tiny_digits
+from tests.conftest import tiny_digits, train
 from tests.distributed import run_on_ranks
 
 
@@ -25,8 +24,7 @@ def train_on_rank(
         cfg.default_hooks.two_stage.stage1 = str(stage1)
     if leaf.startswith('two_stage'):
         cfg.default_hooks.two_stage.epoch = 1
-    runner = Runner.from_cfg(cfg)
-    runner.train()
+    runner = train(cfg)
     return dict(
         weights=runner.model.module.state_dict(),
         drawn=list(runner.train_dataloader.sampler),
@@ -67,10 +65,26 @@ class KeepWeights(Hook):
         self.steps.append({key: value.clone() for key, value in state.items()})
 
 
+class Float64(Hook):
+    """Let the backbone take images in float64, which its weights are in."""
+
+    priority = 'VERY_HIGH'
+
+    def before_train(self, runner):
+        unwrap_model(runner.model).backbone.register_forward_pre_hook(
+            lambda backbone, inputs: (inputs[0].double(),)
+        )
+
+
 def weights_of_steps(
     rank: int, world_size: int, leaf: str, work_dir: Path, stage1: Path | None
 ) -> list[dict]:
-    """Train on a part of the same global batches; return weights after each step."""
+    """Train on a part of the same global batches; return weights after each step.
+
+    In float64: what float32 rounds would pile up from step to step, and a triplet at
+    the margin would count on one side only.
+    """
+    torch.set_default_dtype(torch.float64)  # of this process, which then ends
     cfg = tiny_digits(leaf, work_dir / f'{leaf}_{world_size}')
     if world_size > 1:
         os.environ['LOCAL_RANK'] = str(rank)
@@ -81,10 +95,11 @@ def weights_of_steps(
     cfg.model.backbone.norm_cfg = dict(type='GN', num_groups=2)  # none over the batch
     cfg.train_dataloader.dataset.pipeline = [dict(type='PackInputs')]
     cfg.train_dataloader.update(batch_size=32 // world_size, drop_last=True)
+    cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    cfg.default_hooks.checkpoint.save_best = None
     keep = KeepWeights()
-    runner = Runner.from_cfg(cfg)
-    runner.register_hook(keep)
-    runner.train()
+    train(cfg, Float64(), keep)
+    assert all(value.dtype == torch.float64 for value in keep.steps[-1].values())
     return keep.steps
 
 
@@ -92,16 +107,15 @@ def weights_of_steps(
 def test_two_ranks_take_the_steps_of_one_process(leaf, tmp_path):
     stage1 = None
     if leaf == 'stage2_crt':
-        weights_of_steps(0, 1, 'stage1_triplet', tmp_path / 'first', None)
-        stage1 = tmp_path / 'first' / 'stage1_triplet_1'
-    alone = weights_of_steps(0, 1, leaf, tmp_path, stage1)
-    args = (2, weights_of_steps, 2, leaf, tmp_path, stage1)
-    for steps in run_on_ranks(*args):
+        run_on_ranks(1, weights_of_steps, 1, 'stage1_triplet', tmp_path / 'first', None)
+        stage1 = tmp_path / 'first' / 'stage1_triplet_1' / 'epoch_2.pth'
+    (alone,) = run_on_ranks(1, weights_of_steps, 1, leaf, tmp_path, stage1)
+    for steps in run_on_ranks(2, weights_of_steps, 2, leaf, tmp_path, stage1):
         assert len(steps) == len(alone) == 2 * (291 // 32)
         for ours, expected in zip(steps, alone, strict=True):
             for key in expected:
-                assert torch.allclose(
-                    ours[key].float(), expected[key].float(), rtol=1e-4, atol=1e-6
-                ), key
+                torch.testing.assert_close(
+                    ours[key], expected[key], rtol=1e-9, atol=1e-9, msg=key
+                )
     moved = [key for key in alone[0] if not alone[0][key].equal(alone[-1][key])]
     assert moved and (stage1 is None or all(key.startswith('head') for key in moved))

@@ -5,20 +5,26 @@ import os
 import re
 import resource
 import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
 
 from mmimbal.files.checkpoint import load_from_local
-from tests.conftest import ROOT, tiny_digits, train
+from tests.conftest import tiny_digits, train
+from tests.processes import (
+    PATIENCE,
+    children_of,
+    free_port,
+    last_epoch,
+    processes,
+    start,
+    wait_for_the_end_of,
+    wait_until,
+)
 from tests.tools import OPTIONS, succeed
 
-SOON = 60  # seconds; a hang would take longer
 PIPELINE = [
     dict(type='LoadImageFromFile'),
     dict(type='Resize', scale=(8, 8)),
@@ -63,12 +69,6 @@ class During(Before):
             self.act()
 
 
-def run_with(cfg, hook):
-    runner = Runner.from_cfg(cfg)
-    runner.register_hook(hook)
-    runner.train()
-
-
 def test_a_full_disk(tmp_path):
     """The system lets no file grow beyond a size, as a full disk would."""
     messages = multiprocessing.get_context('fork').Queue()
@@ -79,14 +79,14 @@ def test_a_full_disk(tmp_path):
             resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, size // 2))
 
         try:
-            run_with(tiny_digits('stage1_triplet', tmp_path), Before(1, fill))
+            train(tiny_digits('stage1_triplet', tmp_path), Before(1, fill))
         except OSError as error:
             messages.put(str(error))
 
     process = multiprocessing.get_context('fork').Process(target=run)
     process.start()
-    message = messages.get(timeout=SOON)
-    process.join(SOON)
+    message = messages.get(timeout=PATIENCE)
+    process.join(PATIENCE)
     assert 'epoch_2.pth' in message and 'File too large' in message
     assert not list(tmp_path.glob('*unfinished')) + list(tmp_path.glob('epoch_2*'))
     load_from_local(tmp_path / 'epoch_1.pth')
@@ -110,13 +110,13 @@ def error_of(cfg, hook) -> str:
 
     def run():
         try:
-            run_with(cfg, hook)
+            train(cfg, hook)
         except (RuntimeError, ConnectionError) as error:
             sender.send(str(error))
 
     process = context.Process(target=run)
     process.start()
-    assert receiver.poll(SOON)
+    assert receiver.poll(PATIENCE)
     message = receiver.recv()
     process.kill()
     process.join()
@@ -153,74 +153,46 @@ def test_a_class_that_vanishes_after_filtering(folder, tmp_path):
         train(cfg)
 
 
-def start(tool, *arguments, **environment):
-    return subprocess.Popen(
-        [*tool, *map(str, arguments)],
-        cwd=ROOT,
-        env={**os.environ, 'OMP_NUM_THREADS': '1', **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-def wait_for(path: Path, process) -> None:
-    while not path.is_file():
-        assert process.poll() is None, process.stdout.read()[-3000:]
-        time.sleep(0.05)
-
-
-def children_of(pid: int) -> list[int]:
-    """Return the processes that a process has started, and they."""
-    found = []
-    for path in Path('/proc').glob('[0-9]*/stat'):
-        try:
-            fields = path.read_text().rpartition(')')[2].split()
-        except OSError:
-            continue
-        if int(fields[1]) == pid:
-            child = int(path.parent.name)
-            found += [child, *children_of(child)]
-    return found
-
-
-LONG = [*OPTIONS[:-1], 'train_cfg.max_epochs=500']
+# Epochs that never end by themselves.
+ENDLESS = [*OPTIONS[:-1], 'train_cfg.max_epochs=1000000']
+LEAF = 'configs/digits_lt/stage1_triplet.py'
 
 
 def test_sigterm_ends_a_run_and_its_workers(tmp_path):
-    leaf = 'configs/digits_lt/stage1_triplet.py'
-    flags = ['--work-dir', tmp_path, '--cfg-options', *LONG]
-    workers = ['train_dataloader.num_workers=2']
-    process = start([sys.executable], 'tools/train.py', leaf, *flags, *workers)
-    wait_for(tmp_path / 'epoch_2.pth', process)
+    log, run = tmp_path / 'log.txt', tmp_path / 'run'
+    options = [*ENDLESS, 'train_dataloader.num_workers=2']
+    flags = ['--work-dir', run, '--cfg-options', *options]
+    process = start([sys.executable, 'tools/train.py', LEAF, *flags], log)
+    wait_until(lambda: last_epoch(run) >= 2, process, log)
+
+    def workers_of_an_epoch() -> dict:
+        children = children_of(process.pid)
+        return children if len(children) >= 2 else {}
+
+    workers = wait_until(workers_of_an_epoch, process, log)
     process.send_signal(signal.SIGTERM)
-    output, _ = process.communicate(timeout=SOON)
-    assert process.returncode == 143
-    assert 'Stopped by SIGTERM: --resume goes on' in output
-    assert output.count('Stopped by SIGTERM') == 1
-    newest = max(tmp_path.glob('epoch_*.pth'), key=lambda file: file.stat().st_mtime)
-    load_from_local(newest)
+    assert process.wait(PATIENCE) == 143
+    wait_for_the_end_of(workers)
+    assert 'Stopped by SIGTERM: use --resume' in log.read_text()
+    assert log.read_text().count('Stopped by SIGTERM') == 1
+    load_from_local(run / f'epoch_{last_epoch(run)}.pth')
 
 
 def test_a_rank_that_dies_takes_the_others_with_it(tmp_path):
-    leaf = 'configs/digits_lt/stage1_triplet.py'
-    flags = ['--work-dir', tmp_path, '--cfg-options', *LONG]
+    log, run = tmp_path / 'log.txt', tmp_path / 'run'
+    flags = ['--work-dir', run, '--cfg-options', *ENDLESS]
     path = f'{Path(sys.executable).parent}:{os.environ["PATH"]}'
-    command = ['tools/dist_train.sh', leaf, 2]
-    process = start(command[:1], *command[1:], *flags, PORT='29671', PATH=path)
-    wait_for(tmp_path / 'epoch_1.pth', process)
+    command = ['tools/dist_train.sh', LEAF, 2, *flags]
+    process = start(command, log, PORT=str(free_port()), PATH=path)
+    wait_until(lambda: last_epoch(run) >= 1, process, log)
     everything = children_of(process.pid)
-    ranks = [
-        pid
-        for pid in everything
-        if b'tools/train.py' in Path(f'/proc/{pid}/cmdline').read_bytes()
-        and b'torch.distributed' not in Path(f'/proc/{pid}/cmdline').read_bytes()
-    ]
-    os.kill(ranks[-1], signal.SIGKILL)
-    output, _ = process.communicate(timeout=SOON)
-    assert process.returncode != 0
-    assert 'SIGKILL' in output or 'Signal 9' in output
-    assert not any(Path(f'/proc/{pid}').exists() for pid in everything)
+    parents = {pid: parent for pid, (parent, *_) in processes().items()}
+    (torchrun,) = (pid for pid in everything if parents.get(pid) == process.pid)
+    _, second = sorted(pid for pid in everything if parents.get(pid) == torchrun)
+    os.kill(second, signal.SIGKILL)
+    assert process.wait(PATIENCE) != 0
+    assert 'SIGKILL' in log.read_text() or 'Signal 9' in log.read_text()
+    wait_for_the_end_of(everything)
 
 
 def test_a_nan_names_the_run_to_blame(tmp_path):
@@ -251,8 +223,8 @@ def test_threads_of_gloo_end_before_python(tmp_path):
     env = dict(RANK='0', WORLD_SIZE='1', LOCAL_RANK='0', MASTER_ADDR='127.0.0.1')
     output = succeed(
         *(tmp_path / 'lists_threads.py', 'tools/train.py'),
-        *('configs/digits_lt/stage1_triplet.py', '--launcher', 'pytorch'),
+        *(LEAF, '--launcher', 'pytorch'),
         *('--work-dir', tmp_path / 'run', '--cfg-options', *OPTIONS),
-        env=env | dict(MASTER_PORT='29677'),
+        env=env | dict(MASTER_PORT=str(free_port())),
     )
     assert 'THREAD python' in output and 'THREAD pt_gloo' not in output

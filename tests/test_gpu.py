@@ -64,13 +64,13 @@ def compare(head: dict) -> None:
 
 
 @pytest.mark.parametrize('name', STAGE1)
-def test_stage_1_computes_the_same(name, scope):
+def test_stage_1_computes_the_same(name):
     base = Config.fromfile(CONFIGS / f'_base_/stage1/{name}.py')
     compare(dict(base.head, num_classes=7, in_channels=32))
 
 
 @pytest.mark.parametrize('name', [name for name in REBALANCERS if name != 'gcl'])
-def test_rebalancers_compute_the_same(name, scope):
+def test_rebalancers_compute_the_same(name):
     """All but GCL, which draws noise."""
     base = Config.fromfile(CONFIGS / f'_base_/stage2/{name}.py')
     compare(dict(base.stage2_head, num_classes=7, in_channels=32))
@@ -79,7 +79,7 @@ def test_rebalancers_compute_the_same(name, scope):
 @pytest.mark.parametrize('size', [37, 1024])
 @pytest.mark.parametrize('mining', ['all', 'semi_hard'])
 @pytest.mark.parametrize('distance', ['CosineSimilarity', 'LpDistance'])
-def test_triplets_are_those_of_the_cpu(size, mining, distance, scope):
+def test_triplets_are_those_of_the_cpu(size, mining, distance):
     random = np.random.default_rng(size)
     labels = torch.from_numpy(random.integers(0, 5, size))
     embeddings = torch.from_numpy(random.standard_normal((size, 16))).float()

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import random
+import resource
 import signal
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import pytest
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmimbal.files import checkpoint
+import tests.imported  # noqa: F401
+from mmimbal.files import atomic, checkpoint
 from mmimbal.stage2 import feature_cache
 from tests.conftest import log_of, tiny_digits, train
 
@@ -63,20 +65,56 @@ class KillAt(Hook):
         self._kill(runner, 'end')
 
 
-def kill_in_write(nth: int) -> None:
-    """Kill the process in the middle of writing its nth file."""
-    put, count = checkpoint.AtomicBackend.put, [0]
+class KillInWrite:
+    """Let the system kill the process when half of its nth file is on disk.
 
-    def cut(self, obj, filepath):
-        count[0] += 1
-        if count[0] == nth:
-            path = Path(filepath)
-            unfinished = path.with_name(f'{path.name}.{os.getpid()}.unfinished')
-            unfinished.write_bytes(obj[: len(obj) // 2])
-            kill()
-        put(self, obj, filepath)
+    It may write no file beyond that size then. The signal that comes with it is one
+    that Python ignores, but that ends a process by itself.
+    """
 
-    checkpoint.AtomicBackend.put = cut
+    def __init__(self, nth: int) -> None:
+        self.left = nth
+
+    def __call__(self, runner) -> None:
+        put = checkpoint.AtomicBackend.put
+
+        def limited_put(backend, obj, filepath):
+            self.left -= 1
+            if not self.left:
+                signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+                resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+                resource.setrlimit(resource.RLIMIT_FSIZE, (len(obj) // 2,) * 2)
+            put(backend, obj, filepath)
+
+        checkpoint.AtomicBackend.put = limited_put
+
+    def check(self, work_dir: Path, exitcode: int) -> None:
+        """Check that it was so."""
+        assert exitcode == -signal.SIGXFSZ
+        (half,) = work_dir.glob('*.unfinished')
+        whole = [file.stat().st_size for file in work_dir.glob('epoch_*.pth')]
+        assert half.stat().st_size == pytest.approx(whole[0] / 2, rel=0.2)
+
+
+class KillBeforeRename(KillInWrite):
+    """Kill the process when its nth file is whole, but not yet in its place."""
+
+    def __call__(self, runner) -> None:
+        replace = atomic.os.replace
+
+        def killing_replace(source, target):
+            self.left -= 1
+            if not self.left:
+                kill()
+            replace(source, target)
+
+        atomic.os.replace = killing_replace
+
+    def check(self, work_dir: Path, exitcode: int) -> None:
+        """Check that it was so."""
+        assert exitcode == -signal.SIGKILL
+        (whole,) = work_dir.glob('*.unfinished')
+        checkpoint.load_from_local(whole)
 
 
 def killed(cfg, prepare) -> None:
@@ -90,7 +128,10 @@ def killed(cfg, prepare) -> None:
     process = multiprocessing.get_context('fork').Process(target=run)
     process.start()
     process.join()
-    assert process.exitcode == -signal.SIGKILL
+    if isinstance(prepare, KillInWrite):
+        prepare.check(Path(cfg.work_dir), process.exitcode)
+    else:
+        assert process.exitcode == -signal.SIGKILL
 
 
 def logged(runner) -> dict:
@@ -132,7 +173,8 @@ POINTS = {
     'after validation': lambda runner: runner.register_hook(KillAt('after val', 3)),
     'last validation': lambda runner: runner.register_hook(KillAt('val', EPOCHS)),
     'end': lambda runner: runner.register_hook(KillAt('end', EPOCHS)),
-    **{f'write {n}': (lambda runner, n=n: kill_in_write(n)) for n in (3, 4, 5)},
+    **{f'in write {n}': KillInWrite(n) for n in (3, 4, 5)},
+    **{f'after write {n}': KillBeforeRename(n) for n in (3, 4)},
 }
 
 
@@ -220,6 +262,11 @@ def stage2(work_dir, backbone, **options):
     return cfg
 
 
+@pytest.fixture(scope='module')
+def straight_stage2(backbone, tmp_path_factory):
+    return train(stage2(tmp_path_factory.mktemp('straight_stage2'), backbone))
+
+
 def kill_in_cache(runner) -> None:
     """Kill the process when half of the features are written."""
     extract = feature_cache.extract
@@ -239,15 +286,15 @@ def kill_in_cache(runner) -> None:
         kill_in_cache,
         POINTS['validation'],
         POINTS['last validation'],
-        POINTS['write 3'],
+        POINTS['in write 3'],
+        POINTS['after write 3'],
         lambda runner: runner.register_hook(KillAt('train', 2, 1)),
     ],
 )
-def test_stage_2_on_cached_features(prepare, backbone, tmp_path):
-    straight = train(stage2(tmp_path / 'straight', backbone))
-    killed(stage2(tmp_path / 'killed', backbone), prepare)
-    resumed = train(stage2(tmp_path / 'killed', backbone, resume=True))
-    assert_same(resumed, straight)
+def test_stage_2_on_cached_features(prepare, backbone, straight_stage2, tmp_path):
+    killed(stage2(tmp_path, backbone), prepare)
+    resumed = train(stage2(tmp_path, backbone, resume=True))
+    assert_same(resumed, straight_stage2)
 
 
 def test_a_broken_checkpoint_is_passed_over(straight, tmp_path):

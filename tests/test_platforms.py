@@ -40,5 +40,5 @@ def test_a_run_without_locks_alarms_and_fork(tmp_path):
 def test_memory_that_cannot_be_shared_is_named(folder, monkeypatch):
     monkeypatch.setattr(image_cache, 'SHARED_MEMORY', os.devnull)
     pipeline = [dict(type='LoadImageFromFile')]
-    with pytest.raises(OSError, match='does not have: give cache a folder'):
+    with pytest.raises(OSError, match='does not have: set cache to a folder'):
         CSVDataset(str(folder), 'train', pipeline=pipeline, cache='ram')

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import tests.imported  # noqa: F401
 from tests.conftest import ROOT
 
 # A net and a training of the smallest kind.
@@ -24,8 +25,9 @@ OPTIONS = [
 def run(*command, env=None, cwd=ROOT) -> subprocess.CompletedProcess:
     """Run a tool with this Python; one of ours in a fork, where all is imported."""
     script, *arguments = map(str, command)
-    if script.startswith('tools/') and script.endswith('.py') and not env:
-        return run_forked(script, arguments)
+    tool = ROOT / script
+    if tool.parent == ROOT / 'tools' and tool.suffix == '.py' and not env:
+        return run_forked(str(tool), arguments, cwd)
     interpreter = [] if script.endswith('.sh') else [sys.executable]
     path = f'{Path(sys.executable).parent}:{os.environ["PATH"]}'
     return subprocess.run(
@@ -37,7 +39,9 @@ def run(*command, env=None, cwd=ROOT) -> subprocess.CompletedProcess:
     )
 
 
-def run_forked(script: str, arguments: list[str]) -> subprocess.CompletedProcess:
+def run_forked(
+    script: str, arguments: list[str], cwd: Path = ROOT
+) -> subprocess.CompletedProcess:
     """Run a tool of ours in a fork of this process."""
     with tempfile.TemporaryFile('w+') as out, tempfile.TemporaryFile('w+') as err:
 
@@ -46,7 +50,7 @@ def run_forked(script: str, arguments: list[str]) -> subprocess.CompletedProcess
             os.dup2(err.fileno(), 2)
             sys.stdout = open(1, 'w', closefd=False)  # noqa: SIM115
             sys.stderr = open(2, 'w', closefd=False)  # noqa: SIM115
-            os.chdir(ROOT)
+            os.chdir(cwd)
             sys.argv = [script, *arguments]
             try:
                 runpy.run_path(script, run_name='__main__')

@@ -1,11 +1,11 @@
-"""Run a grid of experiments side by side; write a page of tables from the results."""
+"""Run a grid of experiments, and write a page of tables from the results."""
 
 import argparse
 from fnmatch import fnmatch
 from pathlib import Path
 
 from mmimbal.command_line.quiet import without_upstream_noise
-from mmimbal.command_line.sigterm import exit_on_sigterm
+from mmimbal.command_line.sigterm import HOW_TO_CONTINUE, exit_on_sigterm
 from mmimbal.experiments.executors import add_executor_flags, build_executor
 from mmimbal.experiments.grid import load_grid
 from mmimbal.experiments.grid_runner import GridFolders
@@ -21,32 +21,36 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('grid', type=Path, help='e.g. configs/grids/study.py')
     parser.add_argument(
-        '--work-dir', type=Path, help='of trainings; default: work_dirs/GRID'
+        '--work-dir', type=Path, help='folder of the runs; default: work_dirs/GRID'
     )
     parser.add_argument(
-        '--results', type=Path, default=Path('results'), help='default: results/'
+        '--results',
+        type=Path,
+        default=Path('results'),
+        help='folder of the results of all grids; default: results/',
     )
     parser.add_argument(
         '--page',
         type=Path,
         default=Path('docs/results.md'),
-        help='written from all of --results; default: docs/results.md',
+        help='page to write, with all grids in --results; default: docs/results.md',
     )
     parser.add_argument(
         '--only',
         default='*',
         metavar='PATTERN',
-        help="experiments by name, e.g. 'isic2018_*', to share a grid among machines",
+        help='run only experiments with matching names, e.g. isic2018_*, to use '
+        'several machines',
     )
     parser.add_argument(
-        '--page-only', action='store_true', help='run nothing, write the page'
+        '--page-only', action='store_true', help='write the page, but run nothing'
     )
     add_executor_flags(parser)
     return parser.parse_args()
 
 
 def main() -> None:
-    """Run what has no result yet, write the page, and fail if an experiment did."""
+    """Run experiments without a result, write the page, and fail if one failed."""
     args = parse_args()
     work_dir = args.work_dir or Path('work_dirs', args.grid.stem)
     check_is_no_folder(args.page)
@@ -56,7 +60,7 @@ def main() -> None:
     wanted = [run for run in grid.runs if fnmatch(run.name, args.only)]
     if not wanted:
         raise ValueError(
-            f'--only {args.only}: there is no such experiment; the first is '
+            f'--only {args.only} matches no experiment; the first name is '
             f'{grid.runs[0].name}'
         )
     folders = GridFolders(TOOLS, work_dir, args.results / args.grid.stem)
@@ -66,20 +70,21 @@ def main() -> None:
     if not args.page_only:
         missing = [run for run in wanted if run.name not in done]
         if len(missing) < len(wanted):
-            print(f'{len(wanted) - len(missing)} of {len(wanted)} results are there')
+            number = len(wanted) - len(missing)
+            print(f'{number} of {len(wanted)} results exist already')
         executor = build_executor(args, work_dir)
         failed = run_jobs(folders.jobs(grid, missing), executor, 'Experiments')
     write_page(args.results, args.page)
-    print(f'Written: {args.page}, from {args.results}')
+    print(f'Written: {args.page}, from the results in {args.results}')
     if failed:
         raise SystemExit(failure_report(failed, len(wanted), 'experiments'))
 
 
 if __name__ == '__main__':
     try:
-        with without_upstream_noise(), exit_on_sigterm('the same command goes on'):
+        with without_upstream_noise(), exit_on_sigterm(HOW_TO_CONTINUE):
             main()
     except KeyboardInterrupt:
-        raise SystemExit('\nStopped. The same command goes on from here.') from None
+        raise SystemExit(f'\nStopped: {HOW_TO_CONTINUE}') from None
     except (OSError, ValueError, ImportError) as error:
         raise SystemExit(f'benchmark: {error}') from None

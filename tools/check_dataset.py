@@ -1,4 +1,4 @@
-"""Check a folder with an index.csv: broken images, identical ones, leaks of splits."""
+"""Check a data set: damaged images, identical images, leaks between splits."""
 
 import argparse
 from pathlib import Path
@@ -12,7 +12,7 @@ from mmimbal.visualization import draw_class_counts
 
 
 def describe(report: dict) -> str:
-    """Return the tables of a report: class counts, and what was found."""
+    """Return a table of class counts, and a list of findings."""
     counts = report['counts']
     rows = [
         (split or 'all', *map(str, row), str(sum(row))) for split, row in counts.items()
@@ -27,12 +27,15 @@ def describe(report: dict) -> str:
 
 
 def main() -> None:
-    """Check, print, draw, write check.json beside the index; fail on errors."""
+    """Check, print, draw, write check.json next to index.csv; fail on errors."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('folder', type=Path, help='e.g. data/isic2018')
+    parser.add_argument(
+        'folder', type=Path, help='folder with an index.csv, e.g. data/isic2018'
+    )
     parser.add_argument('--processes', type=int, help='default: one per core')
     parser.add_argument(
-        '--split-column', help='the only one; default: split, fold0, fold1, ...'
+        '--split-column',
+        help='check only this column; default: split, fold0, fold1, ...',
     )
     args = parser.parse_args()
     picture = args.folder / 'class_counts.png'
@@ -48,8 +51,8 @@ def main() -> None:
         figure.savefig(unfinished, format='png', dpi=130)
     warnings = len(report['findings']) - report['errors']
     print(
-        f'{describe(report)}\n\n{report["errors"]} kinds of errors, {warnings} of '
-        f'warnings. Written to {args.folder / REPORT} and {picture}'
+        f'{describe(report)}\n\n{report["errors"]} kinds of errors, {warnings} kinds '
+        f'of warnings. Written: {args.folder / REPORT} and {picture}'
     )
     if report['errors']:
         raise SystemExit(1)

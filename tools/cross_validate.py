@@ -1,4 +1,4 @@
-"""Train and test a config on folds of its data set, and pool the predictions."""
+"""Train and test a config on all folds of its data set, and pool the predictions."""
 
 import argparse
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from mmimbal.command_line.compose import load_experiment
 from mmimbal.command_line.experiment import words_of
 from mmimbal.command_line.quiet import without_upstream_noise
-from mmimbal.command_line.sigterm import exit_on_sigterm
+from mmimbal.command_line.sigterm import HOW_TO_CONTINUE, exit_on_sigterm
 from mmimbal.evaluation.predictions import load_predictions
 from mmimbal.experiments.cross_validation import FoldJob, report, stages_of
 from mmimbal.experiments.executors import add_executor_flags, build_executor
@@ -19,10 +19,10 @@ TOOLS = Path(__file__).resolve().parent
 
 
 def parse_args() -> tuple[argparse.Namespace, list[str]]:
-    """Read the command line; flags not known here go to the other tools."""
+    """Read the command line; unknown flags are for the other tools."""
     parser = argparse.ArgumentParser(
         description=__doc__,
-        epilog='Further flags go to tools/train.py and tools/test.py, such as --amp.',
+        epilog='Further flags, such as --amp, go to tools/train.py and tools/test.py.',
     )
     parser.add_argument(
         'config', help='e.g. configs/isic/stage2_crt.py or isic2018/64px/triplet/crt'
@@ -31,20 +31,23 @@ def parse_args() -> tuple[argparse.Namespace, list[str]]:
         '--folds',
         type=int,
         default=5,
-        help='how many: columns fold0, fold1, ..., as prepare_dataset.py --folds has '
-        'made them; default: 5',
+        help='number of folds: columns fold0, fold1, ... of index.csv, from '
+        'prepare_dataset.py --folds; default: 5',
     )
     parser.add_argument(
         '--stage1-config',
-        help='of stage 1, trained first on each fold, for a config of your own',
+        help='config of stage 1, to train on each fold first, for your own config of '
+        'stage 2',
     )
-    parser.add_argument('--work-dir', type=Path, help="default: the config's + _folds")
+    parser.add_argument(
+        '--work-dir', type=Path, help='default: work dir of the config + _folds'
+    )
     parser.add_argument(
         '--base',
         action='append',
         default=[],
         metavar='OLD=NEW',
-        help='another word of the experiment, e.g. stage2/crt=stage2/lws',
+        help='replace a base of the experiment, e.g. stage2/crt=stage2/lws',
     )
     parser.add_argument('--profile', choices=words_of('profiles'))
     parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE')
@@ -52,14 +55,14 @@ def parse_args() -> tuple[argparse.Namespace, list[str]]:
         '--stage1-cfg-options',
         nargs='+',
         metavar='KEY=VALUE',
-        help='of stage 1; default: those of --cfg-options',
+        help='options for stage 1; default: those of --cfg-options',
     )
     add_executor_flags(parser)
     return parser.parse_known_args()
 
 
 def main() -> None:
-    """Run the folds, then report."""
+    """Run all folds, and report the results."""
     args, flags = parse_args()
     if args.folds < 1:
         raise ValueError(f'--folds {args.folds} must be at least 1')
@@ -94,9 +97,9 @@ def main() -> None:
 
 if __name__ == '__main__':
     try:
-        with without_upstream_noise(), exit_on_sigterm('the same command goes on'):
+        with without_upstream_noise(), exit_on_sigterm(HOW_TO_CONTINUE):
             main()
     except KeyboardInterrupt:
-        raise SystemExit('\nStopped. The same command goes on from here.') from None
+        raise SystemExit(f'\nStopped: {HOW_TO_CONTINUE}') from None
     except (OSError, ValueError, RuntimeError, ImportError) as error:
         raise SystemExit(f'cross_validate: {error}') from None

@@ -1,4 +1,4 @@
-"""Cross-entropy beside two stages, on long-tailed digits, in a table and a picture."""
+"""Compare cross-entropy with two stages on long-tailed digits: a table, a figure."""
 
 import argparse
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from mmimbal.command_line.quiet import without_upstream_noise
-from mmimbal.command_line.sigterm import exit_on_sigterm
+from mmimbal.command_line.sigterm import HOW_TO_CONTINUE, exit_on_sigterm
 from mmimbal.datasets import DigitsLT, get_class_counts
 from mmimbal.evaluation.table import format_table, mean_and_spread
 from mmimbal.experiments.demo import METHODS, SeedJob
@@ -20,11 +20,11 @@ SCORES = ('balanced_accuracy', 'macro_f1', 'tail_recall')
 
 
 def summarise(results: list[dict]) -> str:
-    """Return the table: mean and standard deviation of each score over seeds."""
+    """Return a table with mean and standard deviation of each score over seeds."""
     rows = []
     for method in METHODS:
-        of_method = [row for row in results if row['method'] == method]
-        cells = [mean_and_spread([row[score] for row in of_method]) for score in SCORES]
+        runs = [row for row in results if row['method'] == method]
+        cells = [mean_and_spread([row[score] for row in runs]) for score in SCORES]
         rows.append([method, *cells])
     return format_table(
         ('test, %', 'balanced accuracy', 'macro F1', 'tail recall'), rows
@@ -32,7 +32,7 @@ def summarise(results: list[dict]) -> str:
 
 
 def main() -> None:
-    """Run the demo, write the summary, print the table, draw the picture."""
+    """Run the demo, write the summary, print the table, draw the figure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--seeds', type=int, default=3)
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/demo'))
@@ -71,9 +71,9 @@ def main() -> None:
 
 if __name__ == '__main__':
     try:
-        with without_upstream_noise(), exit_on_sigterm('the same command goes on'):
+        with without_upstream_noise(), exit_on_sigterm(HOW_TO_CONTINUE):
             main()
     except KeyboardInterrupt:
-        raise SystemExit('\nStopped. The same command goes on from here.') from None
+        raise SystemExit(f'\nStopped: {HOW_TO_CONTINUE}') from None
     except (OSError, ValueError, RuntimeError) as error:
         raise SystemExit(f'demo: {error}') from None

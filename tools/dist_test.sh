@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Test on several GPUs of this machine, or processes where it has none:
+# Test on several GPUs of this machine; without GPUs, in several processes on the CPU:
 #   tools/dist_test.sh CONFIG CHECKPOINT GPUS [flags of test.py]
 # On several machines set NNODES, NODE_RANK, MASTER_ADDR and PORT.
 set -euo pipefail

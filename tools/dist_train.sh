@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Train on several GPUs of this machine, or processes where it has none:
+# Train on several GPUs of this machine; without GPUs, in several processes on the CPU:
 #   tools/dist_train.sh CONFIG GPUS [flags of train.py]
 # On several machines set NNODES, NODE_RANK, MASTER_ADDR and PORT.
 set -euo pipefail

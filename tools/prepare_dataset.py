@@ -15,7 +15,7 @@ from mmimbal.files.atomic import check_is_new
 
 @contextmanager
 def opened(src: Path, near: Path) -> Iterator[Path]:
-    """Give the folder of a download; an archive is unpacked for the time being."""
+    """Yield the folder of a download; an archive is unpacked to a temporary folder."""
     if not src.is_file() or src.suffix == '.npz':
         yield src
         return
@@ -25,28 +25,32 @@ def opened(src: Path, near: Path) -> Iterator[Path]:
 
 
 def main() -> None:
-    """Read the download, split it, write the dataset, print the counts."""
+    """Read the download, split it, write the data set, print the class counts."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('name', choices=READERS, help='which layout --src has')
+    parser.add_argument('name', choices=READERS, help='the data set in --src')
     parser.add_argument(
-        '--src', type=Path, required=True, help='the download: a folder, or an archive'
+        '--src', type=Path, required=True, help='the download: a folder or an archive'
     )
     parser.add_argument(
-        '--out', type=Path, help='where to write; $MMIMBAL_DATA/NAME or data/NAME'
+        '--out',
+        type=Path,
+        help='folder to write; default: $MMIMBAL_DATA/NAME or data/NAME',
     )
-    parser.add_argument('--seed', type=int, default=0, help='of a split made here')
+    parser.add_argument(
+        '--seed', type=int, default=0, help='seed of splits that are made here'
+    )
     parser.add_argument(
         '--split',
         choices=['official', 'group'],
         default='official',
-        help='keep that of the download if it has one (default), or make one of '
-        '70/10/20, stratified by class, no group in two splits',
+        help='official (default): use the split of the download if it has one; group: '
+        'make a split 70/10/20, stratified by class, without groups in two splits',
     )
     parser.add_argument(
-        '--folds', type=int, default=0, help='of cross-validation, e.g. 5'
+        '--folds', type=int, default=0, help='folds of cross-validation, e.g. 5'
     )
     parser.add_argument(
-        '--link', action='store_true', help='symbolic links instead of copies'
+        '--link', action='store_true', help='make symbolic links instead of copies'
     )
     args = parser.parse_args()
     out = args.out or Path(os.environ.get('MMIMBAL_DATA', 'data'), args.name)
@@ -61,14 +65,14 @@ def main() -> None:
             )
     except (OSError, ValueError) as error:
         raise SystemExit(f'prepare_dataset: {error}') from None
-    for split, found in counts.items():
-        absent = [name for name in source.classes if not found[name]]
+    for split, count in counts.items():
+        absent = [name for name in source.classes if not count[name]]
         if absent:
             print(f'No image of {", ".join(absent)} in {split}')
     header = ('split', *source.classes, 'total')
     rows = [
-        (split, *(str(found[name]) for name in source.classes), str(found.total()))
-        for split, found in counts.items()
+        (split, *(str(count[name]) for name in source.classes), str(count.total()))
+        for split, count in counts.items()
     ]
     print(f'{format_table(header, rows)}\nWritten to {out}')
 

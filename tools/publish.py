@@ -1,4 +1,4 @@
-"""Write a checkpoint with what inference needs, and a config of the model beside it."""
+"""Write a checkpoint and a config for inference, without the parts for training."""
 
 import argparse
 from pathlib import Path
@@ -16,9 +16,13 @@ from mmimbal.stage2.stage1 import find_checkpoint
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('checkpoint', help='a checkpoint, or a work dir for its best')
+    parser.add_argument(
+        'checkpoint', help='a checkpoint, or a work dir (uses its best checkpoint)'
+    )
     parser.add_argument('out', type=Path, help='e.g. isic.pth; isic.py is written too')
-    parser.add_argument('--config', help='if it is not beside the checkpoint')
+    parser.add_argument(
+        '--config', help='config of training; default: in the folder of the checkpoint'
+    )
     return parser.parse_args()
 
 
@@ -26,15 +30,17 @@ def main() -> None:
     """Write both files."""
     args = parse_args()
     if args.out.suffix != '.pth':
-        raise ValueError(f'{args.out} must end in .pth: its config goes beside it')
+        raise ValueError(
+            f'{args.out} must end in .pth: the config is written next to it, with .py'
+        )
     for file in (args.out, args.out.with_suffix('.py')):
         check_is_no_folder(file)
     init_default_scope('mmpretrain')
     checkpoint = find_checkpoint(args.checkpoint)
     if args.out.resolve().parent == checkpoint.resolve().parent:
         raise ValueError(
-            f'{args.out} would stand beside the config of training in '
-            f'{checkpoint.parent}, which publish writes another one of: choose another '
+            f'{args.out} is in the folder of the training checkpoint, where a second '
+            'config would be confused with the config of training: choose another '
             'folder'
         )
     cfg = inference_config(Config.fromfile(args.config or find_config(checkpoint)))
@@ -42,7 +48,7 @@ def main() -> None:
     save_checkpoint_file(published, args.out)
     write_text(cfg.pretty_text, args.out.with_suffix('.py'))
     imports = ' and '.join(cfg.get('custom_imports', {}).get('imports', []))
-    needs = f'needs {imports}' if imports else 'needs MMPretrain alone'
+    needs = f'needs {imports}' if imports else 'needs only MMPretrain'
     print(
         f'{checkpoint}: {checkpoint.stat().st_size / 1e6:.1f} MB\n'
         f'{args.out}: {args.out.stat().st_size / 1e6:.1f} MB, {needs}. Use it with\n'

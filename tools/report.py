@@ -1,4 +1,4 @@
-"""Compare runs on one HTML page, from their predictions."""
+"""Compare runs on an HTML page, from their predictions."""
 
 import argparse
 from pathlib import Path
@@ -9,14 +9,14 @@ from mmimbal.visualization.report import build_report
 
 
 def load_runs(names: list[str]) -> dict[str, Predictions]:
-    """Return predictions by name.
+    """Load predictions, by name of the run.
 
     Args:
-        names: Files, or folders with one, perhaps with a name: ``NAME=PATH``.
+        names: Files, or folders with one file, each ``PATH`` or ``NAME=PATH``.
 
     Raises:
-        FileNotFoundError: If there is no such file, or a folder has none or several.
-        ValueError: If two runs have one name, or a file is broken.
+        FileNotFoundError: If a file does not exist, or a folder has not exactly one.
+        ValueError: If two runs have the same name, or a file is damaged.
     """
     runs = {}
     for text in names:
@@ -24,30 +24,32 @@ def load_runs(names: list[str]) -> dict[str, Predictions]:
         name, path = text.split('=', 1) if named else ('', text)
         file = Path(path)
         if file.is_dir():
-            found = sorted(file.glob(f'*{SUFFIX}'))
-            if len(found) != 1:
-                there = ', '.join(each.name for each in found) or 'none'
+            files = sorted(file.glob(f'*{SUFFIX}'))
+            if len(files) != 1:
+                found = ', '.join(each.name for each in files) or 'none'
                 raise FileNotFoundError(
-                    f'expected one {SUFFIX} file in {file}, found {there}. Write one '
+                    f'expected one {SUFFIX} file in {file}, found {found}. Write one '
                     f'with tools/test.py CONFIG CHECKPOINT --out {file}/test{SUFFIX}'
                 )
-            name, file = name or file.name, found[0]
+            name, file = name or file.name, files[0]
         name = name or file.stem
         if name in runs:
-            raise ValueError(f'two runs are called {name}: write NAME={path}')
+            raise ValueError(
+                f'two runs have the name {name}: give another one with NAME={path}'
+            )
         runs[name] = load_predictions(file)
     return runs
 
 
 def main() -> None:
-    """Read predictions, write the page."""
+    """Read predictions, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         'runs',
         nargs='+',
         metavar='[NAME=]RUN',
-        help='predictions that tools/test.py --out FILE.npz has written, or a folder '
-        'with one; the first is what others are compared with',
+        help='predictions from tools/test.py --out FILE.npz, or a folder with one such '
+        'file; the others are compared with the first',
     )
     parser.add_argument(
         '--out', type=Path, default=Path('report.html'), help='default: report.html'

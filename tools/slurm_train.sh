@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Train under Slurm, one torchrun per node:
+# Train on a Slurm cluster, with one torchrun per node:
 #   [NODES=1] [GPUS_PER_NODE=8] [CPUS_PER_TASK=5] [SRUN_ARGS=...] \
 #   tools/slurm_train.sh PARTITION JOB_NAME CONFIG [flags of train.py]
 set -euo pipefail

@@ -1,4 +1,4 @@
-"""Train every rebalancer on the features of one stage 1, and compare them."""
+"""Train all methods of stage 2 on the features of one stage 1, and compare them."""
 
 import argparse
 from pathlib import Path
@@ -11,7 +11,7 @@ from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 
 from mmimbal.command_line.quiet import without_upstream_noise
-from mmimbal.command_line.sigterm import exit_on_sigterm
+from mmimbal.command_line.sigterm import HOW_TO_CONTINUE, exit_on_sigterm
 from mmimbal.datasets import get_class_names
 from mmimbal.experiments.sweep_plan import (
     apply_options,
@@ -38,49 +38,59 @@ def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        'stage1', help='work dir of stage 1 for its best, or checkpoint'
+        'stage1', help='a checkpoint of stage 1, or its work dir (best checkpoint)'
     )
     parser.add_argument(
-        '--config', help='of stage 1, if it is not beside the checkpoint'
+        '--config', help='config of stage 1; default: in the folder of the checkpoint'
     )
     parser.add_argument(
         '--methods',
         nargs='*',
         default=['all'],
         metavar='METHOD',
-        help='bases of configs/_base_/stage2/ or files like them; default: all; '
-        "with none, only stage 1's classifier is scored",
+        help='bases of configs/_base_/stage2/, or files like them; default: all. '
+        'Without METHOD, only the classifier of stage 1 is tested',
     )
-    parser.add_argument('--seeds', type=int, default=5, help='default: 5')
     parser.add_argument(
-        '--views', type=int, default=4, help='of each training image; default: 4'
+        '--seeds', type=int, default=5, help='number of seeds; default: 5'
+    )
+    parser.add_argument(
+        '--views',
+        type=int,
+        default=4,
+        help='augmented views of each training image; default: 4',
     )
     parser.add_argument(
         '--metric',
         default='balanced_accuracy',
-        help='what chooses on validation; default: balanced_accuracy',
+        help='metric for choices on validation; default: balanced_accuracy',
     )
     parser.add_argument(
-        '--no-search', action='store_true', help='hyper-parameters as in the bases'
+        '--no-search',
+        action='store_true',
+        help='use the hyper-parameters of the bases, without a search',
     )
     parser.add_argument(
         '--checkpoints',
         nargs='+',
         default=[],
         metavar='METHOD[:SEED]',
-        help='write these rows as ordinary checkpoints, each with its config',
+        help='write these heads with the backbone as ordinary checkpoints and configs',
     )
     parser.add_argument(
         '--predictions',
         action='store_true',
-        help='write what each head says of the test images to predictions/*.npz',
+        help='write the predictions of all heads for test images: predictions/*.npz',
     )
     parser.add_argument(
         '--validation-only', action='store_true', help='do not read the test images'
     )
     parser.add_argument('--work-dir', type=Path, help='default: STAGE1/stage2_sweep')
     parser.add_argument(
-        '--dtype', choices=['float32', 'float16'], default='float32', help='of features'
+        '--dtype',
+        choices=['float32', 'float16'],
+        default='float32',
+        help='type of the features on disk',
     )
     parser.add_argument(
         '--processes', type=int, default=cpu_count(), help='default: one per core'
@@ -97,15 +107,17 @@ def parse_args() -> argparse.Namespace:
 
 
 def check_args(args: argparse.Namespace) -> None:
-    """Raise a ValueError if flags do not go together."""
+    """Raise a ValueError if flags cannot be combined."""
     if min(args.seeds, args.views, args.processes) < 1:
         raise ValueError('--seeds, --views and --processes must be at least 1')
     if args.predictions and args.validation_only:
-        raise ValueError('--predictions are of test images: not with --validation-only')
+        raise ValueError(
+            '--predictions needs test images, which --validation-only does not read'
+        )
 
 
 def main() -> None:
-    """Extract features once, train every head, choose on validation, read test once."""
+    """Compute features once, train all heads, choose on validation, test once."""
     args = parse_args()
     check_args(args)
     checkpoint = find_checkpoint(args.stage1).resolve()
@@ -168,7 +180,7 @@ def main() -> None:
             write_predictions(sweep, chosen, stage1, folder)
         print(
             f'\n{text}\nFeatures took {seconds["extraction"]:.0f} s, heads '
-            f'{seconds["heads"]:.0f} s. Written to {folder}/sweep.txt and sweep.json'
+            f'{seconds["heads"]:.0f} s. Written: {folder}/sweep.txt and sweep.json'
         )
         for line in write_checkpoints(sweep, chosen, wanted, folder):
             print(line)
@@ -176,9 +188,9 @@ def main() -> None:
 
 if __name__ == '__main__':
     try:
-        with without_upstream_noise(), exit_on_sigterm('the same command goes on'):
+        with without_upstream_noise(), exit_on_sigterm(HOW_TO_CONTINUE):
             main()
     except KeyboardInterrupt:
-        raise SystemExit('\nStopped. The same command goes on from here.') from None
+        raise SystemExit(f'\nStopped: {HOW_TO_CONTINUE}') from None
     except (OSError, ValueError, RuntimeError) as error:
         raise SystemExit(f'stage2_sweep: {error}') from None

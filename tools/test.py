@@ -20,7 +20,7 @@ from mmimbal.files.atomic import check_is_no_file
 from mmimbal.files.checkpoint import safe_loading
 from mmimbal.stage2.stage1 import find_checkpoint
 
-# MMPretrain's, for a config that has none.
+# The default of MMPretrain, for a config without a visualizer.
 VISUALIZER = dict(
     type='UniversalVisualizer', vis_backends=[dict(type='LocalVisBackend')]
 )
@@ -30,39 +30,41 @@ def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='e.g. configs/isic/stage2_crt.py')
-    parser.add_argument('checkpoint', help='a checkpoint, or a work dir for its best')
+    parser.add_argument(
+        'checkpoint', help='a checkpoint, or a work dir (uses its best checkpoint)'
+    )
     parser.add_argument(
         '--out',
         type=Path,
         nargs='+',
         default=[],
         metavar='FILE',
-        help='files to write. What is in them follows from the ending: .npz scores of '
-        'all images, for tools/report.py; .json or .yaml metrics; .pkl or .pickle the '
-        "list of MMPretrain's data samples, one dict for each image",
+        help='files to write. The extension decides the content. .npz: scores of all '
+        'images, for tools/report.py; .json or .yaml: metrics; .pkl or .pickle: '
+        'data samples of MMPretrain, a list with one dict for each image',
     )
     parser.add_argument(
         '--out-item',
         choices=['metrics', 'pred'],
-        help='as in MMPretrain: write metrics, or data samples (pred), to each FILE of '
-        '--out but .npz, whatever its ending; .json and .yaml have lists for tensors',
+        help='as in MMPretrain: write metrics, or data samples (pred), to all FILEs '
+        'except .npz; in .json and .yaml, tensors become lists',
     )
     parser.add_argument(
         '--embeddings',
         action='store_true',
-        help='keep what backbone and neck give in the .npz too',
+        help='also save the embeddings (outputs of backbone and neck) in the .npz',
     )
     parser.add_argument(
         '--tta',
         action='store_true',
-        help='test-time augmentation, by tta_pipeline and tta_model of the config; '
-        'without them, the mean of the scores of an image and its mirror image',
+        help='test-time augmentation with tta_pipeline and tta_model of the config; '
+        'without them, the mean of the scores of each image and its mirror image',
     )
     parser.add_argument(
         '--show-dir',
         type=Path,
         metavar='FOLDER',
-        help='draw images with label, prediction and score into FOLDER',
+        help='write pictures of test images with label, prediction and score to FOLDER',
     )
     parser.add_argument(
         '--interval', type=int, default=1, metavar='N', help='draw every N-th image'
@@ -79,7 +81,7 @@ def parse_args() -> argparse.Namespace:
     if args.embeddings and not any(file.suffix == SUFFIX for file in args.out):
         parser.error(f'--embeddings needs --out FILE{SUFFIX}')
     if args.embeddings and args.tta:
-        parser.error('--embeddings are of one view of an image, --tta has several')
+        parser.error('--embeddings needs one view of each image, but --tta has several')
     if args.interval < 1:
         parser.error(f'--interval {args.interval} must be at least 1')
     if args.show_dir:
@@ -88,11 +90,11 @@ def parse_args() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Merge the flags into the config, test, and write what was asked for."""
+    """Merge the flags into the config, test, and write the files."""
     args = parse_args()
     cfg = load_config(args)
     checkpoint = find_checkpoint(args.checkpoint)
-    if not args.work_dir:  # the training's keeps the config that it was trained with
+    if not args.work_dir:  # do not overwrite the config in the work dir of training
         cfg.work_dir = str(Path(cfg.work_dir, 'test'))
     cfg.load_from = None
     cfg.test_cfg.fp16 = args.amp or cfg.test_cfg.get('fp16', False)
@@ -103,7 +105,7 @@ def main() -> None:
     runner = Runner.from_cfg(cfg)
     if args.show_dir:
         runner.register_hook(drawing_hook(cfg, args))
-    # A checkpoint of another model must not be scored.
+    # strict: a checkpoint of another model must be an error.
     with safe_loading():
         loaded = runner.load_checkpoint(str(checkpoint), strict=True)
     meta = loaded.get('meta', {})
@@ -127,7 +129,7 @@ def main() -> None:
                 scores.embeddings,
                 config=cfg.pretty_text,
                 checkpoint=str(checkpoint),
-                # A head of a sweep has logged nothing: those of its stage 1.
+                # A head of a sweep has no log: use that of its stage 1.
                 curves=read_curves(checkpoint.parent)
                 or read_curves(Path(meta.get('stage1', checkpoint)).parent),
             ).save(file)
@@ -136,14 +138,14 @@ def main() -> None:
 
 
 def item_of(file: Path, out_item: str | None) -> str:
-    """Return what is written to a file: ``scores``, ``metrics`` or ``pred``."""
+    """Return the content of a file: ``scores``, ``metrics`` or ``pred``."""
     if file.suffix == SUFFIX:
         return 'scores'
     return out_item or ('pred' if FORMATS[file.suffix] == 'pkl' else 'metrics')
 
 
 def drawing_hook(cfg: Config, args: argparse.Namespace) -> DrawImages:
-    """Return what draws images, with the options of the config's own hook."""
+    """Return a hook that draws images, with the options of the config's own hook."""
     hook = cfg.get('default_hooks', {}).get('visualization') or {}
     others = ('type', 'enable', 'interval', 'show', 'out_dir')
     options = {name: value for name, value in hook.items() if name not in others}

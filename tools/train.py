@@ -31,15 +31,18 @@ def parse_args() -> argparse.Namespace:
         '--resume',
         nargs='?',
         const='auto',
-        help='go on from a checkpoint; from the last of the work dir if none is named',
+        help='resume from a checkpoint; default: the last checkpoint of the work dir',
     )
     parser.add_argument(
         '--auto-scale-lr',
         action='store_true',
-        help='by the batches of all ranks over auto_scale_lr.base_batch_size',
+        help='scale the learning rate by (batch size x ranks) / '
+        'auto_scale_lr.base_batch_size',
     )
     parser.add_argument(
-        '--no-validate', action='store_true', help='no checkpoint is the best one then'
+        '--no-validate',
+        action='store_true',
+        help='do not validate; then there is no best checkpoint',
     )
     add_common_flags(parser)
     return parser.parse_args()
@@ -62,12 +65,12 @@ def main() -> None:
         stages = two_stage_hooks(cfg)
         if not stages:
             raise SystemExit(
-                f'--stage1 is for stage-2 configs, which {args.config} is not'
+                f'--stage1 is for configs of stage 2, but {args.config} has no '
+                'TwoStageHook'
             )
         stages[0].stage1 = args.stage1
-    go_on = '--resume goes on from the last checkpoint'
     with (
-        exit_on_sigterm(go_on),
+        exit_on_sigterm('use --resume to continue from the last checkpoint'),
         explain_dead_workers(),
         safe_loading(),
         atomic_saving(),

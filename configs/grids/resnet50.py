@@ -1,11 +1,12 @@
-# Is it the small net? ResNet-50 from scratch at 144 px, 100 epochs, for a GPU.
+# Is the result due to the small net? ResNet-50 from scratch at 144 px, for a GPU.
 _base_ = 'study.py'
 
 title = 'ResNet-50'
 notes = (
-    'ResNet-50 from scratch at 144 px, 100 epochs of ISIC 2018: what validation '
-    'chooses in the study with and without metric learning, on one fold. One training '
-    'each: intervals are of images, not of seeds.'
+    'ResNet-50 from scratch at 144 px, 100 epochs on ISIC 2018, one fold. The methods '
+    'are the two that were chosen on validation in the study, with and without metric '
+    'learning. Each is trained once: the intervals do not include the variation '
+    'between seeds.'
 )
 folds = [0]
 profile = '144px_resnet50'

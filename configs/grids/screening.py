@@ -1,4 +1,4 @@
-# Recipes of stage 1, looked for on one fold, by validation images alone.
+# Search for recipes of stage 1, on validation images of one fold only.
 _base_ = '../_base_/grids/isic_rbc12.py'
 
 title = 'Screening'

@@ -1,4 +1,4 @@
-"""From the four words of an experiment to its config: a leaf, written by a template."""
+"""Compose the config of an experiment from its four words."""
 
 import ast
 import tempfile
@@ -39,14 +39,12 @@ default_hooks = dict(
 def compose(
     experiment: Experiment, folder: str | None = None, work_dir: str | None = None
 ) -> Config:
-    """Return the config of an experiment.
-
-    It is that of the leaf that :func:`leaf_text` writes.
+    """Return the config of an experiment, from the text of :func:`leaf_text`.
 
     Args:
-        experiment: Its words.
-        folder: Of its work dir below ``work_dirs/``; the data set if ``None``.
-        work_dir: The work dir, in place of that.
+        experiment: The experiment.
+        folder: Folder below ``work_dirs/`` for its work dir; the data set if ``None``.
+        work_dir: Another work dir, instead of the one below ``work_dirs/``.
 
     Raises:
         ValueError: If a word is unknown, or words cannot be combined.
@@ -64,12 +62,12 @@ def compose(
 def leaf_text(
     experiment: Experiment, folder: str | None = None, bases: str = '../_base_'
 ) -> str:
-    """Return the text of the leaf of an experiment.
+    """Return the text of the config file (leaf) of an experiment.
 
     Args:
-        experiment: Its words; see :meth:`Experiment.check`.
+        experiment: The experiment; it must pass :meth:`Experiment.check`.
         folder: As in :func:`compose`.
-        bases: Path of the folder of all bases, as the leaf names it.
+        bases: Path of ``configs/_base_/``, seen from the leaf.
     """
     folder = folder or experiment.dataset
     parts = ['_base_ = [', *(f"    '{bases}/{b}.py'," for b in experiment.bases), ']']
@@ -91,7 +89,7 @@ def _model(experiment: Experiment) -> str:
         lines.append('data_preprocessor=_base_.views')
     profile = load_base(f'profiles/{experiment.profile}')
     if not runs_stage1 and experiment.stage1 and profile.model.backbone.get('init_cfg'):
-        lines.append('backbone=dict(init_cfg=None)')  # stage 1 is loaded instead
+        lines.append('backbone=dict(init_cfg=None)')  # loaded from stage 1 instead
     lines.append(f'head=dict(_base_.{head}, num_classes=_base_.num_classes)')
     return _call('model', lines)
 
@@ -124,7 +122,7 @@ def _loaders(experiment: Experiment) -> list[str]:
 
 
 def _call(name: str, arguments: list[str]) -> str:
-    """Return an assignment of a dict, on one line if it fits."""
+    """Return the code of a dict assignment, on one line if it fits."""
     line = f'{name} = dict({", ".join(arguments)})'
     if len(line) <= LINE:
         return line
@@ -132,11 +130,11 @@ def _call(name: str, arguments: list[str]) -> str:
 
 
 def read_experiment(leaf: Path) -> tuple[Experiment, str]:
-    """Return the words of a leaf, and the folder of its work dir.
+    """Return the experiment of a leaf, and the folder of its work dir.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is more than its four words: it says something of its own.
+        ValueError: If the leaf is not exactly the text of :func:`leaf_text`.
     """
     if not leaf.is_file():
         raise FileNotFoundError(f'no config {leaf}')
@@ -155,15 +153,15 @@ def read_experiment(leaf: Path) -> tuple[Experiment, str]:
         ast.parse(leaf_text(experiment, folder))
     ):
         raise ValueError(
-            f'{leaf} is not made of the four words of an experiment alone, so that '
-            '--profile and --base cannot replace them. Copy it and change its _base_, '
-            'or name an experiment by its words, such as isic2018/64px/triplet'
+            f'{leaf} has settings besides the four words of an experiment, so '
+            '--profile and --base cannot be used. Copy it and change its _base_, or '
+            'name an experiment by its words, such as isic2018/64px/triplet'
         )
     return experiment, folder
 
 
 def _bases(text: str) -> list[str]:
-    """Return the bases that the text of a leaf lists."""
+    """Return the list ``_base_`` of a leaf."""
     for node in ast.parse(text).body:
         is_bases = isinstance(node, ast.Assign) and any(
             isinstance(target, ast.Name) and target.id == '_base_'
@@ -177,16 +175,17 @@ def _bases(text: str) -> list[str]:
 def load_experiment(
     name: str, profile: str | None = None, bases: list[str] | None = None
 ) -> Config:
-    """Return the config of a leaf or of the name of an experiment.
+    """Return the config of a file or of an experiment.
 
     Args:
-        name: Path of a config, or a name as :func:`parse_experiment` takes it.
-        profile: In place of its own.
-        bases: ``OLD=NEW``, words to replace.
+        name: Path of a config, or name of an experiment; see :func:`parse_experiment`.
+        profile: Another profile.
+        bases: Words to replace, each ``OLD=NEW``.
 
     Raises:
         FileNotFoundError: If there is no such config.
-        ValueError: If it is neither, a word is unknown, or words cannot be combined.
+        ValueError: If the name is neither a config nor an experiment, a word is
+            unknown, or words cannot be combined.
     """
     if not profile and not bases and Path(name).is_file():
         return Config.fromfile(name)

@@ -9,23 +9,23 @@ from mmengine.config import Config
 
 CONFIGS = Path(__file__).resolve().parents[1] / '.mim' / 'configs'
 BASES = CONFIGS / '_base_'
-# Of each word, the folder of its bases below ``configs/_base_/``.
+# Folder of each word below ``configs/_base_/``.
 GROUPS = dict(dataset='datasets', profile='profiles', stage1='stage1', stage2='stage2')
-NONE = 'none'  # in place of a method of stage 1: the net is trained once, rebalanced
-USUAL_PROFILES = ('224px', 'digits')  # not named in file names
-USUAL_STAGE1 = 'triplet'  # not named in file names of stage 2
+NONE = 'none'  # instead of a method of stage 1: the net is trained in one stage
+USUAL_PROFILES = ('224px', 'digits')  # not part of file names
+USUAL_STAGE1 = 'triplet'  # not part of file names of stage 2
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """What is trained, as words that name bases below ``configs/_base_/``.
+    """An experiment: four words, each the name of a base below ``configs/_base_/``.
 
     Attributes:
-        dataset: Of ``datasets/``.
-        profile: Of ``profiles/``: how big and how long.
-        stage1: Of ``stage1/``; ``None`` if the net is trained once, with the head and
-            the sampler of ``stage2``.
-        stage2: Of ``stage2/``; ``None`` for a run of stage 1.
+        dataset: Base in ``datasets/``.
+        profile: Base in ``profiles/``: image size, net and schedule.
+        stage1: Base in ``stage1/``; ``None`` if the net is trained in one stage, with
+            head and sampler of ``stage2``.
+        stage2: Base in ``stage2/``; ``None`` for a run of stage 1.
         single_run: Whether one run trains both stages.
     """
 
@@ -50,7 +50,7 @@ class Experiment:
 
     @property
     def file_name(self) -> str:
-        """Name of its config and of its work dir, such as ``stage1_triplet_64px``."""
+        """Name of the config and the work dir, such as ``stage1_triplet_64px``."""
         if not self.stage2:
             name = f'stage1_{self.stage1}'
         elif not self.stage1:
@@ -66,19 +66,19 @@ class Experiment:
 
     @property
     def first_stage(self) -> 'Experiment':
-        """The run of stage 1 that this stage 2 follows."""
+        """The experiment of stage 1 that this stage 2 starts from."""
         return replace(self, stage2=None)
 
     def with_bases(self, replacements: list[str]) -> 'Experiment':
         """Return the experiment with other words.
 
         Args:
-            replacements: ``OLD=NEW``, each a path of a base, such as
+            replacements: Pairs of bases, ``OLD=NEW``, such as
                 ``stage1/triplet=stage1/circle``.
 
         Raises:
-            ValueError: If a replacement is no pair of one group, or the experiment has
-                no such base.
+            ValueError: If OLD is not a base of the experiment, or NEW is not in the
+                same folder.
         """
         changed = self
         for replacement in replacements:
@@ -87,18 +87,18 @@ class Experiment:
             if old not in changed.bases or group != old.split('/')[0] or not word:
                 raise ValueError(
                     f'--base {replacement}: expected OLD=NEW, where OLD is one of '
-                    f'{", ".join(changed.bases)}, and NEW of the same group'
+                    f'{", ".join(changed.bases)}, and NEW is in the same folder'
                 )
             key = next(key for key, value in GROUPS.items() if value == group)
             changed = replace(changed, **{key: word})
         return changed
 
     def check(self) -> None:
-        """Check that there are such words, and that they go together.
+        """Check that all words are known and can be combined.
 
         Raises:
-            ValueError: If a word is unknown, the message names near ones; or if the
-                words cannot be combined, the message says why.
+            ValueError: If a word is unknown (the message has similar words), or if
+                words cannot be combined (the message says why).
         """
         for word, group in GROUPS.items():
             name = getattr(self, word)
@@ -106,13 +106,13 @@ class Experiment:
                 raise ValueError(unknown_word(str(self), group, name))
         dataset = load_base(f'datasets/{self.dataset}')
         profile = load_base(f'profiles/{self.profile}')
-        wanted = dataset.get('only_with', self.profile)
-        of = profile.get('only_for', self.dataset)
-        if wanted != self.profile or of != self.dataset:
+        needed_profile = dataset.get('only_with', self.profile)
+        needed_dataset = profile.get('only_for', self.dataset)
+        if needed_profile != self.profile or needed_dataset != self.dataset:
             raise ValueError(
                 f'{self}: the profile {self.profile} is not for images of '
                 f'{self.dataset}'
-                + (f'; use {wanted}' if wanted != self.profile else '')
+                + (f'; use {needed_profile}' if needed_profile != self.profile else '')
             )
         if self.stage1 is None and self.stage2 is None:
             raise ValueError(f'{self}: name a method of stage 1 or of stage 2')
@@ -120,32 +120,32 @@ class Experiment:
             self._check_one_run()
 
     def _check_one_run(self) -> None:
-        """Check that the head of stage 2 can be trained with, or after, a backbone."""
+        """Check that one run can train the head of stage 2 and the backbone."""
         stage2 = load_base(f'stage2/{self.stage2}')
         if stage2.stage2_train_cfg.get('type') == 'mmimbal.FitLoop':
             raise ValueError(
                 f'{self}: {self.stage2} is computed from the features of a trained '
-                'backbone, so it needs a run of its own: '
+                'backbone, so it needs a separate run: '
                 f'{replace(self, stage1=self.stage1 or USUAL_STAGE1, single_run=False)}'
             )
         if self.single_run and dict(stage2.stage2_head) != {'type': 'LinearClsHead'}:
             raise ValueError(
                 f'{self}: a single run keeps the head and the loss of stage 1, but '
-                f'{self.stage2} has others. Run stage 2 by itself: '
+                f'{self.stage2} has others. Use a separate run for stage 2: '
                 f'{replace(self, single_run=False)}'
             )
 
 
 def parse_experiment(name: str) -> Experiment:
-    """Return the experiment of a name.
+    """Return the experiment with a given name.
 
     Args:
-        name: ``DATASET/PROFILE/STAGE1`` for stage 1, ``.../STAGE1/STAGE2`` for the
-            stage 2 that follows it, ``.../STAGE1+STAGE2`` for both in a single run,
-            ``.../none/STAGE2`` for one stage with the head and sampler of a stage 2.
+        name: ``DATASET/PROFILE/STAGE1`` for stage 1; ``.../STAGE1/STAGE2`` for stage 2
+            after this stage 1; ``.../STAGE1+STAGE2`` for both in a single run;
+            ``.../none/STAGE2`` for one stage with head and sampler of ``STAGE2``.
 
     Raises:
-        ValueError: If it has another form; see also :meth:`Experiment.check`.
+        ValueError: If the name has another form; see also :meth:`Experiment.check`.
     """
     words = name.split('/')
     if not 3 <= len(words) <= 4 or '' in words:
@@ -169,19 +169,19 @@ def parse_experiment(name: str) -> Experiment:
 
 
 def words_of(group: str) -> list[str]:
-    """Return the words of a group: the names of its bases."""
+    """Return the names of all bases in a folder of ``configs/_base_/``."""
     return sorted(path.stem for path in (BASES / group).glob('*.py'))
 
 
 def unknown_word(where: str, group: str, word: str) -> str:
-    """Say that a group has no such word, which are near, and which there are."""
+    """Return the message for an unknown word, with similar words and all words."""
     words = words_of(group)
     near = difflib.get_close_matches(word, words, n=3)
     hint = f'Did you mean {" or ".join(near)}? ' if near else ''
-    return f'{where}: no {word} in {group}. {hint}There are {", ".join(words)}'
+    return f'{where}: no {word} in {group}. {hint}Known are {", ".join(words)}'
 
 
 @cache
 def load_base(name: str) -> Config:
-    """Return a base by its path below ``configs/_base_/``, without ``.py``."""
+    """Load a base; ``name`` is its path below ``configs/_base_/``, without ``.py``."""
     return Config.fromfile(BASES / f'{name}.py')

@@ -1,4 +1,4 @@
-"""Command-line flags of the tools, and what they change in a config."""
+"""Command-line flags of the tools, and their effect on a config."""
 
 import argparse
 import atexit
@@ -19,7 +19,7 @@ from mmimbal.command_line.compose import load_experiment
 from mmimbal.command_line.experiment import words_of
 from mmimbal.files.atomic import check_is_no_file
 
-# What a Runner reads of a config: its arguments, and keys it looks up itself.
+# Config keys that a Runner reads: its arguments, and keys that it looks up itself.
 RUNNER_KEYS = {
     *inspect.signature(Runner.__init__).parameters,
     'activation_checkpointing',
@@ -34,19 +34,19 @@ RUNNER_KEYS = {
 
 
 def add_common_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the flags that training and testing share, named as in MMPretrain."""
-    parser.add_argument('--work-dir', help='where logs and checkpoints go')
+    """Add the flags that train.py and test.py share, with names as in MMPretrain."""
+    parser.add_argument('--work-dir', help='folder for logs and checkpoints')
     parser.add_argument(
         '--base',
         action='append',
         default=[],
         metavar='OLD=NEW',
-        help='another word of the experiment, e.g. stage2/crt=stage2/lws',
+        help='replace a base of the experiment, e.g. stage2/crt=stage2/lws',
     )
     parser.add_argument(
         '--profile',
         choices=words_of('profiles'),
-        help='how big and how long, e.g. 64px: a small net on small images, for a CPU',
+        help='image size, net and schedule, e.g. 64px: small images, for a CPU',
     )
     parser.add_argument(
         '--amp', action='store_true', help='mixed precision; bfloat16 on a CPU'
@@ -70,8 +70,8 @@ def load_config(args: argparse.Namespace) -> Config:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        KeyError: If an option would change nothing; see :func:`check_options`.
-        ValueError: If it is no experiment; see
+        KeyError: If an option would have no effect; see :func:`check_options`.
+        ValueError: If it is not an experiment; see
             :func:`mmimbal.command_line.compose.load_experiment`.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
@@ -89,10 +89,10 @@ def load_config(args: argparse.Namespace) -> Config:
 
 
 def check_options(options: Iterable[str], cfg: Config) -> None:
-    """Refuse ``--cfg-options`` that the Runner would never read.
+    """Refuse ``--cfg-options`` that would have no effect.
 
-    Config files name their parts in variables of their own (``head``); changing one
-    of those after the file was read changes nothing.
+    Config files have variables for their own use, such as ``head``. To change them
+    after the file was read has no effect.
 
     Raises:
         KeyError: If an option does not start with a key that the Runner reads.
@@ -101,7 +101,7 @@ def check_options(options: Iterable[str], cfg: Config) -> None:
         key, _, rest = option.partition('.')
         if key == 'launcher':
             raise KeyError(
-                '--cfg-options launcher would change nothing: use --launcher'
+                '--cfg-options launcher would have no effect: use --launcher'
             )
         if key in RUNNER_KEYS:
             continue
@@ -112,11 +112,12 @@ def check_options(options: Iterable[str], cfg: Config) -> None:
         else:
             near = difflib.get_close_matches(key, RUNNER_KEYS, n=1)
             hint = f"Did you mean '{near[0]}'?" if near else ''
-        raise KeyError(f'--cfg-options {option} would change nothing. {hint}'.rstrip())
+        message = f'--cfg-options {option} would have no effect. {hint}'
+        raise KeyError(message.rstrip())
 
 
 def start_on_cpu(cfg: Config) -> None:
-    """Start a gloo process group, since mmengine's launchers want a GPU each."""
+    """Start a gloo process group; mmengine's launchers need a GPU for each rank."""
     dist.init_process_group('gloo')
     atexit.register(end_on_cpu)
     wrapper = dict(
@@ -128,10 +129,11 @@ def start_on_cpu(cfg: Config) -> None:
 
 
 def end_on_cpu() -> None:
-    """Destroy the process group and what holds it, and with that end its threads.
+    """Destroy the process group and end its threads before Python exits.
 
-    One of them that drops a tensor while Python ends aborts the process: gloo's
-    destructor waits for them, but DDP's cycles would keep it from being called.
+    A gloo thread that frees a tensor while Python exits would abort the process. The
+    destructor of gloo waits for its threads, but reference cycles in DDP delay it.
+    Therefore, garbage is collected here.
     """
     if dist.is_initialized():
         dist.destroy_process_group()
@@ -139,12 +141,12 @@ def end_on_cpu() -> None:
 
 
 def warn_unless_deterministic(cfg: Config) -> None:
-    """Say what keeps two runs of one seed from being equal to the bit."""
+    """Warn if two runs with the same seed may differ."""
     if torch.cuda.is_available() and not cfg.get('randomness', {}).get('deterministic'):
         print_log(
-            'On a GPU, convolutions and sums of one seed may differ in their last '
-            'bits from run to run, and a resumed run with them: for less speed, '
-            '--cfg-options randomness.deterministic=True makes them equal',
+            'On a GPU, two runs with the same seed, or a resumed run, may differ by '
+            'rounding. --cfg-options randomness.deterministic=True makes them equal, '
+            'but slower',
             logger='current',
         )
 

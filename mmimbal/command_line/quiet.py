@@ -1,4 +1,4 @@
-"""Messages of other packages that users of our tools can do nothing about."""
+"""Hide messages of other packages that do not help users of the tools."""
 
 import re
 import warnings
@@ -9,7 +9,7 @@ from mmengine.logging import MMLogger
 
 MESSAGES = (
     'Fail to import ``MultiScaleDeformableAttention``',  # mmcv-lite
-    '"FileClient" will be deprecated',  # mmengine, of itself
+    '"FileClient" will be deprecated',  # mmengine's own use of it
     '"HardDiskBackend" is the alias',
     'Using env variable `MMIMBAL_DATA`',  # once for each base of a config
 )
@@ -17,7 +17,7 @@ MESSAGES = (
 
 @contextmanager
 def without_upstream_noise() -> Iterator[None]:
-    """Hide messages of :data:`MESSAGES`, as warnings and in the log, in a block."""
+    """Hide the warnings and log lines of :data:`MESSAGES`, in a block."""
     noise = re.compile('|'.join(map(re.escape, MESSAGES)))
     call_handlers = MMLogger.callHandlers
 

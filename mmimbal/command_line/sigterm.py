@@ -1,4 +1,4 @@
-"""How a tool ends when a scheduler or user asks it to, and what it says then."""
+"""End a tool at SIGTERM, and explain workers that were killed."""
 
 import os
 import signal
@@ -9,27 +9,28 @@ from contextlib import contextmanager
 STATUS = 128 + signal.SIGTERM
 REPEAT = 5.0  # seconds
 HAS_ALARM = hasattr(signal, 'SIGALRM')  # Windows has none
+HOW_TO_CONTINUE = 'run the same command again to continue'
 
 
 @contextmanager
-def exit_on_sigterm(how_to_go_on: str) -> Iterator[None]:
-    """Exit with status 143 at SIGTERM; the workers of loaders end too.
+def exit_on_sigterm(how_to_continue: str) -> Iterator[None]:
+    """Exit with status 143 at SIGTERM; loader workers end too.
 
-    Python drops an exception that is raised in some places, such as a finalizer or a
-    callback of fork. An alarm therefore raises it again every few seconds until it
-    arrives here. Without alarms, it is raised once.
+    In some places, such as a finalizer or a callback of fork, Python ignores an
+    exception. Therefore, an alarm raises it again every few seconds until it arrives
+    here. On systems without alarms, it is raised once.
 
     Args:
-        how_to_go_on: What is printed for the user.
+        how_to_continue: Advice that is printed for the user.
     """
     process, was_printed = os.getpid(), False
 
     def stop(*_) -> None:
         nonlocal was_printed
-        if os.getpid() == process:  # a worker has inherited this function
+        if os.getpid() == process:  # not in loader workers, which inherit this handler
             if not was_printed:
-                # print() may be what was interrupted
-                os.write(1, f'\nStopped by SIGTERM: {how_to_go_on}\n'.encode())
+                # print() is not safe here: the signal may have interrupted a print()
+                os.write(1, f'\nStopped by SIGTERM: {how_to_continue}\n'.encode())
             was_printed = True
             if HAS_ALARM:
                 signal.setitimer(signal.ITIMER_REAL, REPEAT)
@@ -48,16 +49,16 @@ def exit_on_sigterm(how_to_go_on: str) -> Iterator[None]:
 
 @contextmanager
 def explain_dead_workers() -> Iterator[None]:
-    """Say what a lost connection to a worker means.
+    """Explain the error of a lost connection to a loader worker.
 
     Raises:
-        RuntimeError: If a worker of a loader died while it handed over a batch.
+        RuntimeError: If a loader worker died while it sent a batch.
     """
     try:
         yield
     except ConnectionError as error:
         raise RuntimeError(
-            'a worker of a loader died while it handed over a batch. Perhaps the '
-            'system killed it because memory was short: try a smaller '
+            'a loader worker died while it sent a batch. Perhaps the system killed it '
+            'because there was too little memory: use a smaller '
             'train_dataloader.num_workers'
         ) from error

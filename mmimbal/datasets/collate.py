@@ -1,4 +1,4 @@
-"""How images become a batch."""
+"""Collation of images into a batch."""
 
 from mmengine.dataset import default_collate, pseudo_collate
 
@@ -6,27 +6,27 @@ from mmimbal.registry import FUNCTIONS
 
 
 @FUNCTIONS.register_module()
-def stack_images(items: list[dict], _scope_: str | None = None) -> dict:
-    """Make one tensor of the images of a batch, if they are of one size.
+def stack_images(samples: list[dict], _scope_: str | None = None) -> dict:
+    """Stack the images of a batch into one tensor if they have the same size.
 
-    A worker hands over one tensor far sooner than the list that mmengine makes by
-    default, and a GPU normalises it at once. The batch is the same.
+    A worker sends one tensor much faster than a list of images, the default of
+    mmengine, and a GPU normalizes it in one step. The values are the same.
 
     Args:
-        items: Of a dataset: ``inputs``, (C, H, W) or a list of V views, and
+        samples: N dicts with ``inputs``, (C, H, W) or a list of V views, and
             ``data_samples``.
-        _scope_: Of an inherited config; mmengine hands it over.
+        _scope_: Scope of an inherited config. mmengine passes it; it is not used.
 
     Returns:
-        ``inputs``, (N, C, H, W) or a list of V of them, and ``data_samples``, N of
-        them. Of images of several sizes, what ``pseudo_collate`` returns.
+        ``inputs``, (N, C, H, W) or a list of V such tensors, and ``data_samples``, a
+        list of N. If the sizes differ, the result of ``pseudo_collate``.
     """
     views = [
-        item['inputs'] if isinstance(item['inputs'], list) else [item['inputs']]
-        for item in items
+        sample['inputs'] if isinstance(sample['inputs'], list) else [sample['inputs']]
+        for sample in samples
     ]
-    of_one_size = all(
+    same_size = all(
         len({image.shape for image in images}) == 1
         for images in zip(*views, strict=True)
     )
-    return default_collate(items) if of_one_size else pseudo_collate(items)
+    return default_collate(samples) if same_size else pseudo_collate(samples)

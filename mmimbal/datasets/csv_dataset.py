@@ -14,9 +14,9 @@ from mmpretrain.datasets import BaseDataset
 from mmimbal.datasets.checking.check_result import REPORT, read_check_result
 from mmimbal.datasets.image_cache import cache_images
 from mmimbal.datasets.index_file import (
-    check_apart,
     check_files,
     check_no_class_is_empty,
+    check_no_group_straddles,
     check_paths,
     encode_labels,
     read_classes,
@@ -28,35 +28,36 @@ from mmimbal.registry import DATASETS
 
 @DATASETS.register_module()
 class CSVDataset(BaseDataset):
-    """A folder of images with an ``index.csv``, as ``prepare_dataset.py`` makes it.
+    """A folder of images with an ``index.csv``, as ``prepare_dataset.py`` writes it.
 
-    ``file`` is relative to the folder; ``label`` is a class index or a class name;
-    ``group`` is what must not straddle splits (a lesion, a patient). Class names come
-    from ``dataset.json`` beside the CSV (``{"classes": [...]}``); without it they are
-    the sorted labels of all rows, or 0 to the highest where labels are indices.
+    ``file`` is relative to the folder. ``label`` is a class index or a class name. A
+    ``group`` (a lesion, a patient) must not straddle splits. Class names come from
+    ``dataset.json`` beside the CSV (``{"classes": [...]}``). Without that file they are
+    the sorted labels of all rows, or 0 to the highest index.
 
     Args:
         data_root: The folder.
-        split: Which rows to take. All rows if ``None``.
-        split_column: Column that says so, such as ``fold0`` in cross-validation.
-        on_error: What becomes of a training image that cannot be loaded: ``'raise'``
-            names it; ``'skip'`` takes the next image of its class, and logs a warning.
-            In ``test_mode`` every image counts, so that it is always raised.
-        shared_groups: Whether a group may be in two splits: tests then flatter.
+        split: The split to read; all rows if ``None``.
+        split_column: Column with the splits; ``fold0``, ... in cross-validation.
+        on_error: What to do if a training image cannot be loaded: ``'raise'`` stops
+            with its path; ``'skip'`` logs a warning and takes the next image of its
+            class. In ``test_mode`` an error is always raised.
+        shared_groups: Whether a group may be in two splits. Test results are then too
+            optimistic.
         ann_file: Name of the CSV file in ``data_root``.
-        cache: ``'ram'``, or a folder: images are decoded once, and kept there. Ranks
-            share a folder, while each has ``'ram'`` of its own.
+        cache: Where to keep decoded images, so that each is decoded once: ``'ram'``
+            (one copy per rank) or a folder (shared by all ranks).
         **kwargs: As in :class:`mmpretrain.datasets.BaseDataset`.
 
     Raises:
-        FileNotFoundError: If the folder, the CSV, or an image in it is missing. Images
-            are not looked for if ``tools/check_dataset.py`` has found them all.
+        FileNotFoundError: If the folder, the CSV or an image is missing. Images are
+            not searched for if the dataset has passed ``tools/check_dataset.py``.
         OSError: If memory or the disk is too small for the ``cache``.
         RuntimeError: When an image cannot be loaded.
-        ValueError: If the CSV is not in UTF-8, a column, a cell or the split is
-            missing, a file is listed twice, a label is unknown, a path leaves the
-            folder, the classes differ from those of ``dataset.json``, a group is in two
-            splits, or (unless ``test_mode``) a class has no image.
+        ValueError: If the CSV is not in UTF-8; a column, a cell or the split is
+            missing; a file is listed twice; a label is unknown; a path leaves the
+            folder; the classes differ from those of ``dataset.json``; a group is in two
+            splits; or a class has no image (not checked in ``test_mode``).
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class CSVDataset(BaseDataset):
             if kwargs.get(option):
                 raise ValueError(
                     f'CSVDataset takes no {option}: files are relative to data_root, '
-                    'and lists are kept in arrays, which processes share'
+                    'and processes share the annotations already. Remove it'
                 )
         self.split = split
         self.split_column = split_column
@@ -84,11 +85,11 @@ class CSVDataset(BaseDataset):
         self.shared_groups = shared_groups
         self.cache = cache
         self.broken: set[int] = set()
-        kwargs = dict(serialize_data=False) | kwargs  # arrays are compact as they are
+        kwargs = dict(serialize_data=False) | kwargs  # arrays are shared already
         super().__init__(ann_file=ann_file, data_root=data_root, **kwargs)
 
     def full_init(self) -> None:
-        """Read the index, and decode the images if they are to be kept."""
+        """Read the index. With ``cache``, decode the images."""
         if self._fully_initialized:
             return
         super().full_init()
@@ -106,20 +107,20 @@ class CSVDataset(BaseDataset):
         table = read_index(index)
         classes = self._metainfo['classes'] = self._choose_classes(index, table)
         labels = encode_labels(table, classes, index)
-        state = read_check_result(index, self.split_column)
+        check_result = read_check_result(index, self.split_column)
         if self.split is not None:
             chosen = rows_of_split(table, self.split, self.split_column, index)
-            if state != 'checked' and not self.shared_groups:
-                check_apart(table, self.split_column, index)
+            if check_result != 'checked' and not self.shared_groups:
+                check_no_group_straddles(table, self.split_column, index)
             table, labels = (
                 table.filter(chosen),
                 labels[chosen.to_numpy(zero_copy_only=False)],
             )
         check_paths(table, index)
-        if state != 'checked':
+        if check_result != 'checked':
             check_files(table, index)
         if not self.test_mode:
-            warn_unless_checked(state, index, self.split_column)
+            warn_unless_checked(check_result, index, self.split_column)
             check_no_class_is_empty(labels, classes, f'split {self.split!r} of {index}')
         files = table['file']
         groups = table['group'] if 'group' in table.column_names else files
@@ -133,17 +134,17 @@ class CSVDataset(BaseDataset):
         return self.data_list.labels
 
     def get_groups(self) -> list[str]:
-        """Return the group of each image; its file where the CSV has no groups."""
+        """Return the group of each image; its file if it has no group."""
         self.full_init()
         return self.data_list.groups.to_pylist()
 
     def get_files(self) -> list[str]:
-        """Return the file of each image below the folder."""
+        """Return the path of each image, relative to the folder."""
         self.full_init()
         return self.data_list.files.to_pylist()
 
     def prepare_data(self, idx: int) -> dict:
-        """Load and augment an image; see ``on_error``."""
+        """Load and augment an image. If that fails, follow ``on_error``."""
         for candidate in self._candidates(idx):
             if candidate in self.broken:
                 continue
@@ -156,37 +157,38 @@ class CSVDataset(BaseDataset):
                     raise RuntimeError(message) from error
                 self.broken.add(candidate)
                 print_log(
-                    f'{message}. Skipped, as {len(self.broken)} images so far in this '
-                    'process',
+                    f'{message}. It is skipped ({len(self.broken)} images so far in '
+                    'this process)',
                     'current',
                     logging.WARNING,
                 )
         raise RuntimeError(
-            f'no image of class {self.get_gt_labels()[idx]} can be loaded'
+            f'no image of class {self.get_gt_labels()[idx]} can be loaded: check the '
+            'dataset with tools/check_dataset.py'
         )
 
     def _candidates(self, idx: int) -> Iterator[int]:
-        """Yield an image, then the others of its class that follow it."""
+        """Yield an index, then the other indices of its class, in order."""
         yield idx
         labels = self.get_gt_labels()
         same = np.flatnonzero(labels == labels[idx])
         yield from np.roll(same, -np.searchsorted(same, idx, 'right')).tolist()
 
     def _get_unserialized_subset(self, indices: int | Sequence[int]) -> 'ImageList':
-        """Return the first images, the last, or some; for ``indices`` of mmengine."""
+        """Return the first or last N images, or a selection, as mmengine asks for."""
         if isinstance(indices, int):
             return self.data_list[indices:] if indices < 0 else self.data_list[:indices]
         return self.data_list[np.asarray(indices)]
 
     def _choose_classes(self, index: Path, table: pa.Table) -> tuple[str, ...]:
-        found = read_classes(index, table)
-        chosen = tuple(self._metainfo.get('classes') or found)
-        if index.with_name('dataset.json').is_file() and chosen != found:
+        stored = read_classes(index, table)
+        classes = tuple(self._metainfo.get('classes') or stored)
+        if index.with_name('dataset.json').is_file() and classes != stored:
             raise ValueError(
-                f'the config names the classes {", ".join(chosen)}, but the '
-                f'dataset.json beside {index} says {", ".join(found)}'
+                f'the config lists the classes {", ".join(classes)}, but the '
+                f'dataset.json beside {index} lists {", ".join(stored)}: use one list'
             )
-        return chosen
+        return classes
 
     def extra_repr(self) -> list[str]:
         """Name the file and the split."""
@@ -194,17 +196,17 @@ class CSVDataset(BaseDataset):
         return [f'Index: \t{self.ann_file}', f'Split: \t{split}']
 
 
-def warn_unless_checked(state: str, index: Path, split_column: str) -> None:
-    """Warn of a dataset that was never checked, or that failed."""
-    if state == 'checked':
+def warn_unless_checked(check_result: str, index: Path, split_column: str) -> None:
+    """Log a warning if a dataset was not checked or has failed its check."""
+    if check_result == 'checked':
         return
-    said = {
+    problem = {
         'failed': f'has failed its check: see {index.with_name(REPORT)}',
         'unchecked': 'was not checked since its index was written',
-    }[state]
+    }[check_result]
     column = '' if split_column == 'split' else f' --split-column {split_column}'
     print_log(
-        f'The dataset {index.parent} {said}. Check it with: python '
+        f'The dataset {index.parent} {problem}. Check it with: python '
         f'tools/check_dataset.py {index.parent}{column}',
         'current',
         logging.WARNING,
@@ -213,13 +215,13 @@ def warn_unless_checked(state: str, index: Path, split_column: str) -> None:
 
 @dataclass(frozen=True)
 class ImageList(Sequence):
-    """A list of dicts, one for each image, in arrays that processes can share.
+    """A list of dicts, one per image, kept in arrays that processes can share.
 
     Attributes:
         root: The folder of the images.
-        labels: Class of each, (N,).
-        files: Path of each below ``root``, (N,).
-        groups: Group of each, (N,).
+        labels: Class index of each image, (N,).
+        files: Path of each image, relative to ``root``, (N,).
+        groups: Group of each image, (N,).
     """
 
     root: str
@@ -231,7 +233,7 @@ class ImageList(Sequence):
         return len(self.labels)
 
     def __getitem__(self, index):
-        """Return ``img_path``, ``gt_label`` and ``group``; of a slice, a list."""
+        """Return ``img_path``, ``gt_label`` and ``group``, or a list for a slice."""
         if isinstance(index, int | np.integer):
             return dict(
                 img_path=f'{self.root}/{self.files[index]}',

@@ -1,4 +1,4 @@
-"""Digits-LT: scikit-learn's bundled digits made long-tailed. No download."""
+"""Digits-LT: the digits that come with scikit-learn, made long-tailed."""
 
 import numpy as np
 from mmpretrain.datasets import BaseDataset
@@ -14,19 +14,19 @@ SPLITS = ('train', 'val', 'test')
 
 @DATASETS.register_module()
 class DigitsLT(BaseDataset):
-    """The 1797 digits of scikit-learn, 8x8, with an exponentially long-tailed split.
+    """The 1797 digits of scikit-learn, 8x8 pixels, with a long-tailed training split.
 
-    Validation and test are balanced (20 and 50 images of each digit). In training,
-    digit 0 keeps as many images as every digit has left (104), and each further digit
-    a constant factor less, down to ``1 / ratio`` of them. The same images every time.
+    Validation and test are balanced: 20 and 50 images per digit. Training counts fall
+    exponentially from 104 images of digit 0 to ``104 / ratio`` of digit 9. The splits
+    are always the same.
 
     Args:
         split: ``'train'``, ``'val'`` or ``'test'``.
-        ratio: Images of the most common class over images of the rarest, >= 1.
+        ratio: Images of the most common class divided by those of the rarest, >= 1.
         **kwargs: As in :class:`mmpretrain.datasets.BaseDataset`.
 
     Raises:
-        ValueError: If there is no such split, or the ratio leaves a class empty.
+        ValueError: If the split is unknown, or the ratio leaves a class empty.
     """
 
     METAINFO = {'classes': tuple(str(digit) for digit in range(10))}  # noqa: RUF012
@@ -44,18 +44,18 @@ class DigitsLT(BaseDataset):
         images = np.repeat((digits.images * 15).astype(np.uint8)[..., None], 3, axis=3)
         rows = [np.flatnonzero(digits.target == label) for label in range(10)]
         held_out = VAL_PER_CLASS + TEST_PER_CLASS
-        most = min(map(len, rows)) - held_out
-        kept = long_tail_counts(most, len(rows), self.ratio)
-        cuts = {
+        max_count = min(map(len, rows)) - held_out
+        counts = long_tail_counts(max_count, len(rows), self.ratio)
+        selections = {
             'val': [slice(VAL_PER_CLASS)] * 10,
             'test': [slice(VAL_PER_CLASS, held_out)] * 10,
-            'train': [slice(held_out, held_out + count) for count in kept],
+            'train': [slice(held_out, held_out + count) for count in counts],
         }[self.split]
         shuffle = np.random.default_rng(0).permutation
         return [
             dict(img=images[row], gt_label=label)
-            for label, cut in enumerate(cuts)
-            for row in shuffle(rows[label])[cut]
+            for label, selection in enumerate(selections)
+            for row in shuffle(rows[label])[selection]
         ]
 
     def extra_repr(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""Decoded images, kept for all workers and epochs."""
+"""A cache of decoded images for all workers and epochs."""
 
 import hashlib
 import os
@@ -19,8 +19,8 @@ from tqdm import tqdm
 from mmimbal.files.atomic import atomic_folder
 from mmimbal.files.lock import locked
 
-# What makes the same of an image every time.
-FIXED = (
+# Their output for an image is always the same.
+DETERMINISTIC = (
     mmcv.LoadImageFromFile,
     mmcv.CenterCrop,
     mmcv.Pad,
@@ -29,45 +29,45 @@ FIXED = (
     mmpretrain.ResizeEdge,
 )
 SHARED_MEMORY = '/dev/shm'
-CHUNK = 256  # images decoded before they are written
+CHUNK = 256  # images decoded before they are written together
 
 
 class CachedImages:
-    """Stands in for the fixed beginning of a pipeline: reads what that has made.
+    """Replace the deterministic first transforms of a pipeline by their stored output.
 
-    An image that could not be decoded, or is not 8-bit with channels, is not kept: it
-    goes through the beginning each time, and fails there if it must.
+    An image that could not be decoded, or is not 8-bit with channels, is not stored.
+    The transforms run on it each time, and raise their own errors.
 
     Args:
-        beginning: The transforms it stands in for.
-        paths: Of the images, (N,).
-        pixels: Path of the file of all pixels, one image after the other.
-        table: ``start`` of each image there, (N,), ``shape``, (N, 3), 0 if it is not
-            kept, ``ori_shape``, (N, 2), and ``scale_factor``, (N, 2), NaN if it was
-            not resized.
-        held: The file, open, if it lasts no longer than that.
+        transforms: The replaced transforms.
+        paths: Image paths, (N,).
+        pixels: Path of the file with the pixels of all images, one after another.
+        table: For each image its offset in that file, ``start``, (N,); ``shape``,
+            (N, 3), 0 if not stored; ``ori_shape``, (N, 2); and ``scale_factor``,
+            (N, 2), NaN if not resized.
+        open_file: A file without a name, to be kept open: closing deletes it.
     """
 
     def __init__(
         self,
-        beginning: Sequence[BaseTransform],
+        transforms: Sequence[BaseTransform],
         paths: Sequence[str],
         pixels: str,
         table: dict[str, np.ndarray],
-        held: BinaryIO | None = None,
+        open_file: BinaryIO | None = None,
     ) -> None:
-        self.beginning = list(beginning)
+        self.transforms = list(transforms)
         self.rows = {path: row for row, path in enumerate(paths)}
         self.file = pixels
         self.table = table
-        self.held = held
+        self.open_file = open_file
         self.pixels = np.memmap(pixels, np.uint8, 'r')
 
     def __call__(self, results: dict) -> dict:
-        """Add ``img`` and its shapes to an image's ``img_path``."""
+        """Add ``img`` and its shapes to ``results``."""
         row = self.rows.get(results['img_path'])
         if row is None or not self.table['shape'][row].any():
-            for transform in self.beginning:
+            for transform in self.transforms:
                 results = transform(results)
             return results
         start, shape = self.table['start'][row], self.table['shape'][row]
@@ -81,96 +81,99 @@ class CachedImages:
         return results
 
     def __getstate__(self) -> dict:
-        """Leave the pixels where they are: a spawned worker opens the file itself."""
-        return self.__dict__ | dict(pixels=None, held=None)
+        """Leave out the pixels: a spawned worker opens the file itself."""
+        return self.__dict__ | dict(pixels=None, open_file=None)
 
     def __setstate__(self, state: dict) -> None:
         self.__dict__ = state
         self.pixels = np.memmap(self.file, np.uint8, 'r')
 
     def __repr__(self) -> str:
-        """Name what it stands in for: features depend on that alone."""
-        return ', '.join(map(repr, self.beginning))
+        """Return the repr of the replaced transforms: a feature cache depends on it."""
+        return ', '.join(map(repr, self.transforms))
 
 
 def cache_images(
     transforms: Sequence[BaseTransform], paths: Sequence[str], cache: str
 ) -> list:
-    """Return a pipeline whose fixed beginning has been run for all images.
+    """Run the deterministic first transforms of a pipeline on all images.
 
     Args:
         transforms: A pipeline.
-        paths: Of the images, (N,).
-        cache: ``'ram'``, shared with the workers of this process and gone with it; or
-            a folder, from where all processes, also later ones, map it into memory.
+        paths: Image paths, (N,).
+        cache: ``'ram'``: shared with the workers of this process, deleted when it
+            ends. Or a folder: mapped into memory by all processes, also later ones.
+
+    Returns:
+        The pipeline, with :class:`CachedImages` in place of those transforms.
 
     Raises:
         FileNotFoundError: If an image is missing.
         OSError: If memory or the disk is too small.
         ValueError: If the pipeline does not begin with ``LoadImageFromFile``.
     """
-    fixed = next(
-        (n for n, step in enumerate(transforms) if type(step) not in FIXED),
+    first_random = next(
+        (n for n, step in enumerate(transforms) if type(step) not in DETERMINISTIC),
         len(transforms),
     )
-    if not fixed or type(transforms[0]) is not mmcv.LoadImageFromFile:
+    if not first_random or type(transforms[0]) is not mmcv.LoadImageFromFile:
         raise ValueError(
             f'cache={cache!r} needs a pipeline that begins with LoadImageFromFile'
         )
-    beginning, rest = transforms[:fixed], transforms[fixed:]
+    replaced, rest = transforms[:first_random], transforms[first_random:]
     if cache == 'ram':
         if not os.path.isdir(SHARED_MEMORY):
             raise OSError(
                 f"cache='ram' needs {SHARED_MEMORY}, which this system does not have: "
-                'give cache a folder'
+                'set cache to a folder'
             )
         file = tempfile.TemporaryFile(dir=SHARED_MEMORY)  # noqa: SIM115 - kept open
         try:
-            table = _decode(beginning, paths, file)
+            table = _decode(replaced, paths, file)
         except OSError as error:
             raise OSError(
-                f"cache='ram' does not fit in {SHARED_MEMORY}: {error}. Give cache a "
+                f"cache='ram' does not fit in {SHARED_MEMORY}: {error}. Set cache to a "
                 'folder, or begin the pipeline with a smaller Resize or ResizeEdge'
             ) from error
-        # It has no name, so that nothing is left of it when this process ends.
+        # The file has no name: the system deletes it when this process ends.
         name = f'/proc/{os.getpid()}/fd/{file.fileno()}'
-        return [CachedImages(beginning, paths, name, table, file), *rest]
-    folder = Path(cache, _key(beginning, paths))
+        return [CachedImages(replaced, paths, name, table, file), *rest]
+    folder = Path(cache, _key(replaced, paths))
     with locked(folder):
         if not folder.is_dir():
             with atomic_folder(folder) as unfinished:
                 with open(unfinished / 'pixels.bin', 'wb') as file:
-                    table = _decode(beginning, paths, file)
+                    table = _decode(replaced, paths, file)
                 np.savez(unfinished / 'table.npz', **table)
     with np.load(folder / 'table.npz', allow_pickle=False) as saved:
         table = dict(saved)
-    return [CachedImages(beginning, paths, str(folder / 'pixels.bin'), table), *rest]
+    return [CachedImages(replaced, paths, str(folder / 'pixels.bin'), table), *rest]
 
 
 def fingerprint(path: str) -> str:
-    """Return what changes whenever an image file does."""
+    """Return a text that changes when the image file changes."""
     stat = os.stat(path)
     return f'{path} {stat.st_size} {stat.st_mtime_ns}'
 
 
-def _key(beginning: Sequence[BaseTransform], paths: Sequence[str]) -> str:
-    digest = hashlib.sha256(repr(beginning).encode())
+def _key(transforms: Sequence[BaseTransform], paths: Sequence[str]) -> str:
+    digest = hashlib.sha256(repr(transforms).encode())
     for path in paths:
         digest.update(fingerprint(path).encode())
     return digest.hexdigest()[:16]
 
 
 def _decode(
-    beginning: Sequence[BaseTransform], paths: Sequence[str], file: BinaryIO
+    transforms: Sequence[BaseTransform], paths: Sequence[str], file: BinaryIO
 ) -> dict[str, np.ndarray]:
-    """Run the beginning for all images, on all cores, and write their pixels."""
+    """Run the transforms on all images, on all cores, and write the pixels."""
 
     def run(path: str) -> dict | None:
         results = dict(img_path=path)
         try:
-            for transform in beginning:
+            for transform in transforms:
                 results = transform(results)
-        except Exception:  # raised again, with the name, when the image is wanted
+        except Exception:  # raised again, with the path, when the image is loaded
             return None
         image = results['img']
         return results if image.dtype == np.uint8 and image.ndim == 3 else None
@@ -201,6 +204,6 @@ def _decode(
                 end += image.size
             bar.update(len(chunk))
     if not end:
-        file.write(b'\0')  # nothing cannot be mapped into memory
+        file.write(b'\0')  # an empty file cannot be mapped into memory
     file.flush()
     return table

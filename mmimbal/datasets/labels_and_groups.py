@@ -14,14 +14,14 @@ from mmengine.runner.runner import _SlicedDataset
 def read_through_wrappers(
     dataset: Sized, read: Callable[[Sized], np.ndarray]
 ) -> np.ndarray:
-    """Return one value per item of a dataset, looking through wrappers.
+    """Return one value per image of a dataset, also of a wrapped one.
 
-    For a wrapper of your own, say how its items follow from those of the dataset
-    inside: ``@read_through_wrappers.register``.
+    For your own wrapper, register a function with ``@read_through_wrappers.register``
+    that computes its values from those of the wrapped dataset.
 
     Args:
         dataset: Any dataset, wrapped or not.
-        read: Gives the values of a dataset that is no wrapper, (N,).
+        read: Returns the values of a dataset that is not a wrapper, (N,).
 
     Returns:
         Values, (N,), in the order of the dataset's indices.
@@ -50,7 +50,7 @@ def _(dataset: wrappers.ClassBalancedDataset, read) -> np.ndarray:
 
 @read_through_wrappers.register
 def _(dataset: mmpretrain.KFoldDataset, read) -> np.ndarray:
-    return read_through_wrappers(dataset.dataset, read)  # already cut down to its fold
+    return read_through_wrappers(dataset.dataset, read)  # it holds only its fold
 
 
 @read_through_wrappers.register
@@ -64,17 +64,17 @@ def _(dataset: _SlicedDataset, read) -> np.ndarray:
 
 
 def get_labels(dataset: Sized) -> np.ndarray:
-    """Return the label of every item of a dataset, (N,), without loading an image.
+    """Return the label of every image of a dataset, (N,), without loading it.
 
     Raises:
-        TypeError: If the dataset has no ``get_gt_labels``, or if an item has several
+        TypeError: If the dataset has no ``get_gt_labels``, or an image has several
             labels or none.
     """
     return read_through_wrappers(dataset, _labels)
 
 
 def get_groups(dataset: Sized) -> np.ndarray:
-    """Return the group (lesion, patient, ...) of every item of a dataset, (N,), str.
+    """Return the group (a lesion, a patient) of every image, (N,), str.
 
     Raises:
         TypeError: If the dataset has no ``get_groups``.
@@ -83,9 +83,10 @@ def get_groups(dataset: Sized) -> np.ndarray:
 
 
 def get_files(dataset: Sized) -> np.ndarray:
-    """Return what names every item of a dataset, (N,), str.
+    """Return a name for every image of a dataset, (N,), str.
 
-    That is its file below the dataset's folder, else its path, else its number.
+    This is its path relative to the dataset's folder, or else its full path, or else
+    its index.
     """
     return read_through_wrappers(dataset, _files)
 
@@ -94,46 +95,49 @@ def get_class_names(dataset: Sized) -> tuple[str, ...]:
     """Return the class names of a dataset in label order.
 
     Raises:
-        ValueError: If neither the dataset nor the one it wraps names its classes, or
-            parts of it name different ones.
+        ValueError: If neither the dataset nor the wrapped one lists its classes, or
+            concatenated datasets list different classes.
     """
     while dataset is not None:
         names = (getattr(dataset, 'metainfo', None) or {}).get('classes')
         if names:
             return tuple(names)
         parts = getattr(dataset, 'datasets', None)
-        if parts and len(found := {get_class_names(part) for part in parts}) > 1:
-            lists = ' and '.join(', '.join(names) for names in sorted(found))
-            raise ValueError(f'concatenated datasets name different classes: {lists}')
+        if parts and len(lists := {get_class_names(part) for part in parts}) > 1:
+            text = ' and '.join(', '.join(names) for names in sorted(lists))
+            raise ValueError(f'concatenated datasets name different classes: {text}')
         dataset = parts[0] if parts else getattr(dataset, 'dataset', None)
-    raise ValueError('the dataset does not name its classes: metainfo has no "classes"')
+    raise ValueError('the dataset does not name its classes: add metainfo "classes"')
 
 
 def get_class_counts(dataset: Sized) -> np.ndarray:
-    """Return how many items each class has, (K,), int64; classes without any count 0.
+    """Return the number of images per class, (K,), int64; 0 for an empty class.
 
     Raises:
-        ValueError: If a label is outside the classes that the dataset names.
+        ValueError: If a label is outside the classes of the dataset.
     """
     return count_classes(get_labels(dataset), get_class_names(dataset))
 
 
 def count_classes(labels: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
-    """Return how many labels each of the named classes has, (K,), int64.
+    """Return the number of labels per class, (K,), int64.
 
     Raises:
         ValueError: If a label is outside the classes.
     """
     if len(labels) and not 0 <= labels.min() <= labels.max() < len(names):
         raise ValueError(
-            f'labels run from {labels.min()} to {labels.max()}, but the dataset has '
+            f'labels range from {labels.min()} to {labels.max()}, but the dataset has '
             f'{len(names)} classes: {", ".join(names)}'
         )
     return np.bincount(labels, minlength=len(names))
 
 
-def occurrence(values: np.ndarray) -> np.ndarray:
-    """Return for each value, an integer >= 0, how many equal ones come before, (N,)."""
+def cumcount(values: np.ndarray) -> np.ndarray:
+    """Count for each value the equal ones before it, (N,); like pandas' cumcount.
+
+    Values are integers >= 0, (N,).
+    """
     order = np.argsort(values, kind='stable')
     counts = np.bincount(values)
     before = np.empty(len(values), np.int64)
@@ -145,7 +149,7 @@ def _labels(dataset: Sized) -> np.ndarray:
     if not hasattr(dataset, 'get_gt_labels'):
         raise TypeError(
             f'cannot read the labels of a {type(dataset).__name__}: it has no '
-            'get_gt_labels(), and no function registered with '
+            'get_gt_labels(). Add it or, for a wrapper, register a function with '
             'mmimbal.datasets.read_through_wrappers.register'
         )
     labels = np.asarray(dataset.get_gt_labels())
@@ -160,8 +164,8 @@ def _labels(dataset: Sized) -> np.ndarray:
 def _groups(dataset: Sized) -> np.ndarray:
     if not hasattr(dataset, 'get_groups'):
         raise TypeError(
-            f'{type(dataset).__name__} does not know which images belong together: it '
-            'has no get_groups(). CSVDataset reads them from a column named group'
+            f'{type(dataset).__name__} has no groups: it has no get_groups(). Use '
+            'CSVDataset, which reads them from the column group'
         )
     return np.asarray(dataset.get_groups(), dtype=str)
 

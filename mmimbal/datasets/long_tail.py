@@ -1,4 +1,4 @@
-"""Making any dataset imbalanced."""
+"""A wrapper that makes any dataset long-tailed."""
 
 import copy
 from collections.abc import Sized
@@ -9,10 +9,10 @@ from mmengine.logging import print_log
 
 from mmimbal.datasets.labels_and_groups import (
     count_classes,
+    cumcount,
     get_class_names,
     get_groups,
     get_labels,
-    occurrence,
     read_through_wrappers,
 )
 from mmimbal.registry import DATASETS
@@ -20,20 +20,21 @@ from mmimbal.registry import DATASETS
 
 @DATASETS.register_module()
 class LongTailDataset:
-    """Keep fewer and fewer images of each class of a dataset.
+    """Make a dataset long-tailed: keep fewer images of each next class.
 
-    Classes keep their order: the first stays as it is, the last keeps ``1 / ratio`` of
-    as many. A class that has fewer images to begin with keeps what it has. Where the
-    dataset knows groups (lesions, patients), images are taken group by group, so that
-    groups stay whole but for the last of a class. The same images every time.
+    The target count falls from that of the largest class, for the first class, to
+    ``1 / ratio`` of it, for the last class. A class with fewer images than its target
+    keeps all of them. If the dataset has groups (lesions, patients), images are taken
+    group by group: at most one group per class is divided. The choice of images
+    depends on the seed alone.
 
     Args:
         dataset: A dataset or its config.
-        ratio: Images of the first class over images of the last, >= 1.
+        ratio: Images of the first class divided by those of the last, >= 1.
         profile: ``'exponential'`` (https://arxiv.org/abs/1901.05555), ``'step'`` (the
             second half of the classes is rare; https://arxiv.org/abs/1710.05381) or
             ``'pareto'`` (a power law over the rank of the class).
-        seed: Of the choice of images.
+        seed: Seed of the choice of images.
 
     Raises:
         ValueError: If the profile is unknown, or the ratio is below 1 or leaves a
@@ -49,24 +50,24 @@ class LongTailDataset:
     ) -> None:
         self.dataset = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
         labels, names = get_labels(self.dataset), get_class_names(self.dataset)
-        found = count_classes(labels, names)
-        wanted = long_tail_counts(int(found.max()), len(names), ratio, profile)
+        counts = count_classes(labels, names)
+        targets = long_tail_counts(int(counts.max()), len(names), ratio, profile)
         order = _order(self.dataset, labels, np.random.default_rng(seed))
         rank = np.empty(len(labels), np.int64)
-        rank[order] = occurrence(labels[order])
-        self.indices = np.flatnonzero(rank < wanted[labels])
-        kept = zip(names, np.minimum(found, wanted), found, strict=True)
+        rank[order] = cumcount(labels[order])
+        self.indices = np.flatnonzero(rank < targets[labels])
+        kept = zip(names, np.minimum(counts, targets), counts, strict=True)
         print_log(
             f'LongTailDataset({profile}, ratio={ratio}) keeps '
-            + ', '.join(f'{name} {n} of {all_}' for name, n, all_ in kept),
+            + ', '.join(f'{name} {n} of {total}' for name, n, total in kept),
             logger='current',
         )
 
     def full_init(self) -> None:
-        """Do nothing: wrappers call it, and this is initialised when built."""
+        """Do nothing: wrappers call this, but the constructor has done the work."""
 
     def get_subset(self, indices: list[int]) -> 'LongTailDataset':
-        """Return this dataset cut down to some items, as KFoldDataset asks for."""
+        """Return a subset of this dataset, as KFoldDataset needs it."""
         subset = copy.copy(self)
         subset.indices = self.indices[indices]
         return subset
@@ -78,16 +79,16 @@ class LongTailDataset:
         return self.dataset[int(self.indices[index])]
 
     def get_data_info(self, index: int) -> dict:
-        """Return the annotation of an item."""
+        """Return the annotation of an image."""
         return self.dataset.get_data_info(int(self.indices[index]))
 
     def get_cat_ids(self, index: int) -> list[int]:
-        """Return the label of an item, as MMPretrain's wrappers ask for it."""
+        """Return the label of an image as a list, as MMPretrain's wrappers need it."""
         return self.dataset.get_cat_ids(int(self.indices[index]))
 
     @property
     def metainfo(self) -> dict:
-        """Return the class names and what else the dataset says of itself."""
+        """Return the metainfo of the wrapped dataset, with its class names."""
         return self.dataset.metainfo
 
 
@@ -99,23 +100,23 @@ def _(dataset: LongTailDataset, read) -> np.ndarray:
 def _order(
     dataset: Sized, labels: np.ndarray, random: np.random.Generator
 ) -> np.ndarray:
-    """Shuffle the images of a dataset, those of a group next to each other, (N,)."""
+    """Return shuffled indices, (N,), those of a group next to each other."""
     try:
         groups = np.unique(get_groups(dataset), return_inverse=True)[1]
-    except TypeError:  # each image for itself
+    except TypeError:  # no groups: each image is its own group
         groups = np.arange(len(labels))
     return np.argsort(random.permutation(len(labels))[groups], kind='stable')
 
 
 def long_tail_counts(
-    most: int, num_classes: int, ratio: float, profile: str = 'exponential'
+    max_count: int, num_classes: int, ratio: float, profile: str = 'exponential'
 ) -> np.ndarray:
-    """Return class counts that fall from ``most`` to ``most / ratio``.
+    """Return class counts that fall from ``max_count`` to ``max_count / ratio``.
 
     Args:
-        most: Images of the first class.
+        max_count: Images of the first class.
         num_classes: Number of classes, K.
-        ratio: First count over last count, >= 1.
+        ratio: First count divided by last count, >= 1.
         profile: As in :class:`LongTailDataset`.
 
     Returns:
@@ -135,9 +136,10 @@ def long_tail_counts(
     }
     if profile not in exponents:
         raise ValueError(f'profile={profile!r} must be one of {", ".join(exponents)}')
-    counts = np.round(most * ratio ** -exponents[profile]).astype(np.int64)
+    counts = np.round(max_count * ratio ** -exponents[profile]).astype(np.int64)
     if counts[-1] < 1:
         raise ValueError(
-            f'ratio={ratio} leaves no image of the rarest of {most} images'
+            f'ratio={ratio} leaves the rarest class without an image: it must be below '
+            f'{2 * max_count}, twice the images of the first class'
         )
     return counts

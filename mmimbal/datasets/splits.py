@@ -23,63 +23,63 @@ def split_by_group(
 def folds_by_group(
     labels: Sequence[int], groups: Sequence[str], folds: int, seed: int = 0
 ) -> list[np.ndarray]:
-    """Split images for cross-validation, so that each is in test once.
+    """Split images for cross-validation: each image is in test in one fold.
 
-    Images are cut into twice as many parts by
-    :class:`sklearn.model_selection.StratifiedGroupKFold`. Fold k tests on the parts 2k
-    and 2k + 1 and validates on the next one.
+    :class:`sklearn.model_selection.StratifiedGroupKFold` makes ``2 * folds`` parts.
+    Fold k tests on the parts 2k and 2k + 1 and validates on the next part.
 
     Args:
         labels: Class of each image, (N,).
-        groups: Group of each image (lesion, patient, ...), (N,).
-        folds: How many, at least 2.
-        seed: Of the shuffle.
+        groups: Group of each image (a lesion, a patient), (N,).
+        folds: Number of folds, at least 2.
+        seed: Seed of the shuffle.
 
     Returns:
-        For each fold ``'train'``, ``'val'`` or ``'test'`` of each image, (N,).
+        For each fold the split of each image, ``'train'``, ``'val'`` or ``'test'``,
+        (N,).
 
     Raises:
-        ValueError: If there are fewer than two folds, or fewer groups or images of
-            every class than parts.
+        ValueError: If there are fewer than two folds, fewer groups than parts, or
+            fewer images than parts in every class.
     """
     if folds < 2:
-        raise ValueError(f'{folds} folds are too few; at least 2')
+        raise ValueError(f'{folds} folds are too few: use at least 2')
     parts = 2 * folds
     if len(set(groups)) < parts:
         raise ValueError(
-            f'{len(set(groups))} groups cannot be split into {parts} parts; give the '
-            'images a split column instead'
+            f'{len(set(groups))} groups cannot be split into {parts} parts: give the '
+            'index a split column instead'
         )
     if max(Counter(labels).values()) < parts:
         raise ValueError(
-            f'every class has fewer than {parts} images, too few to split; give the '
-            'images a split column instead'
+            f'every class has fewer than {parts} images, too few to split: give the '
+            'index a split column instead'
         )
-    # As shuffle=True does from scikit-learn 1.8 on; before, it parted groups from their
-    # classes.
+    # The shuffle=True of scikit-learn before 1.8 mixed up the classes of the groups.
+    # This shuffle is that of 1.8 and later.
     names, codes = np.unique(groups, return_inverse=True)
     order = np.random.RandomState(seed).permutation(len(names))
     shuffled = np.argsort(order)[codes]
     splitter = StratifiedGroupKFold(parts)
-    held = [found for _, found in splitter.split(labels, labels, shuffled)]
+    held_out = [indices for _, indices in splitter.split(labels, labels, shuffled)]
     splits = []
     for fold in range(folds):
         split = np.full(len(labels), 'train', dtype='<U5')
-        split[np.concatenate(held[2 * fold : 2 * fold + 2])] = 'test'
-        split[held[(2 * fold + 2) % parts]] = 'val'
+        split[np.concatenate(held_out[2 * fold : 2 * fold + 2])] = 'test'
+        split[held_out[(2 * fold + 2) % parts]] = 'val'
         splits.append(split)
     return splits
 
 
 def join_groups(groups: Sequence[str], contents: Sequence[str]) -> list[str]:
-    """Return groups, of which those that share an image are one.
+    """Join groups that share an image.
 
     Args:
         groups: Group of each image, (N,).
         contents: Hash of each image, (N,).
 
     Returns:
-        Group of each image, (N,); joined ones have the name that sorts first.
+        Group of each image, (N,). A joined group has the first name in sorted order.
     """
     names, group = np.unique(groups, return_inverse=True)
     content = len(names) + np.unique(contents, return_inverse=True)[1]
@@ -95,16 +95,16 @@ def join_groups(groups: Sequence[str], contents: Sequence[str]) -> list[str]:
 def straddling_groups(
     groups: Sequence[str], splits: Sequence[str]
 ) -> dict[str, list[str]]:
-    """Return the groups that are in more than one split, and which: both sorted."""
+    """Return the groups in more than one split, with these splits, both sorted."""
     images = pa.table({'group': groups, 'split': splits})
     pairs = images.group_by(['group', 'split']).aggregate([])
     counts = pc.value_counts(pairs['group'])
     several = counts.filter(pc.greater(counts.field('counts'), 1)).field('values')
-    found = pairs.filter(pc.is_in(pairs['group'], several)).sort_by(
+    rows = pairs.filter(pc.is_in(pairs['group'], several)).sort_by(
         [('group', 'ascending'), ('split', 'ascending')]
     )
     straddling: dict[str, list[str]] = {}
-    for group, split in zip(*found.to_pydict().values(), strict=True):
+    for group, split in zip(*rows.to_pydict().values(), strict=True):
         straddling.setdefault(group, []).append(split)
     return straddling
 
@@ -113,11 +113,11 @@ def check_groups(groups: Sequence[str], splits: Sequence[str]) -> None:
     """Check that no group is in two splits.
 
     Raises:
-        ValueError: If one is; the message names the first.
+        ValueError: If a group is; the message names the first one.
     """
     straddling = straddling_groups(groups, splits)
-    for first, found in straddling.items():
+    for first, names in straddling.items():
         raise ValueError(
-            f'{len(straddling)} groups are in more than one split, so that the test '
-            f'would leak: the first, {first}, is in {" and ".join(found)}'
+            f'{len(straddling)} groups are in more than one split, which makes test '
+            f'results invalid: the first, {first}, is in {" and ".join(names)}'
         )

@@ -11,10 +11,10 @@ from mmimbal.registry import OPTIM_WRAPPERS
 
 @OPTIM_WRAPPERS.register_module()
 class CPUAmpOptimWrapper(OptimWrapper):
-    """Train under bfloat16 autocast on a CPU, where mmengine's wrapper wants a GPU.
+    """Train with bfloat16 autocast on a CPU; mmengine's AMP wrapper needs a GPU.
 
-    bfloat16 has the range of float32, so that no loss scaling is needed. Arguments as
-    in :class:`mmengine.optim.OptimWrapper`.
+    bfloat16 has the range of float32, so no loss scaling is needed. Arguments are those
+    of :class:`mmengine.optim.OptimWrapper`.
     """
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""The model inside of DDP, and wrapping it again after a change."""
+"""Unwrap the model from DDP, and wrap it again after a change."""
 
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
@@ -6,15 +6,15 @@ from torch import nn
 
 
 def unwrap_model(model: nn.Module) -> nn.Module:
-    """Return the model inside of a distributed wrapper, if there is one."""
+    """Return the model inside its distributed wrapper, or the model itself."""
     return model.module if is_model_wrapper(model) else model
 
 
 def rewrap_model(runner: Runner) -> None:
-    """Wrap the model of a distributed runner anew.
+    """Wrap the model of a distributed runner again.
 
-    DDP notes, when it wraps a model, which parameters learn and how they lie in memory.
-    A model of which nothing learns stays without, as DDP wants.
+    When DDP wraps a model, it records which parameters are trained and their memory
+    layout. A model without trained parameters is not wrapped: DDP refuses it.
     """
     model = unwrap_model(runner.model)
     if model is runner.model:

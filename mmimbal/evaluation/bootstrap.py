@@ -1,4 +1,4 @@
-"""How far a metric could be from what was measured: resampling groups of images."""
+"""Confidence intervals of metrics, by resampling groups of images (bootstrap)."""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,25 +8,25 @@ from mmimbal.evaluation.metrics import weighted_metrics
 from mmimbal.evaluation.predictions import Predictions
 
 RESAMPLES = 2000
-AT_ONCE = 50
+RESAMPLES_AT_ONCE = 50
 LEVEL = 0.95
-FEW_GROUPS = 10  # fewer say next to nothing of others that could have been drawn
-SHIFTED = ('ece', 'worst_recall')  # extremes and distances: noise moves them one way
+FEW_GROUPS = 10  # with fewer groups, intervals are too narrow
+BIASED = ('ece', 'worst_recall')  # noise moves a distance or a minimum in one direction
 
 
 def resampled_metrics(
     predictions: Predictions, resamples: int = RESAMPLES, seed: int = 0
 ) -> dict[str, np.ndarray]:
-    """Return every metric of every resample, (R,) each.
+    """Return all metrics for all resamples, (R,) each, in 0..1.
 
-    Groups (lesions, patients) are drawn with replacement, as many as there are: images
-    of one are no independent evidence. With one seed, the resamples of all predictions
-    for the same images are the same, so that differences are paired.
+    Groups (lesions, patients) are drawn with replacement, because images of the same
+    group are not independent. With the same seed and the same images, all predictions
+    get the same resamples, so that differences are paired.
 
     Args:
-        predictions: N images.
-        resamples: Their number, R.
-        seed: Of the draws.
+        predictions: Predictions for N images.
+        resamples: Number of resamples, R.
+        seed: Seed of the draws.
     """
     parts = [
         weighted_metrics(
@@ -40,44 +40,44 @@ def resampled_metrics(
 def draw_weights(
     groups: Sequence[str], resamples: int, seed: int
 ) -> Iterator[np.ndarray]:
-    """Yield how often each image is in each resample, (B, N), R resamples in all."""
+    """Yield how often each image is in each resample, (B, N), until R resamples."""
     _, codes = np.unique(groups, return_inverse=True)
     for times in draw_groups(codes.max() + 1, resamples, seed):
         yield times[:, codes]
 
 
 def draw_groups(number: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """Yield how often each of G groups is drawn, (B, G), R resamples in all."""
+    """Yield how often each of G groups is drawn, (B, G), until R resamples."""
     random = np.random.default_rng(seed)
-    for start in range(0, resamples, AT_ONCE):
-        size = min(AT_ONCE, resamples - start)
+    for start in range(0, resamples, RESAMPLES_AT_ONCE):
+        size = min(RESAMPLES_AT_ONCE, resamples - start)
         drawn = random.integers(0, number, (size, number))
         times = [np.bincount(row, minlength=number) for row in drawn]
         yield np.stack(times).astype(float)
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:
-    """Return the bounds of the middle 95% of some values; NaN is left out."""
+    """Return the 2.5% and 97.5% quantiles of values; NaN is ignored."""
     tail = (1 - LEVEL) / 2
     low, high = np.nanquantile(values, (tail, 1 - tail))
     return float(low), float(high)
 
 
 def caution(groups: Sequence[str], labels: np.ndarray, classes: Sequence[str]) -> str:
-    """Return what to say of intervals from few groups; nothing if they will do.
+    """Return a warning if there are too few groups for intervals, else ''.
 
-    A class of few groups is absent from some resamples, in which means over classes are
-    of the others alone: with 3 groups from every twentieth.
+    A class with few groups is absent from some resamples: with 3 groups, from 1 in 20.
+    In these resamples, means over classes are means over the other classes.
 
     Args:
-        groups: Of each image, (N,).
+        groups: Group of each image, (N,).
         labels: True class of each image, (N,).
-        classes: K names.
+        classes: K class names.
     """
     if len(np.unique(groups)) < FEW_GROUPS:
         return (
-            f'Fewer than {FEW_GROUPS} groups: the intervals are too narrow, nothing '
-            'here is sure.'
+            f'Fewer than {FEW_GROUPS} groups: the intervals are too narrow and not '
+            'reliable.'
         )
     pairs = {(int(label), group) for label, group in zip(labels, groups, strict=True)}
     counts = np.bincount([label for label, _ in pairs], minlength=len(classes))
@@ -89,30 +89,30 @@ def caution(groups: Sequence[str], labels: np.ndarray, classes: Sequence[str]) -
     if not few:
         return ''
     return (
-        f'Classes of fewer than {FEW_GROUPS} groups: {", ".join(few)}. Intervals of '
-        'means over classes are not sure.'
+        f'Classes with fewer than {FEW_GROUPS} groups: {", ".join(few)}. Intervals of '
+        'means over classes are not reliable.'
     )
 
 
 def interval_of(
     metric: str, measured: float, values: np.ndarray, difference: bool = False
 ) -> tuple[float, float]:
-    """Return the bounds of a metric, or of a difference between runs, in %.
+    """Return the interval of a metric, or of a difference between runs, in %.
 
-    Noise raises the calibration error and lowers the worst recall, resampling once
-    more, so that the truth is on the other side of what was measured. Their interval
-    reaches as far to both sides as resamples do to the farther one, within 0..100, or
-    -100..100. It is still narrow where all classes are equally hard, or calibration is
-    perfect.
+    Noise makes the calibration error larger and the worst recall smaller than they
+    really are, and resampling adds noise. Therefore, their intervals are made symmetric
+    around the measured value, as wide as the resamples on the wider side, and cut at
+    0..100 (differences at -100..100). They are still too narrow if all classes are
+    equally hard, or if calibration is perfect.
 
     Args:
-        metric: Its name.
-        measured: On all images, once.
-        values: Of each resample, (R,).
-        difference: Whether it may be negative.
+        metric: Name of the metric.
+        measured: Value on all images.
+        values: Value for each resample, (R,).
+        difference: Whether this is a difference, which may be negative.
     """
     low, high = interval(values)
-    if metric not in SHIFTED:
+    if metric not in BIASED:
         return low, high
     reach = max(measured - low, high - measured)
     lowest = -100.0 if difference else 0.0

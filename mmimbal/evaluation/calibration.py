@@ -1,4 +1,4 @@
-"""Whether scores can be read as probabilities."""
+"""Calibration: whether scores agree with frequencies."""
 
 import numpy as np
 
@@ -10,13 +10,13 @@ BINS = 15
 def calibration_error(
     scores: np.ndarray, labels: np.ndarray, weights: np.ndarray
 ) -> np.ndarray:
-    """Return the expected calibration error of the top score, (B,).
+    """Return the expected calibration error of the highest score, (B,), 0..1.
 
-    Mean distance of confidence and accuracy over 15 bins of equal width, each by its
-    share of the images (https://arxiv.org/abs/1706.04599).
+    It is the mean distance between confidence and accuracy over 15 bins of equal width,
+    weighted by their shares of the images (https://arxiv.org/abs/1706.04599).
 
     Args:
-        scores: Of all classes, (N, K).
+        scores: Probabilities, (N, K).
         labels: True class of each image, (N,).
         weights: How often each image counts, (B, N).
     """
@@ -27,11 +27,11 @@ def calibration_error(
 def reliability(
     scores: np.ndarray, labels: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, ...]:
-    """Return what the reliability diagram shows; see :func:`calibration_error`.
+    """Return the values of a reliability diagram; see :func:`calibration_error`.
 
     Returns:
-        Edges of the bins, (16,), and of each bin the mean confidence, the accuracy
-        (both NaN if it is empty), and the share of the images, (B, 15) each.
+        Edges of the bins, (16,). Then, for each bin, the mean confidence, the accuracy
+        (both NaN if the bin is empty) and the share of the images, (B, 15) each.
     """
     edges = np.linspace(0, 1, BINS + 1)
     confidence = scores.max(1)
@@ -48,9 +48,10 @@ def reliability(
 
 
 def brier(scores: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the Brier score, (B,), 0..2: the mean squared distance to the truth.
+    """Return the Brier score, (B,), 0..2.
 
-    Arguments are those of :func:`calibration_error`.
+    It is the mean over images of the squared error, summed over classes. Arguments are
+    those of :func:`calibration_error`.
     """
     truth = np.eye(scores.shape[1])[labels]
     return weights @ ((scores - truth) ** 2).sum(1) / weights.sum(1)

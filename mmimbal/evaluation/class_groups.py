@@ -32,13 +32,13 @@ def groups_by_name(
     """Turn groups of class names into groups of class indices.
 
     Raises:
-        ValueError: If a name is no class of the dataset.
+        ValueError: If a name is not a class of the dataset.
     """
     unknown = {name for names in groups.values() for name in names} - set(classes)
     if unknown:
         raise ValueError(
-            f'groups name classes that the dataset does not have: '
-            f'{", ".join(sorted(unknown))}; it has {", ".join(classes)}'
+            f'groups contain names that are not classes of the dataset: '
+            f'{", ".join(sorted(unknown))}; its classes are {", ".join(classes)}'
         )
     return {
         group: [classes.index(name) for name in names]

@@ -1,8 +1,8 @@
 """Metrics as reductions of confusion matrices.
 
-A confusion matrix is (..., K, K), rows true classes, columns predicted ones. Classes
-that do not occur are left out of averages as scikit-learn does. All results are (...,)
-or (..., K), in 0..1, but for those that also reach below 0.
+A confusion matrix has shape (..., K, K); rows are true classes, columns are predicted
+classes. Means over classes ignore classes that do not occur, as in scikit-learn. All
+results have shape (...,) or (..., K). They are in 0..1 if nothing else is said.
 """
 
 from collections.abc import Sequence
@@ -18,41 +18,41 @@ def count_confusions(
     Args:
         labels: True class of each image, (N,).
         predictions: Predicted class, (N,).
-        classes: Their number, K.
+        classes: Number of classes, K.
         weights: How often each image counts, (B, N).
     """
     cells = labels * classes + predictions
-    found = [np.bincount(cells, row, classes * classes) for row in weights]
-    return np.stack(found).reshape(-1, classes, classes)
+    matrices = [np.bincount(cells, row, classes * classes) for row in weights]
+    return np.stack(matrices).reshape(-1, classes, classes)
 
 
 def recall_per_class(confusion: np.ndarray) -> np.ndarray:
-    """Return the share of each class that was recognised; NaN if it is absent."""
+    """Return the recall of each class; NaN if the class has no images."""
     return divide(_hits(confusion), confusion.sum(-1))
 
 
 def balanced_accuracy(confusion: np.ndarray) -> np.ndarray:
-    """Return the mean recall over the classes present."""
+    """Return the mean recall over the classes that have images."""
     return mean(recall_per_class(confusion))
 
 
 def accuracy(confusion: np.ndarray) -> np.ndarray:
-    """Return the share of images that were recognised."""
+    """Return the share of images that were classified correctly."""
     return divide(_hits(confusion).sum(-1), confusion.sum((-2, -1)))
 
 
 def f1_per_class(confusion: np.ndarray) -> np.ndarray:
-    """Return F1 of each class; NaN if it is neither present nor predicted."""
+    """Return F1 of each class; NaN if it has no images and is never predicted."""
     return divide(2 * _hits(confusion), confusion.sum(-2) + confusion.sum(-1))
 
 
 def macro_f1(confusion: np.ndarray) -> np.ndarray:
-    """Return the mean F1 over the classes present or predicted."""
+    """Return the mean F1 over the classes that have images or are predicted."""
     return mean(f1_per_class(confusion))
 
 
 def specificity(confusion: np.ndarray) -> np.ndarray:
-    """Return the mean over the classes present of true negatives by all negatives."""
+    """Return the mean specificity (true negatives / negatives) over present classes."""
     present = confusion.sum(-1)
     negatives = present.sum(-1, keepdims=True) - present
     false_alarms = confusion.sum(-2) - _hits(confusion)
@@ -60,18 +60,21 @@ def specificity(confusion: np.ndarray) -> np.ndarray:
 
 
 def g_mean(confusion: np.ndarray) -> np.ndarray:
-    """Return the geometric mean of the recalls of the classes present."""
+    """Return the geometric mean of recall over the classes that have images."""
     with np.errstate(divide='ignore'):
         return np.exp(mean(np.log(recall_per_class(confusion))))
 
 
 def worst_recall(confusion: np.ndarray) -> np.ndarray:
-    """Return the lowest recall of a class present."""
+    """Return the lowest recall among the classes that have images."""
     return np.nan_to_num(recall_per_class(confusion), nan=np.inf).min(-1)
 
 
 def matthews(confusion: np.ndarray) -> np.ndarray:
-    """Return Matthews' correlation coefficient, -1..1; 0 if one side is constant."""
+    """Return Matthews' correlation coefficient, -1..1.
+
+    It is 0 if all true labels, or all predictions, are the same class.
+    """
     total = confusion.sum((-2, -1))
     true, predicted = confusion.sum(-1), confusion.sum(-2)
     covariance = _hits(confusion).sum(-1) * total - (true * predicted).sum(-1)
@@ -81,14 +84,17 @@ def matthews(confusion: np.ndarray) -> np.ndarray:
 
 
 def kappa(confusion: np.ndarray) -> np.ndarray:
-    """Return Cohen's kappa, -1..1; NaN if both sides are the same constant."""
+    """Return Cohen's kappa, -1..1.
+
+    It is NaN if all true labels and all predictions are the same class.
+    """
     total = confusion.sum((-2, -1))
     chance = (confusion.sum(-1) * confusion.sum(-2)).sum(-1) / total**2
     return divide(accuracy(confusion) - chance, 1 - chance)
 
 
 def group_recall(confusion: np.ndarray, classes: Sequence[int]) -> np.ndarray:
-    """Return the mean recall over those of some classes that are present."""
+    """Return the mean recall over those ``classes`` that have images."""
     return mean(recall_per_class(confusion)[..., list(classes)])
 
 
@@ -99,7 +105,7 @@ def divide(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
 
 
 def mean(values: np.ndarray) -> np.ndarray:
-    """Return the mean over the last axis of what is not NaN; NaN if all is."""
+    """Return the mean over the last axis, ignoring NaN; NaN if all values are."""
     known = ~np.isnan(values)
     return divide(np.where(known, values, 0.0).sum(-1), known.sum(-1))
 

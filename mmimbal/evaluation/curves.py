@@ -1,4 +1,4 @@
-"""What a training has logged, by epoch."""
+"""Read training curves from the log of a run."""
 
 import json
 from collections import defaultdict
@@ -11,11 +11,11 @@ VALIDATION = ('balanced_accuracy', 'macro_f1')
 def read_curves(work_dir: Path) -> dict[str, dict[int, float]]:
     """Return losses and validation metrics by epoch, from mmengine's scalars.
 
-    Losses are means over what was logged in an epoch. Of a run that was resumed, later
-    logs win. Empty without logs.
+    A loss is the mean of its logged values in an epoch. If a run was resumed, values of
+    later logs replace earlier ones. Without logs, the result is empty.
 
     Args:
-        work_dir: Of the training.
+        work_dir: Work dir of the training.
     """
     curves: dict[str, dict[int, float]] = {}
     for file in sorted(work_dir.glob('*/vis_data/scalars.json')):
@@ -23,7 +23,7 @@ def read_curves(work_dir: Path) -> dict[str, dict[int, float]]:
         for line in file.read_text(encoding='utf-8').splitlines():
             try:
                 row = json.loads(line)
-            except json.JSONDecodeError:  # a full disk has cut it
+            except json.JSONDecodeError:  # truncated, for example by a full disk
                 continue
             if 'loss' in row and 'epoch' in row:
                 for name in row:
@@ -34,6 +34,6 @@ def read_curves(work_dir: Path) -> dict[str, dict[int, float]]:
                 if name in row:
                     curves.setdefault(f'val {name}', {})[row['step']] = row[name]
         for name, by_epoch in losses.items():
-            found = {epoch: mean(values) for epoch, values in by_epoch.items()}
-            curves.setdefault(name, {}).update(found)
+            means = {epoch: mean(values) for epoch, values in by_epoch.items()}
+            curves.setdefault(name, {}).update(means)
     return curves

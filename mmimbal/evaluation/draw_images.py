@@ -1,4 +1,4 @@
-"""Pictures of test images, with what a model says of them."""
+"""Draw test images with their labels and predictions."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,17 +17,18 @@ SHORT_EDGE = 448  # text on an image of 64 pixels would be too small to read
 
 
 class DrawImages(Hook):
-    """Draw test images with label, prediction and score, each into a file.
+    """Draw test images with label, prediction and score, one file per image.
 
-    What MMPretrain's ``VisualizationHook`` does with ``out_dir``, but in the right
-    colours, also with test-time augmentation (then the last view is drawn), and under
-    names that differ: ``<number in the dataset>_<name>.png``. Of several processes,
-    the first draws, and only what it has tested itself.
+    This is like MMPretrain's ``VisualizationHook`` with ``out_dir``, with three
+    differences: RGB and BGR are not confused; it works with test-time augmentation
+    (the last view is drawn); file names are unique, ``<number in the
+    dataset>_<name>.png``. In a distributed test, only the main rank draws, and only
+    the images that it has tested.
 
     Args:
-        folder: Where pictures go.
+        folder: Folder of the pictures.
         interval: Draw every N-th image.
-        **options: As of ``UniversalVisualizer.visualize_cls``.
+        **options: As in ``UniversalVisualizer.visualize_cls``.
     """
 
     def __init__(self, folder: Path, interval: int = 1, **options) -> None:
@@ -37,7 +38,7 @@ class DrawImages(Hook):
         self.seen = 0
 
     def before_test_epoch(self, runner: Runner) -> None:
-        """Count from the first image."""
+        """Start to count images."""
         self.seen = 0
 
     def after_test_iter(
@@ -47,7 +48,7 @@ class DrawImages(Hook):
         data_batch: dict,
         outputs: Sequence[DataSample],
     ) -> None:
-        """Draw images of a batch."""
+        """Draw every N-th image of a batch."""
         model = unwrap_model(runner.model)
         images = data_batch['inputs']
         if isinstance(model, BaseTTAModel):
@@ -68,6 +69,6 @@ class DrawImages(Hook):
 
 
 def as_picture(image: torch.Tensor) -> np.ndarray:
-    """Turn an image, (3 or 1, H, W), into an array, (H, W, 3), of bytes."""
+    """Turn an image, (3 or 1, H, W), into a uint8 array, (H, W, 3)."""
     picture = image.permute(1, 2, 0).cpu().numpy().astype('uint8')
     return picture.repeat(3, 2) if picture.shape[2] == 1 else picture

@@ -1,4 +1,4 @@
-"""Metrics that a common class cannot dominate."""
+"""Metrics for imbalanced classes, as an MMPretrain evaluator."""
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,29 +18,30 @@ GROUPS = ('head', 'medium', 'tail')
 
 @METRICS.register_module()
 class ImbalanceMetric(BaseMetric):
-    """Everything of :func:`mmimbal.evaluation.metrics.summarise`, in %.
+    """Compute all metrics of :func:`mmimbal.evaluation.metrics.summarise`, in %.
 
     Balanced accuracy, macro F1, ranking, calibration, ``head_recall``,
-    ``medium_recall``, ``tail_recall``, ``recall/<class name>`` and more. Any of them
-    can be named in ``save_best``, with ``rule='greater'`` (``'less'`` for ``ece`` and
-    ``brier``). Logs a table of the classes, and warns of those never predicted.
+    ``medium_recall``, ``tail_recall``, ``recall/<class name>`` and more. Each can be
+    used in ``save_best``, with ``rule='greater'`` (``'less'`` for ``ece`` and
+    ``brier``). The log has a table of recalls, and a warning if classes are never
+    predicted.
 
     Args:
         groups: Class names of ``head``, ``medium`` and ``tail``. If ``None``, groups
             follow from the training images per class (> 100, 20..100, < 20), which
-            ``mmimbal.ClassCountsHook`` provides. An empty group is left out.
-        items: Which metrics to report, such as ``['balanced_accuracy', 'recall']``;
-            all if ``None``. ``'recall'`` means those of all classes,
-            ``'group_recall'`` those of all groups, ``'tail_recall'`` that of one. The
-            table is logged in any case.
-        prefix: Put before each name, as in ``<prefix>/balanced_accuracy``; nothing if
-            ``None``. ``mmimbal.DifficultySamplingHook`` and the curves of a report read
-            the names without one.
+            ``mmimbal.ClassCountsHook`` provides. An empty group is not reported.
+        items: Metrics to report, such as ``['balanced_accuracy', 'recall']``; all if
+            ``None``. ``'recall'`` is the recall of every class, ``'group_recall'`` that
+            of every group, ``'tail_recall'`` that of the group ``tail``. The table is
+            always logged.
+        prefix: Prefix of each name, as in ``<prefix>/balanced_accuracy``; none if
+            ``None``. ``mmimbal.DifficultySamplingHook`` and the curves of a report need
+            names without a prefix.
         **kwargs: As in :class:`mmengine.evaluator.BaseMetric`.
 
     Raises:
-        ValueError: If there is no such item, a group is called ``worst``, the dataset
-            does not name its classes, ``groups`` names others, or scores are not
+        ValueError: If an item is unknown, a group is called ``worst``, the dataset has
+            no class names, ``groups`` has unknown class names, or scores are not
             finite.
     """
 
@@ -56,7 +57,10 @@ class ImbalanceMetric(BaseMetric):
         super().__init__(prefix=prefix, **kwargs)
         taken = [name for name in groups or () if f'{name}_recall' in NAMES]
         if taken:
-            raise ValueError(f'a group cannot be called {", ".join(taken)}')
+            raise ValueError(
+                f'a group cannot be called {", ".join(taken)}: there is already a '
+                'metric with this name. Choose another name'
+            )
         self.groups = groups
         if items is not None:
             check_items(items, GROUPS if groups is None else groups)
@@ -64,22 +68,22 @@ class ImbalanceMetric(BaseMetric):
         self.class_counts: np.ndarray | None = None
 
     def set_class_counts(self, counts: np.ndarray) -> None:
-        """Take the training images per class, (K,)."""
+        """Set the training images per class, (K,)."""
         self.class_counts = counts
 
     def process(self, data_batch, data_samples: Sequence[dict]) -> None:
-        """Keep the true label and the scores of each sample."""
+        """Store the true label and the scores of each sample."""
         for sample in data_samples:
             scores = sample['pred_score'].float().cpu().numpy()
             self.results.append((sample['gt_label'].item(), scores))
 
     def compute_metrics(self, results: list[tuple[int, np.ndarray]]) -> dict:
-        """Compute all metrics from labels and scores of the whole dataset."""
+        """Compute all metrics from labels and scores of the complete dataset."""
         classes = (self.dataset_meta or {}).get('classes')
         if not classes:
             raise ValueError(
-                'ImbalanceMetric names recalls by class, but the dataset has no class '
-                'names. Give it metainfo=dict(classes=[...])'
+                'ImbalanceMetric needs class names, but the dataset has none. Give the '
+                'dataset metainfo=dict(classes=[...])'
             )
         labels, scores = map(np.array, zip(*results, strict=True))
         metrics = summarise(scores, labels, classes, self._class_groups(classes))
@@ -103,15 +107,15 @@ class ImbalanceMetric(BaseMetric):
             return {}
         else:
             MMLogger.get_current_instance().warning(
-                'No recall by head, medium and tail: neither groups nor training '
-                'counts are known. Add dict(type="mmimbal.ClassCountsHook"), or give '
-                'ImbalanceMetric(groups=...)'
+                'No recall of head, medium and tail: neither groups nor class counts '
+                'are known. Add dict(type="mmimbal.ClassCountsHook") to the hooks, or '
+                'set groups of ImbalanceMetric'
             )
             return {}
         empty = [name for name, members in groups.items() if not members]
         if empty:
             MMLogger.get_current_instance().info(
-                f'Groups without a class, not reported: {", ".join(empty)}'
+                f'Not reported, because they have no classes: {", ".join(empty)}'
             )
         return groups
 
@@ -135,14 +139,14 @@ class ImbalanceMetric(BaseMetric):
 
 
 def item_of(name: str) -> str:
-    """Return which item of ``items`` a metric belongs to."""
+    """Return the item of ``items`` that a metric belongs to."""
     if name.startswith('recall/'):
         return RECALL
     return name if name in NAMES else GROUP_RECALL
 
 
 def check_items(items: Sequence[str], groups: Iterable[str]) -> None:
-    """Raise a ValueError that names an item which does not exist, and near ones."""
+    """Raise a ValueError if an item is unknown; the message has similar names."""
     if isinstance(items, str):
         raise ValueError(f'items={items!r} must be a list of names')
     known = [*NAMES, RECALL, GROUP_RECALL, *(f'{group}_recall' for group in groups)]
@@ -150,7 +154,8 @@ def check_items(items: Sequence[str], groups: Iterable[str]) -> None:
         if item in known:
             continue
         near = difflib.get_close_matches(item, known)
-        hint = f'Near names: {", ".join(near)}. ' if near else ''
+        hint = f'Similar names: {", ".join(near)}. ' if near else ''
         raise ValueError(
-            f'ImbalanceMetric has no item {item!r}. {hint}It has {", ".join(known)}'
+            f'ImbalanceMetric has no item {item!r}. {hint}Its items are '
+            f'{", ".join(known)}'
         )

@@ -1,4 +1,4 @@
-"""What a test run says of each image, as MMPretrain's tools write it."""
+"""Write metrics or data samples of a test run, in the formats of MMPretrain's tools."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,11 +20,11 @@ FORMATS = {
 
 
 class KeepSamples(BaseMetric):
-    """Keep the data sample of each image, in place of computing a metric.
+    """Keep the data sample of each image, instead of computing a metric.
 
     Attributes:
-        samples: One dict for each image (``pred_score``, ``pred_label``, ``gt_label``,
-            ``img_path``, ...), on the main rank after the run.
+        samples: After the run, on the main rank: one dict for each image
+            (``pred_score``, ``pred_label``, ``gt_label``, ``img_path``, ...).
     """
 
     default_prefix = ''
@@ -34,25 +34,25 @@ class KeepSamples(BaseMetric):
         self.samples: list[dict] = []
 
     def process(self, data_batch, data_samples: Sequence[dict]) -> None:
-        """Keep samples, off the device."""
+        """Keep samples, with tensors on the CPU."""
         for sample in data_samples:
             self.results.append({key: to_cpu(value) for key, value in sample.items()})
 
     def compute_metrics(self, results: list[dict]) -> dict:
-        """Keep all of them."""
+        """Keep the samples of all ranks; there are no metrics."""
         self.samples = results
         return {}
 
 
 def to_cpu(value):
-    """Move a tensor to the CPU, and leave all else."""
+    """Move a tensor to the CPU; return other values unchanged."""
     return value.cpu() if isinstance(value, torch.Tensor) else value
 
 
 def write(content: dict | list[dict], file: Path) -> None:
-    """Write metrics or samples in the format of a file's ending, of ``FORMATS``.
+    """Write metrics or samples; the format follows from the file extension.
 
-    A pickle keeps tensors and arrays; elsewhere they become lists of numbers.
+    A pickle contains tensors and arrays. In other formats they become lists of numbers.
     """
     file_format = FORMATS[file.suffix]
     options = {}
@@ -64,7 +64,7 @@ def write(content: dict | list[dict], file: Path) -> None:
 
 
 def as_plain(value):
-    """Replace tensors, arrays and tuples by lists, within dicts and lists too."""
+    """Replace tensors, arrays and tuples with lists, also inside dicts and lists."""
     if isinstance(value, torch.Tensor | np.ndarray | np.generic):
         return value.tolist()
     if isinstance(value, dict):

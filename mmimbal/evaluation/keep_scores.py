@@ -1,4 +1,4 @@
-"""Scores of a test run, kept in the order of the dataset."""
+"""Keep the scores of a test run, in the order of the dataset."""
 
 from collections.abc import Sequence, Sized
 
@@ -10,21 +10,21 @@ from mmimbal.datasets import get_labels
 
 
 class KeepScores(BaseMetric):
-    """Keep what a model says of each image, in place of computing a metric.
+    """Keep the scores of each image, instead of computing a metric.
 
-    Images come in the order of the dataset: its loader does not shuffle, and mmengine
-    puts what several ranks have seen in order.
+    Scores are in the order of the dataset: the test loader does not shuffle, and
+    mmengine puts the results of several ranks in order.
 
     Args:
-        dataset: Of the test loader, perhaps wrapped.
-        head: Head of the model, if what it is given is to be kept too.
+        dataset: Dataset of the test loader; it may be wrapped.
+        head: Head of the model, to keep its inputs (embeddings) too.
 
     Attributes:
-        scores: Probabilities, (N, K), on the main rank after the run.
-        embeddings: What backbone and neck give, (N, D); ``None`` without a head.
+        scores: After the run, on the main rank: probabilities, (N, K).
+        embeddings: Outputs of backbone and neck, (N, D); ``None`` without ``head``.
 
     Raises:
-        ValueError: If images came in another order, after the run.
+        ValueError: After the run, if the images had another order.
     """
 
     def __init__(self, dataset: Sized, head: nn.Module | None = None) -> None:
@@ -34,9 +34,9 @@ class KeepScores(BaseMetric):
         self.embeddings: np.ndarray | None = None
         self.features = None
         if head is not None:
-            head.register_forward_pre_hook(self._look)
+            head.register_forward_pre_hook(self._keep_features)
 
-    def _look(self, head: nn.Module, inputs: tuple) -> None:
+    def _keep_features(self, head: nn.Module, inputs: tuple) -> None:
         self.features = inputs[0][-1].float().flatten(1).cpu().numpy()
 
     def process(self, data_batch, data_samples: Sequence[dict]) -> None:
@@ -47,12 +47,12 @@ class KeepScores(BaseMetric):
             self.results.append((sample['gt_label'].item(), scores, features))
 
     def compute_metrics(self, results: list[tuple]) -> dict:
-        """Put all together."""
+        """Stack scores and features of all images; there are no metrics."""
         labels, scores, features = zip(*results, strict=True)
         if not np.array_equal(labels, get_labels(self.dataset)):
             raise ValueError(
-                'scores cannot be kept: the labels of the images that were tested are '
-                'not those of the dataset in its order. Give test_dataloader '
+                'scores cannot be saved: the images were not tested in the order of '
+                'the dataset. Set test_dataloader '
                 "sampler=dict(type='DefaultSampler', shuffle=False)"
             )
         self.scores = np.stack(scores)

@@ -1,4 +1,4 @@
-"""What a model says of the images of a test set, on disk."""
+"""Predictions for the images of a test set, and their file format."""
 
 import json
 import zipfile
@@ -16,7 +16,7 @@ from mmimbal.files.atomic import atomic_write
 
 FORMAT = 1
 SUFFIX = '.npz'
-# What the parts of a file may hold, as in ``numpy.dtype.kind``, and their dimensions.
+# Allowed types (``numpy.dtype.kind``) and number of dimensions of each array.
 KINDS = dict(
     scores=('f', 2),
     labels=('iu', 1),
@@ -27,7 +27,7 @@ KINDS = dict(
     embeddings=('f', 2),
 )
 OPTIONAL = ('class_counts', 'embeddings')
-BROKEN = (  # what numpy raises for a file that was cut or changed
+DAMAGED = (  # errors that numpy raises for a truncated or changed file
     ValueError,
     KeyError,
     TypeError,
@@ -42,17 +42,17 @@ BROKEN = (  # what numpy raises for a file that was cut or changed
 
 @dataclass(frozen=True)
 class Predictions:
-    """Scores of N images, and what has to be known to judge them.
+    """Scores of N images, with everything that metrics need.
 
     Attributes:
         scores: Probabilities, (N, K).
         labels: True class of each image, (N,).
         files: Path of each image, (N,).
         groups: Group of each image (lesion, patient, ...), (N,).
-        classes: K names.
-        class_counts: Training images of each class, (K,), if they are known.
-        embeddings: What backbone and neck give for each image, (N, D), if kept.
-        about: Where this comes from: ``config``, ``checkpoint``, ...
+        classes: K class names.
+        class_counts: Training images of each class, (K,), if known.
+        embeddings: Outputs of backbone and neck, (N, D), if saved.
+        about: Origin of the predictions: ``config``, ``checkpoint``, ...
     """
 
     scores: np.ndarray
@@ -65,11 +65,11 @@ class Predictions:
     about: Mapping[str, object] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:
-        """Write an ``.npz`` file, whole or not at all.
+        """Write an ``.npz`` file atomically.
 
-        It holds ``format`` (1), ``scores`` (float32), ``labels`` (int64), ``files``,
+        It contains ``format`` (1), ``scores`` (float32), ``labels`` (int64), ``files``,
         ``groups`` and ``classes`` (text), ``class_counts`` (int64) and ``embeddings``
-        (float32) if they are known, and ``about`` (JSON text).
+        (float32) if they exist, and ``about`` (JSON text).
 
         Raises:
             OSError: If it cannot be written.
@@ -98,16 +98,16 @@ def predictions_for(
     embeddings: np.ndarray | None = None,
     **about,
 ) -> Predictions:
-    """Put scores beside what a dataset knows of its images.
+    """Combine scores with labels, files and groups of a dataset.
 
-    Where it knows no groups, each image is one of its own.
+    If the dataset has no groups, each image is its own group.
 
     Args:
         dataset: N images.
-        scores: Probabilities, (N, K), in their order.
+        scores: Probabilities, (N, K), in the order of the dataset.
         class_counts: Training images of each class, (K,).
-        embeddings: What backbone and neck give, (N, D).
-        **about: What else is kept.
+        embeddings: Outputs of backbone and neck, (N, D).
+        **about: Further values to save.
     """
     files = get_files(dataset)
     try:
@@ -127,12 +127,12 @@ def predictions_for(
 
 
 def load_predictions(path: Path) -> Predictions:
-    """Read what :meth:`Predictions.save` has written; no code in it is run.
+    """Read a file that :meth:`Predictions.save` has written; no code in it is run.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is cut, no file of predictions, or its parts do not fit
-            together.
+        ValueError: If the file is truncated, contains no predictions, or its arrays do
+            not fit together.
     """
     if not path.is_file():
         raise FileNotFoundError(
@@ -141,44 +141,47 @@ def load_predictions(path: Path) -> Predictions:
         )
     try:
         if not zipfile.is_zipfile(path):
-            raise ValueError('it has no end, or is of another kind')
+            raise ValueError('it is truncated, or not an .npz file')
         with np.load(path, allow_pickle=False) as file:
             content = {name: file[name] for name in file.files}
         return _from_arrays(content)
-    except BROKEN as error:
+    except DAMAGED as error:
         reason = str(error) or type(error).__name__
-        raise ValueError(f'{path} is no whole file of predictions: {reason}') from None
+        raise ValueError(
+            f'{path} is not a complete file of predictions: {reason}'
+        ) from None
 
 
-def same_images(runs: Mapping[str, Predictions]) -> None:
-    """Check that predictions can be compared in pairs.
+def check_same_images(runs: Mapping[str, Predictions]) -> None:
+    """Check that paired differences between runs can be computed.
 
     Raises:
-        ValueError: If they are not of the same images, classes and labels; the message
-            names two runs.
+        ValueError: If images, classes, labels or groups differ; the message names two
+            runs.
     """
-    (first, one), *others = runs.items()
-    for name, other in others:
-        for what in ('classes', 'files', 'labels', 'groups'):
-            found = [getattr(run, what) for run in (one, other)]
-            if np.array_equal(*found):
+    (first_name, first), *others = runs.items()
+    for name, run in others:
+        for key in ('classes', 'files', 'labels', 'groups'):
+            values = [getattr(each, key) for each in (first, run)]
+            if np.array_equal(*values):
                 continue
-            reason = f'they are not of the same images, their {what} differ'
-            if what == 'files' and sorted(found[0]) == sorted(found[1]):
-                reason = 'they are of the same images in another order'
+            reason = f'their {key} differ'
+            if key == 'files' and sorted(values[0]) == sorted(values[1]):
+                reason = 'they have the same images in another order'
             raise ValueError(
-                f'{first} and {name} cannot be compared in pairs: {reason}'
+                f'{first_name} and {name} cannot be compared in pairs: {reason}. Test '
+                'both on the same dataset'
             )
 
 
 def pooled(parts: Sequence[Predictions]) -> Predictions:
-    """Return the predictions of several folds as one; counts are left out.
+    """Return the predictions of several folds as one, without class counts.
 
     Raises:
         ValueError: If the classes differ, or an image is in several folds.
     """
     if len({part.classes for part in parts}) > 1:
-        raise ValueError('folds of different classes cannot be pooled')
+        raise ValueError('folds cannot be pooled: their classes differ')
     files = np.concatenate([part.files for part in parts])
     folds_of = Counter(file for part in parts for file in set(part.files.tolist()))
     for file, number in folds_of.items():
@@ -198,28 +201,34 @@ def _from_arrays(content: dict[str, np.ndarray]) -> Predictions:
     if missing:
         raise ValueError(f'it has no {", ".join(sorted(missing))}')
     if int(content['format']) != FORMAT:
-        raise ValueError(f'format {content["format"]} is not {FORMAT}')
+        raise ValueError(f'its format is {content["format"]}, expected {FORMAT}')
     for name, (kinds, dimensions) in KINDS.items():
         values = content.get(name)
         if values is not None and (
             values.dtype.kind not in kinds or values.ndim != dimensions
         ):
-            raise ValueError(f'{name} are {values.dtype} of shape {values.shape}')
-    # Labels of 8 bits would overflow in confusion matrices.
+            raise ValueError(
+                f'{name} have type {values.dtype} and shape {values.shape}, expected '
+                f'kind {" or ".join(kinds)} and {dimensions} dimensions'
+            )
+    # Labels with 8 bits would overflow in confusion matrices.
     labels, classes = content['labels'].astype(int), tuple(content['classes'].tolist())
     check_scores(content['scores'], labels, len(classes))
     if labels.min() < 0 or labels.max() >= len(classes):
-        raise ValueError(f'labels run from {labels.min()} to {labels.max()}')
+        raise ValueError(
+            f'labels range from {labels.min()} to {labels.max()}, but there are '
+            f'{len(classes)} classes'
+        )
     for name in ('labels', 'files', 'groups', 'embeddings'):
         if name in content and len(content[name]) != len(labels):
-            raise ValueError(f'{len(content[name])} {name} of {len(labels)} images')
+            raise ValueError(f'{len(content[name])} {name} for {len(labels)} images')
     if (content['groups'] == '').any():
         first = content['files'][content['groups'] == ''][0]
         raise ValueError(f'{first} has no group')
     check_probabilities(content['scores'])
     if 'class_counts' in content and len(content['class_counts']) != len(classes):
         raise ValueError(
-            f'{len(content["class_counts"])} class_counts of {len(classes)} classes'
+            f'{len(content["class_counts"])} class_counts for {len(classes)} classes'
         )
     if not np.isfinite(content.get('embeddings', 0.0)).all():
         raise ValueError('embeddings are not finite: training has diverged')

@@ -1,4 +1,4 @@
-"""How well the score of a class ranks its images above the others."""
+"""Ranking metrics: whether images of a class have higher scores than the others."""
 
 import numpy as np
 
@@ -6,11 +6,11 @@ from mmimbal.evaluation.confusion import divide
 
 
 def auroc(scores: np.ndarray, is_class: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the area under the ROC curve, (B,); NaN without both sides.
+    """Return the area under the ROC curve, (B,); NaN without positives or negatives.
 
     Args:
-        scores: Of a class, (N,).
-        is_class: Whether an image is of that class, (N,).
+        scores: Scores of one class, (N,).
+        is_class: Whether each image belongs to this class, (N,).
         weights: How often each image counts, (B, N).
     """
     hits, false_alarms = ranked(scores, is_class, weights)
@@ -35,15 +35,16 @@ def average_precision(
 def ranked(
     scores: np.ndarray, is_class: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return hits and false alarms at each threshold, from the highest score down.
+    """Return true and false positives at each threshold, from the highest score down.
 
     Args:
-        scores: Of a class, (N,), T of them different.
-        is_class: Whether an image is of that class, (N,).
+        scores: Scores of one class, (N,), with T different values.
+        is_class: Whether each image belongs to this class, (N,).
         weights: How often each image counts, (B, N).
 
     Returns:
-        How many images of the class, and of others, are at or above it, (B, T) each.
+        Number of images of the class, and of other images, whose score is at least the
+        threshold, (B, T) each.
     """
     order = np.argsort(-scores, kind='stable')
     last_of_equals = np.flatnonzero(np.diff(scores[order], append=-np.inf))

@@ -5,11 +5,11 @@ from statistics import mean, stdev
 
 
 def format_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table with the first column to the left and the others to the right.
+    """Return a table; the first column is aligned to the left, others to the right.
 
     Args:
         header: Names of the columns.
-        rows: Cells, each row as long as the header.
+        rows: Cells of each row, as many as in the header.
     """
     table = [list(header), *(list(row) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
@@ -24,11 +24,11 @@ def format_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def mean_and_spread(values: Sequence[float], digits: int = 1) -> str:
-    """Return mean ± sample standard deviation; the mean of one, ``-`` of none.
+    """Return mean ± sample standard deviation; ``-`` without values.
 
     Args:
-        values: Of runs.
-        digits: After the point. At 0 the deviation is left out.
+        values: One value for each run. For one value there is no deviation.
+        digits: Decimals. With 0 there is no deviation.
     """
     if not values:
         return '-'

@@ -1,4 +1,4 @@
-"""Test-time augmentation: the mean of what a model says of several views."""
+"""Test-time augmentation: the mean of the scores of several views."""
 
 from copy import deepcopy
 
@@ -10,15 +10,15 @@ from mmpretrain.structures import DataSample
 
 
 class AverageScores(AverageClsScoreTTA):
-    """MMPretrain's mean of the scores of the views, with the label that fits it.
+    """MMPretrain's mean of scores, with the predicted label of these mean scores.
 
-    The parent keeps the label that was predicted for the first view.
+    The parent class keeps the label that was predicted for the first view.
     """
 
     def merge_preds(
         self, data_samples_list: list[tuple[DataSample, ...]]
     ) -> list[DataSample]:
-        """Return one sample for each image out of those of its views."""
+        """Merge the samples of the views of each image into one."""
         merged = super().merge_preds(data_samples_list)
         for sample in merged:
             sample.set_pred_label(sample.pred_score.argmax(0, keepdim=True))
@@ -26,9 +26,10 @@ class AverageScores(AverageClsScoreTTA):
 
 
 def load_views(cfg: Config) -> None:
-    """Make the test set of a config give several views of each image.
+    """Change a config so that the test set gives several views of each image.
 
-    Those of ``tta_pipeline`` or, as in MMPretrain, the image and its mirror image.
+    The views are those of ``tta_pipeline``. Without it, they are the image and its
+    mirror image, as in MMPretrain.
 
     Raises:
         ValueError: If the test set has no pipeline.
@@ -52,10 +53,10 @@ def load_views(cfg: Config) -> None:
 
 
 def average_views(runner: Runner) -> None:
-    """Make a runner average over the views of an image.
+    """Wrap the model of a runner so that it averages over views.
 
-    By ``tta_model`` of its config; by the mean of the scores without one. Call this
-    after weights were loaded, for the model's keys change.
+    The wrapper is ``tta_model`` of the config; without it, :class:`AverageScores`. Call
+    this after loading weights, because it changes the keys of the model.
     """
     model = ConfigDict(runner.cfg.get('tta_model') or dict(type=AverageScores))
     runner.model = MODELS.build(model, default_args=dict(module=runner.model))

@@ -1,4 +1,4 @@
-"""Rows of results compared in pairs, on the pooled predictions of all folds."""
+"""Paired comparison of rows, on the pooled predictions of all folds."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,87 +17,87 @@ JUDGED_BY = dict(balanced_accuracy=balanced_accuracy, macro_f1=macro_f1)
 
 @dataclass(frozen=True)
 class Comparison:
-    """Rows of one data set, with the same runs each.
+    """Rows of one data set that have the same folds.
 
     Attributes:
-        rows: By name, with the runs that are compared.
-        left_out: Names of the other rows: runs are missing, or have diverged.
-        folds: The test images of each fold.
-        found: By name, every metric of :data:`JUDGED_BY` in %: measured once, then
-            resampled R times, (1 + R,).
+        rows: Rows by name, with only the runs that are compared.
+        not_compared: Names of the other rows: runs are missing or have diverged.
+        folds: Test images of each fold.
+        metrics: By row and metric of :data:`JUDGED_BY`, values in %, (1 + R,): the
+            measured value, then R resamples.
     """
 
     rows: Mapping[str, Row]
-    left_out: Sequence[str]
+    not_compared: Sequence[str]
     folds: Mapping[int | None, Images]
-    found: Mapping[str, Mapping[str, np.ndarray]]
+    metrics: Mapping[str, Mapping[str, np.ndarray]]
 
     @cached_property
     def caution(self) -> str:
-        """What to say of the intervals, if groups are few."""
+        """Warning if there are too few groups for intervals, else ''."""
         classes = next(iter(self.folds.values())).classes
         return caution(_groups(self.folds), _labels(self.folds), classes)
 
     @property
     def resamples(self) -> int:
-        """Their number, R."""
-        return len(next(iter(self.found.values()))['balanced_accuracy']) - 1
+        """Number of resamples, R."""
+        return len(next(iter(self.metrics.values()))['balanced_accuracy']) - 1
 
     @property
     def best_plain(self) -> str | None:
-        """The row without metric learning that does best on test images."""
-        plain = [name for name, row in self.rows.items() if not row.metric]
+        """The best row on test images without metric learning."""
+        plain = [name for name, row in self.rows.items() if not row.has_metric_loss]
         return max(
             plain,
-            key=lambda name: self.found[name]['balanced_accuracy'][0],
+            key=lambda name: self.metrics[name]['balanced_accuracy'][0],
             default=None,
         )
 
     def difference(self, name: str, other: str, metric: str) -> np.ndarray:
-        """Return by how much one row is above another, (1 + R,), in points."""
-        return self.found[name][metric] - self.found[other][metric]
+        """Return one row minus another, (1 + R,), in percentage points."""
+        return self.metrics[name][metric] - self.metrics[other][metric]
 
 
 def compare(
     rows: Mapping[str, Row], results: Path, dataset: str, resamples: int = RESAMPLES
 ) -> Comparison:
-    """Pool the predictions of folds, and resample groups (lesions, smears).
+    """Pool the predictions of all folds, and resample groups (lesions, smears).
 
-    In each resample, all rows are judged on the same images: differences are paired.
-    Of several seeds, the mean. While a grid is not done, folds, seeds or rows are left
-    out.
+    In each resample, all rows are measured on the same images, so differences are
+    paired. Values of a row are means over its seeds. While a grid is not finished, some
+    folds, seeds or rows are not compared; see :func:`common_runs`.
 
     Args:
-        rows: Of one data set, by name.
+        rows: Rows of one data set, by name.
         results: Folder of the grid's results, with its ``images/``.
-        dataset: Its name.
-        resamples: Their number, R.
+        dataset: Name of the data set.
+        resamples: Number of resamples, R.
 
     Raises:
         FileNotFoundError: If the test images of a fold are missing.
         ValueError: If a run was tested on other images.
     """
-    whole = common_runs(rows)
-    folds = read_folds(whole.values(), results, dataset)
+    comparable = common_runs(rows)
+    folds = read_folds(comparable.values(), results, dataset)
     labels = _labels(folds)
     classes = len(next(iter(folds.values())).classes)
     _, codes = np.unique(_groups(folds), return_inverse=True)
     number = codes.max() + 1
     once = np.ones((1, number))
     drawn = np.concatenate([once, *draw_groups(number, resamples, seed=0)])
-    drawn = drawn.astype(np.float32)  # counts stay exact, half the memory
-    found = {}
-    for name, row in whole.items():
+    drawn = drawn.astype(np.float32)  # half the memory; small integers stay exact
+    metrics = {}
+    for name, row in comparable.items():
         confusions = [
             drawn_confusions(labels, predicted, classes, codes, drawn)
             for predicted in _pooled(row, folds)
         ]
-        found[name] = {
+        metrics[name] = {
             metric: 100 * np.mean([function(each) for each in confusions], axis=0)
             for metric, function in JUDGED_BY.items()
         }
-    left_out = [name for name in rows if name not in whole]
-    return Comparison(whole, left_out, folds, found)
+    not_compared = [name for name in rows if name not in comparable]
+    return Comparison(comparable, not_compared, folds, metrics)
 
 
 def drawn_confusions(
@@ -107,70 +107,73 @@ def drawn_confusions(
     groups: np.ndarray,
     drawn: np.ndarray,
 ) -> np.ndarray:
-    """Return the confusion matrix of each draw of groups, (B, K, K).
+    """Return the confusion matrix of each resample of groups, (B, K, K).
 
     Args:
         labels: True class of each image, (N,).
         predicted: Predicted class, (N,).
-        classes: Their number, K.
-        groups: Number of the group of each image, (N,).
+        classes: Number of classes, K.
+        groups: Index of the group of each image, (N,).
         drawn: How often each of G groups counts, (B, G), float32.
     """
     cells = classes * classes
     places = groups * cells + labels * classes + predicted
-    of_groups = np.bincount(places, minlength=drawn.shape[1] * cells)
-    of_groups = of_groups.reshape(-1, cells).astype(np.float32)
-    return (drawn @ of_groups).astype(float).reshape(-1, classes, classes)
+    per_group = np.bincount(places, minlength=drawn.shape[1] * cells)
+    per_group = per_group.reshape(-1, cells).astype(np.float32)
+    return (drawn @ per_group).astype(float).reshape(-1, classes, classes)
 
 
 def common_runs(rows: Mapping[str, Row]) -> dict[str, Row]:
-    """Return rows with the same folds each; some may be left out.
+    """Select rows and runs so that all rows have the same folds.
 
-    Of the folds that some seed of some row has, or that two of them share, those are
-    taken that keep most runs, of equals those that keep most rows. A seed that lacks
-    one of them does not count; a row is left out if none is left, or if a run of theirs
-    has diverged.
+    One set of folds is chosen. Within a row, only seeds with runs on all of these folds
+    are used. A row is not used if it has no such seed, or if one of these runs has
+    diverged. Candidates are the sets of folds of single seeds, and intersections of two
+    of them. The candidate with the most runs is chosen; if several have equally many,
+    the one with the most rows.
     """
 
     def folds_by_seed(row: Row) -> dict[int, set]:
-        found: dict[int, set] = {}
+        by_seed: dict[int, set] = {}
         for fold, seed in row.runs:
-            found.setdefault(seed, set()).add(fold)
-        return found
+            by_seed.setdefault(seed, set()).add(fold)
+        return by_seed
 
-    there = {name: folds_by_seed(row) for name, row in rows.items()}
+    available = {name: folds_by_seed(row) for name, row in rows.items()}
 
-    def kept(name: str, folds: set) -> dict[tuple, dict]:
-        """Return the runs of a row that are compared; none if one has diverged."""
-        seeds = [seed for seed, found in there[name].items() if found >= folds]
+    def runs_on(folds: set, name: str) -> dict[tuple, dict]:
+        """Return the runs of a row to compare; none if one has diverged."""
+        seeds = [seed for seed, of_seed in available[name].items() if of_seed >= folds]
         keys = {(fold, seed) for seed in seeds for fold in folds}
         row = rows[name]
         if not keys <= row.predicted:
             return {}
         return {key: run for key, run in row.runs.items() if key in keys}
 
-    def all_kept(folds: set) -> dict[str, Row]:
-        found = {name: kept(name, folds) for name in rows}
+    def rows_on(folds: set) -> dict[str, Row]:
+        selected = {name: runs_on(folds, name) for name in rows}
         return {
-            name: replace(rows[name], runs=runs) for name, runs in found.items() if runs
+            name: replace(rows[name], runs=runs)
+            for name, runs in selected.items()
+            if runs
         }
 
-    def size(found: dict[str, Row]) -> tuple[int, int]:
-        return sum(len(row.runs) for row in found.values()), len(found)
+    def size(selected: dict[str, Row]) -> tuple[int, int]:
+        return sum(len(row.runs) for row in selected.values()), len(selected)
 
-    found = {frozenset(f) for seeds in there.values() for f in seeds.values()}
-    candidates = {a & b for a in found for b in found} - {frozenset()}
+    sets = {frozenset(f) for seeds in available.values() for f in seeds.values()}
+    candidates = {a & b for a in sets for b in sets} - {frozenset()}
     ordered = sorted(candidates, key=lambda folds: sorted(map(str, folds)))
-    return max(map(all_kept, ordered), key=size, default={})
+    return max(map(rows_on, ordered), key=size, default={})
 
 
 def read_folds(
     rows: Iterable[Row], results: Path, dataset: str
 ) -> dict[int | None, Images]:
-    """Return the test images of each fold of some rows.
+    """Read the test images of each fold in some rows.
 
     Raises:
-        FileNotFoundError: If they are missing.
+        FileNotFoundError: If the file of a fold is missing.
         ValueError: If a run was tested on other images.
     """
     folds: dict[int | None, Images] = {}
@@ -181,8 +184,8 @@ def read_folds(
                 folds[fold] = read_images(file)
             if run['images'] != folds[fold].files:
                 raise ValueError(
-                    f'{row.name}, fold {fold}, seed {seed}: its test images are not '
-                    f'those of {file}; remove its result and run the grid again'
+                    f'{row.name}, fold {fold}, seed {seed}: its test images differ '
+                    f'from {file}. Remove its result and run the grid again'
                 )
     return folds
 
@@ -193,13 +196,16 @@ def _labels(folds: Mapping[int | None, Images]) -> np.ndarray:
 
 
 def _groups(folds: Mapping[int | None, Images]) -> np.ndarray:
-    """Return the group of each image, (N,); those of folds are apart."""
-    named = (np.char.add(f'{k} ', of.groups.astype(str)) for k, of in folds.items())
-    return np.concatenate(list(named))
+    """Return the group of each image, (N,); groups of different folds differ."""
+    names = (
+        np.char.add(f'{fold} ', images.groups.astype(str))
+        for fold, images in folds.items()
+    )
+    return np.concatenate(list(names))
 
 
 def _pooled(row: Row, folds: Mapping[int | None, Images]) -> list[np.ndarray]:
-    """Return what each seed predicts for the images of all folds, (N,) each."""
+    """Return the predictions of each seed for the images of all folds, (N,) each."""
     seeds = sorted({seed for _, seed in row.runs})
     return [
         np.concatenate([unpack(row.runs[fold, seed]['predicted']) for fold in folds])

@@ -1,4 +1,4 @@
-"""Cross-validation: a config trained and tested on each fold, predictions pooled."""
+"""Cross-validation: train and test on each fold, and pool the predictions."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Stage:
 
     Attributes:
         config: Path of a config, or name of an experiment.
-        options: Of ``--cfg-options``, ``KEY=VALUE``.
+        options: Values of ``--cfg-options``, each ``KEY=VALUE``.
     """
 
     config: str
@@ -41,23 +41,23 @@ def stages_of(
     options: Sequence[str],
     stage1_options: Sequence[str] | None,
 ) -> list[Stage]:
-    """Return what is trained on each fold: a config, and the stage 1 that it follows.
+    """Return the stages to train on each fold: the config, and its stage 1 if it has.
 
     Args:
         config: Path of a config, or name of an experiment.
-        profile: In place of its own.
-        bases: ``OLD=NEW``, words to replace.
-        stage1_config: Of stage 1, for a config of its own kind that follows one. The
-            stage 1 of an experiment follows from its words.
-        options: Of the config.
-        stage1_options: Of stage 1; those of the config if ``None``.
+        profile: Another profile.
+        bases: Words to replace, each ``OLD=NEW``.
+        stage1_config: Config of stage 1, if ``config`` is your own config of stage 2.
+            For an experiment, stage 1 follows from its words.
+        options: ``--cfg-options`` for the config.
+        stage1_options: ``--cfg-options`` for stage 1; the same if ``None``.
 
     Raises:
         FileNotFoundError: If there is no such config.
-        ValueError: If words are unknown; if a stage 1 is missing, which must not have
-            seen the test images of a fold; or if one is named that nothing follows.
+        ValueError: If words are unknown; if the config of stage 1 is missing; or if
+            there are options for stage 1, but no stage 1.
     """
-    experiment = _words(config, bool(profile or bases))
+    experiment = _experiment_of(config, bool(profile or bases))
     if experiment:
         replaced = list(bases)
         if profile:
@@ -69,40 +69,42 @@ def stages_of(
             stage1_config = stage1_config or str(experiment.first_stage)
     elif follows_stage1(Config.fromfile(config)) and not stage1_config:
         raise ValueError(
-            f'{config} follows a stage 1, which must not have seen the test images of '
-            'a fold: name its config with --stage1-config, so that it is trained on '
-            'each fold too'
+            f'{config} is a stage 2. Its stage 1 must not be trained on the test '
+            'images of a fold: name the config of stage 1 with --stage1-config, so '
+            'that it is trained on each fold too'
         )
     if stage1_options and not stage1_config:
-        raise ValueError('--stage1-cfg-options: there is no stage 1 to train')
+        raise ValueError(
+            f'--stage1-cfg-options: {config} has no stage 1. Use --cfg-options'
+        )
     stages = [Stage(config, options)]
     if stage1_config:
         stages.insert(0, Stage(stage1_config, stage1_options or options))
     return stages
 
 
-def _words(config: str, are_needed: bool) -> Experiment | None:
-    """Return the words of a config; ``None`` if it says more than they."""
+def _experiment_of(config: str, is_needed: bool) -> Experiment | None:
+    """Return the experiment of a config; ``None`` if it has settings of its own."""
     if Path(config).suffix != '.py':
         return parse_experiment(config)
     try:
         return read_experiment(Path(config))[0]
     except ValueError:
-        if are_needed:
+        if is_needed:
             raise
         return None
 
 
 @dataclass(frozen=True, eq=False)
 class FoldJob(Job):
-    """One fold: each stage is trained, the last one tested.
+    """One fold: train all stages, then test the last one.
 
     Attributes:
-        fold: Its number.
-        folder: Of the cross-validation.
-        tools: Folder of our tools.
-        stages: What is trained, one after the other.
-        flags: Further flags of the tools.
+        fold: Number of the fold.
+        folder: Folder of the cross-validation.
+        tools: Folder of the tools.
+        stages: Stages to train, one after another.
+        flags: Further flags for train.py and test.py.
     """
 
     fold: int
@@ -118,22 +120,22 @@ class FoldJob(Job):
 
     @property
     def log(self) -> Path:
-        """What the tools print."""
+        """File with the output of the tools."""
         return self.folder / f'{self.name}.log'
 
     @property
     def predictions(self) -> Path:
-        """File of the predictions for its test images."""
+        """File with the predictions for the test images."""
         return self.folder / f'{self.name}.npz'
 
     @property
     def work_dirs(self) -> list[Path]:
-        """Of each stage."""
+        """Work dir of each stage."""
         names = [f'{self.name}_stage1', self.name][-len(self.stages) :]
         return [self.folder / name for name in names]
 
     def steps(self, cores: int) -> Iterator[Step]:
-        """Train each stage, then test; nothing if the predictions are there."""
+        """Train each stage, then test; do nothing if the predictions exist."""
         if self.predictions.is_file():
             return
         stage1 = []
@@ -156,49 +158,49 @@ class FoldJob(Job):
         return options + list(stage.options)
 
     def share_done(self) -> float:
-        """Return how far its trainings are, 0..1."""
+        """Return the progress of its runs, 0..1."""
         if self.predictions.is_file():
             return 1.0
         return 0.95 * mean(map(share_of_training, self.work_dirs))
 
 
 def report(parts: Sequence[Predictions]) -> tuple[dict, str]:
-    """Return metrics of each fold and of all pooled, and a text with a table of them.
+    """Return the metrics of single folds and of pooled folds, and a table of them.
 
     Args:
         parts: Predictions of each fold.
 
     Returns:
-        By metric ``folds``, ``mean``, ``sd``, ``pooled`` and ``interval``, in %, and
-        the text.
+        A dict with ``folds``, ``mean``, ``sd``, ``pooled`` and ``interval`` of each
+        metric, in %; and a text with the table.
     """
     folds = [summarise(part.scores, part.labels, part.classes) for part in parts]
-    everything = pooled(parts)
-    of_all = summarise(everything.scores, everything.labels, everything.classes)
-    drawn = resampled_metrics(everything)
-    recalls = [f'recall/{name}' for name in everything.classes]
+    together = pooled(parts)
+    measured = summarise(together.scores, together.labels, together.classes)
+    resampled = resampled_metrics(together)
+    recalls = [f'recall/{name}' for name in together.classes]
     rows, summary = [], {}
     for name in (*NAMES, *recalls):
         values = [fold[name] for fold in folds if name in fold]
-        if name not in of_all or not values:
+        if name not in measured or not values:
             continue
-        low, high = interval_of(name, of_all[name], 100 * drawn[name])
+        low, high = interval_of(name, measured[name], 100 * resampled[name])
         cell = mean_and_spread(values)
         if len(values) < len(folds):
-            cell += f' (of {len(values)})'
-        rows.append((name, cell, f'{of_all[name]:.1f}', f'{low:.1f} .. {high:.1f}'))
+            cell += f' ({len(values)} of {len(folds)})'
+        rows.append((name, cell, f'{measured[name]:.1f}', f'{low:.1f} .. {high:.1f}'))
         summary[name] = dict(
             folds=[fold.get(name) for fold in folds],
             mean=mean(values),
             sd=stdev(values) if len(values) > 1 else None,
-            pooled=of_all[name],
+            pooled=measured[name],
             interval=[low, high],
         )
-    groups = len(set(everything.groups.tolist()))
+    groups = len(set(together.groups.tolist()))
     about = (
-        f'{len(everything.labels)} test images in {groups} groups; intervals by '
-        'resampling groups. '
-        + caution(everything.groups, everything.labels, everything.classes)
+        f'{len(together.labels)} test images in {groups} groups. The intervals are '
+        'from resampled groups. '
+        + caution(together.groups, together.labels, together.classes)
     )
     header = ('%', f'{len(parts)} folds', 'pooled', '95% interval')
     return summary, f'{about.rstrip()}\n\n{format_table(header, rows)}'

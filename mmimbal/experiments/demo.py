@@ -1,4 +1,4 @@
-"""Cross-entropy beside two stages on long-tailed digits: the runs of the demo."""
+"""The runs of the demo: cross-entropy and two stages, on long-tailed digits."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from mmimbal.files.checkpoint import safe_loading
 from mmimbal.files.json_file import read_json, write_json
 from mmimbal.stage2.stage1 import find_checkpoint
 
-# By name of the run, its experiment and the run whose backbone it takes.
+# For each run: its experiment, and the run of stage 1 that it starts from.
 RUNS = {
     'ce': ('digits_lt/digits/ce', None),
     'triplet': ('digits_lt/digits/triplet', None),
@@ -35,7 +35,7 @@ class SeedJob(Job):
     """All runs of one seed, and a test of each method.
 
     Attributes:
-        seed: Of the runs.
+        seed: Seed of the runs.
         root: Folder of all seeds.
     """
 
@@ -49,21 +49,21 @@ class SeedJob(Job):
 
     @property
     def folder(self) -> Path:
-        """Where its runs are."""
+        """Folder of the runs."""
         return self.root / self.name
 
     @property
     def log(self) -> Path:
-        """What the runs print."""
+        """File with the output of the runs."""
         return self.folder / 'log.txt'
 
     @property
     def results(self) -> Path:
-        """File of a list: ``method``, ``seed`` and metrics in % of each method."""
+        """File with ``method``, ``seed`` and metrics in %, for each method."""
         return self.folder / 'results.json'
 
     def steps(self, cores: int) -> Iterator[Step]:
-        """Train and test, unless the results are there."""
+        """Train and test; do nothing if the results exist."""
         if not self.results.is_file():
             yield self._run
 
@@ -93,5 +93,5 @@ class SeedJob(Job):
         return read_json(self.results)
 
     def share_done(self) -> float:
-        """Return how far its trainings are, 0..1."""
+        """Return the progress of its runs, 0..1."""
         return mean(share_of_training(self.folder / run) for run in RUNS)

@@ -1,4 +1,4 @@
-"""Where jobs run, as the command line says it."""
+"""Command-line flags that choose where jobs run."""
 
 import argparse
 from pathlib import Path
@@ -11,17 +11,18 @@ from mmimbal.experiments.slurm_executor import SlurmExecutor
 
 
 def add_executor_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the flags that say where jobs run."""
+    """Add the flags that choose where jobs run."""
     parser.add_argument(
         '--workers',
         type=int,
-        help='side by side; default: one per GPU, else per core. Small nets leave GPUs '
-        'idle: several share one well where nvidia-cuda-mps-control runs',
+        help='number of jobs at the same time; default: one per GPU, or one per core '
+        'without GPUs. Small nets do not fill a GPU: with nvidia-cuda-mps-control, '
+        'several jobs can share one',
     )
     parser.add_argument(
         '--cluster',
         choices=['slurm'],
-        help='submit each job to a cluster instead of running it here',
+        help='submit each job to a cluster instead of running it on this machine',
     )
     parser.add_argument(
         '--cluster-options',
@@ -29,24 +30,25 @@ def add_executor_flags(parser: argparse.ArgumentParser) -> None:
         action=DictAction,
         default={},
         metavar='KEY=VALUE',
-        help='of submitit.SlurmExecutor, e.g. partition=gpu time=240 gpus_per_node=1',
+        help='parameters of submitit.SlurmExecutor, e.g. partition=gpu time=240 '
+        'gpus_per_node=1',
     )
 
 
 def build_executor(args: argparse.Namespace, folder: Path) -> Executor:
-    """Return where jobs run.
+    """Return the executor that runs jobs.
 
     Args:
-        args: With the flags of :func:`add_executor_flags`.
-        folder: For what a cluster needs.
+        args: Values of the flags of :func:`add_executor_flags`.
+        folder: Folder for the scripts and logs of a cluster.
 
     Raises:
-        ValueError: If flags do not go together.
+        ValueError: If flags cannot be combined.
     """
     if args.cluster_options and not args.cluster:
         raise ValueError('--cluster-options needs --cluster slurm')
     if args.cluster and args.workers:
-        raise ValueError('--workers is for this machine: not with --cluster')
+        raise ValueError('--workers cannot be combined with --cluster')
     if args.cluster:
         return SlurmExecutor(folder / 'slurm', args.cluster_options)
     return LocalExecutor(args.workers)

@@ -1,24 +1,24 @@
-"""Why a tool that ran in a process of its own has failed."""
+"""Find out why a tool in a child process has failed."""
 
 import re
 import signal
 from pathlib import Path
 
-# An error, perhaps without a message, or what a tool of ours says.
-SAID = re.compile(r'[A-Za-z_][\w.]*: |[\w.]+(Error|Exception|Interrupt)$')
+# 'ValueError: message', 'benchmark: message', or the name of an error alone.
+ERROR_LINE = re.compile(r'[A-Za-z_][\w.]*: |[\w.]+(Error|Exception|Interrupt)$')
 
 
 class ToolFailedError(RuntimeError):
-    """A tool failed; the message says why, and where its log is."""
+    """A tool failed; the message has the reason and the path of the log."""
 
 
 def raise_if_failed(code: int, log: Path, start: int) -> None:
     """Raise a ToolFailedError if a tool has failed.
 
     Args:
-        code: What it exited with; negative if a signal ended it.
-        log: What it said.
-        start: Where in the log that begins, bytes.
+        code: Exit status of the tool; negative if a signal ended it.
+        log: File with its output.
+        start: Position in the log where its output begins, in bytes.
     """
     if not code:
         return
@@ -27,7 +27,7 @@ def raise_if_failed(code: int, log: Path, start: int) -> None:
     else:
         text = log.read_bytes()[start:].decode(errors='replace')
         lines = text.strip().splitlines()
-        # An error may go on for lines after that one.
-        said = [line for line in lines if SAID.match(line)]
-        reason = (said or lines or ['no output'])[-1]
+        # The message of an error may have further lines.
+        error_lines = [line for line in lines if ERROR_LINE.match(line)]
+        reason = (error_lines or lines or ['no output'])[-1]
     raise ToolFailedError(f'{reason} (see {log})')

@@ -1,4 +1,4 @@
-"""What a grid of experiments has found, read from its results."""
+"""The results of a grid of experiments, read from disk."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,60 +11,63 @@ from mmimbal.experiments.rows import (
     chosen_on_validation,
     read_rows,
     read_runs,
-    strangers,
+    results_not_in_grid,
 )
 from mmimbal.files.json_file import read_json
 
 
 @dataclass(frozen=True)
 class GridResults:
-    """What a grid has found so far.
+    """The results of a grid so far.
 
     Attributes:
-        name: Of the grid.
-        about: What the grid says of itself.
-        devices: How many experiments ran on each.
-        strangers: Results in its folder that are none of its.
-        tables: By data set all rows, by name.
-        comparisons: By data set, where test images were read.
+        name: Name of the grid.
+        about: Content of ``grid.json``: title, notes, experiments, ...
+        devices: Number of experiments on each device.
+        not_in_grid: Names of results whose experiments are no longer in the grid.
+        tables: For each data set, all rows by name.
+        comparisons: Comparison of each data set whose test images were read.
     """
 
     name: str
     about: Mapping
     devices: Mapping[str, int]
-    strangers: Sequence[str]
+    not_in_grid: Sequence[str]
     tables: Mapping[str, Mapping[str, Row]]
     comparisons: Mapping[str, Comparison]
 
     @property
     def split(self) -> str:
-        """The images that rows are judged on."""
+        """Split that metrics are measured on: ``'val'`` or ``'test'``."""
         return self.about['judged_on']
 
     @property
     def judged(self) -> Mapping[str, Mapping[str, Row]]:
-        """By data set the rows that are compared, with the same folds each."""
-        compared = {dataset: one.rows for dataset, one in self.comparisons.items()}
+        """For each data set, the rows to compare: with the same folds, if possible."""
+        compared = {dataset: each.rows for dataset, each in self.comparisons.items()}
         return compared or self.tables
 
     @property
     def chosen(self) -> list[str]:
-        """A row for each method of stage 1, in the order of validation."""
+        """One row for each method of stage 1, the best on validation first."""
         return chosen_on_validation(list(self.judged.values()))
 
     @property
     def best(self) -> tuple[str, ...]:
-        """The best row with metric learning and the best without; none if one lacks."""
+        """The best row on validation with metric learning, and the best without.
+
+        Empty if there are not both.
+        """
         rows = next(iter(self.tables.values()), {})
-        found = {rows[name].metric: name for name in reversed(self.chosen)}
-        return (found[True], found[False]) if len(found) == 2 else ()
+        best = {rows[name].has_metric_loss: name for name in reversed(self.chosen)}
+        return (best[True], best[False]) if len(best) == 2 else ()
 
 
 def read_grid_results(folder: Path, resamples: int) -> GridResults:
     """Read the results of a grid.
 
     Raises:
-        ValueError: If runs to compare were tested on different images.
+        ValueError: If runs that are compared were tested on different images.
     """
     about = read_json(folder / 'grid.json')
     results = read_runs(folder)
@@ -78,7 +81,7 @@ def read_grid_results(folder: Path, resamples: int) -> GridResults:
         folder.name,
         about,
         Counter(result['device'] for result in results),
-        strangers(folder),
+        results_not_in_grid(folder),
         tables,
         comparisons,
     )

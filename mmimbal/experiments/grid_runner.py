@@ -1,4 +1,4 @@
-"""The jobs of a grid: trainings with their heads, and results kept as JSON."""
+"""The jobs of a grid: train, compare heads, and write results as JSON."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -9,7 +9,7 @@ from mmimbal.evaluation.predictions import load_predictions
 from mmimbal.experiments.grid import Grid, GridRun
 from mmimbal.experiments.jobs import Job, Step
 from mmimbal.experiments.progress import share_of_training
-from mmimbal.experiments.results import images_file, keep_images, pack
+from mmimbal.experiments.results import images_file, pack, write_images
 from mmimbal.experiments.run_settings import check_settings, record_settings
 from mmimbal.files.json_file import read_json, write_json
 from mmimbal.files.lock import InUseError, is_work_dir_in_use, locked
@@ -18,12 +18,12 @@ from mmimbal.stage2.sweep_result import SweepResult, predictions_file
 
 @dataclass(frozen=True)
 class GridFolders:
-    """Where the runs of a grid work, and where their results are.
+    """The folders of a grid.
 
     Attributes:
-        tools: Folder of our tools.
-        work: Of trainings.
-        results: Of results, a file for each run.
+        tools: Folder of the tools.
+        work: Folder of the work dirs.
+        results: Folder of the results, with a file for each run.
     """
 
     tools: Path
@@ -31,28 +31,28 @@ class GridFolders:
     results: Path
 
     def describe(self, grid: Grid) -> None:
-        """Keep what a grid says of itself beside its results."""
+        """Write title, notes and experiments of a grid to its results."""
         about = dict(
             title=grid.title,
             notes=grid.notes,
-            metric=grid.metric,
+            metric=grid.metric_methods,
             judged_on=grid.judged_on,
             experiments=[run.name for run in grid.runs],
         )
         write_json(about, self.results / 'grid.json')
 
     def jobs(self, grid: Grid, runs: Sequence[GridRun]) -> list['GridJob']:
-        """Return the jobs of some runs."""
+        """Return a job for each run."""
         return [GridJob(self, run, grid.judged_on == 'test') for run in runs]
 
 
 @dataclass(frozen=True, eq=False)
 class GridJob(Job):
-    """One training, and its heads compared.
+    """One run of a grid: train, then compare heads of stage 2.
 
     Attributes:
-        folders: Of its grid.
-        run: What is trained.
+        folders: Folders of the grid.
+        run: The run.
         on_test: Whether test images are read.
     """
 
@@ -67,24 +67,24 @@ class GridJob(Job):
 
     @property
     def folder(self) -> Path:
-        """Where it works."""
+        """Folder of its work dirs."""
         return self.folders.work / self.name
 
     @property
     def log(self) -> Path:
-        """What the tools print."""
+        """File with the output of the tools."""
         return self.folder / 'log.txt'
 
     @property
     def result(self) -> Path:
-        """Where the result is kept."""
+        """File with the result."""
         return self.folders.results / 'runs' / f'{self.name}.json'
 
     def is_done(self) -> bool:
-        """Return whether the result is there, with test images if they are wanted.
+        """Return whether the result exists, with test metrics if they are needed.
 
         Raises:
-            ValueError: If it was made with other settings.
+            ValueError: If the result was made with other settings.
         """
         if not self.result.is_file():
             return False
@@ -94,13 +94,13 @@ class GridJob(Job):
         return not self.on_test or not untested
 
     def steps(self, cores: int) -> Iterator[Step]:
-        """Train, compare heads, keep the result.
+        """Train, compare heads, and write the result.
 
-        Another process at work on the same run, or a training that has outlived a
-        runner that was killed, is waited for.
+        If another process works on the same run, this waits for it. It also waits for
+        a training that is still running after its parent process was killed.
 
         Raises:
-            ValueError: If something there was made with other settings.
+            ValueError: If the folder or the result was made with other settings.
         """
         trained, train = self.folder / 'trained', self.folder / 'train'
         with ExitStack() as stack:
@@ -116,31 +116,31 @@ class GridJob(Job):
             while is_work_dir_in_use(train):
                 yield None
             if not trained.is_file():
-                yield self.run.train(self.folders.tools, self.folder)
+                yield self.run.train_command(self.folders.tools, self.folder)
                 trained.touch()
             tools = self.folders.tools
-            yield self.run.compare(tools, self.folder, self.on_test, cores)
-            self.keep_result()
+            yield self.run.sweep_command(tools, self.folder, self.on_test, cores)
+            self.write_result()
 
-    def keep_result(self) -> None:
-        """Write the result from what the sweep has written."""
+    def write_result(self) -> None:
+        """Write the result of the run from the result of its sweep."""
         sweep = SweepResult.read(self.folder / 'stage2')
         run, results = self.run, self.folders.results
         images = images_file(results, run.dataset, run.fold)
-        rows, images_of_test = [], None
-        for found in sweep.rows:
-            scores = found.seeds[0]
+        rows, images_hash = [], None
+        for sweep_row in sweep.rows:
+            scores = sweep_row.seeds[0]
             row = dict(
-                stage2='' if found.is_stage1 else found.method,
-                params=found.params,
+                stage2='' if sweep_row.is_stage1 else sweep_row.method,
+                params=sweep_row.params,
                 val=scores['val'],
             )
             if scores['test']:
-                file = predictions_file(self.folder / 'stage2', found.method)
+                file = predictions_file(self.folder / 'stage2', sweep_row.method)
                 predictions = load_predictions(file)
                 row['test'] = scores['test']
                 row['predicted'] = pack(predictions.scores.argmax(1))
-                images_of_test = keep_images(predictions, images)
+                images_hash = write_images(predictions, images)
             rows.append(row)
         rows.sort(key=lambda row: row['stage2'])
         result = dict(
@@ -153,11 +153,11 @@ class GridJob(Job):
             views=sweep.views,
             device=sweep.device,
             left_out=sweep.failed,
-            images=images_of_test,
+            images=images_hash,
             rows=rows,
         )
         write_json(result, self.result)
 
     def share_done(self) -> float:
-        """Return how far the training is, 0..1."""
+        """Return the progress of the run, 0..1."""
         return 0.95 * share_of_training(self.folder / 'train')

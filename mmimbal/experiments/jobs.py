@@ -1,4 +1,4 @@
-"""The one way to run experiments: jobs in child processes, under one progress bar."""
+"""Run experiments as jobs in child processes, with one progress bar."""
 
 import time
 from abc import ABC, abstractmethod
@@ -9,21 +9,21 @@ from typing import Protocol
 
 from tqdm import tqdm
 
-POLL = 0.1  # seconds between two looks at the processes
-REFRESH = 2.0  # seconds between two looks at how far they are
+POLL = 0.1  # seconds between two checks of the processes
+REFRESH = 2.0  # seconds between two updates of the progress bar
 
-# A command of ours, less Python; a function to run in a child process; or None, to be
-# asked again later.
+# Arguments of a Python command; a function to run in a child process; or None, to wait
+# and ask again.
 Step = list[str] | Callable[[], object] | None
 
 
 class Job(ABC):
-    """Something to run in child processes, which can go on where it was stopped.
+    """Work for child processes, which can be stopped and continued.
 
     Attributes:
-        name: In messages.
-        log: File of what its processes print.
-        size: Of its part of the progress bar.
+        name: Name in messages.
+        log: File with the output of its processes.
+        size: Its part of the progress bar.
     """
 
     name: str
@@ -32,21 +32,21 @@ class Job(ABC):
 
     @abstractmethod
     def steps(self, cores: int) -> Iterator[Step]:
-        """Yield what to run, one after the other.
+        """Yield the steps to run, one after another.
 
-        The next step is asked for when the last one has succeeded. What is left of the
-        work may be done in between, if it takes little time.
+        The executor asks for the next step when the last one has succeeded. Short work
+        may be done between two steps, in the process of the executor.
 
         Args:
-            cores: Of each process.
+            cores: Number of cores for each process.
 
         Raises:
-            OSError: If it cannot be done.
-            ValueError: If it cannot be done.
+            OSError: If the job fails between two steps.
+            ValueError: If the job fails between two steps.
         """
 
     def share_done(self) -> float:
-        """Return how far it is, 0..1, from what is on disk."""
+        """Return the progress of the job, 0..1, from its files."""
         return 0.0
 
 
@@ -60,27 +60,27 @@ class Executor(Protocol):
         """Start a job."""
 
     def poll(self) -> list[tuple[Job, str]]:
-        """Return the jobs that have ended, each with what went wrong, '' if nothing."""
+        """Return the jobs that have ended, each with its error message or ''."""
 
     def stop(self) -> None:
-        """End the jobs that run, and wait for them."""
+        """Stop all running jobs, and wait until they have ended."""
 
 
 def run_jobs(
     jobs: Sequence[Job], executor: Executor, description: str, unit: str = 'jobs'
 ) -> dict[str, str]:
-    """Run jobs to their ends under a progress bar.
+    """Run jobs until all have ended, with a progress bar.
 
-    Whatever stops this function, such as Ctrl-C or SIGTERM, ends the jobs with it.
+    If this function is stopped, for example by Ctrl-C or SIGTERM, it stops the jobs.
 
     Args:
-        jobs: They are started in this order.
-        executor: Where they run.
-        description: On the bar.
-        unit: On the bar.
+        jobs: Jobs, in the order in which they start.
+        executor: Where the jobs run.
+        description: Text of the progress bar.
+        unit: Unit of the progress bar.
 
     Returns:
-        What went wrong, by name of the job.
+        Error message of each job that failed, by its name.
     """
     pending, running, failed = deque(jobs), set(jobs), {}
     total = sum(job.size for job in jobs)
@@ -91,7 +91,7 @@ def run_jobs(
 
     with tqdm(
         total=total,
-        initial=number_done(),  # done by an earlier call, which took no time of this
+        initial=number_done(),  # done earlier: not part of the speed of this call
         desc=description,
         unit=unit,
         bar_format='{desc}: {percentage:3.0f}%|{bar}| {n:.1f}/{total} '
@@ -120,9 +120,9 @@ def run_jobs(
 
 
 def failure_report(failed: dict[str, str], total: int, what: str) -> str:
-    """Say which jobs failed, and how to go on."""
+    """Return a message with the jobs that failed, and how to try them again."""
     names = '\n'.join(f'  {name}: {problem}' for name, problem in failed.items())
     return (
-        f'{len(failed)} of {total} {what} failed; the same command tries them '
-        f'again:\n{names}'
+        f'{len(failed)} of {total} {what} failed. Run the same command again to retry '
+        f'them:\n{names}'
     )

@@ -1,4 +1,4 @@
-"""Jobs on this machine: one on each GPU, or on each core."""
+"""Run jobs on this machine, one on each GPU or on each core."""
 
 import multiprocessing
 import os
@@ -15,7 +15,7 @@ from joblib import cpu_count
 from mmimbal.experiments.failures import ToolFailedError, raise_if_failed
 from mmimbal.experiments.jobs import Job, Step
 
-PATIENCE = 60  # seconds until a process that was asked to end is killed
+GRACE_PERIOD = 60  # seconds between terminating a process and killing it
 
 
 @dataclass
@@ -24,10 +24,10 @@ class Running:
 
     Attributes:
         job: The job.
-        steps: Those that are left.
-        environment: Of its processes.
-        process: Of the present step; ``None`` while it waits.
-        log_start: Where in the log that step begins, bytes.
+        steps: Its remaining steps.
+        environment: Environment variables of its processes.
+        process: Process of the current step; ``None`` while the job waits.
+        log_start: Position in the log where the current step begins, in bytes.
     """
 
     job: Job
@@ -38,18 +38,19 @@ class Running:
 
 
 class LocalExecutor:
-    """Runs jobs side by side in child processes of this machine.
+    """Run several jobs at the same time in child processes on this machine.
 
     Args:
-        workers: How many; one for each GPU, else for each core, if ``None``.
+        workers: Number of jobs at the same time. If ``None``, one for each GPU, or one
+            for each core without GPUs.
 
     Raises:
-        ValueError: If there is not at least one worker.
+        ValueError: If ``workers`` is below 1.
     """
 
     def __init__(self, workers: int | None = None) -> None:
         if workers is not None and workers < 1:
-            raise ValueError(f'{workers} workers: at least 1 is needed')
+            raise ValueError(f'workers={workers} must be at least 1')
         self.free = worker_environments(workers)
         self.running: list[Running] = []
 
@@ -58,13 +59,13 @@ class LocalExecutor:
         return bool(self.free)
 
     def start(self, job: Job) -> None:
-        """Start a job on a worker that is free."""
+        """Start a job on a free worker."""
         environment = self.free.pop(0)
         steps = job.steps(int(environment['OMP_NUM_THREADS']))
         self.running.append(Running(job, steps, environment))
 
     def poll(self) -> list[tuple[Job, str]]:
-        """Return the jobs that have ended; start the next steps of others."""
+        """Return the jobs that have ended; start the next steps of the others."""
         ended = []
         for running in list(self.running):
             try:
@@ -84,7 +85,7 @@ class LocalExecutor:
         return ended
 
     def stop(self) -> None:
-        """Ask all processes to end, and wait for them."""
+        """Terminate all processes, and wait until they have ended."""
         for running in self.running:
             if running.process is not None:
                 running.process.terminate()
@@ -93,10 +94,10 @@ class LocalExecutor:
             self._end(running)
 
     def _is_busy(self, running: Running) -> bool:
-        """Return whether the present step goes on.
+        """Return whether the current step is still running.
 
         Raises:
-            ToolFailedError: If it has failed.
+            ToolFailedError: If the step has failed.
         """
         if running.process is None:
             return False
@@ -113,7 +114,7 @@ class LocalExecutor:
 
 
 def worker_environments(workers: int | None) -> list[dict[str, str]]:
-    """Return the environment of each worker: its GPU, its share of the cores."""
+    """Return the environment variables of each worker: its GPU, its number of cores."""
     gpus, cores = torch.cuda.device_count(), cpu_count()
     number = workers or gpus or cores
     threads = {'OMP_NUM_THREADS': str(max(1, cores // number))}
@@ -126,7 +127,7 @@ def worker_environments(workers: int | None) -> list[dict[str, str]]:
 
 
 def _start(running: Running, step: list[str] | Callable) -> object:
-    """Start the process of a step; what it prints is added to the log."""
+    """Start the process of a step; its output is appended to the log."""
     log = running.job.log
     log.parent.mkdir(parents=True, exist_ok=True)
     with open(log, 'ab') as output:
@@ -144,7 +145,7 @@ def _start(running: Running, step: list[str] | Callable) -> object:
 def _start_function(
     function: Callable, log: Path, environment: dict[str, str]
 ) -> multiprocessing.Process | None:
-    """Run a function in a fork, which shares what is in memory; without fork, here."""
+    """Run a function in a forked process, which shares memory; without fork, here."""
     if 'fork' not in multiprocessing.get_all_start_methods():
         function()
         return None
@@ -178,16 +179,16 @@ def _exit_code(process: subprocess.Popen | multiprocessing.Process) -> int | Non
 
 
 def _wait(process: subprocess.Popen | multiprocessing.Process | None) -> None:
-    """Wait for a process that was asked to end; kill it if it does not."""
+    """Wait for a terminated process; kill it if it does not end."""
     if process is None:
         return
     if isinstance(process, subprocess.Popen):
         try:
-            process.wait(PATIENCE)
+            process.wait(GRACE_PERIOD)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
     else:
-        process.join(PATIENCE)
+        process.join(GRACE_PERIOD)
         process.kill()
         process.join()

@@ -1,4 +1,4 @@
-"""A page of tables, from the results of experiments and from nothing else."""
+"""Write a page of tables from the results of experiments."""
 
 from pathlib import Path
 
@@ -19,16 +19,16 @@ from mmimbal.visualization.templating import render
 
 
 def write_page(results: Path, page: Path, resamples: int = RESAMPLES) -> None:
-    """Write a page of the results of all grids in a folder, figures beside it.
+    """Write a Markdown page with the results of all grids, and its figures.
 
     Args:
-        results: The folder.
-        page: To write, Markdown.
-        resamples: Of the bootstrap over groups.
+        results: Folder of the results of all grids.
+        page: File to write; figures are written to the same folder.
+        resamples: Number of resamples of groups (bootstrap).
 
     Raises:
-        FileNotFoundError: If there is no result.
-        ValueError: If runs to compare were tested on different images.
+        FileNotFoundError: If there are no results.
+        ValueError: If runs that are compared were tested on different images.
     """
     files = list(results.glob('*/grid.json'))
     if not files:
@@ -50,10 +50,10 @@ def write_page(results: Path, page: Path, resamples: int = RESAMPLES) -> None:
 
 
 def _section(grid: GridResults, picture: str) -> dict:
-    """Return what the page shows of a grid; no tables if it has no results.
+    """Return the values of a section of the page; without results, no tables.
 
     Args:
-        grid: Its results.
+        grid: Results of the grid.
         picture: Name of the file with the figure of differences.
     """
     done = sum(grid.devices.values())
@@ -66,7 +66,7 @@ def _section(grid: GridResults, picture: str) -> dict:
         experiments=len(grid.about['experiments']),
         devices=dict(sorted(grid.devices.items())),
         notes=grid.about['notes'],
-        not_shown=grid.strangers,
+        not_shown=grid.not_in_grid,
         headline=_headline(grid, picture) if grid.comparisons and grid.best else None,
         methods=methods_of_stage1(grid) if done else None,
         datasets=[_dataset(grid, name) for name in grid.tables],
@@ -75,7 +75,7 @@ def _section(grid: GridResults, picture: str) -> dict:
 
 
 def _headline(grid: GridResults, picture: str) -> dict:
-    """Return how the best recipe with metric learning compares with those without."""
+    """Return the comparison of the best recipe with and without metric learning."""
     recipe, plain = grid.best
     comparisons = grid.comparisons.items()
     return dict(
@@ -88,9 +88,9 @@ def _headline(grid: GridResults, picture: str) -> dict:
 
 
 def _dataset(grid: GridResults, name: str) -> dict:
-    """Return the table of a data set, and paired differences if rows can be compared.
+    """Return the table of a data set, and paired differences if possible.
 
-    That needs at least two rows, one of them without metric learning.
+    Differences need at least two rows, one of them without metric learning.
     """
     comparison = grid.comparisons.get(name)
     comparable = comparison and comparison.best_plain and len(comparison.rows) > 1
@@ -114,5 +114,5 @@ def _draw_differences(grid: GridResults) -> Figure:
     }
     against = {dataset: each.best_plain for dataset, each in grid.comparisons.items()}
     rows = next(iter(grid.judged.values()))
-    with_metric = {name for name in grid.chosen if rows[name].metric}
+    with_metric = {name for name in grid.chosen if rows[name].has_metric_loss}
     return draw_differences(differences, against, with_metric)

@@ -9,7 +9,7 @@ import numpy as np
 from mmimbal.evaluation.table import mean_and_spread
 from mmimbal.experiments.comparison import JUDGED_BY, Comparison
 from mmimbal.experiments.grid_results import GridResults
-from mmimbal.experiments.rows import Row, wanted_runs
+from mmimbal.experiments.rows import Row, expected_runs
 from mmimbal.visualization.tables import Cell, Table, estimate, estimate_difference
 
 TITLES = dict(
@@ -22,12 +22,13 @@ TITLES = dict(
 
 
 def headline(comparisons: Mapping[str, Comparison], recipe: str, plain: str) -> Table:
-    """Return a recipe with metric learning beside the best rows without.
+    """Return a table of a recipe with metric learning and the best rows without.
 
     Args:
-        comparisons: By data set.
-        recipe: The row with metric learning that validation chose.
-        plain: The row without that validation chose. Beside it stands the best on test.
+        comparisons: Comparison of each data set.
+        recipe: The best row on validation with metric learning.
+        plain: The best row on validation without. The table also has the best row on
+            test without metric learning.
     """
     rows = []
     for dataset, comparison in comparisons.items():
@@ -39,7 +40,7 @@ def headline(comparisons: Mapping[str, Comparison], recipe: str, plain: str) -> 
 
 
 def methods_of_stage1(grid: GridResults) -> Table:
-    """Return the methods of stage 1, each with the stage 2 that validation chose."""
+    """Return a table of the methods of stage 1, with the best stage 2 on validation."""
     first = next(iter(grid.judged.values()))
     shared = {dataset: shared_stage2(rows) for dataset, rows in grid.judged.items()}
     titles = (*(TITLES[metric] for metric in JUDGED_BY), 'mean of stage 2', 'runs')
@@ -50,20 +51,20 @@ def methods_of_stage1(grid: GridResults) -> Table:
         for dataset, rows in grid.judged.items():
             row = rows[name]
             values = [row.values(grid.split, metric) for metric in JUDGED_BY]
-            of_stage2 = [
+            means_of_stage2 = [
                 other.mean(grid.split, 'balanced_accuracy')
                 for other in rows.values()
                 if other.method == row.method and other.stage2 in shared[dataset]
             ]
             cells += [mean_and_spread(each) for each in values]
-            cells.append(f'{mean(of_stage2):.1f}' if of_stage2 else '-')
-            cells.append(str(row.number(grid.split)))
+            cells.append(f'{mean(means_of_stage2):.1f}' if means_of_stage2 else '-')
+            cells.append(str(row.number_of_runs(grid.split)))
         table.append([marked(first[name]), *cells])
     return Table(['method', *header], table)
 
 
 def shared_stage2(rows: Mapping[str, Row]) -> set[str]:
-    """Return the kinds of stage 2 that all methods have, of those that have any."""
+    """Return the kinds of stage 2 that all methods with a stage 2 have."""
     by_method: dict[str, set[str]] = {}
     for row in rows.values():
         if row.stage2:
@@ -72,11 +73,12 @@ def shared_stage2(rows: Mapping[str, Row]) -> set[str]:
 
 
 def means(rows: Mapping[str, Row], split: str) -> Table:
-    """Return all rows of a data set, with means over runs, the best first."""
+    """Return a table of all rows of a data set, with means over runs, best first."""
 
     def runs_of(row: Row) -> str:
-        number, wanted = row.number(split), wanted_runs(row.method, rows)
-        return f'{number} of {wanted}' if number < wanted else str(number)
+        number = row.number_of_runs(split)
+        expected = expected_runs(row.method, rows)
+        return f'{number} of {expected}' if number < expected else str(number)
 
     columns = [(split, metric) for metric in TITLES]
     if split == 'test':
@@ -100,7 +102,7 @@ def compared(comparison: Comparison) -> dict:
     best = comparison.best_plain
     order = sorted(
         comparison.rows,
-        key=lambda name: -comparison.found[name]['balanced_accuracy'][0],
+        key=lambda name: -comparison.metrics[name]['balanced_accuracy'][0],
     )
     header = [each for m in JUDGED_BY for each in (TITLES[m], 'difference')]
     rows = [
@@ -113,15 +115,16 @@ def compared(comparison: Comparison) -> dict:
         resamples=comparison.resamples,
         best=best,
         caution=comparison.caution,
-        not_compared=Counter(name.split(' + ')[0] for name in comparison.left_out),
+        not_compared=Counter(name.split(' + ')[0] for name in comparison.not_compared),
         table=Table(['method', *header], rows),
     )
 
 
 def ranks(tables: Mapping[str, Mapping[str, Row]], split: str) -> dict | None:
-    """Return means over all data sets and folds, by mean rank; None of a single row.
+    """Return a table of means over all data sets and folds, sorted by mean rank.
 
-    Of several seeds, the mean is ranked. Rows that lack a fold are not ranked.
+    Ranks are those of means over seeds. Rows that lack a fold are not ranked. With
+    fewer than two rows, the result is ``None``.
     """
     scores: dict[str, dict[tuple, dict[str, float]]] = {}
     titles = {}
@@ -129,10 +132,10 @@ def ranks(tables: Mapping[str, Mapping[str, Row]], split: str) -> dict | None:
         for row in rows.values():
             titles[row.name] = marked(row)
             for fold in row.folds:
-                of_seeds = _scores_of_seeds(row, fold, split)
-                if of_seeds:
+                seed_scores = _scores_of_seeds(row, fold, split)
+                if seed_scores:
                     scores.setdefault(row.name, {})[dataset, fold] = {
-                        metric: mean(each[metric] for each in of_seeds)
+                        metric: mean(each[metric] for each in seed_scores)
                         for metric in JUDGED_BY
                     }
     folds = {fold for by_fold in scores.values() for fold in by_fold}
@@ -147,7 +150,7 @@ def ranks(tables: Mapping[str, Mapping[str, Row]], split: str) -> dict | None:
         for name, value in zip(ranked, values, strict=True):
             above, equal = (values > value).sum(), (values == value).sum()
             places[name].append(above + (equal + 1) / 2)
-    mean_ranks = {name: mean(of_folds) for name, of_folds in places.items()}
+    mean_ranks = {name: mean(fold_ranks) for name, fold_ranks in places.items()}
     table = [
         [
             titles[name],
@@ -164,21 +167,21 @@ def ranks(tables: Mapping[str, Mapping[str, Row]], split: str) -> dict | None:
 
 
 def _scores_of_seeds(row: Row, fold: int | None, split: str) -> list[dict[str, float]]:
-    """Return the metrics of each seed of a fold that has some."""
-    of_fold = [run.get(split) or {} for (at, _), run in row.runs.items() if at == fold]
-    return [scores for scores in of_fold if 'balanced_accuracy' in scores]
+    """Return the metrics of all seeds on a fold, without those that diverged."""
+    scores = [run.get(split) or {} for (of, _), run in row.runs.items() if of == fold]
+    return [each for each in scores if 'balanced_accuracy' in each]
 
 
 def _with_difference(
     comparison: Comparison, name: str, higher: str, lower: str
 ) -> list[Cell]:
-    """Return of each metric what a row has, and one row minus another.
+    """Return the cells of a row: each metric of ``name``, and ``higher`` - ``lower``.
 
-    A difference is bold if its interval does not contain 0, unless groups are few.
+    A difference is bold if its interval does not contain 0 and groups are not too few.
     """
     cells: list[Cell] = []
     for metric in JUDGED_BY:
-        values = comparison.found[name][metric]
+        values = comparison.metrics[name][metric]
         cells.append(estimate(metric, values[0], values[1:]))
         if higher == lower:
             cells.append('-')
@@ -190,5 +193,5 @@ def _with_difference(
 
 
 def marked(row: Row) -> str:
-    """Return the name of a row, marked if it has a metric loss."""
-    return f'{row.name} \\*' if row.metric else row.name
+    """Return the name of a row, with a star if it has a metric loss."""
+    return f'{row.name} \\*' if row.has_metric_loss else row.name

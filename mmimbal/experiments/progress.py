@@ -1,4 +1,4 @@
-"""How far a training is, from its work dir."""
+"""Read the progress of a run from its work dir."""
 
 import re
 from functools import cache
@@ -8,10 +8,10 @@ from mmengine.config import Config
 
 
 def share_of_training(work_dir: Path) -> float:
-    """Return how many of its epochs a training has done, 0..1; 0 if none is known.
+    """Return the share of epochs that a run has finished, 0..1; 0 if unknown.
 
     Args:
-        work_dir: Of a run that counts epochs.
+        work_dir: Work dir of a run with an epoch-based loop.
     """
     try:
         last = (work_dir / 'last_checkpoint').read_text()
@@ -24,5 +24,5 @@ def share_of_training(work_dir: Path) -> float:
 
 @cache
 def _epochs_of(config: str, written: int) -> int:
-    """Return the epochs of a config; ``written`` tells a new file from an old one."""
+    """Return the epochs of a config; ``written`` is its time, for the cache only."""
     return Config.fromfile(config).train_cfg.max_epochs

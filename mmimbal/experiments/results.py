@@ -1,4 +1,4 @@
-"""Results of experiments as JSON: small enough to keep, and enough to compare."""
+"""Small JSON files with the labels and predictions of experiments."""
 
 import base64
 import hashlib
@@ -15,13 +15,13 @@ from mmimbal.files.json_file import read_json, write_json
 
 @dataclass(frozen=True)
 class Images:
-    """Test images of a split.
+    """Labels and groups of the test images of a split.
 
     Attributes:
-        labels: True class of each, (N,).
-        groups: Group of each (lesion, patient, ...), (N,).
-        classes: K names.
-        files: Hash of their names.
+        labels: True class of each image, (N,).
+        groups: Group of each image (lesion, patient, ...), (N,).
+        classes: K class names.
+        files: Hash of the file names.
     """
 
     labels: np.ndarray
@@ -31,23 +31,26 @@ class Images:
 
 
 def images_file(results: Path, dataset: str, fold: int | None) -> Path:
-    """Return where the test images of a data set, or of its fold, are kept."""
+    """Return the file for the test images of a data set, or of one of its folds."""
     name = dataset if fold is None else f'{dataset}_fold{fold}'
     return results / 'images' / f'{name}.json'
 
 
-def keep_images(found: Predictions, path: Path) -> str:
-    """Write the test images of a split, unless they are there; return their hash.
+def write_images(predictions: Predictions, path: Path) -> str:
+    """Write labels and groups of test images; return a hash of the file names.
+
+    If the file exists, it is only checked.
 
     Raises:
-        ValueError: If other images are there, or they have other labels, groups or
-            classes: predictions would not be comparable.
+        ValueError: If the file has other images, labels, groups or classes, so that
+            predictions could not be compared.
     """
-    _, groups = np.unique(found.groups, return_inverse=True)
+    _, groups = np.unique(predictions.groups, return_inverse=True)
+    names = '\n'.join(predictions.files.tolist())
     content = dict(
-        classes=list(found.classes),
-        files=hashlib.sha256('\n'.join(found.files.tolist()).encode()).hexdigest(),
-        labels=pack(found.labels),
+        classes=list(predictions.classes),
+        files=hashlib.sha256(names.encode()).hexdigest(),
+        labels=pack(predictions.labels),
         groups=pack(groups),
     )
     if path.is_file():
@@ -55,9 +58,9 @@ def keep_images(found: Predictions, path: Path) -> str:
         changed = [name for name, value in content.items() if before[name] != value]
         if changed:
             raise ValueError(
-                f'the test images are not those of {path}, their {", ".join(changed)} '
-                'differ: was the split made anew? Prepare the data set as before, or '
-                'write to other --results'
+                f'the test images differ from {path} in {", ".join(changed)}: was the '
+                'data set split again? Prepare it as before, or choose another folder '
+                'for --results'
             )
     else:
         write_json(content, path)
@@ -65,7 +68,7 @@ def keep_images(found: Predictions, path: Path) -> str:
 
 
 def read_images(path: Path) -> Images:
-    """Read what :func:`keep_images` wrote.
+    """Read a file that :func:`write_images` has written.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -80,11 +83,11 @@ def read_images(path: Path) -> Images:
 
 
 def pack(values: Sequence[int]) -> str:
-    """Return integers as text: 32 bits each, compressed, in base 64."""
+    """Return integers as text: 32 bits each, compressed with zlib, in base 64."""
     content = np.asarray(values, '<i4').tobytes()
     return base64.b64encode(zlib.compress(content, 9)).decode()
 
 
 def unpack(text: str) -> np.ndarray:
-    """Return what was packed, (N,)."""
+    """Return the integers of a packed text, (N,)."""
     return np.frombuffer(zlib.decompress(base64.b64decode(text)), '<i4').astype(int)

@@ -1,4 +1,4 @@
-"""Rows of a table of results: a method of each stage, with all its runs."""
+"""Rows of a table of results: a pair of methods, with all its runs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,24 +10,24 @@ from mmimbal.files.json_file import read_json
 
 @dataclass
 class Row:
-    """A method of stage 1 and one of stage 2, with all its runs on a data set.
+    """A method of stage 1 and a method of stage 2, with all runs on a data set.
 
     Attributes:
-        method: Of stage 1, or a one-stage one.
-        stage2: '' for the classifier that was trained with the backbone.
-        metric: Whether it learns a metric.
-        runs: By fold and seed what was found: ``val`` and, where test was read,
-            ``test``, ``predicted`` and ``images``, the hash of the test images.
+        method: Method of stage 1, or a method with only one stage.
+        stage2: Method of stage 2; '' for the classifier of stage 1.
+        has_metric_loss: Whether the method uses metric learning.
+        runs: Result of each (fold, seed): ``val``, and, if test images were read,
+            ``test``, ``predicted`` and ``images`` (hash of the test images).
     """
 
     method: str
     stage2: str
-    metric: bool
+    has_metric_loss: bool
     runs: dict[tuple, dict] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
-        """How it is called in tables."""
+        """Name of the row in tables."""
         return f'{self.method} + {self.stage2}' if self.stage2 else self.method
 
     @property
@@ -37,76 +37,79 @@ class Row:
 
     @property
     def predicted(self) -> set[tuple]:
-        """Fold and seed of the runs that have predictions of test images."""
+        """Fold and seed of the runs that have predictions for test images."""
         return {key for key, run in self.runs.items() if 'predicted' in run}
 
-    def number(self, split: str) -> int:
-        """Return how many runs have metrics of a split."""
+    def number_of_runs(self, split: str) -> int:
+        """Return the number of runs that have metrics on a split."""
         return len(self.values(split, 'balanced_accuracy'))
 
     def values(self, split: str, metric: str) -> list[float]:
-        """Return a metric of each run that has it."""
-        found = (run.get(split) or {} for run in self.runs.values())
-        return [scores[metric] for scores in found if metric in scores]
+        """Return the values of a metric, one for each run that has it."""
+        scores = (run.get(split) or {} for run in self.runs.values())
+        return [each[metric] for each in scores if metric in each]
 
     def mean(self, split: str, metric: str) -> float:
-        """Return the mean of a metric over runs, -1 if none has it."""
+        """Return the mean of a metric over runs, -1 if no run has it."""
         return mean(self.values(split, metric) or [-1.0])
 
 
 def read_runs(folder: Path) -> list[dict]:
-    """Return the results of those experiments of a grid that are done."""
-    files = (folder / 'runs' / f'{name}.json' for name in sorted(_names(folder)))
+    """Read the results of all finished experiments of a grid."""
+    names = sorted(_experiments(folder))
+    files = (folder / 'runs' / f'{name}.json' for name in names)
     return [read_json(file) for file in files if file.is_file()]
 
 
-def strangers(folder: Path) -> list[str]:
-    """Return what has a result in the folder of a grid, but is not in it any more."""
-    found = {file.stem for file in (folder / 'runs').glob('*.json')}
-    return sorted(found - _names(folder))
+def results_not_in_grid(folder: Path) -> list[str]:
+    """Return the names of results whose experiments are no longer in the grid."""
+    names = {file.stem for file in (folder / 'runs').glob('*.json')}
+    return sorted(names - _experiments(folder))
 
 
 def read_rows(
-    results: Sequence[Mapping], metric: Sequence[str]
+    results: Sequence[Mapping], metric_methods: Sequence[str]
 ) -> dict[str, dict[str, Row]]:
     """Return the rows of each data set, by name.
 
     Args:
-        results: Of experiments.
-        metric: The methods with metric learning.
+        results: Results of experiments, from :func:`read_runs`.
+        metric_methods: Names of the methods with metric learning.
     """
     tables: dict[str, dict[str, Row]] = {}
     for result in results:
         rows = tables.setdefault(result['dataset'], {})
-        for found in result['rows']:
-            row = Row(result['method'], found['stage2'], result['method'] in metric)
-            run = dict(found, images=result.get('images'))
+        method = result['method']
+        for head in result['rows']:
+            row = Row(method, head['stage2'], method in metric_methods)
+            run = dict(head, images=result.get('images'))
             row = rows.setdefault(row.name, row)
             row.runs[result['fold'], result['seed']] = run
     return dict(sorted(tables.items()))
 
 
-def wanted_runs(method: str, rows: Mapping[str, Row]) -> int:
-    """Return how many runs a row of a method has when nothing lacks.
+def expected_runs(method: str, rows: Mapping[str, Row]) -> int:
+    """Return the number of runs that a row of a method has if no run is missing.
 
-    A method may have seeds of its own: the folds of all rows times those.
+    It is the number of folds of all rows, times the number of seeds of this method.
     """
     folds = max(len(row.folds) for row in rows.values())
-    of_method = (row.runs for row in rows.values() if row.method == method)
-    return folds * len({seed for runs in of_method for _, seed in runs})
+    runs_of_method = (row.runs for row in rows.values() if row.method == method)
+    return folds * len({seed for runs in runs_of_method for _, seed in runs})
 
 
 def chosen_on_validation(tables: Sequence[Mapping[str, Row]]) -> list[str]:
-    """Choose for each method of stage 1 its stage 2, one for all data sets.
+    """Choose one stage 2 for each method of stage 1, the same for all data sets.
 
-    By validation balanced accuracy, the mean over data sets of means over runs. While
-    a grid is not done, rows that lack runs are not in front of those that have all.
+    The choice is by validation balanced accuracy: means over runs, then over data sets.
+    Rows with missing runs come last, so that they are chosen only if nothing else is
+    there.
 
     Args:
-        tables: The rows of each data set.
+        tables: Rows of each data set, by name.
 
     Returns:
-        The name of a row for each method that is in all tables, the best first.
+        One row name for each method that is in all tables, the best first.
     """
     if not tables:
         return []
@@ -119,7 +122,7 @@ def chosen_on_validation(tables: Sequence[Mapping[str, Row]]) -> list[str]:
 
     def lacks_runs(name: str) -> bool:
         return any(
-            rows[name].number('val') < wanted_runs(rows[name].method, rows)
+            rows[name].number_of_runs('val') < expected_runs(rows[name].method, rows)
             for rows in tables
         )
 
@@ -131,6 +134,6 @@ def chosen_on_validation(tables: Sequence[Mapping[str, Row]]) -> list[str]:
     return list(chosen.values())
 
 
-def _names(folder: Path) -> set[str]:
-    """Return the experiments of a grid."""
+def _experiments(folder: Path) -> set[str]:
+    """Return the names of the experiments of a grid."""
     return set(read_json(folder / 'grid.json')['experiments'])

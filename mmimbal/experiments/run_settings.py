@@ -1,4 +1,4 @@
-"""What a result was made with, kept beside it: nothing is taken for what it is not."""
+"""Save the settings of a run next to its results, and check them before reuse."""
 
 import json
 from collections.abc import Mapping
@@ -6,18 +6,18 @@ from pathlib import Path
 
 from mmimbal.files.json_file import read_json, write_json
 
-LONGEST = 60  # value in a message
+LONGEST = 60  # characters of a value in a message
 
 
 def record_settings(settings: Mapping, folder: Path) -> None:
-    """Write the settings of a folder; if they are there, see that they are the same.
+    """Write the settings of a run to its folder; if they exist, check that they match.
 
     Args:
-        settings: Of what is done in it; what JSON does not know is kept as text.
-        folder: It is made if need be.
+        settings: Settings of the run; values that JSON does not support become text.
+        folder: Folder of the run; it is created if it does not exist.
 
     Raises:
-        ValueError: If it was begun with others.
+        ValueError: If the run in this folder has other settings.
     """
     file = folder / 'settings.json'
     settings = json.loads(json.dumps(settings, default=str))
@@ -27,41 +27,41 @@ def record_settings(settings: Mapping, folder: Path) -> None:
         write_json(settings, file)
 
 
-def check_settings(found: Mapping, wanted: Mapping, path: Path) -> None:
-    """Check that something was made with the settings that are asked for.
+def check_settings(old: Mapping, new: Mapping, path: Path) -> None:
+    """Check that existing results have the same settings as a new run.
 
     Args:
-        found: Settings it was made with.
-        wanted: Settings of now.
-        path: What was made.
+        old: Settings of the existing results.
+        new: Settings of the new run.
+        path: File or folder of the existing results.
 
     Raises:
-        ValueError: If they differ; the message says in what.
+        ValueError: If settings differ; the message says which.
     """
-    before, now = _flat(found), _flat(wanted)
+    before, now = _flat(old), _flat(new)
     changes = [
-        f'{key} was {_short(before, key)}, is {_short(now, key)}'
+        f'{key} was {_short(before, key)}, now it is {_short(now, key)}'
         for key in sorted(before.keys() | now.keys())
         if key not in before or key not in now or before[key] != now[key]
     ]
     if changes:
         raise ValueError(
-            f'{path} was made with other settings: {"; ".join(changes)}. Remove it, '
-            'and the same command makes it again; or write elsewhere'
+            f'{path} was made with other settings: {"; ".join(changes)}. Remove it and '
+            'run the same command again, or write to another folder'
         )
 
 
 def _flat(settings: Mapping, prefix: str = '') -> dict[str, object]:
-    """Return settings by dotted keys."""
-    found: dict[str, object] = {}
+    """Return nested settings as one dict with dotted keys."""
+    flat: dict[str, object] = {}
     for key, value in settings.items():
         if isinstance(value, Mapping) and value:
-            found |= _flat(value, f'{prefix}{key}.')
+            flat |= _flat(value, f'{prefix}{key}.')
         else:
-            found[f'{prefix}{key}'] = value
-    return found
+            flat[f'{prefix}{key}'] = value
+    return flat
 
 
 def _short(settings: Mapping, key: str) -> str:
-    text = repr(settings[key]) if key in settings else 'not there'
+    text = repr(settings[key]) if key in settings else 'missing'
     return text if len(text) <= LONGEST else f'{text[:LONGEST]}...'

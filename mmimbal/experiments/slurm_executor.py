@@ -1,4 +1,4 @@
-"""Jobs on a Slurm cluster, through submitit."""
+"""Run jobs on a Slurm cluster with submitit."""
 
 import time
 from collections.abc import Mapping
@@ -9,17 +9,17 @@ from mmimbal.experiments.local_executor import LocalExecutor
 
 
 class SlurmExecutor:
-    """Submits each job to Slurm, where it runs as on one machine.
+    """Submit each job to Slurm; there it runs as on a local machine.
 
     Args:
-        folder: For the scripts and logs of submitit; all machines must see it.
+        folder: Folder for scripts and logs of submitit, on a shared file system.
         options: Parameters of ``submitit.SlurmExecutor``, such as ``partition``,
             ``time`` (minutes) and ``gpus_per_node``.
 
     Raises:
         ImportError: If submitit is not installed.
-        ValueError: If submitit knows no such option.
-        RuntimeError: If Slurm is not there.
+        ValueError: If an option is unknown to submitit.
+        RuntimeError: If Slurm is not installed.
     """
 
     def __init__(self, folder: Path, options: Mapping[str, object]) -> None:
@@ -51,14 +51,14 @@ class SlurmExecutor:
         return ended
 
     def stop(self) -> None:
-        """Cancel what is queued or runs."""
+        """Cancel all jobs that are queued or running."""
         for submitted in self.submitted.values():
             submitted.cancel()
         self.submitted.clear()
 
 
 def run_alone(job: Job) -> str:
-    """Run a job in this process; return what went wrong, '' if nothing."""
+    """Run a job in child processes; return its error message or ''."""
     executor = LocalExecutor(workers=1)
     executor.start(job)
     try:
@@ -71,8 +71,8 @@ def run_alone(job: Job) -> str:
 
 
 def _problem(submitted) -> str:
-    """Return what went wrong in a job that has ended."""
+    """Return the error message of a job that has ended, or ''."""
     try:
         return submitted.result()
-    except Exception as error:  # whatever was raised on the other machine
+    except Exception as error:  # any error on the other machine
         return f'{str(error).strip().splitlines()[-1]} (see {submitted.paths.stderr})'

@@ -1,4 +1,4 @@
-"""What a sweep is asked for, checked before any work."""
+"""Check the arguments of a sweep before it starts."""
 
 import copy
 from pathlib import Path
@@ -14,19 +14,19 @@ from mmimbal.stage2.head_run import HeadRun
 
 
 def load_methods(names: list[str]) -> dict[str, Config]:
-    """Return the bases of methods by name.
+    """Load the bases of methods, by name.
 
     Raises:
         FileNotFoundError: If there is no such base.
-        ValueError: If two have one name.
+        ValueError: If two methods have the same name.
     """
-    there = {word: BASES / 'stage2' / f'{word}.py' for word in words_of('stage2')}
+    known = {word: BASES / 'stage2' / f'{word}.py' for word in words_of('stage2')}
     methods = {}
-    for name in there if names == ['all'] else names:
-        path = there.get(name, Path(name))
+    for name in known if names == ['all'] else names:
+        path = known.get(name, Path(name))
         if path.suffix != '.py' or not path.is_file():
             raise FileNotFoundError(
-                f'no method {name}; there are {", ".join(there)}, or give a .py file'
+                f'no method {name}; known are {", ".join(known)}, or give a .py file'
             )
         if path.stem in methods:
             raise ValueError(f'--methods names {path.stem} twice')
@@ -40,43 +40,45 @@ def wanted_checkpoints(
     """Return pairs of method and seed from ``METHOD[:SEED]``.
 
     Raises:
-        ValueError: If one is not in the sweep.
+        ValueError: If a pair is not in the sweep.
     """
     wanted = []
     for name in names:
         method, _, seed = name.partition(':')
-        there = (
+        known_seeds = (
             [str(r.seed) for r in methods[method].seeds(seeds)]
             if method in methods
             else []
         )
-        if (seed or '0') not in there:
+        if (seed or '0') not in known_seeds:
             known = (
-                f'seeds {", ".join(there)}'
-                if there
+                f'seeds {", ".join(known_seeds)}'
+                if known_seeds
                 else f'methods {", ".join(methods)}'
             )
-            raise ValueError(f'--checkpoints {name} is no row; there are {known}')
+            raise ValueError(
+                f'--checkpoints {name} is not in the sweep; known are {known}'
+            )
         wanted.append((method, int(seed or 0)))
     return wanted
 
 
 def check_metric(metric: str, dataset: Dataset) -> None:
-    """Raise a ValueError if there is no such metric of the validation images."""
+    """Raise a ValueError if a metric is not defined on the validation images."""
     counted = zip(get_class_names(dataset), get_class_counts(dataset), strict=True)
     recalls = [f'recall/{name}' for name, count in counted if count]
     names = ['balanced_accuracy', 'macro_f1', *recalls]
     if metric not in names:
-        raise ValueError(f'no metric {metric}; there are {", ".join(names)}')
+        raise ValueError(f'--metric {metric} is unknown; known are {", ".join(names)}')
 
 
 def apply_options(
     stage1: Config, options: dict, method: Config, checkpoint: Path
 ) -> Config:
-    """Return the config of stage 1 with options, each of which must reach stage 2.
+    """Return the config of stage 1 with options; each must have an effect on stage 2.
 
     Raises:
-        ValueError: If one changes nothing.
+        ValueError: If an option has no effect.
     """
     try:
         check_options(options, stage1)
@@ -89,8 +91,8 @@ def apply_options(
         same = stage2_config(changed, method, checkpoint).to_dict() == before
         if same and changed.to_dict() != stage1.to_dict():
             raise ValueError(
-                f'--cfg-options {key} would change nothing: images and backbone are '
-                'those of stage 1, heads and their training those of --methods'
+                f'--cfg-options {key} would have no effect: a sweep uses images and '
+                'backbone of stage 1, and heads and training of --methods'
             )
     stage1.merge_from_dict(options)
     return stage1

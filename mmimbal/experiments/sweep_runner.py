@@ -1,4 +1,4 @@
-"""A sweep: every method of stage 2 on the features of one stage 1, side by side."""
+"""Run a sweep: train all methods of stage 2 on the features of one stage 1."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -18,12 +18,12 @@ from mmimbal.stage2.sweep_result import STAGE1, predictions_file
 
 @dataclass(frozen=True, eq=False)
 class HeadsJob(Job):
-    """Some heads of a sweep, trained one after the other in a child process.
+    """Some heads of a sweep, trained one after another in a child process.
 
     Attributes:
-        sweep: Knows the features, which the child shares.
+        sweep: The sweep; the child process shares its features in memory.
         runs: The heads.
-        name: In messages.
+        name: Name in messages.
     """
 
     sweep: Sweep
@@ -32,7 +32,7 @@ class HeadsJob(Job):
 
     @property
     def log(self) -> Path:
-        """What training prints."""
+        """File with the output of training."""
         return self.sweep.folder / f'{self.name}.log'
 
     @property
@@ -41,7 +41,7 @@ class HeadsJob(Job):
         return len(self.runs)
 
     def steps(self, cores: int) -> Iterator[Step]:
-        """Train what is missing."""
+        """Train the heads that are missing."""
         yield self._train
 
     def _train(self) -> None:
@@ -50,17 +50,17 @@ class HeadsJob(Job):
                 self.sweep.train_one(run)
 
     def share_done(self) -> float:
-        """Return the share of heads that are there."""
+        """Return the share of heads that are trained."""
         return sum(map(self.sweep.is_trained, self.runs)) / len(self.runs)
 
 
 def train_heads(sweep: Sweep, runs: Iterable[HeadRun], processes: int) -> None:
-    """Train the heads that are not there yet, some side by side.
+    """Train the heads that are missing, several at the same time.
 
     Args:
-        sweep: Their sweep.
+        sweep: The sweep.
         runs: The heads.
-        processes: How many are trained at a time, each on its share of the cores.
+        processes: Number of processes; they share the cores.
 
     Raises:
         RuntimeError: If a process fails; the message names its log.
@@ -85,15 +85,16 @@ def search_and_train(
     """Search hyper-parameters with the first seed, then train the other seeds.
 
     Args:
-        sweep: Where heads are kept.
-        methods: A run of each, by name.
-        searches: Values of hyper-parameters to try, by name of the method.
+        sweep: The sweep.
+        methods: One run for each method, by name.
+        searches: Values of hyper-parameters to try, for each method.
         seeds: Number of seeds.
-        metric: That chooses on validation.
-        processes: That train side by side.
+        metric: Metric for the choice on validation.
+        processes: Number of processes.
 
     Returns:
-        The chosen runs by method, one for each seed, and why methods failed.
+        The chosen runs of each method, one for each seed; and the error message of
+        each method that failed.
 
     Raises:
         ValueError: If all methods failed.
@@ -118,13 +119,13 @@ def write_checkpoints(
     wanted: Sequence[tuple[str, int]],
     folder: Path,
 ) -> Iterator[str]:
-    """Write heads as ordinary checkpoints; yield the command that tests each.
+    """Write heads as ordinary checkpoints; yield the command to test each of them.
 
     Args:
-        sweep: Where heads are kept.
-        runs: By method, one for each seed.
+        sweep: The sweep.
+        runs: Runs of each method, one for each seed.
         wanted: Pairs of method and seed.
-        folder: For the checkpoints.
+        folder: Folder of the checkpoints.
     """
     for method, seed in wanted:
         if method not in runs:
@@ -140,13 +141,13 @@ def write_checkpoints(
 def write_predictions(
     sweep: Sweep, runs: Mapping[str, Sequence[HeadRun]], stage1: Config, folder: Path
 ) -> None:
-    """Write what each head, and the classifier of stage 1, predicts on test images.
+    """Write the predictions of all heads, and of stage 1, for the test images.
 
     Args:
-        sweep: Where heads are kept.
-        runs: By method, one for each seed.
+        sweep: The sweep.
+        runs: Runs of each method, one for each seed.
         stage1: Config of stage 1.
-        folder: Of the sweep.
+        folder: Folder of the sweep.
     """
     heads = [
         (name, run.seed, sweep.trained(run))
@@ -157,6 +158,6 @@ def write_predictions(
     heads.append((STAGE1, 0, sweep.stage1_classifier(stage1)))
     for name, seed, head in heads:
         file = predictions_file(folder, name, seed)
-        about = dict(checkpoint=sweep.frozen.checkpoint, stage2=file.stem)
-        with suppress(FloatingPointError):  # of a head that is not finite on test
+        about = dict(checkpoint=sweep.stage1.checkpoint, stage2=file.stem)
+        with suppress(FloatingPointError):  # test scores of a head are not finite
             sweep.predict(head, 'test', **about).save(file)

@@ -1,4 +1,4 @@
-"""Atomic writes: a file or folder is whole or not there, whatever stops the process."""
+"""Write files and folders atomically: they are complete, or they do not exist."""
 
 import os
 import shutil
@@ -10,14 +10,14 @@ from pathlib import Path
 
 try:
     import fcntl
-except ImportError:  # Windows, which lets nobody remove or rename an open file
+except ImportError:  # Windows, where an open file cannot be removed or renamed anyway
     fcntl = None
 
 UNFINISHED = '.unfinished'
 
 
 def check_is_no_folder(path: Path) -> None:
-    """Refuse to write a file where a folder stands.
+    """Refuse to write a file if its path is a folder.
 
     Raises:
         IsADirectoryError: If ``path`` is a folder.
@@ -30,7 +30,7 @@ def check_is_no_folder(path: Path) -> None:
 
 
 def check_is_no_file(path: Path) -> None:
-    """Refuse to make a folder where something else stands.
+    """Refuse to create a folder if its path, or a part of it, is a file.
 
     Raises:
         NotADirectoryError: If ``path``, or a parent of it, is not a folder.
@@ -40,13 +40,13 @@ def check_is_no_file(path: Path) -> None:
             return
         if part.exists() or part.is_symlink():
             raise NotADirectoryError(
-                f'{part} is a file, but a folder is to be made there: name another '
-                'folder, or move that file away'
+                f'{part} is a file, but a folder is to be created there: name another '
+                'folder, or move this file to another place'
             )
 
 
 def check_is_new(path: Path) -> None:
-    """Refuse to make a folder where something is already.
+    """Refuse to create a folder if it exists already and is not empty.
 
     Raises:
         NotADirectoryError: If ``path``, or a parent of it, is not a folder.
@@ -56,28 +56,28 @@ def check_is_new(path: Path) -> None:
     if path.exists() and any(path.iterdir()):
         raise FileExistsError(
             f'{path} exists already and is not empty: name another folder, or move '
-            'that one away'
+            'this one to another place'
         )
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Give the path of a temporary file to write; it takes the place of ``path``.
+    """Yield the path of a temporary file; at the end, it replaces ``path``.
 
-    If anything fails, what was at ``path`` before is kept. An existing file keeps its
-    mode. Of a link, the file that it points to is replaced. Devices and pipes, such
-    as ``/dev/stdout``, are written to directly.
+    After an error, the old file at ``path`` is unchanged. The new file has the mode of
+    the old one. If ``path`` is a symbolic link, its target is replaced. Devices and
+    pipes, such as ``/dev/stdout``, are written directly.
 
     Raises:
-        IsADirectoryError: If ``path`` is a folder; before anything is written.
-        OSError: If it cannot be written, such as to a full disk.
+        IsADirectoryError: If ``path`` is a folder; raised before anything is written.
+        OSError: If the file cannot be written, for example if the disk is full.
     """
     check_is_no_folder(path)
     target = path.resolve() if path.is_symlink() else path
     if target.exists() and not target.is_file():
         yield target
         return
-    with _naming(path), _unfinished(target, Path.touch) as unfinished:
+    with _path_in_errors(path), _unfinished(target, Path.touch) as unfinished:
         if target.exists():
             os.chmod(unfinished, stat.S_IMODE(target.stat().st_mode))
         try:
@@ -90,23 +90,24 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def write_text(text: str, path: Path) -> None:
-    """Write text in UTF-8; see :func:`atomic_write`. Folders are made if need be."""
+    """Write text in UTF-8, atomically; missing folders are created."""
     with atomic_write(path) as unfinished:
         unfinished.write_text(text, encoding='utf-8')
 
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Give a temporary folder to fill; it is renamed to ``path`` at the end.
+    """Yield a temporary folder to fill; at the end, it is renamed to ``path``.
 
     Raises:
-        NotADirectoryError: If ``path``, or a parent of it, is a file.
-        FileExistsError: If ``path`` is a folder that is not empty. Both before anything
-            is written.
-        OSError: If it cannot be written, such as to a full disk.
+        NotADirectoryError: If ``path``, or a parent of it, is a file; raised before
+            anything is written.
+        FileExistsError: If ``path`` is a folder that is not empty; raised before
+            anything is written.
+        OSError: If a file cannot be written, for example if the disk is full.
     """
     check_is_new(path)
-    with _naming(path), _unfinished(path, Path.mkdir) as unfinished:
+    with _path_in_errors(path), _unfinished(path, Path.mkdir) as unfinished:
         try:
             yield unfinished
             sync_to_disk(unfinished)
@@ -117,7 +118,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def sync_to_disk(path: Path) -> None:
-    """Wait until a file, or the files of a folder, outlast a power cut."""
+    """Wait until a file, or all files of a folder, are on the disk (fsync)."""
     for file in path.rglob('*') if path.is_dir() else [path]:
         if file.is_file():
             with open(file, 'rb') as opened:
@@ -125,8 +126,8 @@ def sync_to_disk(path: Path) -> None:
 
 
 @contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """Name the path in a system error that does not."""
+def _path_in_errors(path: Path) -> Iterator[None]:
+    """Add the path to system errors that do not name a file."""
     try:
         yield
     except OSError as error:
@@ -137,13 +138,13 @@ def _naming(path: Path) -> Iterator[None]:
 
 @contextmanager
 def _unfinished(target: Path, create: Callable[[Path], None]) -> Iterator[Path]:
-    """Create something unfinished beside a target, and lock it while it is written.
+    """Create a temporary file or folder next to a target; lock it until it is written.
 
-    What a killed writer of the same target has left there is removed first: the lock
-    of a process is gone with it. Without ``fcntl``, such leftovers stay.
+    Temporary files of killed processes for the same target are removed first: they are
+    not locked any more. Without ``fcntl`` they are not removed.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    # A name has at most 255 bytes.
+    # File names have at most 255 bytes.
     stem = os.fsdecode(os.fsencode(target.name)[:200])
     for leftover in target.parent.iterdir():
         if leftover.name.startswith(f'{stem}.') and leftover.suffix == UNFINISHED:
@@ -156,7 +157,7 @@ def _unfinished(target: Path, create: Callable[[Path], None]) -> Iterator[Path]:
         return
     descriptor = os.open(unfinished, os.O_RDONLY)
     try:
-        while not _lock(descriptor, unfinished):  # another writer has removed it
+        while not _lock(descriptor, unfinished):  # another process has removed it
             os.close(descriptor)
             create(unfinished)
             descriptor = os.open(unfinished, os.O_RDONLY)
@@ -166,8 +167,8 @@ def _unfinished(target: Path, create: Callable[[Path], None]) -> Iterator[Path]:
 
 
 def _lock(descriptor: int, path: Path) -> bool:
-    """Lock an open file or folder; return whether it is still at its path."""
-    with suppress(OSError):  # a file system without locks
+    """Lock an open file or folder; return whether it still exists at its path."""
+    with suppress(OSError):  # file systems without locks
         fcntl.flock(descriptor, fcntl.LOCK_EX)
     return path.exists() and os.path.samestat(path.stat(), os.fstat(descriptor))
 
@@ -188,8 +189,8 @@ def _remove_unless_locked(path: Path) -> None:
 
 
 def _sync_entries(folder: Path) -> None:
-    """Bring the names in a folder to the disk."""
-    with suppress(OSError):  # some systems open no folders
+    """Wait until the file names of a folder are on the disk (fsync)."""
+    with suppress(OSError):  # some systems cannot open folders
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)

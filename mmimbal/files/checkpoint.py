@@ -1,4 +1,4 @@
-"""Checkpoints: loaded without running a stranger's code, written whole."""
+"""Load checkpoints without running code in them, and write them atomically."""
 
 import errno
 import pickle
@@ -17,26 +17,28 @@ from mmengine.runner.checkpoint import CheckpointLoader
 from mmimbal.files.atomic import atomic_write
 from mmimbal.files.safe_globals import only_safe_globals
 
+MMPRETRAIN = 'mmpretrain://'
+
 
 class UnsafeCheckpointError(RuntimeError):
-    """A checkpoint refers to something that plain weights do not need."""
+    """A checkpoint refers to Python objects that could run code."""
 
 
 @contextmanager
 def safe_loading() -> Iterator[None]:
     """Make mmengine load files and downloads with ``weights_only=True``, in a block.
 
-    mmengine 0.10.7 cannot resume from its own checkpoints that way
-    (mmengine#1655), and other releases load a file that is refused a second time
-    without that protection. Of mmengine's own loaders, those for files and downloads
-    are replaced, and those that can only unpickle refuse. Loaders that somebody else
-    has registered stay. Afterwards all is as before, also after an error.
+    mmengine 0.10.7 cannot resume from its own checkpoints in this way (mmengine#1655).
+    Other releases try again without ``weights_only`` if a file is refused. In the
+    block, mmengine's loaders for files and downloads are replaced, and its loaders
+    that can only unpickle raise an error. Loaders that other packages have registered
+    stay. At the end everything is restored, also after an error.
     """
     ours = dict(
         load_from_local=load_from_local,
         load_from_http=load_from_http,
-        load_from_pavi=refuse_store,
-        load_from_ceph=refuse_store,
+        load_from_pavi=refuse_to_unpickle,
+        load_from_ceph=refuse_to_unpickle,
     )
     loaders = {
         prefix: ours.get(loader.__name__, loader)
@@ -44,9 +46,10 @@ def safe_loading() -> Iterator[None]:
         else loader
         for prefix, loader in CheckpointLoader._schemes.items()
     }
+    loaders = {MMPRETRAIN: load_from_mmpretrain, **loaders}
     before = CheckpointLoader._schemes, mmengine_checkpoint.load_from_http
     CheckpointLoader._schemes = loaders
-    # torchvision://, mmcls:// and open-mmlab:// look up a URL and call this.
+    # Loaders of torchvision://, mmcls:// and open-mmlab:// call this function.
     mmengine_checkpoint.load_from_http = load_from_http
     try:
         yield
@@ -55,23 +58,23 @@ def safe_loading() -> Iterator[None]:
 
 
 class AtomicBackend(LocalBackend):
-    """mmengine's files on disk, but each is whole or not there."""
+    """mmengine's backend for local files, with atomic writes."""
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
-        """Write bytes."""
+        """Write bytes atomically."""
         with atomic_write(Path(filepath)) as unfinished:
             unfinished.write_bytes(obj)
 
     def put_text(self, obj: str, filepath: str | Path, encoding: str = 'utf-8') -> None:
-        """Write text."""
+        """Write text atomically."""
         self.put(obj.encode(encoding), filepath)
 
 
 @contextmanager
 def atomic_saving() -> Iterator[None]:
-    """Make mmengine write files so that a kill leaves the old or the new, in a block.
+    """Make mmengine write local files atomically, in a block.
 
-    A backend that somebody else has registered for files stays.
+    If another package has registered its own backend for local files, that one stays.
     """
     before = prefix_to_backends['']
     if before is LocalBackend:
@@ -83,16 +86,16 @@ def atomic_saving() -> Iterator[None]:
 
 
 def save_checkpoint_file(content: dict, file: Path) -> None:
-    """Write a checkpoint that is either whole or not there.
+    """Write a checkpoint atomically.
 
     Raises:
         IsADirectoryError: If ``file`` is a folder.
-        OSError: If it cannot be written, such as to a full disk.
+        OSError: If it cannot be written, for example if the disk is full.
     """
     try:
         with atomic_write(file) as unfinished:
             torch.save(content, unfinished)
-    except RuntimeError as error:  # what torch makes of a full disk
+    except RuntimeError as error:  # torch raises this if the disk is full
         raise OSError(f'{file} cannot be written: {error}') from error
 
 
@@ -105,9 +108,9 @@ def load_from_local(filename: str | Path, map_location=None) -> dict:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        UnsafeCheckpointError: If the file refers to any other Python object. Nothing
-            of it has been run by then.
-        ValueError: If the file is truncated or no checkpoint.
+        UnsafeCheckpointError: If the file refers to any other Python object. No code
+            in the file is run.
+        ValueError: If the file is truncated or is not a checkpoint.
         OSError: If it cannot be read.
     """
     path = Path(filename).expanduser()
@@ -115,18 +118,18 @@ def load_from_local(filename: str | Path, map_location=None) -> dict:
         raise FileNotFoundError(f'no checkpoint at {filename}')
     try:
         with only_safe_globals():
-            return _without_code(torch.load(path, map_location, weights_only=True))
+            return _without_config(torch.load(path, map_location, weights_only=True))
     except pickle.UnpicklingError as error:
         raise UnsafeCheckpointError(_explain(str(path), error)) from None
     except (MemoryError, torch.OutOfMemoryError):
         raise
-    except Exception as error:  # torch.load raises a dozen kinds for a damaged file
-        # EINVAL is its seek beyond the ends of one; any other disk error may pass.
+    except Exception as error:  # torch.load raises many kinds for a damaged file
+        # EINVAL: torch seeks outside a truncated file. Other disk errors are real.
         if isinstance(error, OSError) and error.errno != errno.EINVAL:
             raise
         raise ValueError(
             f'{filename} is damaged or not a checkpoint. Perhaps a run was stopped '
-            'while it wrote the file. Choose an earlier checkpoint'
+            'while it wrote the file. Use an earlier checkpoint'
         ) from error
 
 
@@ -136,13 +139,13 @@ def load_from_http(
     model_dir: str | None = None,
     progress: bool | None = None,
 ) -> dict:
-    """Download a checkpoint once per machine and load it as safely as a local one.
+    """Download a checkpoint once per machine, and load it with ``weights_only=True``.
 
     Args:
         filename: The URL.
         map_location: As in :func:`torch.load`.
-        model_dir: Where downloads are kept; torch's hub folder if ``None``.
-        progress: Whether to draw a bar; if ``None``, on a terminal only.
+        model_dir: Folder of downloads; torch's hub folder if ``None``.
+        progress: Whether to show a progress bar; if ``None``, only on a terminal.
 
     Raises:
         UnsafeCheckpointError: As in :func:`load_from_local`.
@@ -166,23 +169,48 @@ def load_from_http(
             checkpoint = load()
     except pickle.UnpicklingError as error:
         raise UnsafeCheckpointError(_explain(filename, error)) from None
-    return _without_code(checkpoint)
+    return _without_config(checkpoint)
 
 
-def refuse_store(filename: str, map_location=None, **_) -> dict:
-    """Refuse stores whose files mmengine would unpickle.
+def refuse_to_unpickle(filename: str, map_location=None, **_) -> dict:
+    """Refuse to load from a store (Ceph, PAVI) that mmengine can only unpickle.
 
     Raises:
         UnsafeCheckpointError: Always.
     """
     raise UnsafeCheckpointError(
-        f'{filename} was not loaded: from this store mmengine can only unpickle. '
-        'Download the file and load it from disk'
+        f'{filename} was not loaded: mmengine can only unpickle files from this store, '
+        'which is unsafe. Download the file and load it from disk'
     )
 
 
-def _without_code(checkpoint: dict) -> dict:
-    """Drop ``meta['config']``, which ``Runner.resume`` would execute as Python."""
+def load_from_mmpretrain(filename: str, map_location=None) -> dict:
+    """Download the weights that the installed MMPretrain publishes for a model.
+
+    Both lines of OpenMMLab name their own host in their metafiles.
+
+    Args:
+        filename: Such as ``'mmpretrain://resnet50_8xb32_in1k'``.
+        map_location: As in :func:`torch.load`.
+
+    Raises:
+        ValueError: If MMPretrain has no such model, or no weights for it.
+        UnsafeCheckpointError: As in :func:`load_from_local`.
+    """
+    from mmpretrain.apis import ModelHub  # reads all metafiles
+
+    name = filename.removeprefix(MMPRETRAIN)
+    try:
+        url = ModelHub.get(name).weights
+    except ValueError as error:
+        raise ValueError(f'{filename}: MMPretrain has no model {name}') from error
+    if not url:
+        raise ValueError(f'{filename}: MMPretrain has no weights for {name}')
+    return load_from_http(url, map_location)
+
+
+def _without_config(checkpoint: dict) -> dict:
+    """Remove ``meta['config']``, which ``Runner.resume`` would execute as Python."""
     if isinstance(checkpoint, dict) and isinstance(checkpoint.get('meta'), dict):
         checkpoint['meta'].pop('config', None)
     return checkpoint
@@ -191,12 +219,12 @@ def _without_code(checkpoint: dict) -> dict:
 def _explain(filename: str, error: pickle.UnpicklingError) -> str:
     try:
         with only_safe_globals():
-            found = torch.serialization.get_unsafe_globals_in_checkpoint(filename)
-    except Exception:  # a legacy file, a URL, or no checkpoint at all
-        found = []
-    what = f'it refers to {", ".join(found)}' if found else str(error).split('\n')[0]
+            names = torch.serialization.get_unsafe_globals_in_checkpoint(filename)
+    except Exception:  # a legacy file, a URL, or not a checkpoint
+        names = []
+    reason = f'it refers to {", ".join(names)}' if names else str(error).split('\n')[0]
     return (
-        f'{filename} was not loaded and nothing in it was run: {what}. A checkpoint '
-        'may hold tensors, numbers, strings and containers only. If you wrote it '
+        f'{filename} was not loaded, and no code in it was run: {reason}. A checkpoint '
+        'may contain only tensors, numbers, strings and containers. If you wrote it '
         "yourself, save it again as {'state_dict': model.state_dict()}."
     )

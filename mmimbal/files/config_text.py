@@ -1,12 +1,12 @@
-"""The text of a config, which mmengine formats anew for every checkpoint."""
+"""Cache the text of a config, which mmengine formats again for every checkpoint."""
 
 from functools import lru_cache
 
 from mmengine.config import Config
 
 
-class RememberedTextConfig(Config):
-    """A config whose text is formatted once, as long as it stays the same.
+class CachedTextConfig(Config):
+    """A config whose text is formatted again only if the config has changed.
 
     Formatting takes 0.3 s, which is longer than an epoch on cached features.
     """
@@ -18,7 +18,7 @@ class RememberedTextConfig(Config):
 
 
 class _AsKey:
-    """A config that equals others of the same content."""
+    """A key for ``lru_cache``: equal if the content of the configs is equal."""
 
     def __init__(self, content: str, cfg: Config) -> None:
         self.content = content

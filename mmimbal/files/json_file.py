@@ -1,4 +1,4 @@
-"""JSON on disk: whole or not there, and an error that names a broken file."""
+"""Write JSON files atomically, and name a damaged file when reading."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ from mmimbal.files.atomic import write_text
 
 
 def write_json(content: object, path: Path) -> None:
-    """Write JSON; see :func:`mmimbal.files.atomic.atomic_write`."""
+    """Write JSON atomically; see :func:`mmimbal.files.atomic.atomic_write`."""
     write_text(json.dumps(content, indent=1) + '\n', path)
 
 
@@ -16,9 +16,9 @@ def read_json(path: Path) -> dict:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is cut or no JSON; the message names it.
+        ValueError: If the file is truncated or is not JSON; the message names it.
     """
     try:
         return json.loads(path.read_text(encoding='utf-8'))
     except ValueError as error:
-        raise ValueError(f'{path} is no whole JSON file: {error}') from None
+        raise ValueError(f'{path} is not a complete JSON file: {error}') from None

@@ -1,4 +1,4 @@
-"""One process at a time."""
+"""Locks, so that only one process works in a place."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,29 +8,31 @@ from filelock import FileLock, Timeout
 
 
 class InUseError(OSError):
-    """Another process is at work in the same place."""
+    """Another process holds the lock."""
 
 
 @contextmanager
 def locked(path: Path, wait: bool = True) -> Iterator[None]:
-    """Let one process at a time be here for a path.
+    """Hold the lock of a path, which only one process can hold at a time.
 
-    The lock is a file beside the path. It is free again when the process ends, however
-    it ends. Programs that the process has started do not hold it.
+    The lock is a file next to the path. It is released when the process ends, even if
+    the process is killed. Child processes do not hold it.
 
     Args:
-        path: What is worked on.
-        wait: Whether to wait for another process.
+        path: File or folder to lock.
+        wait: Whether to wait until another process releases the lock.
 
     Raises:
-        InUseError: If another process is here, unless this one waits.
+        InUseError: If another process holds the lock and ``wait`` is false.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path.with_name(f'{path.name}.lock'))
     try:
         lock.acquire(timeout=-1 if wait else 0)
     except Timeout:
-        raise InUseError(f'another process is at work on {path}') from None
+        raise InUseError(
+            f'another process is using {path}: wait until it has ended'
+        ) from None
     try:
         yield
     finally:
@@ -39,7 +41,7 @@ def locked(path: Path, wait: bool = True) -> Iterator[None]:
 
 @contextmanager
 def locked_work_dir(work_dir: Path) -> Iterator[None]:
-    """Keep a second run out of a work dir.
+    """Lock a work dir, so that only one run trains in it.
 
     Raises:
         InUseError: If another run trains there.

@@ -1,4 +1,4 @@
-"""What a checkpoint of mmengine may refer to besides tensors."""
+"""Python objects that a checkpoint of mmengine may refer to, besides tensors."""
 
 import pickle
 import threading
@@ -10,27 +10,27 @@ import torch
 from mmengine.logging import HistoryBuffer
 
 HISTORY_METHODS = ('min', 'max', 'mean', 'current')
-_only_one = threading.RLock()
+_lock = threading.RLock()
 
 
 @contextmanager
 def only_safe_globals() -> Iterator[None]:
-    """Allow, in a block, what mmengine's own checkpoints hold, and nothing else.
+    """Allow only the log history of mmengine's own checkpoints, in a block.
 
-    That is the log history. torch keeps one list for the whole process: what a program
-    has put there is put aside, and put back afterwards. Its ``getattr`` would take the
-    place of our guarded one.
+    torch has one list of allowed objects per process. Entries that a program has added
+    are removed in the block, because an unrestricted ``getattr`` among them would
+    replace the restricted one here. They are restored at the end.
     """
-    with _only_one:
+    with _lock:
         before = torch.serialization.get_safe_globals()
-        _replace_by(_safe_globals())
+        _set_allowed(_safe_globals())
         try:
             yield
         finally:
-            _replace_by(before)
+            _set_allowed(before)
 
 
-def _replace_by(allowed: list) -> None:
+def _set_allowed(allowed: list) -> None:
     torch.serialization.clear_safe_globals()
     torch.serialization.add_safe_globals(allowed)
 
@@ -47,14 +47,14 @@ def _safe_globals() -> list:
 
 
 def _history_method(owner: type, name: str):
-    """Stand in for ``getattr`` in a pickle: methods of HistoryBuffer only."""
+    """Replace ``getattr`` in a pickle: return only methods of HistoryBuffer."""
     if owner is not HistoryBuffer or name not in HISTORY_METHODS:
         raise pickle.UnpicklingError(f'getattr({owner!r}, {name!r}) is not allowed')
     return getattr(owner, name)
 
 
 def _numpy_constructors() -> list:
-    """Name the two functions NumPy pickles with, as numpy 1 and numpy 2 spell them."""
+    """Return NumPy's two pickle functions, with their names in numpy 1 and numpy 2."""
     reconstruct = np.array(0.0).__reduce__()[0]
     scalar = np.float64(0).__reduce__()[0]
     return [

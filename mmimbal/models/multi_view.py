@@ -8,23 +8,24 @@ from mmimbal.registry import MODELS
 
 @MODELS.register_module()
 class MultiViewDataPreprocessor(ClsDataPreprocessor):
-    """Make the V views of N images one batch of V * N images.
+    """Concatenate the V views of N images into one batch of V * N images.
 
-    For pipelines with MMPretrain's ``MultiView``; batches of single images pass as they
-    are. The batch holds the first view of all images, then the second, and so on, each
-    with the labels of its image. Both collate functions work.
+    For pipelines with MMPretrain's ``MultiView``. A batch of single images is not
+    changed. The batch holds the first view of all images, then the second view, and so
+    on; each view has the label of its image. Works with ``default_collate``,
+    ``pseudo_collate`` and ``mmimbal.stack_images``.
     """
 
     def forward(self, data: dict, training: bool = False) -> dict:
-        """Concatenate the views, and process them as any batch.
+        """Concatenate the views, and process them like any batch.
 
         Args:
-            data: ``inputs``, V lists or batches of N images, and ``data_samples``, N of
-                them.
+            data: ``inputs``, V lists or tensors of N images, and ``data_samples``, a
+                list of N.
             training: Whether to apply batch augmentation.
 
         Returns:
-            ``inputs``, (V * N, C, H, W), and ``data_samples``, V * N of them.
+            ``inputs``, (V * N, C, H, W), and ``data_samples``, a list of V * N.
         """
         views = data['inputs']
         if not are_single_images(views):
@@ -39,7 +40,7 @@ class MultiViewDataPreprocessor(ClsDataPreprocessor):
 
 
 def join(views: list) -> torch.Tensor | list[torch.Tensor]:
-    """Return all images of V batches, view after view; one tensor if they are."""
+    """Concatenate V batches of images: tensors to a tensor, others to a list."""
     are_stacked = all(isinstance(view, torch.Tensor) for view in views)
     if are_stacked and len({view.shape[1:] for view in views}) == 1:
         return torch.cat(views)
@@ -47,7 +48,7 @@ def join(views: list) -> torch.Tensor | list[torch.Tensor]:
 
 
 def are_single_images(inputs: torch.Tensor | list) -> bool:
-    """Return whether a batch holds N images, and not V views of N."""
+    """Return whether a batch holds N images, not V views of N images."""
     if isinstance(inputs, torch.Tensor):
         return True
     return isinstance(inputs[0], torch.Tensor) and inputs[0].dim() == 3

@@ -1,4 +1,4 @@
-"""The config of stage 2, made from that of a finished stage 1."""
+"""Make the config of stage 2 from the config of a finished stage 1."""
 
 import copy
 from pathlib import Path
@@ -15,25 +15,27 @@ def two_stage_hooks(cfg: Config) -> list[dict]:
 
 
 def follows_stage1(cfg: Config) -> bool:
-    """Return whether a config is of a stage 2 that starts from another run."""
+    """Return whether a config is a stage 2 that starts from the backbone of a run."""
     return any(hook.get('stage1') for hook in two_stage_hooks(cfg))
 
 
 def find_config(checkpoint: Path) -> Path:
-    """Return the config beside a checkpoint: of its name, or the only one there.
+    """Return the config in the folder of a checkpoint.
+
+    It has the name of the checkpoint, or is the only config there.
 
     Raises:
         FileNotFoundError: If there is none, or there are several.
     """
     own = checkpoint.with_suffix('.py')
-    found = [own] if own.is_file() else sorted(checkpoint.parent.glob('*.py'))
-    if len(found) != 1:
-        names = ', '.join(file.name for file in found) or 'none'
+    configs = [own] if own.is_file() else sorted(checkpoint.parent.glob('*.py'))
+    if len(configs) != 1:
+        names = ', '.join(file.name for file in configs) or 'none'
         raise FileNotFoundError(
-            f'expected one config in {checkpoint.parent}, where mmengine puts it; '
+            f'expected one config in {checkpoint.parent}, where mmengine writes it; '
             f'found {names}. Name it with --config'
         )
-    return found[0]
+    return configs[0]
 
 
 def stage2_config(
@@ -41,17 +43,17 @@ def stage2_config(
 ) -> Config:
     """Return the config of a run of stage 2 from that of stage 1.
 
-    Images and model are those of stage 1. What made its batches and steps (samplers,
-    several views, mixing, schedules, further hooks) is left behind.
+    Images, backbone and neck are those of stage 1. Its samplers, views, mixing,
+    schedules and custom hooks are not used.
 
     Args:
-        stage1: Config of a run of stage 1, also one of plain MMPretrain.
+        stage1: Config of a run of stage 1; it may be a plain MMPretrain config.
         method: A base of ``configs/_base_/stage2/``.
-        checkpoint: What stage 1 has trained.
+        checkpoint: Checkpoint of stage 1.
         views: Augmented views of each training image.
 
     Raises:
-        ValueError: If the head of stage 1 does not say its sizes.
+        ValueError: If the head of stage 1 has no ``num_classes`` or ``in_channels``.
     """
     cfg = copy.deepcopy(stage1)
     cfg.default_scope = 'mmpretrain'
@@ -70,8 +72,8 @@ def stage2_config(
     sizes = {key: head.get(key) for key in ('num_classes', 'in_channels')}
     if None in sizes.values():
         raise ValueError(
-            f'the head of stage 1, {head.get("type")}, says no num_classes and '
-            'in_channels, so that it is not known what fresh heads should have'
+            f'the head of stage 1, {head.get("type")}, needs num_classes and '
+            f'in_channels in its config, got {sizes}: new heads get the same sizes'
         )
     cfg.model.head = dict(sizes, **method.stage2_head)
     loader.dataset = with_one_view(loader.dataset)
@@ -89,12 +91,12 @@ def stage2_config(
 
 
 def trained_model(cfg: Config) -> dict:
-    """Return the config of a model whose weights are there, for one view of each image.
+    """Return the config of a trained model that takes one view of each image.
 
-    Mixing of a batch and pretrained weights are left out.
+    It is without batch augments (Mixup, CutMix) and without pretrained weights.
     """
     model = copy.deepcopy(cfg.model)
-    if 'data_preprocessor' in cfg:  # where MMPretrain's own configs have it
+    if 'data_preprocessor' in cfg:  # as in MMPretrain's own configs
         model.setdefault('data_preprocessor', copy.deepcopy(cfg.data_preprocessor))
     for part in (model, model.backbone):
         for key in ('train_cfg', 'pretrained', 'init_cfg'):

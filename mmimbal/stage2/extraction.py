@@ -1,4 +1,4 @@
-"""Images through the frozen backbone and neck."""
+"""Compute features of images with the frozen backbone and neck."""
 
 import random
 from collections.abc import Iterator
@@ -14,12 +14,12 @@ from mmimbal.datasets import stack_images
 
 
 class SeededView(Dataset):
-    """A dataset whose random augmentation of an image depends on nothing else.
+    """A dataset whose augmentation depends only on seed, view and image index.
 
     Args:
         dataset: Any dataset.
-        seed: Of the augmentation.
-        view: Which of an image's views this is, from 0 on.
+        seed: Seed of the augmentation.
+        view: Number of the view, from 0 on.
     """
 
     def __init__(self, dataset: Dataset, seed: int, view: int) -> None:
@@ -49,7 +49,7 @@ def extract(
     loader: dict,
     name: str,
 ) -> Iterator[np.ndarray]:
-    """Yield the features of batches of images, (B, ...), view after view."""
+    """Yield the features of each batch of images, (B, ...), one view after another."""
     was_training = model.training
     model.eval()
     bar = tqdm(
@@ -70,8 +70,9 @@ def extract(
             features = model.extract_feat(inputs)[-1]
             if not isinstance(features, torch.Tensor):
                 raise TypeError(
-                    f'the frozen backbone gives a {type(features).__name__} for its '
-                    'last stage; only a tensor, (N, ...), can be cached'
+                    f'the last stage of the frozen backbone returns a '
+                    f'{type(features).__name__}; only a tensor, (N, ...), can be '
+                    'cached. Use another backbone or neck'
                 )
             features = features.float().cpu().numpy()
             bar.update(len(features))
@@ -83,5 +84,5 @@ def extract(
 
 
 def _stack(items: list[dict]) -> dict:
-    """Make a batch of images without their labels, which nobody asks for."""
+    """Make a batch of images without labels; the backbone does not need them."""
     return stack_images([dict(inputs=item['inputs']) for item in items])

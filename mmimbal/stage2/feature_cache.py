@@ -1,4 +1,4 @@
-"""Features of a frozen backbone: computed once, kept on disk, read by memory map."""
+"""Cache features of a frozen backbone on disk, and read them as memory maps."""
 
 import hashlib
 import json
@@ -35,41 +35,42 @@ def cached_features(
     num_workers: int = 0,
     name: str = '',
 ) -> np.memmap:
-    """Return the features of all images, from disk if they are there.
+    """Return the features of all images; read them from the cache if they are there.
 
-    They are those of the frozen backbone and neck in eval mode, the last stage of it. A
-    folder is named after everything that they depend on, and comes into being by a
-    rename once it is whole: what an interrupted run has left, or a full disk, is never
-    read. A file that was cut later is computed again.
+    The features are the last output of the frozen backbone and neck in eval mode. The
+    folder of a cache is named after a hash of everything that the features depend on.
+    It is written atomically: an incomplete cache, from an interrupted run or a full
+    disk, is never read. If the file was truncated later, it is computed again.
 
     Args:
         model: A classifier.
         dataset: N images, with its pipeline.
-        description: Of model, pipeline and dataset: their configs.
-        folder: Where caches are kept.
+        description: Configs of model, pipeline and dataset; see :func:`describe`.
+        folder: Folder of all caches.
         views: Augmented views of each image, V.
-        seed: Of the augmentation.
+        seed: Seed of the augmentation.
         dtype: ``'float32'`` or ``'float16'``.
-        batch_size: Images sent through the backbone at once.
-        num_workers: Of the loader.
-        name: Of the split, for the progress bar.
+        batch_size: Batch size of the backbone.
+        num_workers: Workers of the loader.
+        name: Name of the split, for the progress bar.
 
     Returns:
-        (V, N, ...), the same on all ranks.
+        Features, (V, N, ...), the same on all ranks.
 
     Raises:
-        TypeError: If the model gives something else than a tensor.
-        ValueError: If ``views`` is below 1, the dtype is another one, or features are
-            too large for float16.
+        TypeError: If the output of the model is not a tensor.
+        ValueError: If ``views`` is below 1, ``dtype`` is unknown, or features are too
+            large for float16.
         OSError: If the disk is full.
     """
     if views < 1 or dtype not in DTYPES:
         raise ValueError(
-            f"views={views} must be at least 1, dtype={dtype!r} 'float32' or 'float16'"
+            f'views={views} must be at least 1, and dtype={dtype!r} must be '
+            "'float32' or 'float16'"
         )
     key = cache_key(model, dataset, description, views, seed, dtype)
     cache = folder / key
-    with _only_run(cache):
+    with _locked_by_main_rank(cache):
         if open_cache(cache) is None:
             loader = dict(batch_size=batch_size, num_workers=num_workers)
             _write(model, dataset, cache, views, seed, dtype, loader, name)
@@ -77,8 +78,8 @@ def cached_features(
 
 
 @contextmanager
-def _only_run(cache: Path) -> Iterator[None]:
-    """Let one run at a time write a cache; another waits, and finds it whole."""
+def _locked_by_main_rank(cache: Path) -> Iterator[None]:
+    """Lock a cache: only one run writes it; other runs wait, and then read it."""
     with ExitStack() as stack:
         if is_main_process():
             stack.enter_context(locked(cache))
@@ -88,11 +89,11 @@ def _only_run(cache: Path) -> Iterator[None]:
 
 
 def describe(cfg: Config, loader: str) -> str:
-    """Return what the configs of model, pipeline and dataset say about features.
+    """Return the parts of a config that features depend on, as text.
 
     Args:
         cfg: Config of a run.
-        loader: Which dataset: ``'train_dataloader'``, ...
+        loader: Key of the dataset's loader: ``'train_dataloader'``, ...
     """
     model = [cfg.model.get(key) for key in ('data_preprocessor', 'backbone', 'neck')]
     return repr((cfg.get('data_preprocessor'), model, cfg[loader].dataset))
@@ -106,7 +107,7 @@ def cache_key(
     seed: int,
     dtype: str,
 ) -> str:
-    """Return a hash of all that cached features depend on."""
+    """Return a hash of everything that cached features depend on."""
     digest = hashlib.sha256()
     preprocessor = model.data_preprocessor
     for part in (preprocessor, model.backbone, model.neck):
@@ -126,20 +127,20 @@ def cache_key(
 
 
 def _fingerprints(dataset: Dataset) -> np.ndarray:
-    """Return what tells each image of a dataset from another, (N,)."""
-    found = []
+    """Return a fingerprint of each image file, or of its pixels, (N,)."""
+    fingerprints = []
     for index in range(len(dataset)):
         info = dataset.get_data_info(index)
         if 'img_path' in info:
-            found.append(fingerprint(info['img_path']))
+            fingerprints.append(fingerprint(info['img_path']))
         else:
             pixels = np.ascontiguousarray(info['img'])
-            found.append(hashlib.sha256(pixels).hexdigest())
-    return np.array(found)
+            fingerprints.append(hashlib.sha256(pixels).hexdigest())
+    return np.array(fingerprints)
 
 
 def open_cache(cache: Path) -> np.memmap | None:
-    """Return what a cache holds; ``None`` if there is none, or it is broken."""
+    """Return the features in a cache; ``None`` if it is missing or damaged."""
     try:
         meta = json.loads((cache / 'meta.json').read_text())
         shape, dtype = tuple(map(int, meta['shape'])), meta['dtype']
@@ -152,11 +153,11 @@ def open_cache(cache: Path) -> np.memmap | None:
         return None
 
 
-def _remove_broken(cache: Path) -> None:
-    """Remove the files of a cache that cannot be read, and nothing else.
+def _remove_damaged(cache: Path) -> None:
+    """Remove the files of a damaged cache, and nothing else.
 
     Raises:
-        OSError: If something else is there.
+        OSError: If the folder contains other files.
     """
     if not cache.exists():
         return
@@ -166,7 +167,8 @@ def _remove_broken(cache: Path) -> None:
         cache.rmdir()
     except OSError as error:
         raise OSError(
-            f'{cache} is no cache of features, and holds other files: move it away'
+            f'{cache} should be a cache of features, but contains other files: move '
+            'this folder to another place'
         ) from error
 
 
@@ -180,11 +182,11 @@ def _write(
     loader: dict,
     name: str,
 ) -> None:
-    """Compute a cache: each rank a part of the images, the main one joins them."""
+    """Compute a cache: each rank computes a part, and the main rank joins them."""
     unfinished = cache.with_name(f'{cache.name}.unfinished')
     if is_main_process():
         shutil.rmtree(unfinished, ignore_errors=True)
-        _remove_broken(cache)
+        _remove_damaged(cache)
         unfinished.mkdir(parents=True)
     barrier()
     parts = np.array_split(np.arange(len(dataset)), get_world_size())
@@ -194,13 +196,13 @@ def _write(
         for features in extract(model, dataset, part, views, seed, loader, name):
             shape = features.shape[1:]
             with np.errstate(over='ignore'):
-                kept = features.astype(dtype)
-            if np.isinf(kept).any() and np.isfinite(features).all():
+                converted = features.astype(dtype)
+            if np.isinf(converted).any() and np.isfinite(features).all():
                 raise ValueError(
                     f'features up to {np.abs(features).max():.3g} do not fit in '
                     f"{dtype}: use dtype='float32'"
                 )
-            file.write(kept.tobytes())
+            file.write(converted.tobytes())
     barrier()
     if is_main_process():
         size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
@@ -209,10 +211,10 @@ def _write(
                 stack.enter_context(open(unfinished / f'{rank}.bin', 'rb'))
                 for rank in range(len(parts))
             ]
-            whole = stack.enter_context(open(unfinished / 'features.bin', 'wb'))
+            joined = stack.enter_context(open(unfinished / 'features.bin', 'wb'))
             for _ in range(views):
                 for file, images in zip(files, parts, strict=True):
-                    whole.write(file.read(len(images) * size))
+                    joined.write(file.read(len(images) * size))
         for rank in range(len(parts)):
             (unfinished / f'{rank}.bin').unlink()
         meta = dict(shape=[views, len(dataset), *shape], dtype=dtype)

@@ -1,4 +1,4 @@
-"""Freezing what stage 1 has trained."""
+"""Freeze the modules that stage 1 has trained."""
 
 from functools import partial
 
@@ -8,13 +8,13 @@ FROZEN_PARTS = ('backbone', 'neck')
 
 
 def freeze(module: nn.Module, update_bn: bool) -> None:
-    """Stop a module from learning, whatever backbone it is.
+    """Freeze all parameters of a module; this works with any backbone.
 
     Args:
         module: A backbone or neck.
-        update_bn: Whether batch norm layers go on updating their statistics. If
-            not, the module stays in eval mode even when ``train()`` is called, as
-            mmengine does each epoch, so that no buffer changes by a bit.
+        update_bn: Whether batch norm layers keep updating their statistics. If not,
+            the module stays in eval mode even if ``train()`` is called, as mmengine
+            does in each epoch, so that no buffer changes.
     """
     for parameter in module.parameters():
         parameter.requires_grad = False

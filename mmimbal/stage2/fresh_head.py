@@ -7,36 +7,36 @@ from torch import nn
 
 
 def build_fresh_head(head: nn.Module, cfg: dict, seed: int) -> nn.Module:
-    """Build a head with new weights that takes the place of another.
+    """Build a head with new weights that replaces another head.
 
     Args:
         head: The head to replace.
-        cfg: Config of the new one.
-        seed: Of the weights, so that all ranks and a resumed run draw the same.
+        cfg: Config of the new head.
+        seed: Seed of the weights, the same on all ranks and in a resumed run.
 
     Returns:
         The new head, on the device that mmengine trains on.
 
     Raises:
-        ValueError: If it is of another class or has other weights, so that the final
-            checkpoint would not fit the config.
+        ValueError: If the new head has another class or other weights, so that the
+            final checkpoint would not fit the config.
     """
     fresh = build_seeded(cfg, seed)
     shapes = [
-        {key: value.shape for key, value in each.state_dict().items()}
-        for each in (head, fresh)
+        {key: value.shape for key, value in module.state_dict().items()}
+        for module in (head, fresh)
     ]
     if type(fresh) is not type(head) or shapes[0] != shapes[1]:
         raise ValueError(
-            f'a single run cannot replace {type(head).__name__} by another head, '
+            f'a single run cannot replace {type(head).__name__} with another head, '
             f'{type(fresh).__name__} with weights {", ".join(shapes[1])}: the final '
-            'checkpoint would not fit the config. Run stage 2 from a config of its own'
+            'checkpoint would not fit the config. Run stage 2 with a separate config'
         )
     return fresh.to(get_device())
 
 
 def build_seeded(cfg: dict, seed: int) -> nn.Module:
-    """Build a head whose weights depend on the seed alone."""
+    """Build a head whose weights depend only on the seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         head = MODELS.build(cfg)

@@ -1,4 +1,4 @@
-"""One head of a sweep: a method of stage 2 with its hyper-parameters and a seed."""
+"""One head of a sweep: a method of stage 2, its hyper-parameters and a seed."""
 
 import copy
 import itertools
@@ -10,13 +10,13 @@ from mmpretrain.registry import MODELS
 
 @dataclass
 class HeadRun:
-    """One head: a method with its hyper-parameters, and a seed.
+    """One head: a method of stage 2, its hyper-parameters and a seed.
 
     Attributes:
-        method: Its name.
-        cfg: Config of stage 2, without the hyper-parameters searched for.
-        params: Those, by keys as in ``--cfg-options``.
-        seed: Of weights, batches and noise.
+        method: Name of the method.
+        cfg: Config of stage 2, without ``params``.
+        params: Hyper-parameters from the search, with keys as in ``--cfg-options``.
+        seed: Seed of weights, batches and noise.
     """
 
     method: str
@@ -25,25 +25,25 @@ class HeadRun:
     seed: int = 0
 
     def __str__(self) -> str:
-        """Return the hyper-parameters in short."""
+        """Return the hyper-parameters as short text."""
         params = (f'{key.split(".")[-1]} {value}' for key, value in self.params.items())
         return ', '.join(params)
 
     @property
     def is_fitted(self) -> bool:
-        """Whether the head is worked out at once, so that seeds play no part."""
+        """Whether the head is fitted without steps, so that all seeds are equal."""
         return hasattr(MODELS.get(self.cfg.model.head.type), 'fit')
 
     @property
     def config(self) -> Config:
-        """Config of this very run."""
+        """Config of this run, with its hyper-parameters and seed."""
         cfg = copy.deepcopy(self.cfg)
         cfg.merge_from_dict(self.params)
         cfg.randomness = dict(seed=self.seed)
         return cfg
 
     def candidates(self, search: dict[str, list]) -> list['HeadRun']:
-        """Return this run with every combination of hyper-parameters."""
+        """Return one run for each combination of hyper-parameters."""
         return [
             HeadRun(
                 self.method, self.cfg, dict(zip(search, values, strict=True)), self.seed
@@ -52,7 +52,7 @@ class HeadRun:
         ]
 
     def seeds(self, number: int) -> list['HeadRun']:
-        """Return this run with seeds from 0 on; with one if the head is fitted."""
+        """Return one run for each seed from 0 on; only one if the head is fitted."""
         return [
             HeadRun(self.method, self.cfg, self.params, seed)
             for seed in range(1 if self.is_fitted else number)

@@ -1,4 +1,4 @@
-"""Train and apply heads on cached features without a runner: the loop and no more."""
+"""Train and apply heads on cached features without a Runner."""
 
 from collections.abc import Mapping
 
@@ -19,16 +19,16 @@ from mmimbal.stage2.fresh_head import build_seeded
 def build_head(
     cfg: Config, seed: int, stage1: Mapping[str, torch.Tensor], shape: tuple[int, ...]
 ) -> nn.Module:
-    """Build a fresh head, or one that goes on from the classifier of stage 1.
+    """Build a new head, or one that starts from the classifier of stage 1.
 
     Args:
         cfg: Config of the head.
-        seed: Of its weights.
-        stage1: State of the head of stage 1.
-        shape: Of the features of one image.
+        seed: Seed of its weights.
+        stage1: State dict of the head of stage 1.
+        shape: Shape of the features of one image.
 
     Raises:
-        ValueError: If it wants features of another size, or another classifier.
+        ValueError: If the head does not fit the features or the classifier of stage 1.
     """
     head = build_seeded(cfg, seed)
     check_size(head, shape)
@@ -38,19 +38,19 @@ def build_head(
 
 
 def check_size(head: nn.Module, shape: tuple[int, ...]) -> None:
-    """Raise a ValueError if a head wants features of another shape than there are."""
+    """Raise a ValueError if a head does not fit features of this shape."""
     name = type(head).__name__
     if len(shape) != 1:
         raise ValueError(
-            f'{name} wants one vector for each image, but the frozen backbone and neck '
+            f'{name} needs one vector for each image, but the frozen backbone and neck '
             f'give {" x ".join(map(str, shape))}: add a neck, such as '
             'GlobalAveragePooling'
         )
-    wanted = getattr(head, 'in_channels', shape[0])
-    if wanted != shape[0]:
+    in_channels = getattr(head, 'in_channels', shape[0])
+    if in_channels != shape[0]:
         raise ValueError(
-            f'{name} wants features of size in_channels={wanted}, but the frozen '
-            f'backbone and neck give {shape[0]}: set model.head.in_channels={shape[0]}'
+            f'{name} has in_channels={in_channels}, but the frozen backbone and neck '
+            f'give features of size {shape[0]}: set model.head.in_channels={shape[0]}'
         )
 
 
@@ -59,17 +59,17 @@ def train_head(
 ) -> None:
     """Train a head as :class:`mmimbal.CachedFeaturesTrainLoop` would, in less time.
 
-    The steps are the same: batches of the config's sampler, its optimizer and
-    schedules, view ``e % V`` in epoch e. Hooks, logs and validation are left out. A
-    head with ``fit`` is handed all features at once instead.
+    The steps are the same, with sampler, optimizer and schedules of the config and
+    view ``e % V`` in epoch e. There are no hooks, logs or validation. A head with
+    ``fit`` is fitted to all features at once instead.
 
     Args:
-        head: A head, fresh or not.
+        head: A head, new or with weights of stage 1.
         cfg: Config of stage 2: ``train_dataloader``, ``optim_wrapper``,
             ``param_scheduler`` and ``train_cfg`` are read.
-        dataset: N training images, for their labels.
-        features: V views of each, (V, N, in_channels).
-        seed: Of the sampler, and of a loss that draws.
+        dataset: N training images; only their labels are read.
+        features: Features of V views of each image, (V, N, in_channels).
+        seed: Seed of the sampler, and of losses with random numbers.
     """
     counts = get_class_counts(dataset)
     for module in head.modules():
@@ -86,26 +86,26 @@ def train_head(
 
 
 class HeadModel(BaseModel):
-    """A head alone, which takes the steps of mmengine's models on features.
+    """A model that has only a head, so that ``train_step`` works on features.
 
     Args:
-        head: Of an MMPretrain classifier.
+        head: Head of an MMPretrain classifier.
     """
 
     def __init__(self, head: nn.Module) -> None:
-        super().__init__(data_preprocessor=AsItIs())
+        super().__init__(data_preprocessor=NoPreprocessing())
         self.head = head
 
     def forward(self, inputs: torch.Tensor, data_samples: list, mode: str) -> dict:
-        """Return the losses of features, (B, D)."""
+        """Return the losses for features, (B, D)."""
         return self.head.loss((inputs,), data_samples)
 
 
-class AsItIs(nn.Module):
-    """In place of a data preprocessor: features need none."""
+class NoPreprocessing(nn.Module):
+    """A data preprocessor that changes nothing: features are ready to use."""
 
     def forward(self, data: dict, training: bool = False) -> dict:
-        """Return the batch."""
+        """Return the batch unchanged."""
         return data
 
 
@@ -141,7 +141,7 @@ def _take_steps(
                 module.set_epoch(epoch)
         view = features[epoch % len(features)]
         for indices in batches:
-            # One sample with the labels of all: heads concatenate the labels.
+            # One sample with the labels of the batch: heads concatenate labels anyway.
             sample = DataSample().set_gt_label(labels[indices])
             inputs = torch.from_numpy(view[indices]).float()
             batch = dict(inputs=inputs, data_samples=[sample])
@@ -157,10 +157,10 @@ def _take_steps(
 def _build_schedulers(
     cfg: Config, optim_wrapper: OptimWrapper, epochs: int, batches: int
 ) -> list:
-    """Build the schedules; one without an end runs to the last step, as in mmengine."""
-    found = cfg.get('param_scheduler') or []
+    """Build the schedules; one without ``end`` lasts to the last step."""
+    configs = cfg.get('param_scheduler') or []
     schedulers = []
-    for scheduler in [found] if isinstance(found, dict) else found:
+    for scheduler in [configs] if isinstance(configs, dict) else configs:
         end = epochs if scheduler.get('by_epoch', True) else epochs * batches
         schedulers.append(
             PARAM_SCHEDULERS.build(
@@ -173,10 +173,10 @@ def _build_schedulers(
 
 @torch.no_grad()
 def probabilities(head: nn.Module, features: np.ndarray) -> np.ndarray:
-    """Return what a head makes of features, (N, in_channels): probabilities, (N, K).
+    """Return the probabilities, (N, K), of a head for features, (N, in_channels).
 
     Raises:
-        FloatingPointError: If they are not finite: training has diverged.
+        FloatingPointError: If they are not finite, because training has diverged.
     """
     head.eval()
     chunks = torch.from_numpy(np.array(features)).float().split(1024)

@@ -1,4 +1,4 @@
-"""From a training checkpoint to what inference needs."""
+"""Make a checkpoint and a config for inference from those of training."""
 
 import copy
 
@@ -12,10 +12,10 @@ from mmimbal.stage2.freezing import FROZEN_PARTS
 
 
 def inference_config(cfg: Config) -> Config:
-    """Return the config of a model that predicts and is not trained.
+    """Return a config for inference.
 
-    It has ``model`` and the pipeline of the test images, as MMPretrain's inferencers
-    read them, and imports mmimbal only if the head is one of ours.
+    It contains ``model`` and the pipeline of the test images, as MMPretrain's
+    inferencers need them. It imports mmimbal only if it uses a component of mmimbal.
 
     Args:
         cfg: Config of training.
@@ -27,49 +27,50 @@ def inference_config(cfg: Config) -> Config:
     if issubclass(MODELS.get(head.type), MetricLearningClsHead):
         sizes = {key: head[key] for key in ('num_classes', 'in_channels')}
         model.head = dict(type='LinearClsHead', **sizes)
-    found = dict(
+    published = dict(
         default_scope='mmpretrain',
         model=model,
         test_dataloader=dict(dataset=dict(pipeline=find_pipeline(cfg))),
     )
     imports = list(cfg.get('custom_imports', {}).get('imports', []))
-    if "'mmimbal." in repr(found) and 'mmimbal' not in imports:
+    if "'mmimbal." in repr(published) and 'mmimbal' not in imports:
         imports.append('mmimbal')
     if imports:
-        found['custom_imports'] = dict(imports=imports)
-    return Config(found)
+        published['custom_imports'] = dict(imports=imports)
+    return Config(published)
 
 
 def find_pipeline(cfg: Config) -> list[dict]:
-    """Return the pipeline of the test images, also of a dataset inside of others.
+    """Return the pipeline of the test images, also if the dataset is wrapped.
 
     Raises:
-        ValueError: If there is none.
+        ValueError: If there is no pipeline.
     """
     dataset = (cfg.get('test_dataloader') or {}).get('dataset', {})
     while 'pipeline' not in dataset and ('dataset' in dataset or 'datasets' in dataset):
         dataset = dataset.get('dataset') or dataset['datasets'][0]
     if 'pipeline' not in dataset:
         raise ValueError(
-            'the config has no test_dataloader whose dataset has a pipeline'
+            'the config has no test_dataloader.dataset.pipeline, which inference needs'
         )
     return dataset['pipeline']
 
 
 def inference_checkpoint(checkpoint: dict, cfg: Config) -> dict:
-    """Return ``state_dict`` and ``meta`` of a model that predicts.
+    """Return a checkpoint for inference.
 
     Args:
-        checkpoint: Of training.
-        cfg: Config of the model, as :func:`inference_config` returns it.
+        checkpoint: Checkpoint of training.
+        cfg: Config of the model, from :func:`inference_config`.
 
     Returns:
-        ``state_dict`` without what training alone needs (projection, metric loss, ...),
-        and ``meta`` with ``dataset_meta``, where class names are, ``class_counts`` if
-        they are known, and the config as text: tensors and plain types only.
+        ``state_dict`` without weights that only training needs (projection, metric
+        loss, ...), and ``meta`` with ``dataset_meta`` (the class names),
+        ``class_counts`` if they are known, and the config as text. It contains only
+        tensors and plain types.
 
     Raises:
-        ValueError: If the checkpoint is of another model, or its classes have no names.
+        ValueError: If the checkpoint does not fit the model, or has no class names.
     """
     state = checkpoint.get('state_dict', checkpoint)
     model = MODELS.build(copy.deepcopy(cfg.model))
@@ -81,12 +82,15 @@ def inference_checkpoint(checkpoint: dict, cfg: Config) -> dict:
         model.load_state_dict(state)
     except RuntimeError as error:
         raise ValueError(
-            'the checkpoint is not of this model; name its config with --config. '
-            f'{error}'
+            'the checkpoint does not fit the model of the config; name its config with '
+            f'--config. {error}'
         ) from None
     meta = checkpoint.get('meta', {})
     if not meta.get('dataset_meta', {}).get('classes'):
-        raise ValueError('the checkpoint does not name its classes: no dataset_meta')
+        raise ValueError(
+            'the checkpoint has no class names (meta.dataset_meta.classes): train with '
+            'a dataset that has classes in its metainfo'
+        )
     kept = {key: meta[key] for key in ('dataset_meta', 'class_counts') if key in meta}
     kept['dataset_meta'] = dict(classes=list(meta['dataset_meta']['classes']))
     about = dict(mmimbal_version=mmimbal.__version__, cfg=cfg.pretty_text)

@@ -1,4 +1,4 @@
-"""Stage 1 as stage 2 needs it: its checkpoint found, its backbone loaded."""
+"""Find the checkpoint of stage 1, and load its backbone and neck."""
 
 import re
 from collections.abc import Mapping
@@ -13,38 +13,39 @@ from mmimbal.stage2.freezing import FROZEN_PARTS
 
 
 def find_checkpoint(path: str) -> Path:
-    """Return the checkpoint that a path means.
+    """Return a checkpoint, or the best checkpoint of a work dir.
 
     Args:
-        path: A checkpoint, or a work dir, whose best checkpoint is taken: the newest,
-            since every later best is better.
+        path: A checkpoint or a work dir. If a work dir has several best checkpoints,
+            the newest is returned: each new best is better than those before.
 
     Raises:
         FileNotFoundError: If there is none.
-        ValueError: If the work dir keeps the best by several metrics.
+        ValueError: If the work dir has best checkpoints by several metrics.
     """
-    found = Path(path).expanduser()
-    if found.is_file():
-        return found
-    best = sorted(found.glob('best_*.pth'), key=lambda file: file.stat().st_mtime)
+    checkpoint = Path(path).expanduser()
+    if checkpoint.is_file():
+        return checkpoint
+    work_dir = checkpoint
+    best = sorted(work_dir.glob('best_*.pth'), key=lambda file: file.stat().st_mtime)
     if not best:
-        what = 'has no best_*.pth' if found.is_dir() else 'does not exist'
-        raise FileNotFoundError(f'no checkpoint: {path} {what}')
+        reason = 'has no best_*.pth' if work_dir.is_dir() else 'does not exist'
+        raise FileNotFoundError(f'no checkpoint: {path} {reason}')
     metrics = {re.sub(r'_(epoch|iter)_\d+$', '', file.stem) for file in best}
     if len(metrics) > 1:
         raise ValueError(
-            f'{path} keeps the best checkpoints by several metrics: '
-            f'{", ".join(file.name for file in best)}. Name one of them'
+            f'{path} has best checkpoints by several metrics: '
+            f'{", ".join(file.name for file in best)}. Name one of these files'
         )
     return best[-1]
 
 
 def find_stage1(path: str) -> Path:
-    """Return the checkpoint of stage 1 that a path means; see :func:`find_checkpoint`.
+    """Return the checkpoint of stage 1; see :func:`find_checkpoint`.
 
     Raises:
-        FileNotFoundError: If there is none; the message gives a command to make it.
-        ValueError: If the work dir keeps the best by several metrics.
+        FileNotFoundError: If there is none; the message has the command to train it.
+        ValueError: If the work dir has best checkpoints by several metrics.
     """
     try:
         return find_checkpoint(path)
@@ -57,32 +58,32 @@ def find_stage1(path: str) -> Path:
         )
         raise FileNotFoundError(
             f'stage 2 needs stage 1, but there is {error}. Train it with: python '
-            f'tools/train.py {where}, or name another checkpoint or work dir with '
+            f'tools/train.py {where}; or name another checkpoint or work dir with '
             '--stage1'
         ) from None
 
 
 def load_stage1(model: nn.Module, checkpoint: Path) -> dict[str, torch.Tensor]:
-    """Load the backbone and neck of a classifier.
+    """Load the weights of stage 1 into the backbone and neck of a classifier.
 
-    A head that goes on from that of stage 1 is given its weights by a call of
-    ``load_stage1``; any other starts afresh.
+    If the head has a method ``load_stage1``, it is called with the weights of the head
+    of stage 1. Other heads keep their new weights.
 
     Args:
         model: An MMPretrain classifier.
         checkpoint: File with a ``state_dict`` of the same backbone and neck.
 
     Returns:
-        The weights of the whole model of stage 1.
+        The state dict of the complete model of stage 1.
 
     Raises:
-        ValueError: If a layer is missing, unexpected or of another shape; the message
+        ValueError: If a layer is missing, unexpected or has another shape; the message
             names the layers.
     """
     with safe_loading():
         loaded = CheckpointLoader.load_checkpoint(str(checkpoint), 'cpu')
-    everything = loaded.get('state_dict', loaded)
-    state = {k: v for k, v in everything.items() if k.startswith(FROZEN_PARTS)}
+    stage1 = loaded.get('state_dict', loaded)
+    state = {k: v for k, v in stage1.items() if k.startswith(FROZEN_PARTS)}
     wanted = {
         key: value
         for key, value in model.state_dict().items()
@@ -91,30 +92,30 @@ def load_stage1(model: nn.Module, checkpoint: Path) -> dict[str, torch.Tensor]:
     problems = {
         'missing in the checkpoint': wanted.keys() - state.keys(),
         'not in the model': state.keys() - wanted.keys(),
-        'of another shape': {
+        'with another shape': {
             key
             for key in wanted.keys() & state.keys()
             if wanted[key].shape != state[key].shape
         },
     }
     if any(problems.values()):
-        found = '; '.join(
-            f'{len(keys)} {what} ({", ".join(sorted(keys)[:3])}, ...)'
-            for what, keys in problems.items()
+        reasons = '; '.join(
+            f'{len(keys)} {problem} ({", ".join(sorted(keys)[:3])}, ...)'
+            for problem, keys in problems.items()
             if keys
         )
         raise ValueError(
-            f'{checkpoint} was trained with another backbone or neck: {found}. Use '
+            f'{checkpoint} was trained with another backbone or neck: {reasons}. Use '
             'the same model base in both stages'
         )
     model.load_state_dict(state, strict=False)
     if hasattr(model.head, 'load_stage1'):
-        model.head.load_stage1(head_of(everything))
-    return everything
+        model.head.load_stage1(head_of(stage1))
+    return stage1
 
 
 def head_of(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Return the state of the head from that of a whole model."""
+    """Return the state dict of the head from that of the complete model."""
     return {
         key.removeprefix('head.'): value
         for key, value in state.items()

@@ -1,4 +1,4 @@
-"""What all heads of one stage 1 share: its images, and what it makes of them."""
+"""Datasets and cached features of one stage 1, which all heads share."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,13 +21,14 @@ SPLITS = ('train', 'val', 'test')
 
 @dataclass
 class Stage1Features:
-    """What all heads share: images, and what the frozen backbone makes of them.
+    """Datasets and cached features of one stage 1, which all heads share.
 
     Attributes:
-        datasets: Of each split.
-        features: Of each split, (V, N, in_channels); V is 1 but for training.
-        state: Of the whole model of stage 1.
-        checkpoint: Its path.
+        datasets: Dataset of each split.
+        features: Features of each split, (V, N, in_channels). V is 1 for validation
+            and test.
+        state: State dict of the complete model of stage 1.
+        checkpoint: Path of its checkpoint.
     """
 
     datasets: dict[str, Dataset]
@@ -37,7 +38,7 @@ class Stage1Features:
 
     @property
     def head(self) -> dict[str, torch.Tensor]:
-        """State of the head of stage 1."""
+        """State dict of the head of stage 1."""
         return head_of(self.state)
 
 
@@ -45,7 +46,7 @@ def build_datasets(cfg: Config, splits: Sequence[str] = SPLITS) -> dict[str, Dat
     """Build the datasets of some splits.
 
     Raises:
-        ValueError: If the config lacks one.
+        ValueError: If the config has no loader for a split.
     """
     for split in splits:
         if not cfg.get(f'{split}_dataloader'):
@@ -63,15 +64,15 @@ def extract(
     views: int,
     dtype: str = 'float32',
 ) -> Stage1Features:
-    """Send the images of all splits through the frozen backbone of stage 1.
+    """Compute the features of all splits with the frozen backbone of stage 1.
 
     Args:
-        cfg: Config of any method of stage 2, as :func:`stage2_config` returns it.
-        datasets: Of each split.
-        checkpoint: Of stage 1.
-        folder: Where features are kept; what is there already is read.
+        cfg: Config of any method of stage 2, from :func:`stage2_config`.
+        datasets: Dataset of each split.
+        checkpoint: Checkpoint of stage 1.
+        folder: Folder of the feature caches; existing ones are read.
         views: Augmented views of each training image, V.
-        dtype: Of the features on disk.
+        dtype: Type of the features on disk.
 
     Raises:
         ValueError: See :func:`load_stage1` and :func:`cached_features`.
@@ -82,7 +83,7 @@ def extract(
         if getattr(model, name, None) is not None:
             freeze(getattr(model, name), update_bn=False)
     model.to(get_device(), memory_format=torch.channels_last)
-    cv2.setNumThreads(0)  # as a Runner does: loaders have processes of their own
+    cv2.setNumThreads(0)  # as in a Runner: loaders have their own processes
     features = {}
     for split, dataset in datasets.items():
         loader = cfg[f'{split}_dataloader']

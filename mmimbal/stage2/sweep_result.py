@@ -1,4 +1,4 @@
-"""What a sweep has found: written by the sweep, read by grids and reports."""
+"""The result of a sweep: written by the sweep, read by grids."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -18,12 +18,12 @@ class SweepRow:
     """A method of stage 2, with the metrics of each seed.
 
     Attributes:
-        method: Its name; :data:`STAGE1` for the classifier that stage 1 has trained.
-        params: Hyper-parameters that validation chose, by keys as in
+        method: Name of the method; :data:`STAGE1` for the classifier of stage 1.
+        params: Hyper-parameters that were chosen on validation, with keys as in
             ``--cfg-options``.
-        chosen: These in short.
-        seeds: Of each seed ``seed``, and metrics ``val`` and ``test`` in %, ``None`` if
-            it diverged, or the split was not read.
+        chosen: ``params`` as short text.
+        seeds: A dict for each seed: ``seed``, and metrics ``val`` and ``test`` in %.
+            Metrics are ``None`` if training diverged or the split was not read.
     """
 
     method: str
@@ -33,18 +33,18 @@ class SweepRow:
 
     @property
     def is_stage1(self) -> bool:
-        """Whether this is the classifier of stage 1, no head of stage 2."""
+        """Whether this is the classifier of stage 1 and not a head of stage 2."""
         return self.method == STAGE1
 
     def values(self, split: str, metric: str) -> list[float]:
-        """Return a metric of each seed that has it."""
+        """Return the values of a metric, one for each seed that has it."""
         of_seeds = (seed[split] for seed in self.seeds)
         return [
             metrics[metric] for metrics in of_seeds if metrics and metric in metrics
         ]
 
     def cell(self, split: str, metric: str, digits: int = 1) -> str:
-        """Return mean ± standard deviation, and of how many seeds if some diverged."""
+        """Return mean ± standard deviation; the number of seeds if some diverged."""
         values = self.values(split, metric)
         text = mean_and_spread(values, digits)
         if 0 < len(values) < len(self.seeds):
@@ -54,18 +54,18 @@ class SweepRow:
 
 @dataclass(frozen=True)
 class SweepResult:
-    """What a sweep has found.
+    """The result of a sweep.
 
     Attributes:
         stage1: Checkpoint of stage 1.
         batch_norm: ``'frozen'``: statistics of the backbone in stage 2.
-        device: That extracted features.
+        device: Device that computed the features.
         views: Augmented views of each training image.
-        number_of_seeds: That were asked for.
-        metric: That chose on validation.
-        seconds: Of ``extraction`` and ``heads``.
-        failed: Why methods could not be trained, by name.
-        rows: Best on validation first.
+        number_of_seeds: Number of seeds of each method.
+        metric: Metric for choices on validation.
+        seconds: Duration of ``extraction`` and of ``heads``.
+        failed: Reason why a method could not be trained, by its name.
+        rows: Rows of all methods, the best on validation first.
     """
 
     stage1: str
@@ -79,16 +79,16 @@ class SweepResult:
     rows: Sequence[SweepRow] = field(default_factory=list)
 
     def write(self, folder: Path) -> None:
-        """Write the file of a sweep's folder."""
+        """Write the result to the folder of a sweep."""
         write_json(asdict(self), folder / FILE)
 
     @staticmethod
     def read(folder: Path) -> 'SweepResult':
-        """Read the file of a sweep's folder.
+        """Read the result from the folder of a sweep.
 
         Raises:
-            FileNotFoundError: If there is none.
-            ValueError: If it is broken, or of an earlier release.
+            FileNotFoundError: If there is no result.
+            ValueError: If the file is damaged, or was written by an earlier release.
         """
         content = read_json(folder / FILE)
         try:
@@ -96,16 +96,16 @@ class SweepResult:
             return SweepResult(**content, rows=rows)
         except (KeyError, TypeError):
             raise ValueError(
-                f'{folder / FILE} is of another release: run the sweep again; heads '
-                'that are there are not trained again'
+                f'{folder / FILE} was written by another release of mmimbal: run the '
+                'sweep again. It does not train finished heads again'
             ) from None
 
     def table(self, classes: Sequence[str], split: str) -> str:
         """Return a table of the rows.
 
         Args:
-            classes: K names.
-            split: ``'val'`` or ``'test'``, of the recalls.
+            classes: K class names.
+            split: ``'val'`` or ``'test'``: images of recalls and of macro F1.
         """
         columns = {
             'val bal. acc.': ('val', 'balanced_accuracy'),
@@ -127,42 +127,43 @@ class SweepResult:
 def report_text(
     result: SweepResult, classes: Sequence[str], split: str, was_held_back: bool
 ) -> str:
-    """Return what a person reads of a sweep: how it was made, a table, what failed.
+    """Return the report of a sweep: its settings, a table, and methods that failed.
 
     Args:
-        result: Of the sweep.
-        classes: K names.
-        split: ``'val'`` or ``'test'``, of the recalls.
-        was_held_back: Whether rows were chosen without the images of that split.
+        result: Result of the sweep.
+        classes: K class names.
+        split: ``'val'`` or ``'test'``; see :meth:`SweepResult.table`.
+        was_held_back: Whether the images of this split were not used for choices.
     """
     text = (
         f'Stage 1: {result.stage1}. Batch norm {result.batch_norm}, {result.views} '
-        f'views, heads of the last epoch.\nChosen by {result.metric} on validation, '
-        f'first seed; mean ± standard deviation of {result.number_of_seeds} seeds; '
-        f'recall of each class on {split}.\n\n{result.table(classes, split)}\n'
+        'views, heads after the last epoch.\nHyper-parameters are chosen by '
+        f'{result.metric} on validation, with the first seed. Values are mean ± '
+        f'standard deviation of {result.number_of_seeds} seeds. Columns of classes '
+        f'are recalls on {split}.\n\n{result.table(classes, split)}\n'
     )
     for name, reason in result.failed.items():
         text += f'\nNot trained: {name}. {reason}\n'
     if not was_held_back:
         text += (
-            '\nTest and validation are the same images: the rows were chosen on the '
-            'images that they are judged on.\n'
+            '\nTest and validation images are the same: hyper-parameters were chosen '
+            'on the images of the test columns.\n'
         )
     return text
 
 
 def predictions_file(folder: Path, method: str, seed: int = 0) -> Path:
-    """Return where the predictions of a row for test images are.
+    """Return the file with the predictions of a head for the test images.
 
     Args:
-        folder: Of the sweep.
-        method: Name of the row.
-        seed: Of the head.
+        folder: Folder of the sweep.
+        method: Method of the row.
+        seed: Seed of the head.
     """
     name = 'stage1' if method == STAGE1 else f'{method}_seed{seed}'
     return folder / 'predictions' / f'{name}{SUFFIX}'
 
 
 def best_first(rows: Sequence[SweepRow], metric: str) -> list[SweepRow]:
-    """Return rows, the best on validation first."""
+    """Sort rows, the best on validation first."""
     return sorted(rows, key=lambda row: -mean(row.values('val', metric) or [-1]))

@@ -1,4 +1,4 @@
-"""Images of each class in each split."""
+"""Draw the number of images of each class in each split."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,8 +14,8 @@ def draw_class_counts(
     """Draw class counts as bars, on a logarithmic scale, the most common class first.
 
     Args:
-        counts: Of each split, (K,).
-        classes: Class names, (K,).
+        counts: Images per class, (K,), for each split.
+        classes: K class names.
     """
     table = np.array(list(counts.values()))
     order = np.argsort(-table.sum(0), kind='stable')

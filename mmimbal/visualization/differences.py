@@ -1,4 +1,4 @@
-"""How far each method is above or below the best one without metric learning."""
+"""Draw the differences of methods from the best one without metric learning."""
 
 from collections.abc import Collection, Mapping
 
@@ -17,9 +17,9 @@ def draw_differences(
     """Draw differences in balanced accuracy with their 95% intervals.
 
     Args:
-        differences: By data set, a panel each, then by row, from above to below: what
-            was measured and R resamples, (1 + R,), in points.
-        against: By data set, the row that the others are compared with.
+        differences: For each data set (a panel) and each row (from top to bottom), the
+            measured difference and R resamples, (1 + R,), in percentage points.
+        against: For each data set, the row that the others are compared with.
         with_metric: Names of the rows with metric learning.
     """
     names = list(next(iter(differences.values())))

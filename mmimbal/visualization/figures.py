@@ -1,4 +1,4 @@
-"""Figures of one run or several, from their predictions."""
+"""Figures of one or several runs, from their predictions."""
 
 from collections.abc import Mapping
 
@@ -18,7 +18,7 @@ MARKERS = 'osD^vP*X'
 
 
 def draw_confusion(run: Predictions) -> Figure:
-    """Draw the confusion matrix, each row in % of its class."""
+    """Draw the confusion matrix; each row is in % of the images of its class."""
     size = len(run.classes)
     confusion = confusion_of(run)
     shares = 100 * np.nan_to_num(divide(confusion, confusion.sum(1, keepdims=True)))
@@ -44,7 +44,7 @@ def draw_confusion(run: Predictions) -> Figure:
 
 
 def draw_reliability(runs: Runs) -> Figure:
-    """Draw accuracy against confidence; dots by their share of the images."""
+    """Draw accuracy against confidence; larger dots have more images."""
     figure, axes = _square()
     axes.plot((0, 1), (0, 1), color='#888888', linewidth=1, linestyle=':')
     for number, (name, run) in enumerate(runs.items()):
@@ -60,17 +60,17 @@ def draw_reliability(runs: Runs) -> Figure:
 
 
 def draw_roc(runs: Runs) -> Figure:
-    """Draw ROC curves, a panel for each class."""
+    """Draw ROC curves, one panel for each class."""
 
     def curve(hits: np.ndarray, false_alarms: np.ndarray) -> tuple:
-        """Begin at 0: where many images have the highest score, that is far off."""
+        """Start at 0, because several images may share the highest score."""
         return np.r_[0, false_alarms / false_alarms[-1]], np.r_[0, hits / hits[-1]]
 
     return _panels(runs, curve, 'false positive rate', 'recall')
 
 
 def draw_precision_recall(runs: Runs) -> Figure:
-    """Draw precision-recall curves, a panel for each class."""
+    """Draw precision-recall curves, one panel for each class."""
 
     def curve(hits: np.ndarray, false_alarms: np.ndarray) -> tuple:
         precision = hits / (hits + false_alarms)
@@ -80,7 +80,7 @@ def draw_precision_recall(runs: Runs) -> Figure:
 
 
 def draw_embedding(places: np.ndarray, run: Predictions) -> Figure:
-    """Draw images at their places in the plane, (N, 2), coloured by class."""
+    """Draw images at their 2D positions, (N, 2), with a colour for each class."""
     figure = Figure(figsize=(6, 5), layout='constrained')
     axes = figure.subplots()
     map_ = colormaps['tab10' if len(run.classes) <= 10 else 'tab20']
@@ -106,10 +106,10 @@ def draw_embedding(places: np.ndarray, run: Predictions) -> Figure:
 
 
 def draw_training(curves: Mapping[str, Mapping[int, float]]) -> Figure:
-    """Draw a value that training has logged.
+    """Draw a value that was logged in training.
 
     Args:
-        curves: Of each run, the values by epoch; empty if it has logged none.
+        curves: For each run, the values by epoch; empty if nothing was logged.
     """
     figure = Figure(figsize=(4.6, 3.2), layout='constrained')
     axes = figure.subplots()
@@ -137,7 +137,7 @@ def confusion_of(run: Predictions) -> np.ndarray:
 
 
 def _panels(runs: Runs, curve, xlabel: str, ylabel: str) -> Figure:
-    """Draw a panel for each class that has images."""
+    """Draw one panel for each class that has images."""
     first = next(iter(runs.values()))
     counts = np.bincount(first.labels, minlength=len(first.classes))
     present = [k for k in np.argsort(-counts) if 0 < counts[k] < len(first.labels)]
@@ -163,7 +163,7 @@ def _panels(runs: Runs, curve, xlabel: str, ylabel: str) -> Figure:
         axes.set_visible(False)
     figure.supxlabel(xlabel)
     figure.supylabel(ylabel)
-    if present:  # beside the panels, which names of any length leave as they are
+    if present:  # outside the panels, so that long names do not make them smaller
         handles, labels = grid[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc='outside upper left', frameon=False)
     return figure

@@ -1,4 +1,4 @@
-"""Embeddings in the plane."""
+"""Project embeddings to 2D."""
 
 import importlib.util
 import warnings
@@ -6,19 +6,20 @@ import warnings
 import numpy as np
 from sklearn.manifold import TSNE
 
-MAX_IMAGES = 2000  # drawn; more would hide each other
+MAX_IMAGES = 2000  # to draw; more points would hide each other
 
 
 def project(embeddings: np.ndarray) -> np.ndarray:
-    """Return places in the plane: by UMAP if it is installed, else by t-SNE.
+    """Project embeddings to 2D, with UMAP if it is installed, else with t-SNE.
 
-    Embeddings of one number each, or that have all collapsed to one point, stay there.
+    Embeddings with D = 1, fewer than 5 embeddings, and embeddings that have all
+    collapsed to one point are not projected.
 
     Args:
-        embeddings: (N, D), finite.
+        embeddings: Finite values, (N, D).
 
     Returns:
-        (N, 2).
+        Positions, (N, 2).
     """
     if not np.ptp(embeddings, axis=0).any():
         return np.zeros((len(embeddings), 2))
@@ -28,19 +29,19 @@ def project(embeddings: np.ndarray) -> np.ndarray:
         from umap import UMAP
 
         with warnings.catch_warnings():
-            warnings.simplefilter('ignore')  # that a seed makes it slower
+            warnings.simplefilter('ignore')  # UMAP warns that a seed makes it slower
             return UMAP(random_state=0).fit_transform(embeddings)
     perplexity = min(30.0, (len(embeddings) - 1) / 4)
     return TSNE(perplexity=perplexity, random_state=0).fit_transform(embeddings)
 
 
 def method() -> str:
-    """Return the name of the method that is used."""
+    """Return the name of the projection method."""
     return 'UMAP' if importlib.util.find_spec('umap') else 't-SNE'
 
 
 def subset(size: int) -> np.ndarray:
-    """Return which images to draw, the same for all runs."""
+    """Return the indices of the images to draw, the same for all runs."""
     if size <= MAX_IMAGES:
         return np.arange(size)
     return np.sort(np.random.default_rng(0).choice(size, MAX_IMAGES, replace=False))

@@ -1,4 +1,4 @@
-"""Recall of each class against its images."""
+"""Draw the recall of each class against its number of images."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from mmimbal.visualization.style import legend_name, line_of
 
-CROWDED = 80  # letters below the axis
+CROWDED = 80  # letters below the axis; with more, labels are rotated
 
 
 def draw_recall_by_count(
@@ -16,14 +16,14 @@ def draw_recall_by_count(
     classes: Sequence[str],
     images: str = 'training',
 ) -> Figure:
-    """Draw per-class recall, classes from the most common to the rarest.
+    """Draw the recall of each class, from the most common class to the rarest.
 
     Args:
         recalls: For each method, recall in % of each class in each run, (R, K). The
-            mean over runs is drawn, and its standard deviation as a bar.
+            figure shows the mean over runs, with the standard deviation as error bar.
         counts: Images per class, (K,).
-        classes: Class names, (K,).
-        images: Which are counted.
+        classes: K class names.
+        images: Kind of images in ``counts``: ``'training'`` or ``'test'``.
     """
     order = np.argsort(-np.asarray(counts), kind='stable')
     places = np.arange(len(order))

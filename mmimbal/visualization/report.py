@@ -1,4 +1,4 @@
-"""A page that compares runs: one HTML file, without network or script."""
+"""A report that compares runs: one HTML file, without network access or scripts."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import numpy as np
 
 from mmimbal.evaluation.bootstrap import RESAMPLES, caution, resampled_metrics
 from mmimbal.evaluation.metrics import LOWER_IS_BETTER, NAMES, summarise
-from mmimbal.evaluation.predictions import Predictions, same_images
+from mmimbal.evaluation.predictions import Predictions, check_same_images
 from mmimbal.visualization import figures, projection
 from mmimbal.visualization.recall_by_count import draw_recall_by_count
 from mmimbal.visualization.svg import Picture, picture
@@ -16,24 +16,24 @@ from mmimbal.visualization.templating import render
 
 
 def build_report(runs: Mapping[str, Predictions], resamples: int = RESAMPLES) -> str:
-    """Return the page of one run or several.
+    """Return the HTML page for one or several runs.
 
     Args:
-        runs: By name; the first is what others are compared with.
-        resamples: Of the bootstrap over groups.
+        runs: Predictions by name; the others are compared with the first.
+        resamples: Number of resamples of groups (bootstrap).
 
     Raises:
-        ValueError: If the runs are not of the same images, or a class has no image.
+        ValueError: If the runs have different images, or a class has no images.
     """
-    same_images(runs)
+    check_same_images(runs)
     baseline, *others = runs
     first = runs[baseline]
     counts = np.bincount(first.labels, minlength=len(first.classes))
     absent = [name for name, n in zip(first.classes, counts, strict=True) if not n]
     if absent:
         raise ValueError(
-            f'no test image of class {", ".join(absent)}: metrics would not be those '
-            'of all classes'
+            f'no test image of class {", ".join(absent)}: metrics need test images of '
+            'all classes'
         )
     warning = caution(first.groups, first.labels, first.classes)
     metrics = {name: measure(run, resamples) for name, run in runs.items()}
@@ -77,8 +77,8 @@ class RunMetrics:
     """All metrics of a run.
 
     Attributes:
-        measured: On all images, in %; without those that are not defined.
-        resampled: Of each resample, (R,), as shares of 1.
+        measured: Values on all images, in %; without metrics that are not defined.
+        resampled: Values of each resample, (R,), in 0..1.
     """
 
     measured: Mapping[str, float]
@@ -123,14 +123,14 @@ def _recall(
     metrics: Mapping[str, RunMetrics],
     test_counts: np.ndarray,
 ) -> Picture:
-    """Draw recall against training images; against test images, if no run has those."""
+    """Draw recall against training images; if unknown, against test images."""
     classes = next(iter(runs.values())).classes
     recalls = {
         name: np.array([[of_run.measured[f'recall/{c}'] for c in classes]])
         for name, of_run in metrics.items()
     }
-    given = (run.class_counts for run in runs.values())
-    training_counts = next((each for each in given if each is not None), None)
+    known = (run.class_counts for run in runs.values())
+    training_counts = next((each for each in known if each is not None), None)
     if training_counts is None:
         caption = 'Recall against test images; training counts are not known'
         counts, images = test_counts, 'test'
@@ -141,7 +141,7 @@ def _recall(
 
 
 def _embeddings(runs: Mapping[str, Predictions]) -> list[Picture]:
-    """Draw the embeddings of those runs that have some."""
+    """Draw the embeddings of all runs that have them."""
     pictures = []
     for name, run in runs.items():
         if run.embeddings is not None:
@@ -159,7 +159,7 @@ def _embeddings(runs: Mapping[str, Predictions]) -> list[Picture]:
 
 
 def _training(runs: Mapping[str, Predictions]) -> list[Picture]:
-    """Draw each value that training has logged, one figure for all runs."""
+    """Draw one figure for each logged value, with the curves of all runs."""
     curves = {name: _curves(run) for name, run in runs.items()}
     logged = dict.fromkeys(name for of_run in curves.values() for name in of_run)
     return [
@@ -173,14 +173,15 @@ def _training(runs: Mapping[str, Predictions]) -> list[Picture]:
 
 
 def _curves(run: Predictions) -> dict[str, dict[int, float]]:
-    """Return the curves saved with predictions, by name, then by epoch."""
+    """Return the curves that were saved with predictions, by name and epoch."""
     return {
-        name: {int(epoch): value for epoch, value in curve.items()}  # JSON keys: text
+        # JSON has turned the epochs into text.
+        name: {int(epoch): value for epoch, value in curve.items()}
         for name, curve in run.about.get('curves', {}).items()
     }
 
 
 def _source(name: str, about: Mapping) -> dict:
-    """Return what is known of a run, and its config apart."""
+    """Return the origin of a run, and its config separately."""
     short = {k: v for k, v in about.items() if k not in ('curves', 'config')}
     return dict(name=name, about=short, config=about.get('config', ''))

@@ -1,11 +1,11 @@
-"""How runs and classes look, the same in all figures."""
+"""Colours, lines and names of runs, the same in all figures."""
 
 COLOURS = ('#9a9a9a', '#3b7dd8', '#d1495b', '#3a9b6e', '#c77d0a', '#8e5bbf')
 LINES = ('-', '--', ':', '-.')
 
 
 def line_of(number: int) -> dict[str, str]:
-    """Return colour and line of a run; the first, to compare with, is grey."""
+    """Return colour and line style of a run; the first run (baseline) is grey."""
     return dict(
         color=COLOURS[number % len(COLOURS)],
         linestyle=LINES[number // len(COLOURS) % len(LINES)],
@@ -13,5 +13,5 @@ def line_of(number: int) -> dict[str, str]:
 
 
 def legend_name(name: str) -> str:
-    """Return a name that matplotlib shows: it leaves out those that begin with _."""
+    """Return a name for a legend: matplotlib hides names that begin with ``_``."""
     return f' {name}' if name.startswith('_') else name

@@ -1,4 +1,4 @@
-"""Figures as SVG inside an HTML page."""
+"""Draw figures as SVG for an HTML page."""
 
 import io
 import re
@@ -10,8 +10,8 @@ import matplotlib as mpl
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-INK = '#010203'  # drawn with this, then replaced by the colour of the page's text
-SMALLEST_SCALE = 0.72  # to which a figure may shrink on a narrow screen
+INK = '#010203'  # placeholder for the text colour of the page
+SMALLEST_SCALE = 0.72  # how much a figure may shrink on a narrow screen
 
 
 @dataclass(frozen=True)
@@ -23,19 +23,19 @@ class Picture:
 
 
 def picture(caption: str, draw: Callable[..., Figure], *arguments) -> Picture:
-    """Return the figure that a function draws.
+    """Call a function that draws a figure, and return it as SVG.
 
-    Text and axes have the colour of the page's text. Names in the figure may come from
-    data: matplotlib escapes them, so that the SVG is safe to insert.
+    Text and axes have the text colour of the page. Names in the figure may come from
+    data; matplotlib escapes them, so the SVG is safe to insert into the page.
 
     Args:
-        caption: Shown above the figure.
-        draw: Returns the figure.
-        arguments: Of that function.
+        caption: Text above the figure.
+        draw: Function that returns the figure.
+        arguments: Arguments of this function.
     """
     ink = ('text.color', 'axes.labelcolor', 'axes.edgecolor', 'xtick.color')
     style = dict.fromkeys((*ink, 'ytick.color'), INK) | {
-        'text.parse_math': False,  # a $ in a name is a $
+        'text.parse_math': False,  # names may contain $
         'svg.fonttype': 'none',
         'svg.hashsalt': 'mmimbal',
     }
@@ -46,18 +46,18 @@ def picture(caption: str, draw: Callable[..., Figure], *arguments) -> Picture:
     svg = content.getvalue()
     svg = svg[svg.index('<svg') :].replace(INK, 'currentColor')
     svg = _with_smallest_width(svg)
-    return Picture(caption, Markup(_with_own_ids(svg, caption)))
+    return Picture(caption, Markup(_with_unique_ids(svg, caption)))
 
 
 def _with_smallest_width(svg: str) -> str:
-    """Let a narrow screen scroll the figure, rather than make its text unreadable."""
+    """Set a minimum width: a narrow screen scrolls, so that text stays readable."""
     points = float(re.search(r'width="([\d.]+)pt"', svg)[1])
     style = f'style="min-width:{SMALLEST_SCALE * points:.0f}pt"'
     return svg.replace('<svg', f'<svg {style}', 1)
 
 
-def _with_own_ids(svg: str, caption: str) -> str:
-    """Make ids differ from those of the other figures on the page."""
+def _with_unique_ids(svg: str, caption: str) -> str:
+    """Make ids unique among all figures of the page."""
     prefix = f'f{zlib.crc32(f"{caption} {svg}".encode()):x}'
     svg = re.sub(r'\bid="', f'id="{prefix}-', svg)
     return re.sub(r'(href="|url\()#', rf'\1#{prefix}-', svg)

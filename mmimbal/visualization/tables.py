@@ -10,13 +10,13 @@ from mmimbal.evaluation.bootstrap import interval_of
 
 @dataclass(frozen=True)
 class Estimate:
-    """A metric in %, or a difference in points, with its 95% interval.
+    """A metric in %, or a difference in percentage points, with its 95% interval.
 
     Attributes:
-        value: Measured on all images.
+        value: Value on all images.
         low: Lower bound of the interval.
-        high: Upper bound.
-        signed: Whether the value is written with its sign, as differences are.
+        high: Upper bound of the interval.
+        signed: Whether a positive value has a plus sign, as differences do.
         bold: Whether it is set in bold.
     """
 
@@ -46,7 +46,7 @@ class Table:
 
     Attributes:
         header: Names of the columns.
-        rows: Cells, each row as long as the header.
+        rows: Cells of each row, as many as in the header.
     """
 
     header: Sequence[str]
@@ -57,9 +57,9 @@ def estimate(metric: str, measured: float, resampled: np.ndarray) -> Estimate:
     """Return a metric with its interval.
 
     Args:
-        metric: Its name.
-        measured: On all images, in %.
-        resampled: Of each resample, (R,), in %.
+        metric: Name of the metric.
+        measured: Value on all images, in %.
+        resampled: Value of each resample, (R,), in %.
     """
     return Estimate(measured, *interval_of(metric, measured, resampled))
 
@@ -70,11 +70,11 @@ def estimate_difference(
     """Return a difference with its interval.
 
     Args:
-        metric: Its name.
-        measured: On all images, in points.
-        resampled: Of each resample, (R,), in points.
+        metric: Name of the metric.
+        measured: Difference on all images, in percentage points.
+        resampled: Difference of each resample, (R,), in percentage points.
         bold: Whether it is set in bold if its interval does not contain 0. With few
-            groups, intervals are too narrow for that.
+            groups, intervals are too narrow for this.
     """
     low, high = interval_of(metric, measured, resampled, difference=True)
     return Estimate(measured, low, high, True, bold and (low > 0 or high < 0))

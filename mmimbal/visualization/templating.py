@@ -1,22 +1,22 @@
-"""Pages from Jinja2 templates."""
+"""Render Jinja2 templates."""
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 
 def render(package: str, template: str, **values: object) -> str:
-    """Return a page: a template of a package, filled with values.
+    """Render a template of a package.
 
-    In a template whose name ends in ``.html``, every value is shown as text, also one
-    that looks like HTML; only ``markupsafe.Markup`` is inserted as it is.
+    If the name of the template ends in ``.html``, all values are escaped, except
+    ``markupsafe.Markup``.
 
     Args:
-        package: Its folder ``templates`` has the template.
-        template: The file's name.
-        values: By the names that the template uses.
+        package: Name of the package; the template is in its folder ``templates``.
+        template: File name of the template.
+        values: Values of the variables in the template.
 
     Raises:
         jinja2.TemplateNotFound: If there is no such template.
-        jinja2.UndefinedError: If the template uses a name that has no value.
+        jinja2.UndefinedError: If a variable of the template has no value.
     """
     environment = Environment(
         loader=PackageLoader(package),

@@ -76,7 +76,7 @@ def page():
 
 @pytest.mark.parametrize('dark', [False, True])
 @pytest.mark.parametrize('width', [500, 1400])
-def test_it_is_whole(page, tmp_path, width, dark):
+def test_it_is_complete(page, tmp_path, width, dark):
     seen = look(page, tmp_path, width, dark)
     assert seen['errors'] == [] and seen['resources'] == []
     assert len(seen['figures']) == 10

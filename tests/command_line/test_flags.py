@@ -25,12 +25,12 @@ def test_what_the_runner_reads_passes(cfg, option):
         ('head.metric_weight', "Did you mean 'model.head.metric_weight'?"),
         ('num_classes', "'num_classes' is a variable of the config files"),
         ('modle.head', "Did you mean 'model'?"),
-        ('cfg', 'would change nothing'),
+        ('cfg', 'would have no effect'),
         ('launcher', 'use --launcher'),
     ],
 )
 def test_what_it_never_reads_is_an_error(cfg, option, hint):
-    with pytest.raises(KeyError, match='would change nothing') as error:
+    with pytest.raises(KeyError, match='would have no effect') as error:
         check_options([option], cfg)
     assert hint in str(error.value)
 

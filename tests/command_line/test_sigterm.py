@@ -40,7 +40,7 @@ def test_an_exit_that_was_swallowed_comes_again(swallowed, monkeypatch, capfd):
 def test_a_lost_connection_is_explained():
     """What torch says if a worker dies while it hands over a batch."""
     with (
-        pytest.raises(RuntimeError, match=r'worker of a loader died .*num_workers'),
+        pytest.raises(RuntimeError, match=r'loader worker died .*num_workers'),
         explain_dead_workers(),
     ):
         raise ConnectionResetError(104, 'Connection reset by peer')

@@ -124,7 +124,7 @@ def test_row_without_a_label_is_named(tmp_path):
 
 def test_another_encoding_is_named(tmp_path):
     (tmp_path / 'index.csv').write_bytes('file,label\nx.png,é\n'.encode('latin-1'))
-    with pytest.raises(ValueError, match=r'not in UTF-8, .* byte 0xe9 in position 17'):
+    with pytest.raises(ValueError, match=r'not in UTF-8: .* byte 0xe9 in position 17'):
         CSVDataset(str(tmp_path))
 
 
@@ -152,7 +152,7 @@ def test_a_broken_index_is_explained(tmp_path, text, message):
         ('[]', 'must name the classes'),
         ('{"classes": "abc"}', 'must name the classes'),
         ('{"classes": []}', 'must name the classes'),
-        ('{"classes": [1, 2, 3]}', r'found \{"classes": \[1, 2, 3\]\}'),
+        ('{"classes": [1, 2, 3]}', r'it holds \{"classes": \[1, 2, 3\]\}'),
         ('{"classes": ["a", "b", "a"]}', 'each once'),
     ],
 )
@@ -261,8 +261,8 @@ def test_a_broken_image_is_skipped_aloud(folder, messages):
     assert files[4:8] == [f'train_b_{n}.png' for n in (0, 3, 3, 3)]
     labels = [int(item['data_samples'].gt_label) for item in items]
     assert labels == dataset.get_gt_labels().tolist()
-    skipped = [text for text in messages if 'Skipped' in text]
-    assert len(skipped) == 2 and 'as 2 images so far' in skipped[1]
+    skipped = [text for text in messages if 'is skipped' in text]
+    assert len(skipped) == 2 and '2 images so far' in skipped[1]
 
 
 def test_a_class_of_many_broken_images(tmp_path, messages):

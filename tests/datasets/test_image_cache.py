@@ -168,7 +168,7 @@ def test_too_little_memory_is_told(folder, monkeypatch):
         raise OSError(28, 'No space left on device')
 
     monkeypatch.setattr(image_cache, '_decode', full)
-    with pytest.raises(OSError, match=r'/dev/shm: .*No space.* Give cache a folder'):
+    with pytest.raises(OSError, match=r'/dev/shm: .*No space.* Set cache to a folder'):
         CSVDataset(str(folder), 'train', pipeline=PIPELINES['plain'], cache='ram')
 
 

@@ -77,7 +77,7 @@ def test_groups_of_a_fold(folder):
 
 
 def test_dataset_without_groups_is_an_error(digits):
-    with pytest.raises(TypeError, match='DigitsLT does not know which images'):
+    with pytest.raises(TypeError, match='DigitsLT has no groups'):
         get_groups(digits)
 
 

@@ -35,7 +35,8 @@ def test_counts_fall_from_most_to_most_by_ratio(most, classes, ratio, profile):
     assert counts[0] == most
     assert (np.diff(counts) <= 0).all()
     if classes > 1:
-        assert counts[-1] == round(most / ratio)
+        # A half is rounded up or down, as the last bit of a power has it.
+        assert abs(counts[-1] - most / ratio) < 0.5 + 1e-9
 
 
 @pytest.mark.parametrize('profile', ['exponential', 'step', 'pareto'])
@@ -88,7 +89,7 @@ def test_built_from_a_config_it_reports_what_it_keeps(messages):
     ('options', 'message'),
     [
         (dict(ratio=0.5), 'ratio=0.5 must be at least 1'),
-        (dict(ratio=1000), 'ratio=1000 leaves no image'),
+        (dict(ratio=1000), 'ratio=1000 leaves the rarest class without'),
         (
             dict(ratio=2, profile='linear'),
             "profile='linear' must be one of exponential",

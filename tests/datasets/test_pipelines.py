@@ -7,7 +7,7 @@ from mmpretrain.registry import TRANSFORMS
 
 from tests.conftest import CONFIGS
 
-PROFILES = sorted((CONFIGS / '_base_/datasets').glob('*px.py'))
+PROFILES = sorted((CONFIGS / '_base_/profiles').glob('*px*.py'))
 DRAWS = 100
 
 
@@ -26,14 +26,15 @@ def size_of_square(image):
     return np.array([bright.sum(0).max(), bright.sum(1).max()])
 
 
-@pytest.mark.parametrize('size', ['64px', '224px'])
-def test_chests_stand_upright(size):
-    """In two views as well, which other leaves take from the same base."""
-    cfg = Config.fromfile(CONFIGS / f'_base_/datasets/covidx_{size}.py')
-    for pipeline in (cfg.train_pipeline, cfg.two_view_pipeline):
+@pytest.mark.parametrize('path', PROFILES, ids=lambda path: path.stem)
+def test_what_stands_upright_is_not_flipped_vertically(path):
+    """In two views as well, which are the same transforms."""
+    cfg = Config.fromfile(path)
+    one, two = cfg.upright_train_pipeline, cfg.upright_two_view_pipeline
+    for pipeline in (one, two):
         assert "'horizontal'" in str(pipeline) and "'vertical'" not in str(pipeline)
-    views = cfg.two_view_pipeline[2].transforms
-    assert [*cfg.two_view_pipeline[:2], *views[0]] == cfg.train_pipeline[:-1]
+    assert [*two[:2], *two[2].transforms[0]] == one[:-1]
+    assert "'vertical'" in str(cfg.train_pipeline)
 
 
 @pytest.mark.parametrize('shape', [(240, 240), (240, 320)], ids=['1:1', '4:3'])

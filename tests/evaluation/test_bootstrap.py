@@ -127,7 +127,7 @@ def test_classes_of_few_groups_are_named():
     labels = np.array([0] * 30 + [1] * 10 + [2] * 12)
     groups = np.array([f'g{n}' for n in range(40)] + ['one'] * 9 + ['two', 'two', 'g0'])
     assert caution(groups, labels, 'abc').startswith(
-        'Classes of fewer than 10 groups: c 3. '
+        'Classes with fewer than 10 groups: c 3. '
     )
     assert caution(groups[:40], labels[:40], 'abc') == ''
-    assert 'nothing here is sure' in caution(groups[40:], labels[40:], 'abc')
+    assert 'too narrow and not reliable' in caution(groups[40:], labels[40:], 'abc')

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.dataset import DefaultSampler
+from mmengine.evaluator import Evaluator
 from mmpretrain.structures import DataSample
 from sklearn.metrics import balanced_accuracy_score, f1_score, recall_score
 
@@ -58,7 +59,7 @@ def test_groups_follow_from_counts_and_empty_ones_are_left_out(messages):
     metrics = evaluate(metric)
     assert 'tail_recall' not in metrics
     assert metrics['medium_recall'] == pytest.approx(metrics['recall/c'])
-    assert 'Left out, as no class belongs there: tail' in messages
+    assert 'Not reported, because they have no classes: tail' in messages
 
 
 def test_without_groups_or_counts_it_says_how_to_get_them(messages):
@@ -78,17 +79,73 @@ def test_log_has_a_table_with_counts(messages):
 
 def test_classes_never_predicted_are_named(messages):
     evaluate(ImbalanceMetric(groups={}), predictions=LABELS % 2)
-    assert 'No image was taken for c, d' in messages
+    assert 'Never predicted: c, d' in messages
 
 
 def test_class_names_are_required():
-    with pytest.raises(ValueError, match='no class names'):
+    with pytest.raises(ValueError, match='needs class names'):
         evaluate(ImbalanceMetric(), classes=None)
 
 
 def test_unknown_class_in_groups_is_named():
-    with pytest.raises(ValueError, match='does not have: nevus'):
+    with pytest.raises(ValueError, match='not classes of the dataset: nevus'):
         evaluate(ImbalanceMetric(groups=dict(head=['nevus'])))
+
+
+def test_items_are_reported_and_nothing_else(messages):
+    groups = dict(head=['a'], tail=['b', 'c', 'd'])
+    everything = evaluate(ImbalanceMetric(groups))
+    for items, names in (
+        (['mcc', 'macro_f1'], {'mcc', 'macro_f1'}),
+        (['recall'], {'recall/a', 'recall/b', 'recall/c'}),
+        (['group_recall', 'ece'], {'head_recall', 'tail_recall', 'ece'}),
+        (['tail_recall'], {'tail_recall'}),
+        (['worst_recall'], {'worst_recall'}),
+        ([], set()),
+    ):
+        messages.clear()
+        found = evaluate(ImbalanceMetric(groups, items))
+        assert found == {name: everything[name] for name in names}
+        assert messages[0].startswith('Recall per class')
+
+
+def test_groups_are_missed_only_if_they_are_asked_for(messages):
+    evaluate(ImbalanceMetric(items=['macro_f1']))
+    assert not any('ClassCountsHook' in message for message in messages)
+    evaluate(ImbalanceMetric(items=['tail_recall']))
+    assert any('ClassCountsHook' in message for message in messages)
+
+
+@pytest.mark.parametrize(
+    ('items', 'message'),
+    [
+        (
+            ['mcc', 'macro-f1'],
+            "item 'macro-f1'. Similar names: macro_f1. .* brier, recall",
+        ),
+        (['tail_recall'], "item 'tail_recall'. Similar names: .*recall.* rare_recall"),
+        (['xyz'], "item 'xyz'. Its items are balanced_accuracy"),
+        ('mcc', "items='mcc' must be a list"),
+    ],
+)
+def test_an_unknown_item_is_refused_at_once(items, message):
+    with pytest.raises(ValueError, match=message):
+        ImbalanceMetric(groups=dict(rare=['d']), items=items)
+
+
+def test_prefix_stands_before_each_name():
+    """As in MMPretrain, so that one evaluator can hold two."""
+    plain = evaluate(ImbalanceMetric(groups={}))
+    both = Evaluator(
+        [
+            dict(type='mmimbal.ImbalanceMetric', groups={}),
+            dict(type='mmimbal.ImbalanceMetric', groups={}, prefix='x'),
+        ]
+    )
+    both.dataset_meta = dict(classes=CLASSES)
+    both.process(samples_of())
+    found = both.evaluate(len(LABELS))
+    assert found == plain | {f'x/{name}': value for name, value in plain.items()}
 
 
 @pytest.mark.parametrize('key', ['macro_f1', 'recall/3', 'tail_recall'])

@@ -72,14 +72,14 @@ def test_one_class_alone(classes):
 @pytest.mark.parametrize('bad', [np.nan, np.inf])
 def test_a_score_that_is_not_finite_is_told(images, bad):
     images[0][7, 2] = bad
-    with pytest.raises(ValueError, match=r'scores of 1 of 200 images .* number 7'):
+    with pytest.raises(ValueError, match=r'scores of 1 of 200 images .* image 7'):
         summarise(*images, CLASSES)
 
 
 def test_no_images_and_other_shapes_are_told(images):
-    with pytest.raises(ValueError, match='no image'):
+    with pytest.raises(ValueError, match='at least one image'):
         summarise(np.empty((0, 4)), np.empty(0, int), CLASSES)
-    with pytest.raises(ValueError, match=r'\(200, 4\) do not fit 200 images of 3'):
+    with pytest.raises(ValueError, match=r'\(200, 4\), but there are 200 images and 3'):
         summarise(*images, CLASSES[:3])
 
 

@@ -11,7 +11,7 @@ from mmimbal.evaluation.predictions import (
     load_predictions,
     pooled,
     predictions_for,
-    same_images,
+    check_same_images,
 )
 
 
@@ -57,28 +57,28 @@ def test_a_cut_file_is_told(found, tmp_path, size):
     path = tmp_path / 'run.npz'
     found.save(path)
     path.write_bytes(path.read_bytes()[:size])
-    with pytest.raises(ValueError, match=r'run\.npz is no whole file of predictions'):
+    with pytest.raises(ValueError, match=r'run\.npz is not a complete file of predictions'):
         load_predictions(path)
 
 
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
-        (dict(format=2), 'format 2 is not 1'),
+        (dict(format=2), 'format is 2, expected 1'),
         (dict(groups=None), 'it has no groups'),
         (dict(groups=np.array(['x', '', ''])), 'has no group'),
-        (dict(groups=np.array(['x'])), '1 groups of 3 images'),
-        (dict(files=np.array(['x'])), '1 files of 3 images'),
-        (dict(labels=np.array([0, 1, 2])), 'labels run from 0 to 2'),
-        (dict(labels=np.array([0, 1])), r'\(3, 2\) do not fit 2 images'),
+        (dict(groups=np.array(['x'])), '1 groups for 3 images'),
+        (dict(files=np.array(['x'])), '1 files for 3 images'),
+        (dict(labels=np.array([0, 1, 2])), 'labels range from 0 to 2'),
+        (dict(labels=np.array([0, 1])), r'\(3, 2\), but there are 2 images'),
         (dict(scores=np.full((3, 2), np.nan)), '3 of 3 images are not finite'),
         (dict(about=np.array('{')), 'about'),
-        (dict(labels=np.array([0.0, 1, 1])), 'labels are float64'),
-        (dict(labels=np.array([[0], [1], [1]])), r'labels are int64 of shape \(3, 1\)'),
-        (dict(scores=np.array([['a', 'b']] * 3)), 'scores are <U1'),
-        (dict(scores=np.log([[0.5, 0.5]] * 3)), '3 of 3 images are no probabilities'),
-        (dict(scores=np.ones((3, 2))), 'have the sum 2'),
-        (dict(class_counts=np.array([1])), '1 class_counts of 2 classes'),
+        (dict(labels=np.array([0.0, 1, 1])), 'labels have type float64'),
+        (dict(labels=np.array([[0], [1], [1]])), r'labels have type int64 and shape \(3, 1\)'),
+        (dict(scores=np.array([['a', 'b']] * 3)), 'scores have type <U1'),
+        (dict(scores=np.log([[0.5, 0.5]] * 3)), '3 of 3 images are not probabilities'),
+        (dict(scores=np.ones((3, 2))), 'the sum 2'),
+        (dict(class_counts=np.array([1])), '1 class_counts for 2 classes'),
         (dict(embeddings=np.full((3, 5), np.inf)), 'embeddings are not finite'),
     ],
 )
@@ -88,7 +88,7 @@ def test_parts_that_do_not_fit_are_told(found, tmp_path, change, message):
     with np.load(path) as file:
         content = {name: file[name] for name in file.files} | change
     np.savez(path, **{name: v for name, v in content.items() if v is not None})
-    with pytest.raises(ValueError, match=message if 'about' not in change else 'whole'):
+    with pytest.raises(ValueError, match=message if 'about' not in change else 'complete'):
         load_predictions(path)
 
 
@@ -104,13 +104,13 @@ def test_a_changed_byte_is_told_or_harmless(found, tmp_path, bits):
         try:
             load_predictions(path)
         except ValueError as error:
-            assert 'no whole file of predictions' in str(error)
+            assert 'not a complete file of predictions' in str(error)
 
 
 def test_another_kind_of_file_is_told(tmp_path):
     np.save(tmp_path / 'run.npy', np.ones(3))
     (tmp_path / 'run.npy').rename(tmp_path / 'run.npz')
-    with pytest.raises(ValueError, match=r'run\.npz is no whole .* of another kind'):
+    with pytest.raises(ValueError, match=r'run\.npz is not a complete .* not an \.npz file'):
         load_predictions(tmp_path / 'run.npz')
 
 
@@ -125,10 +125,10 @@ def test_objects_are_refused(found, tmp_path):
         content = {name: file[name] for name in file.files}
     content['groups'] = np.array([Payload()] * 3, object)
     np.savez(path, **content)
-    with pytest.raises(ValueError, match='no whole file'):
+    with pytest.raises(ValueError, match='not a complete file'):
         load_predictions(path)
     path.write_bytes(pickle.dumps(Payload()))
-    with pytest.raises(ValueError, match='no whole file'):
+    with pytest.raises(ValueError, match='not a complete file'):
         load_predictions(path)
     assert not (tmp_path / 'owned').exists()
 
@@ -136,12 +136,12 @@ def test_objects_are_refused(found, tmp_path):
 def test_runs_of_other_images_are_not_compared(found):
     turned = np.array([1, 0, 2])
     other = dataclasses.replace(found, files=found.files[turned])
-    same_images(dict(one=found, other=found))
+    check_same_images(dict(one=found, other=found))
     with pytest.raises(ValueError, match=r'ce and triplet .* in another order'):
-        same_images(dict(ce=found, triplet=other))
+        check_same_images(dict(ce=found, triplet=other))
     other = dataclasses.replace(found, files=np.array(['d', 'e', 'f']))
     with pytest.raises(ValueError, match=r'ce and triplet .* their files differ'):
-        same_images(dict(ce=found, triplet=other))
+        check_same_images(dict(ce=found, triplet=other))
 
 
 @pytest.mark.parametrize('kind', [np.uint8, np.int8, np.uint64])

@@ -20,7 +20,7 @@ def rows_of(folder, dataset='one'):
 
 
 def test_values_are_those_of_the_pooled_predictions_resampled_by_group(folder):
-    found = compare(rows_of(folder), folder, 'one', resamples=60).found
+    found = compare(rows_of(folder), folder, 'one', resamples=60).metrics
     images = [read_images(images_file(folder, 'one', fold)) for fold in (0, 1)]
     labels = np.concatenate([one.labels for one in images])
     groups = np.concatenate(
@@ -57,8 +57,8 @@ def test_the_best_plain_row_is_that_of_test_images(folder):
     gain = found.difference('triplet + crt', 'ce + crt', 'balanced_accuracy')
     assert (
         gain[0]
-        == found.found['triplet + crt']['balanced_accuracy'][0]
-        - found.found['ce + crt']['balanced_accuracy'][0]
+        == found.metrics['triplet + crt']['balanced_accuracy'][0]
+        - found.metrics['ce + crt']['balanced_accuracy'][0]
     )
     assert gain.min() > 0
 
@@ -68,7 +68,7 @@ def test_rows_that_lack_a_run_are_left_out(folder):
         (folder / f'runs/one_fold1_triplet_seed{seed}.json').unlink()
     found = compare(rows_of(folder), folder, 'one', resamples=20)
     assert set(found.rows) == {'ce', 'ce + crt', 'supcon + crt'}
-    assert set(found.left_out) == {'triplet', 'triplet + crt'}
+    assert set(found.not_compared) == {'triplet', 'triplet + crt'}
 
 
 @pytest.mark.parametrize('begun', ['ce', 'triplet'])
@@ -78,7 +78,7 @@ def test_a_seed_that_has_only_begun_leaves_no_row_out(folder, begun):
             file.unlink()
     rows = rows_of(folder)
     found = compare(rows, folder, 'one', resamples=20)
-    assert set(found.rows) == set(rows) and not found.left_out
+    assert set(found.rows) == set(rows) and not found.not_compared
     assert list(found.folds) == [0, 1] and found.best_plain == 'ce + crt'
     for row in found.rows.values():
         assert set(row.runs) == {(0, 0), (1, 0)}
@@ -98,7 +98,7 @@ def test_folds_that_ran_with_different_seeds_are_not_pooled(folder):
         if ('fold0' in file.name) == ('seed0' in file.name):
             file.unlink()
     found = compare(rows_of(folder), folder, 'one', resamples=20)
-    assert len(found.folds) == 1 and not found.left_out
+    assert len(found.folds) == 1 and not found.not_compared
 
 
 def test_rows_with_a_run_that_diverged_are_left_out(folder):
@@ -113,7 +113,7 @@ def test_rows_with_a_run_that_diverged_are_left_out(folder):
     change_results(folder, diverge)
     found = compare(rows_of(folder), folder, 'one', resamples=20)
     assert set(found.rows) == {'ce', 'ce + crt', 'triplet', 'supcon + crt'}
-    assert found.left_out == ['triplet + crt']
+    assert found.not_compared == ['triplet + crt']
 
 
 def test_rows_may_have_seeds_of_their_own(folder):
@@ -138,7 +138,7 @@ def test_folds_that_few_rows_have_are_left_out(folder):
     row = rows_of(folder)['ce']
     predicted = [unpack(row.runs[0, seed]['predicted']) for seed in (0, 1)]
     expected = np.mean([balanced_accuracy_score(labels, one) for one in predicted])
-    value = found.found['ce']['balanced_accuracy'][0]
+    value = found.metrics['ce']['balanced_accuracy'][0]
     assert value == pytest.approx(100 * expected)
 
 
@@ -150,7 +150,7 @@ def test_runs_of_other_test_images_are_not_compared(folder):
     change_results(folder, change_images)
     with pytest.raises(
         ValueError,
-        match=r'supcon \+ crt, fold 1, seed 0: its test images are not those of',
+        match=r'supcon \+ crt, fold 1, seed 0: its test images differ from',
     ):
         compare(rows_of(folder), folder, 'one', resamples=20)
 

@@ -44,15 +44,15 @@ def own(tmp_path):
 
 
 def test_folds_of_stage_2_need_stage_1_of_each(own):
-    with pytest.raises(ValueError, match='name its config with --stage1-config'):
+    with pytest.raises(ValueError, match='name the config of stage 1 with --stage1-config'):
         stages(own)
     assert stages(own, stage1_config='x.py') == [('x.py', ['a=1']), (str(own), ['a=1'])]
 
 
 def test_flags_that_would_do_nothing_are_refused(own):
-    with pytest.raises(ValueError, match='there is no stage 1 to train'):
+    with pytest.raises(ValueError, match='has no stage 1'):
         stages('isic2018/64px/bcl', stage1_options=['b=2'])
-    with pytest.raises(ValueError, match='not made of the four words'):
+    with pytest.raises(ValueError, match='has settings besides the four words'):
         stages(own, profile='64px')
     with pytest.raises(ValueError, match='expected OLD=NEW'):
         stages('isic2018/64px/bcl', bases=['stage2/crt=stage2/lws'])
@@ -101,5 +101,5 @@ def test_a_fold_without_a_class_keeps_its_place():
     right = (parts[1].scores[2:].argmax(1) == 2).mean()
     assert recall['folds'] == [None, pytest.approx(100 * right)]
     assert recall['sd'] is None and recall['mean'] == recall['folds'][1]
-    assert f'{100 * right:.1f} (of 1)' in text and '9 test images in 9 groups' in text
+    assert f'{100 * right:.1f} (1 of 2)' in text and '9 test images in 9 groups' in text
     assert '±' not in report(parts[1:])[1]

@@ -7,7 +7,7 @@ TRACEBACK = """11/25 12:00:00 - mmengine - INFO - Epoch: 1
 /somewhere/x.py:33: UserWarning: unlikely
 Traceback (most recent call last):
   File "tools/train.py", line 1, in <module>
-FileExistsError: it holds a run of another config:
+FileExistsError: it contains a run with another config:
 -lr = 0.1
 +lr = 0.2
 """
@@ -16,7 +16,7 @@ FileExistsError: it holds a run of another config:
 @pytest.mark.parametrize(
     ('code', 'said', 'message'),
     [
-        (1, TRACEBACK, 'FileExistsError: it holds a run of another config:'),
+        (1, TRACEBACK, 'FileExistsError: it contains a run with another config:'),
         (1, TRACEBACK + 'stage2_sweep: no head\n', 'stage2_sweep: no head'),
         (1, 'torch.OutOfMemoryError: x\n  y\n', 'torch.OutOfMemoryError: x'),
         (1, 'Heads: 100%|#| 6/6\nTraceback\nAssertionError\n', 'AssertionError'),

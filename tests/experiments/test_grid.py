@@ -42,7 +42,7 @@ def test_every_combination_once(write):
     assert len(names) == len(set(names)) == 2 * 2 * 2 * 2
     assert names[0] == 'rbc12_fold0_ce_seed0'
     assert {name[-1] for name in names[:8]} == {'0'}  # seed 0 of all comes first
-    assert grid.metric == ['vs'] and grid.judged_on == 'test'
+    assert grid.metric_methods == ['vs'] and grid.judged_on == 'test'
     experiments = {run.experiment for run in grid.runs if run.dataset == 'rbc12'}
     assert experiments == {'rbc12/64px/ce', 'rbc12/64px/none/vs'}
 
@@ -56,7 +56,7 @@ def test_a_method_may_have_seeds_of_its_own(write):
 def test_commands_say_what_differs(write, tmp_path):
     runs = {run.name: run for run in load_grid(write(GRID)).runs}
     run = runs['isic2018_fold1_ce_seed1']
-    train = run.train(TOOLS, tmp_path)
+    train = run.train_command(TOOLS, tmp_path)
     assert train[:2] == ['tools/train.py', 'isic2018/64px/ce'] and '--amp' in train
     options = train[train.index('--cfg-options') + 1 :]
     assert {'x.y=1', 'x.z=3', 'randomness.seed=1'} < set(options)
@@ -65,34 +65,34 @@ def test_commands_say_what_differs(write, tmp_path):
     assert '--resume' not in train
     (tmp_path / 'train').mkdir()
     (tmp_path / 'train' / 'last_checkpoint').touch()
-    assert '--resume' in run.train(TOOLS, tmp_path)
+    assert '--resume' in run.train_command(TOOLS, tmp_path)
 
-    compare = run.compare(TOOLS, tmp_path, True, 3)
+    compare = run.sweep_command(TOOLS, tmp_path, True, 3)
     assert compare[2:4] == ['--methods', 'all'] and '--predictions' in compare
     assert compare[compare.index('--processes') + 1] == '3'
     run = runs['isic2018_fold1_vs_seed1']
-    compare = run.compare(TOOLS, tmp_path, False, 1)
+    compare = run.sweep_command(TOOLS, tmp_path, False, 1)
     assert compare[2:4] == ['--methods', '--seeds']
     assert '--validation-only' in compare and '--predictions' not in compare
-    assert 'x.w=4' in run.train(TOOLS, tmp_path)
-    assert 'x.w=4' not in runs['rbc12_fold1_vs_seed1'].train(TOOLS, tmp_path)
+    assert 'x.w=4' in run.train_command(TOOLS, tmp_path)
+    assert 'x.w=4' not in runs['rbc12_fold1_vs_seed1'].train_command(TOOLS, tmp_path)
 
 
 @pytest.mark.parametrize(
     ('old', 'new', 'message'),
     [
         ('seeds = [0, 1]', '', 'missing: seeds'),
-        ("profile = '64px'", '', 'the grid names no profile'),
+        ("profile = '64px'", '', 'the grid has no profile'),
         ('flags', 'flag', 'unknown: flag'),
         ("stage2='all'", "stage_2='all'", r'method ce has .* unknown: stage_2'),
         ('options={', 'option={', r'data set isic2018 has .* unknown: option'),
         (
             'dict(isic2018={',
             'dict(others={',
-            'dataset_options of others, but .* rbc12, isic2018',
+            'unknown data sets others; .* rbc12, isic2018',
         ),
         ("stage1='ce'", "stage1='c'", r'method ce: .*no c in stage1'),
-        ("stage1='ce', ", '', 'method ce: give one of stage1, one_stage'),
+        ("stage1='ce', ", '', 'method ce: give exactly one of stage1, one_stage'),
         ("one_stage='vs'", "one_stage='knn'", 'method vs: .*knn is computed from'),
         ('rbc12=', 'rbc13=', 'no rbc13 in datasets. Did you mean rbc12'),
         ('folds', "judged_on = 'train'\nfolds", "judged_on='train' must be 'val'"),
@@ -118,7 +118,7 @@ def test_grids_of_the_repository_load(path):
     'old', ["{'x.z': 3}", "{'x.y': 1}", "{'x.z': 2}", "{'x.w': 4}"]
 )
 def test_options_that_a_command_line_would_garble_are_refused(write, old, value):
-    with pytest.raises(ValueError, match='one value for a dotted key'):
+    with pytest.raises(ValueError, match='dotted keys with plain values'):
         load_grid(write(GRID.replace(old, f"{{'x.z': {value}}}")))
 
 
@@ -128,7 +128,7 @@ def test_a_config_of_your_own_is_of_one_data_set_and_of_stage_1(write, tmp_path)
     with pytest.raises(FileNotFoundError, match=r'method ce: no config .*own\.py'):
         load_grid(write(text))
     own.write_text('model = dict()')
-    with pytest.raises(ValueError, match='a config is of one data set'):
+    with pytest.raises(ValueError, match='has one data set'):
         load_grid(write(text))
     text = text.replace('rbc12=dict(), ', '')
     assert {run.experiment for run in load_grid(write(text)).runs} == {
@@ -136,5 +136,5 @@ def test_a_config_of_your_own_is_of_one_data_set_and_of_stage_1(write, tmp_path)
         'isic2018/64px/none/vs',
     }
     own.write_text("custom_hooks = [dict(type='mmimbal.TwoStageHook', stage1='x')]")
-    with pytest.raises(ValueError, match=r'own\.py follows a stage 1 that may have'):
+    with pytest.raises(ValueError, match=r'own\.py is a stage 2\. Its stage 1 may have'):
         load_grid(write(text))

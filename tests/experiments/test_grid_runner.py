@@ -51,7 +51,7 @@ def test_a_result_of_other_settings_is_refused(grid_job):
     folders.describe(grid)
     write_json(dict(settings=job.run.settings, rows=[]), job.result)
     *_, changed = grid_job(options={'x': 1}, judged_on='val')
-    with pytest.raises(ValueError, match=r'options.x was not there, is 1'):
+    with pytest.raises(ValueError, match=r'options.x was missing, now it is 1'):
         changed.is_done()
     about = json.loads((folders.results / 'grid.json').read_text())
     assert about['judged_on'] == 'test' and about['experiments'] == [job.name]

@@ -157,5 +157,5 @@ def test_workers_share_the_gpus_that_are_visible(monkeypatch, visible, expected)
 
 
 def test_no_worker_is_refused():
-    with pytest.raises(ValueError, match='0 workers: at least 1'):
+    with pytest.raises(ValueError, match='workers=0 must be at least 1'):
         LocalExecutor(0)

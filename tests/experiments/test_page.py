@@ -172,12 +172,12 @@ def test_a_class_of_few_groups_is_named(results, tmp_path):
         write_json(images | dict(groups=pack(groups)), file)
     page = tmp_path / 'results.md'
     write_page(results, page, resamples=20)
-    said = 'one: Classes of fewer than 10 groups: c 6. Intervals of means over classes'
+    said = 'one: Classes with fewer than 10 groups: c 6. Intervals of means over classes'
     assert said in page.read_text() and '**+' not in page.read_text()
 
 
 def test_an_incomplete_result_is_named(results, tmp_path):
     file = next((results / 'study' / 'runs').iterdir())
     file.write_text(file.read_text()[:-40])
-    with pytest.raises(ValueError, match=rf'{file.name} is no whole JSON file'):
+    with pytest.raises(ValueError, match=rf'{file.name} is not a complete JSON file'):
         write_page(results, tmp_path / 'results.md')

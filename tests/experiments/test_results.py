@@ -6,7 +6,7 @@ import pytest
 from mmimbal.evaluation.predictions import Predictions
 from mmimbal.experiments.results import (
     images_file,
-    keep_images,
+    write_images,
     pack,
     read_images,
     unpack,
@@ -29,7 +29,7 @@ def test_images_are_read_as_they_were_kept(tmp_path):
     file = images_file(tmp_path, 'set', 3)
     assert file == tmp_path / 'images' / 'set_fold3.json'
     assert images_file(tmp_path, 'set', None).name == 'set.json'
-    files = keep_images(predictions(np.array(['a', 'b', 'c', 'd'])), file)
+    files = write_images(predictions(np.array(['a', 'b', 'c', 'd'])), file)
     found = read_images(file)
     assert found.labels.tolist() == [0, 2, 1, 2] and found.classes == ('a', 'b', 'c')
     assert found.groups.tolist() == [0, 1, 0, 2]
@@ -39,11 +39,11 @@ def test_images_are_read_as_they_were_kept(tmp_path):
 def test_other_images_do_not_take_the_place_of_those_kept(tmp_path):
     file = tmp_path / 'images.json'
     same, other = (np.array(list(names)) for names in ('abcd', 'abce'))
-    files = keep_images(predictions(same), file)
+    files = write_images(predictions(same), file)
     content = file.read_text()
-    assert keep_images(predictions(same), file) == files
-    with pytest.raises(ValueError, match=r'not those of .*images\.json'):
-        keep_images(predictions(other), file)
+    assert write_images(predictions(same), file) == files
+    with pytest.raises(ValueError, match=r'differ from .*images\.json'):
+        write_images(predictions(other), file)
     for change, value in (
         ('labels', np.array([0, 2, 1, 1])),
         ('groups', np.array(['x', 'y', 'y', 'z'])),
@@ -51,5 +51,5 @@ def test_other_images_do_not_take_the_place_of_those_kept(tmp_path):
     ):
         changed = replace(predictions(same), **{change: value})
         with pytest.raises(ValueError, match=f'their {change} differ'):
-            keep_images(changed, file)
+            write_images(changed, file)
     assert file.read_text() == content

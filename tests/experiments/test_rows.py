@@ -21,7 +21,7 @@ def test_every_method_of_both_stages_is_a_row_with_all_its_runs(folder):
             assert (
                 name == row.name == ' + '.join(filter(None, (row.method, row.stage2)))
             )
-            assert row.metric == (row.method != 'ce')
+            assert row.has_metric_loss == (row.method != 'ce')
             assert row.predicted == {(f, s) for f in (0, 1) for s in (0, 1)}
             values = [
                 found['test']['macro_f1']

@@ -88,7 +88,7 @@ def test_what_stops_the_runner_cancels_the_jobs(slurm, tmp_path):
     ('flags', 'message'),
     [
         (['--cluster-options', 'time=1'], 'needs --cluster slurm'),
-        (['--cluster', 'slurm', '--workers', '2'], 'not with --cluster'),
+        (['--cluster', 'slurm', '--workers', '2'], 'cannot be combined with --cluster'),
     ],
 )
 def test_flags_that_do_not_go_together(tmp_path, flags, message):

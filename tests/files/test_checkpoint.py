@@ -14,7 +14,7 @@ from mmengine.runner import checkpoint as mmengine_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import nn
 
-from mmimbal.engine.hooks.resume_hook import newest_whole
+from mmimbal.engine.hooks.resume_hook import newest_loadable
 from mmimbal.files.checkpoint import (
     AtomicBackend,
     UnsafeCheckpointError,
@@ -62,7 +62,7 @@ def test_attack_is_refused_and_does_nothing(tmp_path, attack, legacy):
     torch.save(
         checkpoint, tmp_path / 'bad.pth', _use_new_zipfile_serialization=not legacy
     )
-    with pytest.raises(UnsafeCheckpointError, match='nothing in it was run'):
+    with pytest.raises(UnsafeCheckpointError, match='no code in it was run'):
         load_from_local(tmp_path / 'bad.pth')
     with safe_loading(), pytest.raises(UnsafeCheckpointError):
         load_checkpoint(nn.Linear(1, 1), str(tmp_path / 'bad.pth'))
@@ -235,7 +235,7 @@ def test_a_whole_file_that_cannot_be_read_now_is_not_passed_over(
 
     monkeypatch.setattr(torch, 'load', fail)
     with pytest.raises(error, match='for now'):
-        newest_whole(tmp_path, logger=None)
+        newest_loadable(tmp_path, logger=None)
 
 
 def test_home_is_expanded(tmp_path, monkeypatch):

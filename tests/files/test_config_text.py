@@ -1,6 +1,6 @@
 from mmengine.config import Config
 
-from mmimbal.files.config_text import RememberedTextConfig
+from mmimbal.files.config_text import CachedTextConfig
 
 
 def test_a_config_is_formatted_again_only_if_it_has_changed(monkeypatch):
@@ -11,7 +11,7 @@ def test_a_config_is_formatted_again_only_if_it_has_changed(monkeypatch):
         return text(cfg)
 
     monkeypatch.setattr(Config, 'pretty_text', property(counted))
-    cfg = RememberedTextConfig(dict(lr=0.1, model=dict(type='ResNet')))
+    cfg = CachedTextConfig(dict(lr=0.1, model=dict(type='ResNet')))
     first = cfg.pretty_text
     assert cfg.pretty_text == first and len(formatted) == 1
     assert first == text(Config(dict(lr=0.1, model=dict(type='ResNet'))))

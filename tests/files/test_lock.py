@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from mmimbal.files.lock import InUseError, locked, locked_work_dir, wait_for_work_dir
+from mmimbal.files.lock import InUseError, is_work_dir_in_use, locked, locked_work_dir
 
 
 def _count(folder):
@@ -43,8 +43,10 @@ def test_a_work_dir_is_of_one_run_until_it_ends(tmp_path, ends):
         assert holder.stdout.readline() == 'held\n'
         with pytest.raises(InUseError, match=r'another run trains in .*--work-dir'):
             locked_work_dir(tmp_path).__enter__()
+        assert is_work_dir_in_use(tmp_path)
         holder.kill() if ends == 'killed' else holder.stdin.close()
-        wait_for_work_dir(tmp_path)
+        holder.wait()
+    assert not is_work_dir_in_use(tmp_path)
     with locked_work_dir(tmp_path):
         pass
 

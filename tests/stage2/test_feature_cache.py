@@ -152,7 +152,7 @@ def test_a_full_disk_leaves_nothing_that_is_trusted(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize('options', [dict(views=0), dict(dtype='int8')])
 def test_bad_options_are_named(tmp_path, options):
-    with pytest.raises(ValueError, match='must be at least 1, dtype='):
+    with pytest.raises(ValueError, match='must be at least 1, and dtype='):
         cache_of(tmp_path, **options)
 
 
@@ -195,5 +195,5 @@ def test_features_too_large_for_half_precision(tmp_path):
 def test_a_backbone_that_gives_no_tensor(tmp_path):
     model, dataset = parts()
     model.extract_feat = lambda inputs: ([inputs],)
-    with pytest.raises(TypeError, match='gives a list for its last stage'):
+    with pytest.raises(TypeError, match='the last stage of the frozen backbone returns a list'):
         cached_features(model, dataset, '', tmp_path)

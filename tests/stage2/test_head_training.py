@@ -79,7 +79,7 @@ def test_a_seed_gives_a_head():
 
 def test_a_head_of_another_size():
     cfg = dict(type='LinearClsHead', num_classes=3, in_channels=8)
-    with pytest.raises(ValueError, match=r'in_channels=8, but .* give 4'):
+    with pytest.raises(ValueError, match=r'in_channels=8, but .* size 4'):
         build_head(cfg, 0, {}, (4,))
 
 

@@ -138,7 +138,7 @@ def test_other_shapes_are_named(tmp_path):
     )
     model = classifier(*BACKBONES['ResNet'], None)
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    with pytest.raises(ValueError, match=r'of another shape \(backbone\.layer1\.0\.'):
+    with pytest.raises(ValueError, match=r'with another shape \(backbone\.layer1\.0\.'):
         load_stage1(model, tmp_path / 'wide.pth')
     assert all(value.equal(before[key]) for key, value in model.state_dict().items())
 
@@ -174,10 +174,10 @@ def test_find_checkpoint(tmp_path):
 @pytest.mark.parametrize(
     ('path', 'arguments'),
     [
-        ('work_dirs/isic/stage1_triplet', 'configs/isic/stage1_triplet.py,'),
-        ('work_dirs/isic/stage1_triplet/last.pth', 'configs/isic/stage1_triplet.py,'),
-        ('/my/run', 'CONFIG --work-dir /my/run,'),
-        ('run/last.pth', 'CONFIG --work-dir run,'),
+        ('work_dirs/isic/stage1_triplet', 'configs/isic/stage1_triplet.py;'),
+        ('work_dirs/isic/stage1_triplet/last.pth', 'configs/isic/stage1_triplet.py;'),
+        ('/my/run', 'CONFIG --work-dir /my/run;'),
+        ('run/last.pth', 'CONFIG --work-dir run;'),
     ],
 )
 def test_missing_stage1_gives_the_command(path, arguments):
@@ -209,5 +209,5 @@ def test_fresh_head_is_new_and_the_same_for_a_seed():
 )
 def test_another_head_needs_a_run_of_its_own(cfg):
     old = MODELS.build(dict(type='LinearClsHead', num_classes=3, in_channels=4))
-    with pytest.raises(ValueError, match='Run stage 2 from a config of its own'):
+    with pytest.raises(ValueError, match='Run stage 2 with a separate config'):
         build_fresh_head(old, cfg, 0)

@@ -77,7 +77,7 @@ def test_a_row_is_known_by_all_it_depends_on(sweep):
     other = run()
     other.cfg.train_cfg.max_epochs = 3
     files.add(sweep.file(other))
-    features = sweep.frozen.features
+    features = sweep.stage1.features
     features['val'] = np.memmap(
         sweep.folder.parent / 'again', 'f4', mode='w+', shape=(1, 90, SIZE)
     )
@@ -107,12 +107,12 @@ def test_stage_1_as_it_is(sweep):
         )
     )
     found = sweep.row_of_stage1(cfg).seeds[0]
-    weight = sweep.frozen.state['head.fc.weight'].numpy()
-    predicted = (sweep.frozen.features['test'][0] @ weight.T).argmax(1)
-    labels = sweep.frozen.datasets['test'].labels
+    weight = sweep.stage1.state['head.fc.weight'].numpy()
+    predicted = (sweep.stage1.features['test'][0] @ weight.T).argmax(1)
+    labels = sweep.stage1.datasets['test'].labels
     recall = [(predicted[labels == k] == k).mean() for k in range(3)]
     assert found['test']['balanced_accuracy'] == pytest.approx(100 * np.mean(recall))
-    sweep.frozen.state['head.fc.weight'][0, 0] = float('nan')
+    sweep.stage1.state['head.fc.weight'][0, 0] = float('nan')
     assert sweep.row_of_stage1(cfg).seeds == [dict(seed=0, val=None, test=None)]
 
 
@@ -129,8 +129,8 @@ def test_what_cannot_be_trained_says_why_and_stops_nothing(sweep):
 
 def test_another_head_of_stage_1_is_another_sweep(sweep):
     first = sweep.file(run('lws'))
-    state = sweep.frozen.state | {'head.fc.bias': torch.ones(3)}
-    frozen = Stage1Features(sweep.frozen.datasets, sweep.frozen.features, state)
+    state = sweep.stage1.state | {'head.fc.bias': torch.ones(3)}
+    frozen = Stage1Features(sweep.stage1.datasets, sweep.stage1.features, state)
     assert Sweep(frozen, sweep.folder).file(run('lws')) != first
 
 
@@ -141,7 +141,7 @@ def plain(sweep):
     plain.cfg.train_dataloader.sampler = dict(type='DefaultSampler', shuffle=True)
     head = sweep.head(plain)
     state = head.state_dict().items()
-    sweep.frozen.state |= {f'head.{key}': value for key, value in state}
+    sweep.stage1.state |= {f'head.{key}': value for key, value in state}
     return sweep.score(head, 'test')
 
 

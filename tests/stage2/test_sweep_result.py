@@ -42,7 +42,7 @@ def test_files_of_an_earlier_release_are_named(result, tmp_path):
     content = json.loads((tmp_path / 'sweep.json').read_text())
     content['left_out'] = content.pop('failed')
     (tmp_path / 'sweep.json').write_text(json.dumps(content))
-    with pytest.raises(ValueError, match=r'sweep\.json is of another release'):
+    with pytest.raises(ValueError, match=r'sweep\.json was written by another release'):
         SweepResult.read(tmp_path)
 
 
@@ -53,8 +53,8 @@ def test_rows_are_sorted_by_validation_and_say_how_many_seeds_they_are_of(result
     assert ' '.join(lines[2].split()) == expected
     assert '55.0 ± 7.1' in lines[3] and '56.0 ± 7.1' in lines[3]
     text = report_text(result, ('a',), 'test', was_held_back=False)
-    assert '\nNot trained: vs. x\n' in text and 'are the same images' in text
-    assert 'same images' not in report_text(result, ('a',), 'test', True)
+    assert '\nNot trained: vs. x\n' in text and 'validation images are the same' in text
+    assert 'images are the same' not in report_text(result, ('a',), 'test', True)
 
 
 def test_predictions_of_stage_1_have_a_name_of_their_own(tmp_path):

@@ -6,8 +6,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from mmimbal.evaluation.bootstrap import interval, resampled_metrics
-from mmimbal.evaluation.metrics import NAMES, summarise
+from mmimbal.evaluation.bootstrap import BIASED, interval, resampled_metrics
+from mmimbal.evaluation.metrics import LOWER_IS_BETTER, NAMES, summarise
 from mmimbal.evaluation.predictions import Predictions
 from mmimbal.visualization.figures import draw_precision_recall, draw_roc
 from mmimbal.visualization.projection import project
@@ -17,14 +17,14 @@ from mmimbal.visualization.style import line_of
 CLASSES = ('common', '<script>alert(1)</script>', 'a & b $x_1$')
 HEADINGS = [
     'Metrics, %',
-    'Differences to one',
+    'Differences from one',
     'Recall of each class',
     'Confusion',
     'Calibration',
     'Ranking, each class against the rest',
     'Embeddings of test images, by t-SNE',
     'Training, by epoch',
-    'Where this comes from',
+    'Where the runs come from',
 ]
 
 
@@ -120,7 +120,13 @@ def test_metrics_and_intervals_are_those_of_the_predictions(page, runs):
     assert differences[1][1].startswith('+') and low > 0
 
 
-def test_figures_are_whole_and_drawn_in_the_ink_of_the_page(page):
+def test_metrics_with_symmetric_intervals_are_named(page):
+    (sentence,) = re.findall(r'Noise makes (.*?) than they really are', page)
+    larger, smaller = re.fullmatch(r'(.*) larger and (.*) smaller', sentence).groups()
+    assert {larger, smaller} == set(BIASED) and larger in LOWER_IS_BETTER
+
+
+def test_figures_are_complete_and_drawn_in_the_ink_of_the_page(page):
     figures = re.findall(r'<svg.*?</svg>', page, re.DOTALL)
     assert len(figures) == 12
     for figure in figures:
@@ -163,7 +169,7 @@ def test_classes_of_few_groups_are_named(runs, page):
     groups = np.where(runs['one'].labels == 2, 'same', runs['one'].groups)
     few = {n: dataclasses.replace(run, groups=groups) for n, run in runs.items()}
     said = build_report(few, resamples=20)
-    assert 'Classes of fewer than 10 groups: a &amp; b $x_1$ 1.' in said
+    assert 'Classes with fewer than 10 groups: a &amp; b $x_1$ 1.' in said
     assert '<span class="sure">' not in said and 'Classes of fewer' not in page
 
 
@@ -173,7 +179,7 @@ def test_without_groups_each_image_is_one(runs, page):
     assert '90 test images, in 45 groups, 3 classes' in page
 
 
-def test_runs_can_be_told_apart(runs):
+def test_runs_can_be_distinguished(runs):
     """More than colours, with names that matplotlib hides, or alike but for signs."""
     names = ['a+b', 'a-b', '_c', *'defgh']
     page = build_report(dict.fromkeys(names, runs['one']), resamples=9)
@@ -186,7 +192,7 @@ def test_runs_can_be_told_apart(runs):
     assert len(lines) == 24
 
 
-def test_counts_of_any_run_are_taken(runs):
+def test_training_counts_of_any_run_are_used(runs):
     without = dataclasses.replace(runs['one'], class_counts=None)
     page = build_report({'one': without, 'two': runs['three']}, resamples=9)
     assert 'Recall against training images' in page

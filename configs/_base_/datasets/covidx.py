@@ -1,6 +1,6 @@
-# COVIDx CXR: chest X-rays with and without COVID-19; classes as its lists name them.
+# COVIDx CXR: chest X-rays with and without COVID-19. Class names are in dataset.json.
 num_classes = 2
-stands_upright = True  # a chest: not flipped vertically
+stands_upright = True  # a chest is not flipped vertically
 data_root = '{{$MMIMBAL_DATA:data}}/covidx'
 
 images = dict(data_root=data_root)

@@ -1,5 +1,5 @@
-# DermaMNIST of MedMNIST: 10,015 dermatoscopic images of 7 diagnoses; class names are
-# those of its dataset.json.
+# DermaMNIST of MedMNIST: 10,015 dermatoscopic images of 7 diagnoses. Class names are in
+# dataset.json.
 num_classes = 7
 data_root = '{{$MMIMBAL_DATA:data}}/dermamnist'
 

@@ -1,4 +1,5 @@
-# Digits-LT: 291 of scikit-learn's digits, 104 zeros down to 2 nines. No download.
+# Digits-LT: 291 training images of scikit-learn's digits, from 104 of digit 0 to 2 of
+# digit 9. No download.
 num_classes = 10
 only_with = 'digits'
 

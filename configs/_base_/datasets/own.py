@@ -1,5 +1,5 @@
-# Images of your own, as tools/prepare_dataset.py leaves them in data/own: set how many
-# classes there are. Their names are in the dataset.json beside them.
+# Your own images, written to data/own by tools/prepare_dataset.py. Set num_classes.
+# Class names are in data/own/dataset.json.
 num_classes = 3
 data_root = '{{$MMIMBAL_DATA:data}}/own'
 

@@ -1,4 +1,4 @@
-# PBC: 17,092 images of blood cells of 8 kinds.
+# PBC: 17,092 images of 8 kinds of blood cells.
 classes = (
     'basophil',
     'eosinophil',

@@ -1,13 +1,13 @@
-# Both data sets at 64 px, in as many steps, and recipes of stage 1, for grids.
+# For grids: two data sets at 64 px with about equally many steps; recipes of stage 1.
 profile = '64px'
 datasets = dict(
     isic2018=dict(),
-    # Twice the images.
+    # It has twice as many images, so half as many epochs.
     rbc12=dict(options={'train_cfg.max_epochs': 20, 'param_scheduler.1.T_max': 20}),
 )
 flags = ['--amp']
-# One core for each run; what is read again and again is decoded once. RBC-12's first
-# fold would end each epoch on a batch of 2 images; PKBatchSampler fills its last batch.
+# Each run has one core; images are decoded only once. drop_last: the last batch of fold
+# 0 of RBC-12 would have 2 images. Not for PKBatchSampler, whose last batch is full.
 options = {
     'train_dataloader.dataset.cache': 'work_dirs/decoded',
     'train_dataloader.num_workers': 0,
@@ -21,7 +21,7 @@ _pk = {'train_dataloader.drop_last': False}
 _recipes = dict(
     ce=dict(stage1='ce'),
     ce_mixed=dict(stage1='ce_mixed', options=_pk),
-    # The balanced recipes without their metric loss.
+    # Control: the balanced recipes with metric weight 0.
     no_metric_loss=dict(
         stage1='supcon_balanced', options={**_pk, 'model.head.metric_weight': 0.0}
     ),

@@ -10,7 +10,7 @@ model = dict(
         out_indices=(3,),
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='https://download.openmmlab.com/mmclassification/v0/resnet/resnet50_8xb32_in1k_20210831-ea4938fc.pth',
+            checkpoint='mmpretrain://resnet50_8xb32_in1k',
             prefix='backbone',
         ),
     ),

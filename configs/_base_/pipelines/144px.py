@@ -1,4 +1,4 @@
-# As 64px.py, larger.
+# As 64px.py, for larger images.
 load = dict(type='LoadImageFromFile')
 augment = [
     dict(type='Resize', scale=(180, 180), backend='pillow'),

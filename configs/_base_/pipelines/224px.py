@@ -1,5 +1,5 @@
-# Whatever the shape of an image, it becomes a square first; testing crops to what
-# training sees on average, so that things have the same size in both.
+# Every image is first resized to a square. The test crop has the average scale of the
+# training crops, so that objects have the same size in both.
 load = dict(type='LoadImageFromFile')
 augment = [
     dict(type='Resize', scale=(320, 320), backend='pillow'),
@@ -8,7 +8,7 @@ augment = [
     dict(type='RandomFlip', prob=0.5, direction='vertical'),
     dict(type='ColorJitter', brightness=0.2, contrast=0.2, saturation=0.2),
 ]
-# Of X-rays, which have an up and a down, and no colour.
+# For X-rays: no vertical flips, and no changes of colour.
 upright_augment = [
     *augment[:-2],
     dict(type='ColorJitter', brightness=0.2, contrast=0.2),

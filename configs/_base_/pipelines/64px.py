@@ -1,4 +1,5 @@
-# As 224px.py, but gentle: a small net from scratch underfits under that augmentation.
+# As 224px.py, but with weaker augmentation: a small net from random weights underfits
+# with that one.
 load = dict(type='LoadImageFromFile')
 augment = [
     dict(type='Resize', scale=(80, 80), backend='pillow'),
@@ -11,7 +12,7 @@ augment = [
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
     dict(type='RandomFlip', prob=0.5, direction='vertical'),
 ]
-upright_augment = augment[:-1]  # of things that have an up and a down
+upright_augment = augment[:-1]  # no vertical flips
 pack = dict(type='PackInputs')
 
 train_pipeline = [load, *augment, pack]

@@ -1,4 +1,4 @@
-# ResNet-50 from scratch, 144 px, 100 epochs: is it the small net? For a GPU.
+# ResNet-50 from scratch, 144 px, 100 epochs: for a GPU.
 _base_ = [
     '../pipelines/144px.py',
     '../loaders.py',

@@ -1,4 +1,4 @@
-# ResNet-18 of half width from scratch, 64 px, 40 epochs: for a CPU.
+# ResNet-18 with half the channels from scratch, 64 px, 40 epochs: for a CPU.
 _base_ = [
     '../pipelines/64px.py',
     '../loaders.py',

@@ -1,4 +1,4 @@
-# A small ResNet on 8x8 digits, 60 epochs: seconds on a CPU.
+# A small ResNet on 8x8 digits, 60 epochs: takes seconds on a CPU.
 _base_ = [
     '../pipelines/digits.py',
     '../models/digits_net.py',

@@ -1,5 +1,5 @@
-# A fresh head on frozen features, on batches as they come. tools/stage2_sweep.py tries
-# what stage2_search has, by keys as in --cfg-options.
+# Trains a new head on frozen features, with natural batches. stage2_search holds the
+# values that tools/stage2_sweep.py tries, with keys as in --cfg-options.
 stage2_epochs = 20
 stage2_train_cfg = dict(max_epochs=stage2_epochs)
 stage2 = dict(

@@ -1,4 +1,4 @@
-# ArcFace (arXiv:1801.07698); the scale makes it large beside cross-entropy.
+# ArcFace (arXiv:1801.07698). Its scale makes the loss large: hence the small weight.
 head = dict(
     type='mmimbal.MetricLearningClsHead',
     metric_weight=0.1,

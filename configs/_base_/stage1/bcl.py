@@ -1,4 +1,4 @@
-# Balanced contrastive learning (arXiv:2207.09052) of two views, on a projection, beside
+# Balanced contrastive learning (arXiv:2207.09052) of two views, on a projection, with
 # logit-adjusted cross-entropy.
 head = dict(
     type='mmimbal.BalancedContrastiveClsHead',

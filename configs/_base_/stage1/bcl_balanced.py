@@ -1,5 +1,5 @@
-# Balanced contrastive learning (arXiv:2207.09052) on 128 images as they come and 64 of
-# all classes alike; logit-adjusted cross-entropy (arXiv:2007.07314) sees the former.
+# Balanced contrastive learning (arXiv:2207.09052) on 128 natural and 64 class-balanced
+# images. Logit-adjusted cross-entropy (arXiv:2007.07314) on the natural images only.
 head = dict(
     type='mmimbal.BalancedContrastiveClsHead',
     embedding_size=128,

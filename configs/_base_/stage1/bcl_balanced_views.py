@@ -1,4 +1,4 @@
-# bcl_balanced with two views of each image.
+# As bcl_balanced.py, with two views of each image.
 _base_ = 'bcl_balanced.py'
 
 views = dict(type='mmimbal.MultiViewDataPreprocessor')

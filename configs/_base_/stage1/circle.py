@@ -1,4 +1,4 @@
-# Circle loss (arXiv:2002.10857); gamma makes it large beside cross-entropy.
+# Circle loss (arXiv:2002.10857). Gamma makes the loss large: hence the small weight.
 head = dict(
     type='mmimbal.MetricLearningClsHead',
     metric_weight=0.05,

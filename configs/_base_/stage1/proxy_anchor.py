@@ -1,4 +1,5 @@
-# Proxy anchor loss (arXiv:2003.13911); alpha makes it large beside cross-entropy.
+# Proxy anchor loss (arXiv:2003.13911). Alpha makes the loss large: hence the small
+# weight.
 head = dict(
     type='mmimbal.MetricLearningClsHead',
     metric_weight=0.1,

@@ -1,5 +1,5 @@
-# SupCon (arXiv:2004.11362) on 128 images as they come and 64 of all classes alike;
-# logit-adjusted cross-entropy (arXiv:2007.07314) sees the former.
+# SupCon (arXiv:2004.11362) on 128 natural and 64 class-balanced images. Logit-adjusted
+# cross-entropy (arXiv:2007.07314) on the natural images only.
 head = dict(
     type='mmimbal.MetricLearningClsHead',
     embedding_size=128,

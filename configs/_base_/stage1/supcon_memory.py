@@ -1,4 +1,4 @@
-# SupCon (arXiv:2004.11362) of a batch beside the last 32 embeddings of each class.
+# SupCon (arXiv:2004.11362) with a memory of the last 32 embeddings of each class.
 head = dict(
     type='mmimbal.MetricLearningClsHead',
     embedding_size=128,

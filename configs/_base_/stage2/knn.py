@@ -1,4 +1,4 @@
-# The nearest training images vote, each vote divided by the images of its class.
+# k nearest neighbours. Each vote is divided by the class count.
 _base_ = '../schedules/stage2_fit.py'
 
 stage2_head = dict(type='mmimbal.KNNClsHead', k=10)

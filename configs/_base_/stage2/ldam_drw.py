@@ -1,4 +1,4 @@
-# LDAM with deferred re-weighting (arXiv:1906.07413), after 16 of 20 epochs.
+# LDAM (arXiv:1906.07413) with deferred re-weighting after 16 of 20 epochs.
 _base_ = '../schedules/stage2_20e.py'
 
 stage2_head = dict(

@@ -1,4 +1,4 @@
-"""Whether a dataset is what it says, and whether its splits are apart."""
+"""Checks of a dataset: its files, labels and splits."""
 
 import re
 from dataclasses import asdict, replace
@@ -15,7 +15,7 @@ from mmimbal.datasets.checking.duplicates import (
     near_duplicates,
 )
 from mmimbal.datasets.checking.finding import Finding, findings_of
-from mmimbal.datasets.checking.image_facts import Facts, look
+from mmimbal.datasets.checking.image_facts import ImageFacts, read_image_facts
 from mmimbal.datasets.index_file import (
     check_paths,
     encode_labels,
@@ -26,31 +26,33 @@ from mmimbal.datasets.index_file import (
 )
 from mmimbal.datasets.splits import straddling_groups
 
-TINY = 10  # images of a class in a split
+FEW = 10  # images of a class in a split: fewer are a warning
 
 
 def check_dataset(
     root: Path, processes: int | None = None, split_column: str | None = None
 ) -> dict:
-    """Check a folder with an ``index.csv``, and each of its columns of splits.
+    """Check a folder with an ``index.csv``, and each of its split columns.
 
     Near duplicates are images in two splits whose perceptual hashes (DCT of the image
-    at 32 x 32) differ in at most 2 of 64 bits; turned or mirrored ones are not found.
+    at 32 x 32) differ in at most 2 of 64 bits. Rotated and mirrored duplicates are not
+    found.
 
     Args:
         root: The folder.
-        processes: That decode images; one per core if ``None``.
-        split_column: The only column of splits to look at; if ``None``, ``split`` and
-            those of cross-validation, ``fold0``, ``fold1``, ...
+        processes: Number of processes that decode images; one per core if ``None``.
+        split_column: The split column to check. If ``None``, ``split`` and those of
+            cross-validation: ``fold0``, ``fold1``, ...
 
     Returns:
-        ``index`` (hash of the index), ``split_columns``, ``classes``, ``counts`` (of
-        each split of the first column, (K,)), ``images``, ``findings``, a list of
-        :class:`Finding` as dicts, and ``errors``, how many of those are errors.
+        ``index`` (hash of the index), ``split_columns``, ``classes``, ``counts``
+        (class counts, (K,), of each split of the first column), ``images`` (their
+        number), ``findings`` (a list of :class:`Finding` as dicts) and ``errors``
+        (number of findings that are errors).
 
     Raises:
         FileNotFoundError: If there is no index.
-        ValueError: If the index itself is broken, or a label is no class.
+        ValueError: If the index itself is broken, or a label is unknown.
     """
     index = root / 'index.csv'
     table = read_index(index)
@@ -62,8 +64,8 @@ def check_dataset(
     groups = table['group'].to_pylist() if 'group' in table.column_names else files
     groups = [group or file for group, file in zip(groups, files, strict=True)]
     missing = set(missing_files(table, index))
-    facts = list(look(root, files, missing, processes))
-    findings = [*_broken(files, missing, facts), *_odd(files, facts)]
+    facts = list(read_image_facts(root, files, missing, processes))
+    findings = [*_unreadable(files, missing, facts), *_unusual(files, facts)]
     findings += identical(files, labels, facts)
     pairs = near_duplicates(np.stack(list(columns.values()), 1), facts)
     for column, splits in columns.items():
@@ -96,12 +98,12 @@ def check_dataset(
 
 
 def _split_columns(
-    table: pa.Table, chosen: str | None, index: Path
+    table: pa.Table, column: str | None, index: Path
 ) -> dict[str, np.ndarray]:
-    """Return the splits of each image, (N,), by column; none is one without a name."""
-    if chosen:
-        require_columns(table.column_names, (chosen,), index)
-        names = [chosen]
+    """Return each split column, (N,); without one, a column of empty names."""
+    if column:
+        require_columns(table.column_names, (column,), index)
+        names = [column]
     else:
         names = [
             name
@@ -114,7 +116,9 @@ def _split_columns(
     return {name: np.array(table[name].to_pylist()) for name in names}
 
 
-def _broken(files: list[str], missing: set[str], facts: list[Facts]) -> list[Finding]:
+def _unreadable(
+    files: list[str], missing: set[str], facts: list[ImageFacts]
+) -> list[Finding]:
     undecodable = [
         f'{file} ({fact.error})'
         for file, fact in zip(files, facts, strict=True)
@@ -134,68 +138,68 @@ def _counts(
         counts = np.bincount(labels[splits == split], minlength=len(classes))
         where = f' in {split}' if split else ''
         empty = [name for name, n in zip(classes, counts, strict=True) if not n]
-        tiny = [
+        small = [
             f'{name} {n}'
             for name, n in zip(classes, counts, strict=True)
-            if 0 < n < TINY
+            if 0 < n < FEW
         ]
         level = 'error' if split in ('', 'train') else 'warning'
         findings += findings_of(level, f'classes without images{where}', empty)
         findings += findings_of(
-            'warning', f'classes of fewer than {TINY} images{where}', tiny
+            'warning', f'classes of fewer than {FEW} images{where}', small
         )
     return findings
 
 
 def _straddling(groups: list[str], splits: np.ndarray) -> list[Finding]:
-    named = np.flatnonzero(splits != '')
-    found = straddling_groups([groups[n] for n in named], splits[named])
+    assigned = np.flatnonzero(splits != '')
+    straddling = straddling_groups([groups[n] for n in assigned], splits[assigned])
     return findings_of(
         'error',
         'groups in more than one split',
-        [f'{group} ({", ".join(names)})' for group, names in found.items()],
+        [f'{group} ({", ".join(names)})' for group, names in straddling.items()],
     )
 
 
 def _in_no_split(files: list[str], splits: np.ndarray) -> list[Finding]:
-    left_out = np.flatnonzero(splits == '')
-    if len(left_out) == len(files):  # a dataset without splits
+    unassigned = np.flatnonzero(splits == '')
+    if len(unassigned) == len(files):  # a dataset without splits
         return []
-    return findings_of('warning', 'images in no split', [files[n] for n in left_out])
+    return findings_of('warning', 'images in no split', [files[n] for n in unassigned])
 
 
-def _odd(files: list[str], facts: list[Facts]) -> list[Finding]:
-    seen = [
+def _unusual(files: list[str], facts: list[ImageFacts]) -> list[Finding]:
+    decoded = [
         (file, fact) for file, fact in zip(files, facts, strict=True) if not fact.error
     ]
-    if not seen:
+    if not decoded:
         return []
-    areas = np.array([fact.size[0] * fact.size[1] for _, fact in seen])
-    ratios = np.array([fact.size[0] / fact.size[1] for _, fact in seen])
+    areas = np.array([fact.size[0] * fact.size[1] for _, fact in decoded])
+    ratios = np.array([fact.size[0] / fact.size[1] for _, fact in decoded])
     small = areas < np.median(areas) / 16
-    slim = np.abs(np.log(ratios / np.median(ratios))) > np.log(3)
-    sizes = [f'{file} {fact.size[0]}x{fact.size[1]}' for file, fact in seen]
+    narrow = np.abs(np.log(ratios / np.median(ratios))) > np.log(3)
+    sizes = [f'{file} {fact.size[0]}x{fact.size[1]}' for file, fact in decoded]
     return [
         *findings_of(
             'warning',
-            'images far smaller or slimmer than the others',
-            [sizes[n] for n in np.flatnonzero(small | slim)],
+            'images far smaller or narrower than the others',
+            [sizes[n] for n in np.flatnonzero(small | narrow)],
         ),
         *findings_of(
             'warning',
             'images that are not 8-bit RGB',
-            [f'{file} {fact.kind}' for file, fact in seen if fact.kind != 'RGB'],
+            [f'{file} {fact.mode}' for file, fact in decoded if fact.mode != 'RGB'],
         ),
         *findings_of(
             'warning',
-            'images that EXIF says to turn',
-            [file for file, fact in seen if fact.turned],
+            'images with a rotation in EXIF',
+            [file for file, fact in decoded if fact.is_rotated],
         ),
     ]
 
 
 def _ordered(splits: np.ndarray) -> list[str]:
-    """Return the names of the splits, train, val and test first; '' if none has one."""
+    """Return the split names, train, val and test first; [''] without splits."""
     usual = ('train', 'val', 'test')
-    found = set(splits.tolist()) - {''} or {''}
-    return [s for s in usual if s in found] + sorted(found - set(usual))
+    names = set(splits.tolist()) - {''} or {''}
+    return [s for s in usual if s in names] + sorted(names - set(usual))

@@ -1,4 +1,4 @@
-"""What ``tools/check_dataset.py`` has said of a dataset."""
+"""The stored result of ``tools/check_dataset.py``."""
 
 import hashlib
 import json
@@ -15,8 +15,7 @@ def hash_of(index: Path) -> str:
 def read_check_result(index: Path, split_column: str) -> str:
     """Return ``'checked'``, ``'failed'`` or ``'unchecked'``.
 
-    A check holds as long as the index is the same, for the columns of splits
-    that were checked.
+    A result is valid for the checked split columns, until the index changes.
     """
     try:
         report = json.loads(index.with_name(REPORT).read_text(encoding='utf-8'))

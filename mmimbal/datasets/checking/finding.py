@@ -1,4 +1,4 @@
-"""Something that a check has found."""
+"""One finding of a dataset check."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ EXAMPLES = 5
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is wrong (``error``) or odd (``warning``).
+    """A problem (``error``) or something unusual (``warning``).
 
     Attributes:
         level: ``'error'`` or ``'warning'``.
-        what: What was found.
-        count: How often.
-        examples: The first few.
+        what: Description of the finding.
+        count: Number of cases.
+        examples: The first cases.
     """
 
     level: str
@@ -23,8 +23,8 @@ class Finding:
     examples: list[str]
 
 
-def findings_of(level: str, what: str, found: Sequence[str]) -> list[Finding]:
-    """Return a finding with its first examples; none if nothing was found."""
-    if not len(found):
+def findings_of(level: str, what: str, cases: Sequence[str]) -> list[Finding]:
+    """Return one finding with its first examples, or none without a case."""
+    if not len(cases):
         return []
-    return [Finding(level, what, len(found), [str(x) for x in found[:EXAMPLES]])]
+    return [Finding(level, what, len(cases), [str(x) for x in cases[:EXAMPLES]])]

@@ -1,4 +1,4 @@
-"""What is seen of one image file."""
+"""Properties of image files that a dataset check needs."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -16,34 +16,34 @@ ORIENTATION = 274  # the EXIF tag
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What is seen of one image.
+class ImageFacts:
+    """Properties of one image file.
 
     Attributes:
-        error: Why it cannot be decoded; the rest is empty then.
+        error: Reason why it cannot be decoded. The other attributes are then empty.
         pixels: Hash of the decoded pixels.
         bits: Perceptual hash, 64 bits.
-        size: Width and height, pixels.
-        kind: Mode of the file in PIL's terms, such as ``'RGB'``.
-        turned: Whether EXIF says that it is to be turned.
+        size: Width and height in pixels.
+        mode: Image mode of PIL: ``'RGB'``, ``'L'``, ...
+        is_rotated: Whether EXIF holds a rotation or a flip.
     """
 
     error: str = ''
     pixels: str = ''
     bits: np.ndarray | None = None
     size: tuple[int, int] = (0, 0)
-    kind: str = ''
-    turned: bool = False
+    mode: str = ''
+    is_rotated: bool = False
 
 
-def look(
+def read_image_facts(
     root: Path, files: Sequence[str], missing: set[str], processes: int | None = None
-) -> Iterator[Facts]:
-    """Decode all images on all cores; yield what is seen, in order."""
+) -> Iterator[ImageFacts]:
+    """Decode all images in parallel, and yield their properties in order."""
     paths = [root / file if file not in missing else None for file in files]
     with ProcessPoolExecutor(processes or cpu_count()) as pool:
         yield from tqdm(
-            pool.map(look_at, paths, chunksize=64),
+            pool.map(read_facts_of, paths, chunksize=64),
             'Images',
             len(paths),
             unit=' images',
@@ -51,21 +51,21 @@ def look(
         )
 
 
-def look_at(path: Path | None) -> Facts:
-    """Return what is seen of an image; of ``None``, that it is missing."""
+def read_facts_of(path: Path | None) -> ImageFacts:
+    """Decode one image, and return its properties; ``None`` is a missing image."""
     if path is None:
-        return Facts(error='missing')
+        return ImageFacts(error='missing')
     try:
         with Image.open(path) as image:
             image.load()
             pixels = hashlib.blake2b(image.tobytes(), digest_size=16)
             pixels.update(repr((image.size, image.mode)).encode())
-            return Facts(
+            return ImageFacts(
                 pixels=pixels.hexdigest(),
                 bits=np.packbits(phash(image.convert('L')).hash),
                 size=image.size,
-                kind=image.mode,
-                turned=image.getexif().get(ORIENTATION, 1) != 1,
+                mode=image.mode,
+                is_rotated=image.getexif().get(ORIENTATION, 1) != 1,
             )
-    except Exception as error:  # decoders raise whatever they like
-        return Facts(error=f'{type(error).__name__}: {error}')
+    except Exception as error:  # decoders raise errors of any type
+        return ImageFacts(error=f'{type(error).__name__}: {error}')

@@ -1,4 +1,4 @@
-"""Sampling class first, then image."""
+"""A sampler with a fixed share of each class."""
 
 import math
 from collections.abc import Iterator, Sized
@@ -12,7 +12,7 @@ from mmimbal.datasets.labels_and_groups import (
     get_class_names,
     get_labels,
 )
-from mmimbal.datasets.samplers.passes import shuffled_passes
+from mmimbal.datasets.samplers.permutations import endless_permutations
 from mmimbal.datasets.samplers.shares import (
     at_least_one,
     effective_shares,
@@ -21,40 +21,40 @@ from mmimbal.datasets.samplers.shares import (
 )
 from mmimbal.registry import DATA_SAMPLERS
 
-BLOCK = 65_536  # images handed out at once
-LONGEST = 10**9  # epoch that NumPy's hypergeometric draws from
+BLOCK = 65_536  # images drawn at once
+MAX_LENGTH = 10**9  # limit of NumPy's multivariate_hypergeometric
 
 
 @DATA_SAMPLERS.register_module()
 class ClassBalancedSampler(Sampler):
-    """Draw every class a fixed number of times per epoch, then images of the class.
+    """Draw each class a fixed number of times per epoch, then images of the class.
 
     A class of ``n`` images gets a share of the epoch proportional to ``n ** power``
-    (https://arxiv.org/abs/1910.09217), rounded by largest remainder, but one draw at
-    least if there are enough for all classes. Its images come from walks over fresh
-    permutations of the class that go on from epoch to epoch, so that none repeats
-    before all others were used. The stream is a function of ``(seed, epoch)`` and of
-    the class weights set so far; rank ``r`` of ``W`` takes its positions ``r::W``,
-    after wrapping it to a length that ``W`` divides. It is drawn in blocks while it is
-    used.
+    (https://arxiv.org/abs/1910.09217). Shares are rounded by largest remainder; each
+    class is drawn at least once if the epoch is long enough. Images of a class are
+    drawn without replacement, also across epochs: none repeats before all others were
+    used. The order depends on ``(seed, epoch)`` and on the class weights. Rank ``r`` of
+    ``W`` takes positions ``r::W``, padded from the start to equal length. Images are
+    drawn in blocks during the epoch.
 
     Args:
-        dataset: Any dataset whose labels :func:`mmimbal.datasets.get_labels` can read.
-        power: 0 draws all classes equally often, 0.5 by the square root of their
-            counts, 1 as often as they come, -1 the rarest most often (BBN).
-        end_power: Where to move to over ``epochs`` (progressively balanced sampling,
-            same paper): shares are mixed linearly from ``power`` to ``end_power``.
-        epochs: Over how many epochs; later ones stay at ``end_power``.
-        effective_number: The beta of https://arxiv.org/abs/1901.05555, in [0, 1), to
-            weight images by the effective number of their class, instead of ``power``.
+        dataset: Any dataset with labels that :func:`mmimbal.datasets.get_labels` reads.
+        power: 0 for class-balanced, 0.5 for square-root, 1 for natural and -1 for
+            reversed sampling (BBN, https://arxiv.org/abs/1912.02413).
+        end_power: Final power of progressively balanced sampling (same paper as above).
+            Shares are mixed linearly from ``power`` to ``end_power``.
+        epochs: Number of epochs until ``end_power``; later epochs stay there.
+        effective_number: The beta of https://arxiv.org/abs/1901.05555, in [0, 1).
+            Images are weighted by the effective number of their class; ``power`` is
+            then not used.
         length: Images per epoch over all ranks; the size of the dataset if ``None``.
-        seed: Seed of the stream, the same on all ranks; drawn if ``None``.
+        seed: Seed, equal on all ranks; a random one if ``None``.
 
     Raises:
         TypeError: If the dataset has no labels, or several per image.
         ValueError: If an option is outside its range, only one of ``end_power`` and
-            ``epochs`` is given, ``effective_number`` beside a power, or a class has no
-            image.
+            ``epochs`` is given, ``effective_number`` and a power are given, or a class
+            has no image.
     """
 
     def __init__(
@@ -72,12 +72,14 @@ class ClassBalancedSampler(Sampler):
         self.counts = count_classes(labels, names)
         if not self.counts.all():
             empty = ', '.join(np.array(names)[self.counts == 0])
-            raise ValueError(f'cannot balance: no training image of class {empty}')
+            raise ValueError(
+                f'no training image of class {empty}: add images, or remove the class'
+            )
         self.dataset = dataset
         self.rank, self.world_size = get_dist_info()
         self.seed = sync_random_seed() if seed is None else seed
         self.epoch = 0
-        self.first_epoch = 0  # the one that moving to end_power counts from
+        self.first_epoch = 0  # where progressive sampling starts
         self.length = length or len(dataset)
         if effective_number is None:
             self.shares = power_shares(self.counts, power)
@@ -87,27 +89,28 @@ class ClassBalancedSampler(Sampler):
             self.shares if end_power is None else power_shares(self.counts, end_power)
         )
         self.epochs = epochs or 1
-        # Class weights in force from an epoch on, oldest first.
+        # (first epoch, class weights), oldest first.
         self.weights: list[tuple[int, list[float]]] = [(0, [1.0] * len(names))]
         self.members = split_by_label(labels, self.counts)
-        self.passes = [
-            shuffled_passes(images, (self.seed, label))
+        self.permutations = [
+            endless_permutations(images, (self.seed, label))
             for label, images in enumerate(self.members)
         ]
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose images the next iteration gives."""
+        """Set the epoch that the next iteration draws."""
         self.epoch = epoch
 
     def set_class_weights(self, weights: np.ndarray, epoch: int) -> None:
-        """Multiply the shares of classes by weights from an epoch on.
+        """Multiply the shares of the classes by weights, from an epoch on.
 
         Args:
             weights: (K,), all > 0.
-            epoch: First epoch they hold for; weights of later epochs are dropped.
+            epoch: First epoch with these weights. Weights set for later epochs are
+                removed.
 
         Raises:
-            ValueError: If there is not one positive weight for each class.
+            ValueError: If there is not one positive weight per class.
         """
         weights = np.asarray(weights, float)
         if weights.shape != self.counts.shape or not (weights > 0).all():
@@ -118,7 +121,7 @@ class ClassBalancedSampler(Sampler):
         self.weights.append((epoch, weights.tolist()))
 
     def quotas(self, epoch: int) -> np.ndarray:
-        """Return how often each class is drawn in an epoch over all ranks, (K,)."""
+        """Return the number of draws per class in an epoch over all ranks, (K,)."""
         progress = min(1.0, max(0, epoch - self.first_epoch) / self.epochs)
         shares = (1 - progress) * self.shares + progress * self.end_shares
         weights = next(w for first, w in reversed(self.weights) if first <= epoch)
@@ -138,26 +141,26 @@ class ClassBalancedSampler(Sampler):
         return np.concatenate(list(self.blocks(epoch)))
 
     def blocks(self, epoch: int) -> Iterator[np.ndarray]:
-        """Return the dataset indices of an epoch over all ranks, a block at a time.
+        """Yield the dataset indices of an epoch over all ranks, block by block.
 
-        How many of a block fall to each class is drawn without replacement from what
-        is left of the quotas, so that the epoch is shuffled as a whole.
+        The class counts of a block are drawn without replacement from the remaining
+        quotas. This shuffles the classes over the complete epoch.
         """
         random = np.random.default_rng((self.seed, len(self.counts), epoch))
         positions = sum(map(self.quotas, range(epoch)), np.zeros_like(self.counts))
-        left = self.quotas(epoch)
-        labels_of_blocks = np.arange(len(left), dtype=np.uint16)
-        while total := left.sum():
-            taken = random.multivariate_hypergeometric(left, min(BLOCK, total))
+        remaining = self.quotas(epoch)
+        labels_of_blocks = np.arange(len(remaining), dtype=np.uint16)
+        while total := remaining.sum():
+            taken = random.multivariate_hypergeometric(remaining, min(BLOCK, total))
             drawn = [
                 images.take(position, count)
                 for images, position, count in zip(
-                    self.passes, positions, taken, strict=True
+                    self.permutations, positions, taken, strict=True
                 )
             ]
             positions += taken
-            left -= taken
-            # Classes are shuffled, and each keeps the order of its walk.
+            remaining -= taken
+            # Shuffle the classes, but keep the drawn order of each class.
             labels = random.permutation(np.repeat(labels_of_blocks, taken))
             block = np.empty(len(labels), drawn[0].dtype)
             block[np.argsort(labels, kind='stable')] = np.concatenate(drawn)
@@ -177,32 +180,33 @@ def _check_options(power, end_power, epochs, effective_number, length) -> None:
         )
     if effective_number is not None and (power or end_power is not None):
         raise ValueError(
-            f'effective_number={effective_number} takes the place of power={power} and '
-            f'end_power={end_power}: give one of them'
+            f'effective_number={effective_number} excludes power={power} and '
+            f'end_power={end_power}: set only one of them'
         )
     if effective_number is not None and not 0 <= effective_number < 1:
         raise ValueError(f'effective_number={effective_number} must be in [0, 1)')
-    if length is not None and not 1 <= length < LONGEST:
-        raise ValueError(f'length={length} must be at least 1 and below {LONGEST:,}')
+    if length is not None and not 1 <= length < MAX_LENGTH:
+        raise ValueError(f'length={length} must be at least 1 and below {MAX_LENGTH:,}')
 
 
 def split_by_label(labels: np.ndarray, counts: np.ndarray) -> list[np.ndarray]:
-    """Return the indices of each class, views of one array of 4 bytes an image.
+    """Return the dataset indices of each class, as views of one array.
 
-    8 bytes where there are more than 2^31 images.
+    It takes 4 bytes per image, or 8 for more than 2^31 images.
     """
-    size = np.int32 if len(labels) < 2**31 else np.int64
-    narrow = np.uint16 if len(counts) <= 2**16 else np.int64  # radix sort
-    order = np.argsort(labels.astype(narrow), kind='stable').astype(size)
+    index_type = np.int32 if len(labels) < 2**31 else np.int64
+    # NumPy sorts 16-bit integers by radix sort.
+    label_type = np.uint16 if len(counts) <= 2**16 else np.int64
+    order = np.argsort(labels.astype(label_type), kind='stable').astype(index_type)
     return np.split(order, np.cumsum(counts)[:-1])
 
 
 def split_by_rank(
     blocks: Iterator[np.ndarray], length: int, rank: int, world_size: int
 ) -> Iterator[int]:
-    """Yield the positions ``rank::world_size`` of a stream that comes in blocks.
+    """Yield the positions ``rank::world_size`` of indices that come in blocks.
 
-    The stream is wrapped to a length that ``world_size`` divides.
+    They are padded from the start to a length that is a multiple of ``world_size``.
     """
     padding = -length % world_size
     start, position = [], 0
@@ -211,6 +215,6 @@ def split_by_rank(
             start.extend(block[: padding - len(start)].tolist())
         yield from block[(rank - position) % world_size :: world_size].tolist()
         position += len(block)
-    while len(start) < padding:  # a stream shorter than the number of ranks
+    while len(start) < padding:  # fewer indices than ranks
         start = (start * padding)[:padding]
     yield from start[(rank - position) % world_size :: world_size]

@@ -11,13 +11,16 @@ from torch.utils.data import DataLoader, Sampler
 
 from mmimbal.datasets.labels_and_groups import (
     count_classes,
+    cumcount,
     get_class_names,
     get_groups,
     get_labels,
-    occurrence,
 )
 from mmimbal.datasets.samplers.class_balanced import split_by_label
-from mmimbal.datasets.samplers.passes import Passes, shuffled_passes
+from mmimbal.datasets.samplers.permutations import (
+    EndlessSequence,
+    endless_permutations,
+)
 from mmimbal.registry import DATA_SAMPLERS
 
 BLOCK = 512  # batches drawn at once
@@ -27,39 +30,39 @@ BLOCK = 512  # batches drawn at once
 class PKBatchSampler(Sampler):
     """Make batches of P classes with K images each (https://arxiv.org/abs/1703.07737).
 
-    The batch of all ranks holds as many slots of K images as fit. Slots go to the
-    classes equally often: a batch has every class before any class twice. What is
-    left when K does not divide the batch is filled with images of one class, in turn.
-    A class of fewer than K images repeats some.
+    The batch over all ranks is divided into slots; a slot is K images of one class.
+    Slots are spread evenly: no class gets its second slot before every class has one.
+    If K does not divide the batch, the remaining places go to one class per batch, the
+    next class in the next batch. A class of fewer than K images repeats some in a slot.
 
-    Each takes the next row of a pass that holds every image of its class at least
-    once, so that every image is reached within :attr:`coverage_epochs`. Passes are
-    drawn anew when they are used up. The batches are a function of
-    ``(seed, epoch)``, those of the sampler; rank ``r`` of ``W`` takes ``r::W``.
+    Images of a class are drawn without replacement: all are used, within
+    :attr:`coverage_epochs` epochs, before they are shuffled again. The batches depend
+    on ``seed`` and ``epoch`` of the sampler alone. Rank ``r`` of ``W`` takes the images
+    ``r::W`` of a batch.
 
-    A batch may begin with a natural part, taken from the sampler as it comes; an epoch
-    is then one pass over the sampler. ``natural_size`` of
-    :class:`mmimbal.models.MetricLearningClsHead` must be the same.
+    With ``natural_size``, a batch begins with images in the order of the sampler, and
+    an epoch is one pass over the sampler. Set ``natural_size`` of
+    :class:`mmimbal.models.MetricLearningClsHead` to the same number.
 
     Args:
-        sampler: A sampler with ``dataset``, ``seed`` and ``epoch``, such as
-            ``DefaultSampler``. Its length is that of an epoch.
+        sampler: A sampler with ``dataset``, ``seed`` and ``epoch``: ``DefaultSampler``
+            or :class:`ClassBalancedSampler`. Its length is that of an epoch.
         batch_size: Images in the batch of a rank.
         k: Images per slot, at least 2.
-        p: Slots in the batch of all ranks, where you want them checked: no more than
-            there are classes, and ``p * k`` images must be the whole P x K part. If
-            ``None``, as many as fit.
+        p: Slots in the batch over all ranks. It only checks the other numbers: at most
+            the number of classes, and ``p * k`` images without the natural part. As
+            many slots as fit if ``None``.
         natural_size: Images in the natural part of a rank's batch.
         distinct_groups: Take the images of a class from different groups (lesions,
-            patients) where possible: two photographs of a lesion are a trivial positive
-            pair. Where a batch has all classes and some of them once more, that slot
-            is drawn apart from the others, and so is what K leaves over.
+            patients) if possible: two photographs of a lesion are a trivial positive
+            pair. If a batch has more slots than classes, slots beyond an equal number
+            per class are drawn independently, and so are the remaining places.
 
     Raises:
-        TypeError: If the sampler lacks an attribute, or the dataset its labels or
+        TypeError: If the sampler lacks an attribute, or the dataset has no labels or
             groups.
-        ValueError: If ``k`` is below 2, no slot or not ``p`` slots fit into the batch,
-            ``p`` is more than the classes, or a class has no image.
+        ValueError: If ``k`` is below 2, no slot fits into the batch, ``p`` does not
+            match it or is more than the classes, or a class has no image.
     """
 
     def __init__(
@@ -76,8 +79,8 @@ class PKBatchSampler(Sampler):
         ]
         if missing:
             raise TypeError(
-                f'{type(sampler).__name__} has no {", ".join(missing)}; use '
-                'DefaultSampler or mmimbal.ClassBalancedSampler beside PKBatchSampler'
+                f'{type(sampler).__name__} has no {", ".join(missing)}: use '
+                'DefaultSampler or mmimbal.ClassBalancedSampler with PKBatchSampler'
             )
         self.rank, self.world_size = get_dist_info()
         size = (batch_size - natural_size) * self.world_size
@@ -87,8 +90,8 @@ class PKBatchSampler(Sampler):
             )
         if natural_size < 0 or size < k:
             raise ValueError(
-                f'no slot of k={k} fits into {size} images: batch_size={batch_size} '
-                f'less natural_size={natural_size}, times {self.world_size} ranks'
+                f'no slot of k={k} fits into {size} images: (batch_size={batch_size} '
+                f'- natural_size={natural_size}) * {self.world_size} ranks'
             )
         self.sampler = sampler
         self.batch_size = batch_size
@@ -100,48 +103,54 @@ class PKBatchSampler(Sampler):
         counts = count_classes(labels, names)
         if not counts.all():
             empty = ', '.join(np.array(names)[counts == 0])
-            raise ValueError(f'no training image of class {empty}')
+            raise ValueError(
+                f'no training image of class {empty}: add images, or remove the class'
+            )
         if p is not None and (p > len(names) or p * k != size):
             raise ValueError(
                 f'p={p} slots of k={k} images: there are {len(names)} classes, and the '
-                f'P x K part of the batch has {size} images'
+                f'P x K part of the batch has {size} images. Without p, as many slots '
+                'as fit are used'
             )
         groups = get_groups(sampler.dataset) if distinct_groups else None
         members = split_by_label(labels, counts)
-        codes = [
-            np.arange(len(items))
+        group_codes = [
+            np.arange(len(images))
             if groups is None
-            else np.unique(groups[items], return_inverse=True)[1]
-            for items in members
+            else np.unique(groups[images], return_inverse=True)[1]
+            for images in members
         ]
 
-        def rows_of(k: int, kind: int) -> list[Passes]:
+        def rows_of(k: int, kind: int) -> list[EndlessSequence]:
             seeds = ((sampler.seed, kind, label) for label in range(len(names)))
-            return list(map(slots, members, codes, repeat(k), seeds))
+            return list(map(endless_rows, members, group_codes, repeat(k), seeds))
 
-        # A class's slots of the full sets are one row, so that they are distinct too.
-        self.full, self.extra = divmod(self.slots, len(names))
-        self.sets = rows_of(self.full * k, 1) if self.full else []
-        self.extras = rows_of(k, 2) if self.extra else []
-        self.rests = [
-            shuffled_passes(items, (sampler.seed, 3, label))
-            for label, items in enumerate(members)
+        # The slots that every class has in every batch are one row per class, so that
+        # distinct_groups holds over all of them.
+        self.slots_per_class, self.extra = divmod(self.slots, len(names))
+        self.common_rows = (
+            rows_of(self.slots_per_class * k, 1) if self.slots_per_class else []
+        )
+        self.extra_rows = rows_of(k, 2) if self.extra else []
+        self.rest_images = [
+            endless_permutations(images, (sampler.seed, 3, label))
+            for label, images in enumerate(members)
         ]
         print_log(
-            f'PKBatchSampler: {self.slots} slots of {k} images, {self.rest} more, in '
-            f'each of {len(self)} batches an epoch; every image is reached within '
-            f'{self.coverage_epochs} epochs',
+            f'PKBatchSampler: {len(self)} batches per epoch, each with {self.slots} '
+            f'slots of {k} images and {self.rest} more images; every image is used '
+            f'within {self.coverage_epochs} epochs',
             logger='current',
         )
 
     @property
     def coverage_epochs(self) -> int:
-        """Epochs after which every image of every class has been in a batch."""
-        if self.sets:  # each class takes a row a batch
-            return math.ceil(max(rows.length for rows in self.sets) / len(self))
-        # In a turn of as many batches as there are classes, each takes `extra` rows.
-        turns = math.ceil(max(rows.length for rows in self.extras) / self.extra)
-        return math.ceil(turns * len(self.extras) / len(self))
+        """Number of epochs in which every image is at least once in a batch."""
+        if self.common_rows:  # each class uses one row per batch
+            return math.ceil(max(rows.length for rows in self.common_rows) / len(self))
+        # A turn has as many batches as classes. In it each class uses `extra` rows.
+        turns = math.ceil(max(rows.length for rows in self.extra_rows) / self.extra)
+        return math.ceil(turns * len(self.extra_rows) / len(self))
 
     def __len__(self) -> int:
         return math.ceil(len(self.sampler) / (self.natural_size or self.batch_size))
@@ -153,48 +162,49 @@ class PKBatchSampler(Sampler):
             count = min(BLOCK, len(self) - first)
             drawn = self.draw(start + first, count)
             for balanced in drawn[:, self.rank :: self.world_size].tolist():
-                part = list(islice(natural, self.natural_size))
-                while len(part) < self.natural_size:  # the end of the epoch: wrap
-                    part += islice(iter(self.sampler), self.natural_size - len(part))
-                yield part + balanced
+                batch = list(islice(natural, self.natural_size))
+                # At the end of the epoch, pad from its start.
+                while len(batch) < self.natural_size:
+                    batch += islice(iter(self.sampler), self.natural_size - len(batch))
+                yield batch + balanced
 
     def draw(self, first: int, count: int) -> np.ndarray:
         """Return the P x K part of some batches over all ranks.
 
         Args:
-            first: Number of the first batch, counted from epoch 0.
-            count: How many batches, B.
+            first: Index of the first batch, counted from epoch 0.
+            count: Number of batches, B.
 
         Returns:
             Dataset indices, (B, slots * k + rest).
         """
-        sets = [rows.take(first, count) for rows in self.sets]
-        # A turn is as many batches as there are classes. In it, each class has `extra`
-        # slots beside those of the full sets, and its place: the batch it is rest of.
-        classes = len(self.rests)
+        common = [rows.take(first, count) for rows in self.common_rows]
+        # A turn is as many batches as there are classes. In a turn each class gets
+        # `extra` more slots, and the remaining places of one batch.
+        classes = len(self.rest_images)
         turn, place = divmod(first, classes)
         schedule = self._schedule(turn, -(-(place + count) // classes))
-        before = turn * self.extra
-        before += np.bincount(schedule[:place].ravel(), minlength=classes)
-        chosen = schedule[place : place + count]
-        extras = np.empty((*chosen.shape, self.k), np.int64)
-        for label, rows in enumerate(self.extras):
-            mine = chosen == label
-            extras[mine] = rows.take(before[label], mine.sum())
+        used_rows = turn * self.extra
+        used_rows += np.bincount(schedule[:place].ravel(), minlength=classes)
+        scheduled = schedule[place : place + count]
+        extra = np.empty((*scheduled.shape, self.k), np.int64)
+        for label, rows in enumerate(self.extra_rows):
+            of_label = scheduled == label
+            extra[of_label] = rows.take(used_rows[label], of_label.sum())
         rest = np.empty((count, self.rest), np.int64)
-        for label, images in enumerate(self.rests):
-            mine = rest[(label - place) % classes :: classes]
+        for label, images in enumerate(self.rest_images):
+            of_label = rest[(label - place) % classes :: classes]
             start = (turn + (label < place)) * self.rest
-            mine[:] = images.take(start, mine.size).reshape(mine.shape)
-        return np.hstack([*sets, extras.reshape(count, -1), rest])
+            of_label[:] = images.take(start, of_label.size).reshape(of_label.shape)
+        return np.hstack([*common, extra.reshape(count, -1), rest])
 
     def _schedule(self, turn: int, turns: int) -> np.ndarray:
-        """Return the classes of the extra slots of each batch of some turns.
+        """Return the classes of the extra slots, (turns * classes, extra).
 
-        (turns * classes, extra). In each turn every class occurs ``extra`` times, and
-        never twice in a batch.
+        A row is a batch. In each turn every class occurs ``extra`` times, and never
+        twice in a batch.
         """
-        classes = len(self.rests)
+        classes = len(self.rest_images)
         if not self.extra:
             return np.empty((turns * classes, 0), np.int64)
         drawn = []
@@ -206,48 +216,48 @@ class PKBatchSampler(Sampler):
 
 
 def get_sampler(loader: DataLoader) -> Sampler:
-    """Return what draws the images of a loader: also the one in a batch sampler."""
+    """Return the sampler of a loader, or the one inside its batch sampler."""
     return getattr(loader.batch_sampler, 'sampler', loader.sampler)
 
 
-def slots(
-    items: np.ndarray, groups: np.ndarray, k: int, seed: tuple[int, ...]
-) -> Passes:
-    """Return endless rows of ``k`` images of a class, from different groups.
+def endless_rows(
+    images: np.ndarray, groups: np.ndarray, k: int, seed: tuple[int, ...]
+) -> EndlessSequence:
+    """Return an endless sequence of rows of ``k`` images, from different groups.
 
     Args:
-        items: The images, (N,).
-        groups: Group of each, (N,), numbered from 0.
+        images: Dataset indices of a class, (N,).
+        groups: Group of each image, (N,), numbered from 0.
         k: Images in a row.
-        seed: Of the rows.
+        seed: Seed of the sequence.
 
     Returns:
-        Rows, (k,) each; each pass of them holds every image.
+        Rows, (k,). ``ceil(N / k)`` rows hold every image.
     """
-    rows = math.ceil(len(items) / k)
-    return Passes(rows, lambda random: items[deal(groups, k, random)], seed)
+    rows = math.ceil(len(images) / k)
+    return EndlessSequence(rows, lambda random: images[deal(groups, k, random)], seed)
 
 
 def deal(groups: np.ndarray, k: int, random: np.random.Generator) -> np.ndarray:
-    """Deal items into rows of ``k``, items of one group into different rows.
+    """Deal images into rows of ``k``, images of one group into different rows.
 
-    Sorted by group, they are dealt to the rows in turn, as cards are: a group lands in
-    as many rows as it has items, if there are so many. Where ``k`` does not divide the
-    items, some are dealt twice: one of a group before two, of small groups first.
+    Images are sorted by group and dealt to the rows in turn, like cards. A group of n
+    images then lies in n rows, or in all rows. If ``k`` does not divide N, some images
+    are dealt twice: first one image per group, of small groups first.
 
     Args:
-        groups: Group of each item, (N,), numbered from 0.
-        k: Items in a row.
-        random: Chooses.
+        groups: Group of each image, (N,), numbered from 0.
+        k: Images in a row.
+        random: Generator of the order.
 
     Returns:
-        Items, (ceil(N / k), k); each of ``range(N)`` occurs at least once.
+        Indices of images, (ceil(N / k), k). Each of ``range(N)`` occurs at least once.
     """
     size, rows = len(groups), math.ceil(len(groups) / k)
     shuffled = random.permutation(size)
     sizes = np.bincount(groups)[groups[shuffled]]
-    spare = shuffled[np.lexsort((sizes, occurrence(groups[shuffled])))]
-    items = np.concatenate([shuffled, np.resize(spare, rows * k - size)])
-    order = random.permutation(groups.max() + 1)[groups[items]]
-    dealt = items[np.argsort(order, kind='stable')]
+    spare = shuffled[np.lexsort((sizes, cumcount(groups[shuffled])))]
+    images = np.concatenate([shuffled, np.resize(spare, rows * k - size)])
+    order = random.permutation(groups.max() + 1)[groups[images]]
+    dealt = images[np.argsort(order, kind='stable')]
     return random.permutation(dealt.reshape(k, rows).T)

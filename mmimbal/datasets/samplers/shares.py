@@ -1,4 +1,4 @@
-"""How often each class is drawn."""
+"""Shares of the classes in an epoch."""
 
 import numpy as np
 
@@ -8,8 +8,8 @@ def power_shares(counts: np.ndarray, power: float) -> np.ndarray:
 
     Args:
         counts: Images per class, (K,), all > 0.
-        power: 1 natural, 0.5 square root, 0 balanced, -1 reversed
-            (https://arxiv.org/abs/1912.02413).
+        power: 1 for natural, 0.5 for square-root, 0 for class-balanced and -1 for
+            reversed shares (https://arxiv.org/abs/1912.02413).
 
     Returns:
         Shares, (K,), summing to 1.
@@ -19,10 +19,10 @@ def power_shares(counts: np.ndarray, power: float) -> np.ndarray:
 
 
 def effective_shares(counts: np.ndarray, beta: float) -> np.ndarray:
-    """Return shares of images weighted by 1 / effective number (arXiv:1901.05555).
+    """Return shares with images weighted by 1 / effective number (arXiv:1901.05555).
 
-    An image of a class of ``n`` weighs ``(1 - beta) / (1 - beta ** n)``: as much as all
-    others for ``beta = 0``, ``1 / n`` for ``beta`` close to 1.
+    An image of a class of ``n`` images has weight ``(1 - beta) / (1 - beta ** n)``:
+    1 for ``beta = 0``, nearly ``1 / n`` for ``beta`` close to 1.
 
     Args:
         counts: Images per class, (K,), all > 0.
@@ -38,8 +38,8 @@ def effective_shares(counts: np.ndarray, beta: float) -> np.ndarray:
 def largest_remainder(shares: np.ndarray, total: int) -> np.ndarray:
     """Split ``total`` into integers proportional to shares, (K,).
 
-    Each is rounded down, and what remains goes to the largest remainders, earlier
-    classes first.
+    Each is rounded down. The largest remainders are then rounded up, earlier classes
+    first, until the sum is ``total``.
     """
     exact = shares / shares.sum() * total
     quotas = np.floor(exact).astype(np.int64)
@@ -49,7 +49,7 @@ def largest_remainder(shares: np.ndarray, total: int) -> np.ndarray:
 
 
 def at_least_one(quotas: np.ndarray) -> np.ndarray:
-    """Return quotas, (K,), none of them 0: the largest give way, while they can."""
+    """Raise quotas of 0, (K,), to 1, and lower the largest quotas, if possible."""
     quotas = quotas.copy()
     while not quotas.all() and quotas.max() > 1:
         quotas[quotas.argmax()] -= 1

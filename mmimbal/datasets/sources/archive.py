@@ -1,4 +1,4 @@
-"""Unpacking a download without letting it write elsewhere."""
+"""Safe unpacking of downloaded archives."""
 
 import tarfile
 import zipfile
@@ -13,11 +13,11 @@ def unpack(archive: Path, target: Path) -> Path:
         target: An empty folder.
 
     Returns:
-        The folder of the content: ``target``, or the only folder in it.
+        ``target``, or the folder in it if that is its only content.
 
     Raises:
-        ValueError: If it is no archive or broken, or a member would leave the folder.
-            Nothing of such an archive is kept outside of ``target``.
+        ValueError: If it is not an archive or is broken, or a member would be written
+            outside of ``target``. Nothing is then written outside.
     """
     try:
         if zipfile.is_zipfile(archive):
@@ -31,19 +31,19 @@ def unpack(archive: Path, target: Path) -> Path:
         else:
             raise ValueError(f'{archive} is neither a folder nor a zip or tar file')
     except tarfile.FilterError as error:
-        raise ValueError(f'{archive} is refused: {error}') from None
+        raise ValueError(f'{archive} is refused as unsafe: {error}') from None
     except (tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
-        raise ValueError(f'{archive} is broken: {error}') from None
-    inside = [path for path in target.iterdir() if not is_litter(path.name)]
-    return inside[0] if len(inside) == 1 and inside[0].is_dir() else target
+        raise ValueError(f'{archive} is broken, load it again: {error}') from None
+    content = [path for path in target.iterdir() if not is_system_file(path.name)]
+    return content[0] if len(content) == 1 and content[0].is_dir() else target
 
 
-def is_litter(name: str) -> bool:
-    """Return whether a file or folder is one that systems leave behind, hidden."""
+def is_system_file(name: str) -> bool:
+    """Return whether a name is hidden or made by macOS: not part of a dataset."""
     return name.startswith('.') or name == '__MACOSX'
 
 
 def _refuse_outside(name: str, archive: Path) -> None:
     path = PurePosixPath(name.replace('\\', '/'))
     if path.is_absolute() or '..' in path.parts or ':' in path.parts[0]:
-        raise ValueError(f'{archive} is refused: {name!r} would leave its folder')
+        raise ValueError(f'{archive} is refused as unsafe: {name!r} leaves its folder')

@@ -11,9 +11,9 @@ LAYOUT = 'train.txt, test.txt (lines of: patient file class source), train/, tes
 def read_covidx(src: Path) -> Source:
     """Read COVIDx CXR with its official split; the group is the patient.
 
-    Takes the download of https://www.kaggle.com/datasets/andyczhao/covidx-cxr2, read
-    from its documentation alone. Versions differ in their classes, which are those that
-    the lists name, and in whether there is a ``val.txt``.
+    Reads the download of https://www.kaggle.com/datasets/andyczhao/covidx-cxr2. Written
+    from its documentation, not tried on the download. Classes are those in the lists:
+    they differ between versions. Not every version has a ``val.txt``.
 
     Raises:
         FileNotFoundError: If a list or a folder is missing.
@@ -31,19 +31,20 @@ def read_covidx(src: Path) -> Source:
             cells = line.split()
             if len(cells) < 4:
                 raise ValueError(
-                    f'{file}, line {number}: expected four words: {line!r}'
+                    f'{file}, line {number}: expected 4 words, not {line!r}'
                 )
-            # File names may hold spaces: patient first, class and source last.
+            # File names may contain spaces: patient first, class and source last.
             patient, *name, label, _ = cells
             name = ' '.join(name)
-            known = images.get((split, name))
-            if known is not None and known.label != label:
+            earlier = images.get((split, name))
+            if earlier is not None and earlier.label != label:
                 raise ValueError(
-                    f'{file}, line {number}: {name} is {label}, but above {known.label}'
+                    f'{file}, line {number}: {name} has label {label}, but '
+                    f'{earlier.label} in an earlier line'
                 )
             images[split, name] = Image(
                 src / split / name, label, patient, split, f'{split}/{name}'
             )
     classes = tuple(sorted({image.label for image in images.values()}))
     origin = 'COVIDx CXR, Wang et al. 2020, arXiv:2003.09871'
-    return Source(list(images.values()), classes, origin, 'of its several sources')
+    return Source(list(images.values()), classes, origin, 'those of its sources')

@@ -1,8 +1,8 @@
-"""A folder per class, and the data sets that come so."""
+"""Datasets with one folder per class."""
 
 from pathlib import Path
 
-from mmimbal.datasets.sources.archive import is_litter
+from mmimbal.datasets.sources.archive import is_system_file
 from mmimbal.datasets.sources.source import Image, Source
 
 SUFFIXES = {'.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp'}
@@ -15,12 +15,12 @@ def read_folders(
 ) -> Source:
     """Read ``CLASS/**/*.jpg``, or ``train/CLASS``, ``val/CLASS``, ``test/CLASS``.
 
-    Classes are the sorted names of the folders. Other files are left alone.
+    Classes are the sorted names of the folders. Other files are ignored.
 
     Args:
-        src: The folder of folders. One with a single folder in it is entered.
-        origin: Where the images come from.
-        licence: Under which terms.
+        src: The folder that holds the class folders, directly or in one folder.
+        origin: Source of the images.
+        licence: Licence of the images.
 
     Raises:
         FileNotFoundError: If there are no folders with images.
@@ -44,12 +44,12 @@ def read_folders(
         for path in sorted(folder.rglob('*'))
         if path.suffix.lower() in SUFFIXES
         and path.is_file()
-        and not any(map(is_litter, path.relative_to(folder).parts))
+        and not any(map(is_system_file, path.relative_to(folder).parts))
     ]
     if not images:
         raise FileNotFoundError(
-            f'{src} has no folders with images. Expected in --src: a folder for each '
-            'class, with its images'
+            f'{src} has no folders with images. Expected in --src: one folder of '
+            'images per class'
         )
     classes = tuple(sorted({image.label for image in images}))
     return Source(images, classes, origin, licence)
@@ -58,7 +58,7 @@ def read_folders(
 def read_kvasir(src: Path) -> Source:
     """Read Kvasir v2 (https://datasets.simula.no/kvasir/): 8 folders of images.
 
-    Read from its documentation alone.
+    Written from its documentation, not tried on the download.
     """
     origin = 'Pogorelov et al. 2017, doi:10.1145/3083187.3083212'
     return read_folders(src, origin, 'research and education only')
@@ -67,7 +67,7 @@ def read_kvasir(src: Path) -> Source:
 def read_pbc(src: Path) -> Source:
     """Read the PBC blood cells (doi:10.17632/snkd93bnjr.1): 8 folders of images.
 
-    Read from its documentation alone.
+    Written from its documentation, not tried on the download.
     """
     return read_folders(
         src, 'Acevedo et al. 2020, doi:10.17632/snkd93bnjr.1', 'CC BY 4.0'
@@ -77,4 +77,6 @@ def read_pbc(src: Path) -> Source:
 def _folders(path: Path) -> list[Path]:
     if not path.is_dir():
         return []
-    return sorted(f for f in path.iterdir() if f.is_dir() and not is_litter(f.name))
+    return sorted(
+        f for f in path.iterdir() if f.is_dir() and not is_system_file(f.name)
+    )

@@ -1,4 +1,4 @@
-"""A folder with an ``index.csv``: the generic CSV, and the form shared copies have."""
+"""Datasets with an ``index.csv``: own images, and shared copies of public sets."""
 
 from pathlib import Path
 
@@ -19,20 +19,20 @@ def read_csv(
     origin: str | None = None,
     licence: str | None = None,
 ) -> Source:
-    """Read ``index.csv`` (``file,label[,split]`` and a column of groups) in a folder.
+    """Read ``index.csv`` (``file,label[,group][,split]``) in a folder.
 
     Args:
         src: The folder. Files are relative to it, or to its ``images/`` or ``jpg/``.
-        classes: Names, in the order of integer labels. If ``None``, those of
-            ``dataset.json`` in the folder, else the sorted labels themselves.
-        group: Column that holds the group; ``group`` if there is one, by default.
-        origin: Where the images come from; as ``dataset.json`` says if ``None``.
-        licence: Under which terms; likewise.
+        classes: Class names in the order of integer labels. If ``None``, those of
+            ``dataset.json`` in the folder, or else the sorted labels.
+        group: Column with the groups. If ``None``, the column ``group`` if it exists.
+        origin: Source of the images; that of ``dataset.json`` if ``None``.
+        licence: Licence of the images; that of ``dataset.json`` if ``None``.
 
     Raises:
         FileNotFoundError: If the CSV or an image is missing.
         ValueError: If a column is missing, a label is outside the classes, or
-            ``dataset.json`` does not name them.
+            ``dataset.json`` does not list them.
     """
     index = src / 'index.csv'
     if not index.is_file():
@@ -47,20 +47,20 @@ def read_csv(
     columns = table.to_pydict()
     files = columns['file']
     folder = _image_folder(src, files[0])
-    nothing = [None] * len(files)
+    no_values = [None] * len(files)
     images = [
         Image(
             path=folder / file,
             label=classes[label],
-            group=of_group,
+            group=image_group,
             split=split,
             name=file.removeprefix('images/'),
         )
-        for file, label, of_group, split in zip(
+        for file, label, image_group, split in zip(
             files,
             labels,
-            columns.get(group or 'group', nothing),
-            columns.get('split', nothing),
+            columns.get(group or 'group', no_values),
+            columns.get('split', no_values),
             strict=True,
         )
     ]

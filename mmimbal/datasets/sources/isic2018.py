@@ -24,23 +24,23 @@ LAYOUT = f'{IMAGES}/*.jpg, {TRUTH} and {LESIONS}'
 def read_isic2018(src: Path) -> Source:
     """Read the training images of the challenge; the group is the lesion.
 
-    Takes the official download (https://challenge.isic-archive.com/data/#2018), read
-    from its documentation, or a folder with an ``index.csv`` that has a ``lesion_id``.
+    Reads the official download (https://challenge.isic-archive.com/data/#2018), as its
+    documentation describes it, or an ``index.csv`` with a column ``lesion_id``.
 
     Raises:
         FileNotFoundError: If a file of the download is missing.
-        ValueError: If an image has no lesion, or not one label.
+        ValueError: If an image has no lesion, or not exactly one label.
     """
     if (src / 'index.csv').is_file():
         return read_csv(src, CLASSES, 'lesion_id', ORIGIN, LICENCE)
     require_files(src, (IMAGES, TRUTH, LESIONS), LAYOUT)
     lesions = read_rows(src / LESIONS, 'image')
     truth = read_rows(src / TRUTH, 'image')
-    alone = [name for name in truth if name not in lesions]
-    if alone:
+    without_lesion = [name for name in truth if name not in lesions]
+    if without_lesion:
         raise ValueError(
-            f'{len(alone)} images of {TRUTH} are not in {LESIONS}, the first is '
-            f'{alone[0]}'
+            f'{len(without_lesion)} images of {TRUTH} are not in {LESIONS}, the first '
+            f'is {without_lesion[0]}'
         )
     images = [
         Image(

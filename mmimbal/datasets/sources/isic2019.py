@@ -23,12 +23,13 @@ LAYOUT = f'{IMAGES}/*.jpg, {TRUTH} and {LESIONS}'
 def read_isic2019(src: Path) -> Source:
     """Read the training images of the challenge; the group is the lesion.
 
-    Takes the official download (https://challenge.isic-archive.com/data/#2019), read
-    from its documentation alone. Images of no known lesion are groups of their own.
+    Reads the official download (https://challenge.isic-archive.com/data/#2019). Written
+    from its documentation, not tried on the download. An image without a lesion id is
+    its own group.
 
     Raises:
         FileNotFoundError: If a file of the download is missing.
-        ValueError: If an image has not one label.
+        ValueError: If an image does not have exactly one label.
     """
     require_files(src, (IMAGES, TRUTH, LESIONS), LAYOUT)
     lesions = read_rows(src / LESIONS, 'image')

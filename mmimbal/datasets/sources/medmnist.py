@@ -1,4 +1,4 @@
-"""The MedMNIST family."""
+"""The datasets of MedMNIST."""
 
 import zipfile
 from functools import partial
@@ -13,22 +13,22 @@ SPLITS = ('train', 'val', 'test')
 
 
 def read_medmnist(src: Path) -> Source:
-    """Read a set of MedMNIST (https://medmnist.com), with its official split.
+    """Read a dataset of MedMNIST (https://medmnist.com), with its official split.
 
-    Class names come from the ``medmnist`` package, the extra of that name; without it
-    they are numbers. If it is there and the file is not, the file is downloaded.
+    The package ``medmnist`` (extra ``medmnist``) gives the class names, and downloads
+    a missing file. Without it, class names are numbers.
 
     Args:
-        src: The file, such as ``pathmnist.npz`` or ``dermamnist_64.npz``.
+        src: The file: ``pathmnist.npz``, ``dermamnist_64.npz``, ...
 
     Raises:
-        FileNotFoundError: If there is no such file, and no package to download it.
-        ValueError: If images are volumes, have several labels, or the file is broken.
+        FileNotFoundError: If the file is missing, and the package is not installed.
+        ValueError: If images are volumes or have several labels, or the file is broken.
     """
     info = _info(src)
     if not src.is_file():
         if not info:
-            raise missing_file(src, 'a file of MedMNIST, such as pathmnist.npz')
+            raise missing_file(src, 'a file of MedMNIST, for example pathmnist.npz')
         _download(src, info)
     try:
         with np.load(src, allow_pickle=False) as file:
@@ -38,7 +38,7 @@ def read_medmnist(src: Path) -> Source:
         raise ValueError(f'{src} is no file of MedMNIST: {error}') from None
     labels = np.concatenate([labels for _, labels in parts.values()])
     if labels.ndim != 2 or labels.shape[1] != 1:
-        raise ValueError(f'{src} has several labels for each image: {labels.shape}')
+        raise ValueError(f'{src} has several labels per image: shape {labels.shape}')
     if any(images.shape[3:] not in ((), (3,)) for images, _ in parts.values()):
         raise ValueError(f'{src} holds volumes, not images')
     names = info.get('label', {str(k): str(k) for k in range(labels.max() + 1)})
@@ -51,8 +51,10 @@ def read_medmnist(src: Path) -> Source:
             name=f'{split}/{number:06d}.png',
             pixels=partial(_pixels, image),
         )
-        for split, (pictures, found) in parts.items()
-        for number, (image, label) in enumerate(zip(pictures, found, strict=True))
+        for split, (split_images, split_labels) in parts.items()
+        for number, (image, label) in enumerate(
+            zip(split_images, split_labels, strict=True)
+        )
     ]
     origin = f'MedMNIST v2, {src.stem}, doi:10.1038/s41597-022-01721-8'
     return Source(
@@ -78,7 +80,7 @@ def _download(src: Path, info: dict) -> None:
 
 
 def _pixels(image: np.ndarray) -> np.ndarray:
-    """Return an image, (H, W) or (H, W, 3) in RGB, in BGR."""
+    """Convert an image from gray, (H, W), or RGB, (H, W, 3), to BGR, (H, W, 3)."""
     if image.ndim == 2:
         return np.repeat(image[..., None], 3, axis=2)
     return np.ascontiguousarray(image[..., ::-1])

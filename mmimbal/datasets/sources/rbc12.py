@@ -32,10 +32,10 @@ LAYOUT = 'Dataset/*.jpg (smears) and Label/*.txt (lines of: x y class)'
 def read_rbc12(src: Path) -> Source:
     """Read one crop per labelled cell; the group is the smear.
 
-    Takes a checkout of https://github.com/Chula-PIC-Lab/Chula-RBC-12-Dataset, read
-    from its documentation, or a folder of crops with an ``index.csv`` that has a
-    ``smear_image``. Elliptocytes (class 12, added later from other slides) are left
-    out.
+    Reads a checkout of https://github.com/Chula-PIC-Lab/Chula-RBC-12-Dataset, as its
+    documentation describes it, or an ``index.csv`` of crops with a column
+    ``smear_image``. Elliptocytes (class 12, added later from other slides) are not
+    read.
 
     Raises:
         FileNotFoundError: If a folder of the download is missing.
@@ -52,7 +52,7 @@ def read_rbc12(src: Path) -> Source:
                 x, y, code = (int(float(word)) for word in line.split())
             except ValueError:
                 raise ValueError(
-                    f'{file}, line {number}: not x y class: {line!r}'
+                    f'{file}, line {number}: expected x y class, not {line!r}'
                 ) from None
             if 0 <= code < len(CLASSES):
                 images.append(
@@ -68,7 +68,7 @@ def read_rbc12(src: Path) -> Source:
 
 
 def crop(smear: Path, x: int, y: int) -> np.ndarray:
-    """Return the square of a smear around a point, the border reflected.
+    """Cut a square out of a smear around a point; the border is reflected.
 
     Raises:
         ValueError: If the smear cannot be decoded.

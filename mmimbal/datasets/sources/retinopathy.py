@@ -8,14 +8,14 @@ CLASSES = ('no_dr', 'mild', 'moderate', 'severe', 'proliferative')
 
 
 def read_aptos2019(src: Path) -> Source:
-    """Read the training images of APTOS 2019; who the patients are is not published.
+    """Read the training images of APTOS 2019. Patients are not published.
 
-    Takes the download of https://www.kaggle.com/c/aptos2019-blindness-detection, read
-    from its documentation alone.
+    Reads the download of https://www.kaggle.com/c/aptos2019-blindness-detection.
+    Written from its documentation, not tried on the download.
 
     Raises:
         FileNotFoundError: If a file of the download is missing.
-        ValueError: If a grade is none of 0..4.
+        ValueError: If a grade is not in 0..4.
     """
     layout = 'train.csv (id_code,diagnosis) and train_images/*.png'
     require_files(src, ('train.csv', 'train_images'), layout)
@@ -30,12 +30,12 @@ def read_aptos2019(src: Path) -> Source:
 def read_eyepacs(src: Path) -> Source:
     """Read the training images of EyePACS; the group is the patient, with two eyes.
 
-    Takes the download of https://www.kaggle.com/c/diabetic-retinopathy-detection, read
-    from its documentation alone.
+    Reads the download of https://www.kaggle.com/c/diabetic-retinopathy-detection.
+    Written from its documentation, not tried on the download.
 
     Raises:
         FileNotFoundError: If a file of the download is missing.
-        ValueError: If a grade is none of 0..4.
+        ValueError: If a grade is not in 0..4.
     """
     layout = 'trainLabels.csv (image,level) and train/*.jpeg'
     require_files(src, ('trainLabels.csv', 'train'), layout)

@@ -1,4 +1,4 @@
-"""What is read from a download, before it is written as an ``index.csv``."""
+"""A download in memory, before it is written with an ``index.csv``."""
 
 import csv
 from collections.abc import Callable, Sequence
@@ -13,13 +13,13 @@ class Image:
     """One labelled image of a download.
 
     Attributes:
-        path: Where the file lies.
-        label: Name of its class.
-        group: What must not straddle splits; the file itself if ``None``.
-        split: Of the download, if it has one.
-        name: Path below ``images/`` to write it to; its file name if ``None``.
-        pixels: Reads it, (H, W, 3) in BGR, where ``path`` is more than this image; it
-            is written as PNG then.
+        path: Path of the file.
+        label: Class name.
+        group: Group that must not straddle splits; the file itself if ``None``.
+        split: Official split, if the download has one.
+        name: Path to write to, relative to ``images/``; the file name if ``None``.
+        pixels: Function that returns the image, (H, W, 3) in BGR, if ``path`` holds
+            more than this image. It is then written as PNG.
     """
 
     path: Path
@@ -32,13 +32,13 @@ class Image:
 
 @dataclass(frozen=True)
 class Source:
-    """A download.
+    """The labelled images of a download.
 
     Attributes:
         images: All labelled images.
         classes: Class names in label order.
-        origin: Where it comes from.
-        licence: Under which terms.
+        origin: Source of the images.
+        licence: Licence of the images.
     """
 
     images: Sequence[Image]
@@ -48,12 +48,12 @@ class Source:
 
 
 def missing_file(path: Path, layout: str) -> FileNotFoundError:
-    """Return the error for a download without one of its files."""
+    """Return the error for a missing file of a download."""
     return FileNotFoundError(f'{path} is missing. Expected in --src: {layout}')
 
 
 def require_files(src: Path, parts: Sequence[str], layout: str) -> None:
-    """Raise a FileNotFoundError that names the first part a download lacks."""
+    """Raise a FileNotFoundError that names the first missing part of a download."""
     for part in parts:
         if not (src / part).exists():
             raise missing_file(src / part, layout)
@@ -64,14 +64,14 @@ def read_rows(path: Path, key: str) -> dict[str, dict[str, str]]:
 
     Args:
         path: A CSV file in UTF-8.
-        key: Column that names an image.
+        key: Column with the names of the images.
 
     Returns:
-        The rows by that column.
+        The rows, by the names of that column.
 
     Raises:
-        ValueError: If there is no such column, a name is there twice, or the file is
-            not in UTF-8.
+        ValueError: If the column is missing, a name occurs twice, or the file is not in
+            UTF-8.
     """
     try:
         with open(path, newline='', encoding='utf-8-sig') as file:
@@ -79,8 +79,8 @@ def read_rows(path: Path, key: str) -> dict[str, dict[str, str]]:
     except UnicodeDecodeError as error:
         raise ValueError(f'{path} is not in UTF-8: {error}') from None
     if not rows or key not in rows[0]:
-        found = ', '.join(rows[0]) if rows else 'no rows'
-        raise ValueError(f'{path} has no column {key}, but {found}')
+        columns = ', '.join(rows[0]) if rows else 'none, as there are no rows'
+        raise ValueError(f'{path} has no column {key}; its columns are: {columns}')
     table: dict[str, dict[str, str]] = {}
     for row in rows:
         if row[key] in table:
@@ -93,19 +93,19 @@ def one_hot_label(row: dict[str, str], classes: Sequence[str], path: Path) -> st
     """Return the class whose column holds 1.
 
     Args:
-        row: Of a table with a column for each class, in capitals.
+        row: Row of a table with one column per class, in capitals.
         classes: Class names.
-        path: Of the table, for errors.
+        path: Path of the table, for error messages.
 
     Raises:
-        ValueError: If a column is missing, or not exactly one holds 1.
+        ValueError: If a column is missing, or not exactly one column holds 1.
     """
     missing = [name.upper() for name in classes if row.get(name.upper()) in (None, '')]
     if missing:
         raise ValueError(f'{path} has no {", ".join(missing)} for {row["image"]}')
-    found = [name for name in classes if float(row[name.upper()]) == 1]
-    if len(found) != 1:
+    labels = [name for name in classes if float(row[name.upper()]) == 1]
+    if len(labels) != 1:
         raise ValueError(
-            f'{path} gives {row["image"]} {len(found)} labels instead of one'
+            f'{path} gives {row["image"]} {len(labels)} labels instead of one'
         )
-    return found[0]
+    return labels[0]

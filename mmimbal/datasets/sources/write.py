@@ -33,28 +33,29 @@ def write_dataset(
 ) -> dict[str, Counter]:
     """Write images, ``index.csv`` and ``dataset.json``.
 
-    The folder is there once it is whole: an interrupted run leaves none.
+    The folder appears when it is complete: an interrupted run leaves no folder.
 
     Args:
-        source: What was read.
+        source: The download.
         out: The folder to make.
-        seed: Of splits that are made here.
-        split: ``'official'`` keeps that of the download where it has one; ``'group'``
-            makes one: 70/10/20, stratified by class and grouped. Groups that share an
-            identical image stay together.
-        folds: Of cross-validation, as further columns ``fold0``, ``fold1``, ...
+        seed: Seed of the splits that are made here.
+        split: ``'official'`` keeps the split of the download, if there is one.
+            ``'group'`` makes a new one: 70/10/20, stratified by class and grouped.
+            Groups that share an identical image stay together.
+        folds: Number of cross-validation folds, added as columns ``fold0``, ``fold1``,
+            ...
         link: Whether to make symbolic links to the images instead of copies.
 
     Returns:
-        Images of each class, by split.
+        Number of images per class, by split.
 
     Raises:
         FileExistsError: If ``out`` is a folder that is not empty.
-        NotADirectoryError: If it is a file.
+        NotADirectoryError: If ``out`` is a file.
         FileNotFoundError: If an image is missing.
-        OSError: If an image cannot be written, such as to a full disk.
+        OSError: If an image cannot be written: for example, the disk is full.
         ValueError: If a group is in two splits, only some images have a split, a class
-            has no training image, an image is listed twice or cannot be decoded.
+            has no training image, or an image is listed twice or cannot be decoded.
     """
     check_is_new(out)
     images = source.images
@@ -63,23 +64,24 @@ def write_dataset(
     labels = [source.classes.index(image.label) for image in images]
     made_here = f'stratified by class, grouped, scikit-learn, seed {seed}'
     is_official = split == 'official' and any(image.split for image in images)
-    together = groups
+    joined_groups = groups
     if folds or not is_official:
-        together = join_groups(groups, _contents(images))
+        joined_groups = join_groups(groups, _contents(images))
     if is_official:
         splits, origin_of_split = [image.split for image in images], 'of the download'
         if not all(splits):
             name = next(n for n, s in zip(names, splits, strict=True) if not s)
             raise ValueError(
-                f'some images have a split and some have none, the first is {name}'
+                f'some images have a split and some have none, the first is {name}: '
+                'give all a split, or use --split group'
             )
     else:
-        splits = split_by_group(labels, together, seed).tolist()
+        splits = split_by_group(labels, joined_groups, seed).tolist()
         origin_of_split = f'70/10/20, {made_here}'
     columns = dict(split=splits)
     if folds:
-        found = folds_by_group(labels, together, folds, seed)
-        columns |= {f'fold{k}': fold.tolist() for k, fold in enumerate(found)}
+        by_fold = folds_by_group(labels, joined_groups, folds, seed)
+        columns |= {f'fold{k}': fold.tolist() for k, fold in enumerate(by_fold)}
         origin_of_split += f'; {folds} folds, {made_here}'
     for cells in columns.values():
         check_groups(groups, cells)
@@ -111,19 +113,19 @@ def _contents(images: Sequence[Image]) -> list[str]:
     """Return a hash of each image.
 
     Raises:
-        FileNotFoundError: If one is missing.
+        FileNotFoundError: If an image is missing.
     """
-    found = []
+    hashes = []
     for image in tqdm(images, 'comparing', disable=None):
         if not image.path.is_file():
             raise FileNotFoundError(f'image {image.path} is missing')
         content = image.pixels().tobytes() if image.pixels else image.path.read_bytes()
-        found.append(hashlib.blake2b(content, digest_size=16).hexdigest())
-    return found
+        hashes.append(hashlib.blake2b(content, digest_size=16).hexdigest())
+    return hashes
 
 
 def _count(images: Sequence[Image], splits: list[str]) -> dict[str, Counter]:
-    """Return images of each class, by split.
+    """Return the number of images per class, by split.
 
     Raises:
         ValueError: If a class has no training image.
@@ -131,21 +133,23 @@ def _count(images: Sequence[Image], splits: list[str]) -> dict[str, Counter]:
     counts: dict[str, Counter] = {split: Counter() for split in SPLITS}
     for image, split in zip(images, splits, strict=True):
         counts.setdefault(split, Counter())[image.label] += 1
-    found = {image.label for image in images}
-    empty = sorted(name for name in found if not counts['train'][name])
+    labels = {image.label for image in images}
+    empty = sorted(name for name in labels if not counts['train'][name])
     if empty:
         raise ValueError(
-            f'no image to train on for class {", ".join(empty)}: it has too few groups '
-            'to be split. Give the images a split column, or choose another --seed'
+            f'no image to train on for class {", ".join(empty)}: too few groups to '
+            'split. Give the index a split column, or choose another --seed'
         )
     return counts
 
 
 def _file_names(images: Sequence[Image]) -> list[str]:
     names = [image.name or image.path.name for image in images]
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
-        raise ValueError(f'{len(twice)} images are listed twice, such as {twice[0]}')
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated:
+        raise ValueError(
+            f'{len(repeated)} images are listed twice, the first is {repeated[0]}'
+        )
     return names
 
 

@@ -10,10 +10,10 @@ from mmimbal.registry import HOOKS
 
 @HOOKS.register_module()
 class ChannelsLastHook(Hook):
-    """Keep convolution weights channels-last, so that convolutions run in that layout.
+    """Store convolution weights channels-last, so that convolutions use that layout.
 
-    The layout that CPUs in bfloat16 and GPUs in float16 are fastest in. Values stay
-    the same; rounding may differ.
+    CPUs in bfloat16 and GPUs in float16 are fastest with this layout. The values of
+    the weights do not change; results may differ by rounding.
     """
 
     def before_run(self, runner: Runner) -> None:

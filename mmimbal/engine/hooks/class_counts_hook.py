@@ -1,4 +1,4 @@
-"""Class counts for every loss, head and metric that wants them."""
+"""Give class counts to all losses, heads and metrics that use them."""
 
 import numpy as np
 from mmengine.hooks import Hook
@@ -11,15 +11,15 @@ from mmimbal.registry import HOOKS
 
 @HOOKS.register_module()
 class ClassCountsHook(Hook):
-    """Call ``set_class_counts(counts)`` on whoever has it: modules and metrics.
+    """Call ``set_class_counts(counts)`` on all modules and metrics that have it.
 
-    Counts are those of the training dataset, (K,), int64, and are kept in the
-    checkpoint's ``meta['class_counts']``, from where a test run reads them. They are
-    given anew each epoch, since a loss may have been switched.
+    The counts are those of the training dataset, (K,), int64. They are saved as
+    ``meta['class_counts']`` in the checkpoint, from where a test run reads them. They
+    are set again in each epoch, because another hook may have replaced the loss.
 
     Raises:
-        ValueError: At the start of training, if a class has no image left, or the head
-            is of another number of classes.
+        ValueError: At the start of training, if a class has no images, or if the head
+            has another number of classes.
     """
 
     priority = 'BELOW_NORMAL'  # after hooks that switch losses
@@ -33,43 +33,43 @@ class ClassCountsHook(Hook):
         empty = [name for name, count in counted if not count]
         if empty:
             raise ValueError(
-                f'no image to train on for class {", ".join(empty)}: was it filtered '
-                'out? Remove it from the classes, or mend the filter'
+                f'no training image of class {", ".join(empty)}: was it filtered '
+                'out? Remove it from the classes, or correct the filter'
             )
         head = getattr(unwrap_model(runner.model), 'head', None)
         classes = getattr(head, 'num_classes', len(counted))
         if classes != len(counted):
             raise ValueError(
-                f'the head has num_classes={classes}, but the training images are of '
+                f'the head has num_classes={classes}, but the training dataset has '
                 f'{len(counted)} classes: {", ".join(name for name, _ in counted)}'
             )
         runner.logger.info(
             f'Training images per class: {", ".join(f"{n} {c}" for n, c in counted)}'
         )
-        self._hand_out(runner)
+        self._set_counts(runner)
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Reach losses that were switched in."""
-        self._hand_out(runner)
+        """Set the counts of losses that another hook has put in."""
+        self._set_counts(runner)
 
     def before_test_epoch(self, runner: Runner) -> None:
-        """Reach the metrics of a test that follows training."""
+        """Set the counts of the metrics, if a test follows training."""
         if self.counts is not None:
-            self._hand_out(runner)
+            self._set_counts(runner)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Keep the counts for test runs."""
+        """Save the counts for test runs."""
         if self.counts is not None:
             checkpoint['meta']['class_counts'] = self.counts.tolist()
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Read the counts of the run that wrote the checkpoint."""
+        """Read the counts from the checkpoint."""
         counts = checkpoint.get('meta', {}).get('class_counts')
         if counts is not None:
             self.counts = np.array(counts)
-            self._hand_out(runner)
+            self._set_counts(runner)
 
-    def _hand_out(self, runner: Runner) -> None:
+    def _set_counts(self, runner: Runner) -> None:
         loops = (runner._val_loop, runner._test_loop)
         metrics = (
             metric
@@ -77,6 +77,6 @@ class ClassCountsHook(Hook):
             if hasattr(loop, 'evaluator')
             for metric in loop.evaluator.metrics
         )
-        for taker in (*runner.model.modules(), *metrics):
-            if hasattr(taker, 'set_class_counts'):
-                taker.set_class_counts(self.counts)
+        for target in (*runner.model.modules(), *metrics):
+            if hasattr(target, 'set_class_counts'):
+                target.set_class_counts(self.counts)

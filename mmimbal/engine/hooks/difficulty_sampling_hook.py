@@ -1,4 +1,4 @@
-"""Drawing more of the classes that validation finds hard."""
+"""Draw classes with low validation recall more often."""
 
 import numpy as np
 from mmengine.hooks import Hook
@@ -13,26 +13,26 @@ from mmimbal.registry import HOOKS
 
 @HOOKS.register_module()
 class DifficultySamplingHook(Hook):
-    """Weight classes in a ClassBalancedSampler by how badly they are recalled.
+    """Weight the classes of a ClassBalancedSampler by their validation recall.
 
-    After each validation, classes weigh ``(1 - recall + floor) ** strength``,
-    normalised to a mean of 1, on top of the sampler's own shares. The weights of all
-    epochs are kept in ``meta['class_weights']`` of the checkpoint. A checkpoint is
-    written before the validation of its epoch; a run resumed from it repeats that
-    validation, here or in ``mmimbal.ResumeHook``, so that it draws what a run without
-    a break would have drawn.
+    After each validation, the weight of a class is ``(1 - recall + floor) **
+    strength``, normalised to a mean of 1. The sampler multiplies its class shares by
+    these weights. The weights of all epochs are saved as ``meta['class_weights']`` in
+    the checkpoint. A checkpoint is written before the validation of its epoch.
+    Therefore, a resumed run repeats that validation, here or in
+    ``mmimbal.ResumeHook``, and draws the same images as a run without interruption.
 
-    Needs ``mmimbal.ImbalanceMetric`` for the recalls. It leaves alone the sampler of a
-    second stage that takes no class weights.
+    The recalls come from ``mmimbal.ImbalanceMetric``. If the sampler of a second stage
+    has no class weights, this hook does not change it.
 
     Args:
         strength: 0 changes nothing; higher values favour hard classes more.
-        floor: Weight left to a class that is always recognised, before normalisation.
+        floor: Weight of a class with a recall of 1, before normalisation.
 
     Raises:
         ValueError: If an option is outside its range.
-        TypeError: At the start of training, if the sampler takes no class weights, or
-            stands in a PKBatchSampler without a natural part.
+        TypeError: At the start of training, if the sampler has no class weights, or is
+            used by a PKBatchSampler without a natural part.
         KeyError: If validation gives no recall for a class.
     """
 
@@ -48,27 +48,27 @@ class DifficultySamplingHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Check the sampler, and give it the weights of a resumed run."""
-        if not first_epoch(runner):  # that of a second stage may be another
+        if not first_epoch(runner):  # a second stage may use another sampler
             check_sampler(runner.train_dataloader)
         sampler = get_sampler(runner.train_dataloader)
         for epoch, weights in self.resumed or ():
             sampler.set_class_weights(weights, epoch)
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Repeat the validation that a resumed checkpoint was written before."""
+        """Run the validation that is missing after a resume; see the class."""
         if self.resumed is None:
             return
         known = [epoch for epoch, _ in self.resumed]
         self.resumed = None
         if any(isinstance(hook, ResumeHook) for hook in runner.hooks):
-            return  # it has made up for that, before the head was perhaps replaced
+            return  # it has validated already, before the head could be replaced
         loop = runner.train_loop
         due = runner.epoch >= loop.val_begin and runner.epoch % loop.val_interval == 0
         if due and runner.epoch not in known:
             runner.val_loop.run()
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float]) -> None:
-        """Weigh the classes by their recall, from the next epoch on."""
+        """Weight the classes by their recall, from the next epoch on."""
         sampler = get_sampler(runner.train_dataloader)
         if not takes_weights(sampler):
             return
@@ -78,24 +78,25 @@ class DifficultySamplingHook(Hook):
         except KeyError as missing:
             raise KeyError(
                 f'validation gives no {missing}: DifficultySamplingHook needs '
-                'mmimbal.ImbalanceMetric and every class in the validation split'
+                'mmimbal.ImbalanceMetric in val_evaluator, and validation images of '
+                'every class'
             ) from None
         weights = (1 - recalls + self.floor) ** self.strength
         weights /= weights.mean()
         sampler.set_class_weights(weights, runner.epoch)
-        weighed = ', '.join(
+        texts = ', '.join(
             f'{name} {weight:.2f}' for name, weight in zip(names, weights, strict=True)
         )
-        runner.logger.info(f'Class weights of the sampler: {weighed}')
+        runner.logger.info(f'Class weights of the sampler: {texts}')
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Keep the weights of all epochs."""
+        """Save the weights of all epochs."""
         sampler = get_sampler(runner.train_dataloader)
         if takes_weights(sampler):
             checkpoint['meta']['class_weights'] = sampler.weights
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Take the weights of the run that is resumed."""
+        """Read the weights of the run that is resumed."""
         if runner._resume:
             self.resumed = checkpoint['meta'].get('class_weights', [])
 
@@ -105,16 +106,16 @@ def check_sampler(loader: DataLoader) -> None:
     sampler, batches = get_sampler(loader), loader.batch_sampler
     if not takes_weights(sampler):
         raise TypeError(
-            f'{type(sampler).__name__} takes no class weights; use '
-            'mmimbal.ClassBalancedSampler with DifficultySamplingHook'
+            f'{type(sampler).__name__} has no class weights. DifficultySamplingHook '
+            'needs mmimbal.ClassBalancedSampler'
         )
     if isinstance(batches, PKBatchSampler) and not batches.natural_size:
         raise TypeError(
-            'PKBatchSampler without a natural part draws all classes equally often, '
-            'whatever the weights of the sampler inside'
+            'PKBatchSampler with natural_size=0 ignores class weights: it draws all '
+            'classes equally often. Set natural_size, or remove DifficultySamplingHook'
         )
 
 
 def takes_weights(sampler: Sampler) -> bool:
-    """Return whether a sampler can be told to weigh its classes."""
+    """Return whether a sampler has class weights that can be set."""
     return hasattr(sampler, 'set_class_weights')

@@ -1,4 +1,4 @@
-"""What the sampler draws, and whether it rebalances a second time."""
+"""Log which classes the sampler draws, and warn of rebalancing twice."""
 
 import numpy as np
 import torch
@@ -22,24 +22,24 @@ from mmimbal.registry import HOOKS
 class DrawnClassesHook(Hook):
     """Log how many images of each class were drawn in an epoch, over all ranks.
 
-    Warns when a balanced sampler meets a loss that knows the class counts: the two
-    rebalance twice.
+    Warns if the sampler balances classes and the loss uses the class counts too:
+    together they rebalance twice.
 
     Raises:
-        ValueError: When training or a stage begins, if batch sampler and head have
-            another ``natural_size``.
+        ValueError: When training or a stage begins, if ``natural_size`` differs
+            between batch sampler and head.
     """
 
     priority = 'BELOW_NORMAL'  # after hooks that switch losses
     warned: str | None = None
 
     def before_train(self, runner: Runner) -> None:
-        """Check that sampler and head agree on the natural part of a batch."""
+        """Check that batch sampler and head have the same ``natural_size``."""
         check_natural_size(runner)
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Start counting; warn of balancing twice, once for each loss."""
-        check_natural_size(runner)  # the loader may be that of another stage
+        """Start to count; warn of rebalancing twice, once for each loss."""
+        check_natural_size(runner)  # stage 2 of a single run has another loader
         self.names = get_class_names(runner.train_dataloader.dataset)
         self.drawn = torch.zeros(len(self.names), dtype=torch.long)
         loss = find_prior_based_loss(runner.model)
@@ -48,9 +48,9 @@ class DrawnClassesHook(Hook):
         if loss and balanced and loss != self.warned:
             self.warned = loss
             runner.logger.warning(
-                f'{loss} knows the class counts, and the sampler balances classes: '
-                'together they rebalance twice. Use DefaultSampler with it, or plain '
-                'cross-entropy with the sampler'
+                f'{loss} uses the class counts, and the sampler balances classes: '
+                'together they rebalance twice. Use this loss with DefaultSampler, or '
+                'plain cross-entropy with this sampler'
             )
 
     def after_train_iter(
@@ -61,7 +61,7 @@ class DrawnClassesHook(Hook):
         self.drawn += torch.bincount(labels.cpu(), minlength=len(self.names))
 
     def after_train_epoch(self, runner: Runner) -> None:
-        """Log the histogram."""
+        """Log the counts."""
         drawn = self.drawn.clone()
         all_reduce(drawn)
         if not drawn.any():
@@ -74,25 +74,26 @@ class DrawnClassesHook(Hook):
 
 
 def check_natural_size(runner: Runner) -> None:
-    """Raise a ValueError if batch sampler and head have another ``natural_size``."""
+    """Raise a ValueError if batch sampler and head differ in ``natural_size``."""
     head = getattr(unwrap_model(runner.model), 'head', None)
     if not hasattr(head, 'natural_size'):
-        return  # MMPretrain's heads see whole batches
+        return  # MMPretrain's heads use all images of a batch
     batches = runner.train_dataloader.batch_sampler
     drawn, read = (
         getattr(part, 'natural_size', None) or None for part in (batches, head)
     )
     if drawn != read:
         raise ValueError(
-            f'the batch sampler has natural_size={drawn}, the head '
-            f'natural_size={read}: give both the same'
+            f'the batch sampler has natural_size={drawn}, but the head has '
+            f'natural_size={read}: set both to the same value'
         )
 
 
 def balances(loader: DataLoader, head: nn.Module | None) -> bool:
-    """Return whether the loss of a head sees rare classes more often than they come.
+    """Return whether batches have larger shares of rare classes than the dataset.
 
-    Heads without ``natural_size`` see whole batches.
+    For a head with ``natural_size``, only the natural part of a batch counts: its
+    cross-entropy uses no other images.
     """
     batches = loader.batch_sampler
     natural = hasattr(head, 'natural_size') and getattr(batches, 'natural_size', 0)
@@ -106,7 +107,7 @@ def balances(loader: DataLoader, head: nn.Module | None) -> bool:
 
 
 def find_prior_based_loss(model: nn.Module) -> str | None:
-    """Return the name of a loss in a model that rebalances by class counts."""
+    """Return the name of the first loss that rebalances by class counts, if any."""
     for module in model.modules():
         takes_counts = hasattr(module, 'set_class_counts')
         takes_counts = takes_counts and getattr(module, 'rebalances', True)

@@ -1,4 +1,4 @@
-"""Stage 1, watched: NaN, collapse, and how far classes are apart."""
+"""Watch stage 1: losses that are not finite, collapse, distances between classes."""
 
 import torch
 import torch.nn.functional as F
@@ -14,22 +14,25 @@ from mmimbal.registry import HOOKS
 
 @HOOKS.register_module()
 class MetricMonitorHook(Hook):
-    """Stop at a loss that is not finite, warn of collapse, log distances of classes.
+    """Stop if a loss is not finite, warn of collapse, log distances between classes.
 
-    A loss that is not finite stops the run with the files of the batch. Embeddings that
-    all point the same way have next to no gradient, so that a metric loss stays where
-    it is: a spread (``embedding_spread`` in the log) below ``min_spread`` is told once
-    in an epoch. After each epoch the log has, for each class, how far its embeddings
-    are from their mean, and that mean from the nearest of another class.
+    If a loss is not finite, the run stops with an error that lists the image files of
+    the batch. If all embeddings point in almost the same direction (collapse), the
+    metric loss has almost no gradient and cannot recover. The log shows their spread as
+    ``embedding_spread``; a spread below ``min_spread`` gives one warning per epoch.
+    After each epoch, two distances are logged for each class: the mean distance of its
+    embeddings to the class mean, and the distance of this mean to the nearest mean of
+    another class.
 
     Args:
-        min_spread: What counts as collapse; 1 is an even spread, 0 a single direction.
+        min_spread: A smaller spread is a collapse. The spread is 1 if directions are
+            uniform, and 0 if there is a single direction.
         stop: Whether a collapse stops the run.
 
     Raises:
         ValueError: If ``min_spread`` is not in [0, 1].
-        FloatingPointError: In training, at a loss that is not finite.
-        RuntimeError: In training, at a collapse, with ``stop``.
+        FloatingPointError: In training, if a loss is not finite.
+        RuntimeError: In training, if embeddings collapse and ``stop`` is set.
     """
 
     def __init__(self, min_spread: float = 0.05, stop: bool = False) -> None:
@@ -41,13 +44,13 @@ class MetricMonitorHook(Hook):
         self.epoch: int | None = None
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None):
-        """Look at what the metric loss is given, anew in each epoch."""
+        """Start to collect the inputs of the metric loss, at the start of an epoch."""
         epoch = current_epoch(runner)
         if epoch == self.epoch:
             return
         self._finish(runner)
         self.epoch = epoch
-        self.told = False
+        self.has_warned = False
         self.sums = self.counts = 0
         head = getattr(unwrap_model(runner.model), 'head', None)
         if hasattr(head, 'metric_loss'):
@@ -73,22 +76,22 @@ class MetricMonitorHook(Hook):
                 f'or look at the images of this batch:\n{files}'
             )
         spread = outputs.get('embedding_spread')
-        single = len(data_batch['data_samples']) == 1  # a direction of its own
-        if self.told or single or spread is None or spread >= self.min_spread:
+        single = len(data_batch['data_samples']) == 1  # always a single direction
+        if self.has_warned or single or spread is None or spread >= self.min_spread:
             return
-        self.told = True
+        self.has_warned = True
         message = (
             f'Embeddings have collapsed: spread {spread.item():.3f} is below '
-            f'{self.min_spread} in epoch {self.epoch + 1}. The metric loss has next '
-            'to no gradient there: start it softer (metric_weight, warmup_epochs of '
-            'the head), lower the learning rate, or use another mining'
+            f'{self.min_spread} in epoch {self.epoch + 1}. The metric loss has almost '
+            'no gradient there: lower metric_weight or raise warmup_epochs of the '
+            'head, lower the learning rate, or use another miner'
         )
         if self.stop:
             raise RuntimeError(message)
         runner.logger.warning(message)
 
     def after_train_epoch(self, runner: Runner) -> None:
-        """Log the distances of classes."""
+        """Log the distances between classes."""
         self._finish(runner)
 
     def _finish(self, runner: Runner) -> None:
@@ -98,13 +101,13 @@ class MetricMonitorHook(Hook):
         self.handle = None
         if torch.is_tensor(self.counts):
             distances = zip(*class_distances(self.sums, self.counts), strict=True)
-            told = ', '.join(
+            texts = ', '.join(
                 f'{name} {own:.2f}/{other:.2f}'
                 for name, (own, other) in zip(self.names, distances, strict=True)
             )
             runner.logger.info(
-                f'Distances in epoch {self.epoch + 1}, to the mean of the own '
-                f'class / of that to the nearest other: {told}'
+                f'Distances in epoch {self.epoch + 1} (embeddings to their class mean '
+                f'/ class mean to the nearest other class mean): {texts}'
             )
 
     @torch.no_grad()

@@ -1,4 +1,4 @@
-"""A run that was stopped goes on as if it had not been."""
+"""Continue a stopped run as if it had never been stopped."""
 
 import random
 import re
@@ -18,62 +18,67 @@ VALIDATED = 'epoch_validated'  # beginning with val, it would be logged as a met
 
 @HOOKS.register_module()
 class ResumeHook(Hook):
-    """Make a resumed run the same, to the bit, as one that was never stopped.
+    """Make a resumed run identical, bit for bit, to a run that was never stopped.
 
-    Three things mmengine lacks for that. Resuming takes the newest checkpoint of the
-    work dir that is whole, and warns of others. A validation that the stop has
-    prevented is made up for. And each epoch begins with the random state of its own, a
-    function of ``(seed, epoch, rank)``, from which workers of the loader take theirs:
-    so augmentations differ between epochs, and an epoch that was interrupted is
-    replayed as it was. For loops that count epochs. It warns of what it cannot make up
-    for: persistent workers, gradients accumulated over the end of an epoch, and the
-    counter of an EarlyStoppingHook.
+    This hook adds three things to mmengine, for loops that count epochs:
+
+    * A run resumes from the newest checkpoint of the work dir that can be loaded. It
+      warns of damaged ones.
+    * If the run was stopped before the validation of its last epoch, this validation
+      is run first.
+    * The random state is set at the start of each epoch, as a function of ``(seed,
+      epoch, rank)``. Loader workers are seeded from it. Augmentations still differ
+      between epochs, and an interrupted epoch is repeated exactly.
+
+    It warns if a resumed run will differ nevertheless: because of persistent workers,
+    gradients that accumulate over the end of an epoch, or an EarlyStoppingHook, whose
+    counter is not saved.
     """
 
     priority = 'VERY_HIGH'
     pending = False
 
     def before_run(self, runner: Runner) -> None:
-        """Choose the checkpoint to go on from."""
+        """Choose the checkpoint to resume from."""
         if runner._resume and runner._load_from is None:
-            found = newest_whole(Path(runner.work_dir), runner.logger)
-            runner._load_from = str(found) if found else None
-            if not found:
+            checkpoint = newest_loadable(Path(runner.work_dir), runner.logger)
+            runner._load_from = str(checkpoint) if checkpoint else None
+            if not checkpoint:
                 runner.logger.warning(
                     f'No checkpoint in {runner.work_dir}: nothing to resume, training '
                     'starts at the beginning'
                 )
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Note whether the validation of its epoch is missing."""
+        """Note whether the epoch of the checkpoint still has to be validated."""
         if runner._resume:
             epoch = checkpoint.get('meta', {}).get('epoch')
             done = checkpoint.get('message_hub', {}).get('runtime_info', {})
             self.pending = done.get(VALIDATED) != epoch
 
     def before_train(self, runner: Runner) -> None:
-        """Let workers take their random state from the main process."""
+        """Seed loader workers from the main process; warn of what will differ."""
         loader = runner.train_dataloader
         loader.worker_init_fn = seed_worker
         if loader.num_workers and loader.persistent_workers:
             runner.logger.warning(
-                'Augmentations are random beyond (seed, epoch), and a resumed run will '
-                'differ: set train_dataloader.persistent_workers=False'
+                'A resumed run will differ, because persistent workers are not seeded '
+                'again in each epoch: set train_dataloader.persistent_workers=False'
             )
         steps = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
         if len(loader) % steps:
             runner.logger.warning(
                 f'A resumed run will differ: accumulative_counts={steps} does not '
-                f'divide the {len(loader)} iterations of an epoch, and gradients of '
-                'the last ones are not in a checkpoint'
+                f'divide the {len(loader)} iterations of an epoch, and checkpoints do '
+                'not contain the gradients of the last iterations'
             )
         if any(isinstance(hook, EarlyStoppingHook) for hook in runner.hooks):
             runner.logger.warning(
-                'A resumed run may end later: EarlyStoppingHook starts counting anew'
+                'A resumed run may end later: EarlyStoppingHook counts from 0 again'
             )
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Validate the epoch before, if that is missing; seed this one."""
+        """Validate the previous epoch if that is missing; then seed this epoch."""
         self._validate(runner)
         seed_all(runner.seed, runner.epoch, get_rank())
 
@@ -82,7 +87,7 @@ class ResumeHook(Hook):
         self._validate(runner)
 
     def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
-        """Note in the next checkpoint that this epoch was validated."""
+        """Record, for the next checkpoint, that this epoch was validated."""
         runner.message_hub.update_info(VALIDATED, runner.epoch)
 
     def _validate(self, runner: Runner) -> None:
@@ -95,15 +100,15 @@ class ResumeHook(Hook):
         loop._decide_current_val_interval()
         due = loop.epoch % loop.val_interval == 0 or loop.epoch == loop.max_epochs
         if due and loop.epoch >= loop.val_begin:
-            runner.logger.info(f'Making up for the validation of epoch {loop.epoch}')
+            runner.logger.info(f'Running the missing validation of epoch {loop.epoch}')
             runner.val_loop.run()
 
 
-def newest_whole(work_dir: Path, logger) -> Path | None:
-    """Return the newest checkpoint of a run that can be loaded; warn of others.
+def newest_loadable(work_dir: Path, logger) -> Path | None:
+    """Return the newest checkpoint of a run that can be loaded; warn of damaged ones.
 
     Raises:
-        UnsafeCheckpointError: If one holds more than plain data.
+        UnsafeCheckpointError: If a checkpoint contains more than plain data.
     """
     numbers = {
         file: int(number[1])
@@ -115,12 +120,12 @@ def newest_whole(work_dir: Path, logger) -> Path | None:
             load_from_local(file, 'cpu')
             return file
         except ValueError as error:
-            logger.warning(f'Passed over: {error}')
+            logger.warning(f'Skipped: {error}')
     return None
 
 
 def seed_all(*parts: int) -> None:
-    """Seed Python, NumPy and torch with a mixture of numbers."""
+    """Seed Python, NumPy and torch from a sequence of numbers."""
     python, numpy, torch_ = np.random.SeedSequence(parts).generate_state(3)
     random.seed(int(python))
     np.random.seed(int(numpy))
@@ -128,5 +133,5 @@ def seed_all(*parts: int) -> None:
 
 
 def seed_worker(worker: int) -> None:
-    """Seed Python and NumPy in a worker of a loader as torch is seeded there."""
+    """Seed Python, NumPy and torch in a loader worker, from torch's seed there."""
     seed_all(torch.initial_seed(), worker)

@@ -1,4 +1,4 @@
-"""Checkpoints of a run: loaded safely, written whole, and sooner."""
+"""Load checkpoints safely, and write them atomically and faster."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -8,50 +8,51 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmimbal.files.checkpoint import atomic_saving, safe_loading
-from mmimbal.files.config_text import RememberedTextConfig
+from mmimbal.files.config_text import CachedTextConfig
 from mmimbal.registry import HOOKS
 
-LOADS = ('_init_model_weights', 'load_or_resume')  # methods of a Runner that load
-CHANGED = (*LOADS, 'save_checkpoint')
+LOADING_METHODS = ('_init_model_weights', 'load_or_resume')  # of a Runner
+CHANGED_METHODS = (*LOADING_METHODS, 'save_checkpoint')
 
 
 @HOOKS.register_module()
 class SafeCheckpointHook(Hook):
-    """Load checkpoints without running code in them, and write them whole.
+    """Load checkpoints without running code in them, and write them atomically.
 
-    Loading (``load_from``, ``resume``, weights of ``init_cfg``) allows what
-    :func:`mmimbal.files.checkpoint.load_from_local` does; it also makes mmengine 0.10.7
-    resume at all on torch >= 2.6. A process that is killed while it writes a
-    checkpoint leaves the old file or the new one. The text of the config, which each
-    checkpoint holds, is formatted once instead of each time.
+    All loading (``load_from``, ``resume``, weights of ``init_cfg``) has the
+    restrictions of :func:`mmimbal.files.checkpoint.load_from_local`. Without this hook,
+    mmengine 0.10.7 cannot resume with torch >= 2.6. If the process is killed while it
+    writes a checkpoint, either the old file or the new one remains. Each checkpoint
+    contains the text of the config; it is formatted once instead of each time.
 
-    Only the Runner at hand is changed, from ``before_run`` to ``after_run``: three of
-    its methods. They set mmengine's loaders and its file backend aside while they run,
-    and put them back at their end, also after an error. A run that fails, of which
-    mmengine tells no hook, leaves nothing changed in the process.
+    The hook replaces three methods of this Runner, from ``before_run`` to
+    ``after_run``. While one of them runs, mmengine's loaders or its file backend are
+    replaced; at its end they are restored, also after an error. Therefore, even a run
+    that fails changes nothing for later runs in the same process.
     """
 
     priority = 'VERY_HIGH'  # before hooks that load
 
     def before_run(self, runner: Runner) -> None:
-        """Change the Runner."""
-        self.after_run(runner)  # which is not called after a run that failed
-        for name in LOADS:
-            setattr(runner, name, _within(safe_loading, getattr(runner, name)))
-        runner.save_checkpoint = _within(atomic_saving, runner.save_checkpoint)
-        # Config turns other assignments into entries of the config.
-        object.__setattr__(runner.cfg, '__class__', RememberedTextConfig)
+        """Replace the methods."""
+        self.after_run(runner)  # mmengine does not call it if an earlier run failed
+        for name in LOADING_METHODS:
+            method = getattr(runner, name)
+            setattr(runner, name, _run_in_context(safe_loading, method))
+        runner.save_checkpoint = _run_in_context(atomic_saving, runner.save_checkpoint)
+        # An ordinary assignment would add an entry to the config.
+        object.__setattr__(runner.cfg, '__class__', CachedTextConfig)
 
     def after_run(self, runner: Runner) -> None:
-        """Give the Runner its own methods back."""
-        for name in CHANGED:
+        """Restore the methods."""
+        for name in CHANGED_METHODS:
             vars(runner).pop(name, None)
 
 
-def _within(
+def _run_in_context(
     context: Callable[[], AbstractContextManager], function: Callable
 ) -> Callable:
-    """Return a function that runs another inside a context."""
+    """Wrap a function so that it runs inside a context manager."""
 
     @wraps(function)
     def run(*args, **kwargs):

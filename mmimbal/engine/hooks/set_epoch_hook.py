@@ -1,4 +1,4 @@
-"""The epoch, for modules that change with it."""
+"""Give the epoch to modules that depend on it."""
 
 from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
@@ -11,15 +11,15 @@ from mmimbal.registry import HOOKS
 class SetEpochHook(Hook):
     """Call ``set_epoch(epoch)`` on every module that has it, when an epoch begins.
 
-    Warm-ups and phases of metric losses count from it. Epochs begin at 0, and a resumed
-    run goes on where it stopped. In loops that count iterations, an epoch is one pass
-    over the loader. In the second stage of a single run they begin at 0 again.
+    Warm-up and phases of metric losses depend on the epoch. Epochs count from 0, and
+    from 0 again in the second stage of a single run. A resumed run continues to count.
+    In loops that count iterations, an epoch is one pass over the loader.
     """
 
     epoch: int | None = None
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None):
-        """Hand out a new epoch."""
+        """Set the epoch, if a new one has begun."""
         epoch = current_epoch(runner) - first_epoch(runner)
         if epoch == self.epoch:
             return
@@ -30,13 +30,13 @@ class SetEpochHook(Hook):
 
 
 def current_epoch(runner: Runner) -> int:
-    """Return the epoch, from 0 on; in loops that count iterations, the passes."""
+    """Return the epoch, from 0 on; in loops that count iterations, number of passes."""
     if isinstance(runner.train_loop, EpochBasedTrainLoop):
         return runner.epoch
     return runner.iter // len(runner.train_dataloader)
 
 
 def first_epoch(runner: Runner) -> int:
-    """Return the first epoch of the present stage."""
+    """Return the first epoch of the current stage."""
     stages = (hook for hook in runner.hooks if isinstance(hook, TwoStageHook))
     return max((hook.first_epoch() for hook in stages), default=0)

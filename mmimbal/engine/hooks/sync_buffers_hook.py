@@ -1,4 +1,4 @@
-"""The same batch norm statistics on all ranks."""
+"""Keep batch norm statistics equal on all ranks."""
 
 from mmengine.dist import all_reduce_params
 from mmengine.hooks import Hook
@@ -10,17 +10,18 @@ from mmimbal.registry import HOOKS
 
 @HOOKS.register_module()
 class SyncBuffersHook(Hook):
-    """Average norm statistics over ranks after each epoch and before validations.
+    """Average norm statistics over ranks after each epoch and before each validation.
 
-    mmengine's hook of this name averages all buffers. Rounding would then change what
-    is the same on all ranks: frozen statistics, and what losses remember. This one
-    averages the statistics of norm layers in training mode alone.
+    mmengine's hook with this name averages all buffers. Its rounding errors would
+    change buffers that are equal on all ranks, such as frozen statistics and the
+    memories of losses. This hook averages only the statistics of norm layers in
+    training mode.
     """
 
     layers: list[_NormBase] | None = None
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None):
-        """Note the norm layers in training mode, at the first step."""
+        """Collect the norm layers in training mode, at the first step."""
         if self.layers is None:
             self.layers = [
                 module
@@ -29,11 +30,11 @@ class SyncBuffersHook(Hook):
             ]
 
     def before_val_epoch(self, runner: Runner) -> None:
-        """Average, in a loop that counts iterations, what steps have changed."""
+        """Average before a validation inside an epoch, in a loop over iterations."""
         self._average()
 
     def after_train_epoch(self, runner: Runner) -> None:
-        """Average what the steps of an epoch have changed."""
+        """Average at the end of an epoch."""
         self._average()
 
     def _average(self) -> None:

@@ -1,4 +1,4 @@
-"""Stage 2: freeze the backbone and train a fresh head."""
+"""Stage 2: freeze the backbone and train a new head."""
 
 import copy
 
@@ -20,35 +20,35 @@ STAGE2_KEYS = ('model', 'train_dataloader', 'optim_wrapper', 'param_scheduler')
 
 @HOOKS.register_module()
 class TwoStageHook(Hook):
-    """Train a fresh head on the frozen backbone of stage 1 (arXiv:1910.09217).
+    """Train a new head on the frozen backbone of stage 1 (arXiv:1910.09217).
 
-    In a run of its own, ``stage1`` names the backbone, and the head is the config's.
-    In a single run, ``epoch`` is where stage 2 begins and ``stage2`` what differs from
-    then on; head, sampler, optimizer and schedule start anew. A resumed run goes on in
-    its stage, loading and initialising nothing.
+    Stage 2 can be a separate run: ``stage1`` is the checkpoint of the backbone, and
+    the head is that of the config. Or a single run trains both stages: stage 2 begins
+    at ``epoch``, with the changes in ``stage2`` and with a new head, sampler,
+    optimizer and schedule. A resumed run continues in its stage; it does not load
+    stage 1 or initialise the head again.
 
     Args:
-        stage1: Checkpoint of stage 1, or its work dir, whose best one is taken.
+        stage1: Checkpoint of stage 1, or its work dir: then the best checkpoint in it.
         epoch: First epoch of stage 2 in a single run, counted from 0.
-        stage2: For a single run, what to change in ``model.head``,
-            ``train_dataloader``, ``optim_wrapper`` and ``param_scheduler``, laid out
-            and merged as in a config that inherits. Schedules count from the
-            beginning of stage 2, as do the epochs that losses, heads and
-            ClassBalancedSampler are told.
-        bn: ``'frozen'`` keeps backbone and neck to the bit; ``'updated'`` lets batch
-            norm go on updating its statistics, as the reference code of cRT does.
+        stage2: For a single run: changes of ``model.head``, ``train_dataloader``,
+            ``optim_wrapper`` and ``param_scheduler``, merged as in a config that
+            inherits. Schedules, and the epochs of losses, heads and
+            ClassBalancedSampler, count from the start of stage 2.
+        bn: ``'frozen'``: backbone and neck do not change at all. ``'updated'``: batch
+            norm keeps updating its statistics, as in the reference code of cRT.
 
     Raises:
         ValueError: If neither or both of ``stage1`` and ``epoch`` are given, ``bn`` is
-            unknown, or ``stage2`` has other keys; at the start of training, if a
-            single run uses EMA, may be stopped early or ends before ``epoch``, its
-            head cannot be replaced, a run of its own has ``load_from``, or a run
-            without stages is resumed.
-        FileNotFoundError: At the start of training, if there is no ``stage1``.
+            unknown, or ``stage2`` has other keys. At the start of training: if a
+            single run uses EMA, may be stopped early or ends before ``epoch``; if its
+            head cannot be replaced; if a separate run has ``load_from``; or if the
+            checkpoint to resume was written by a run without this hook.
+        FileNotFoundError: At the start of training, if ``stage1`` does not exist.
         KeyError: At the start of a single run, if a sampler of stage 2 is unknown.
     """
 
-    # Before the hooks that look at the sampler, the optimizer and the class counts.
+    # Before the hooks that use the sampler, the optimizer or the class counts.
     priority = 'ABOVE_NORMAL'
 
     def __init__(
@@ -60,7 +60,7 @@ class TwoStageHook(Hook):
     ) -> None:
         if (stage1 is None) == (epoch is None):
             raise ValueError(
-                'TwoStageHook takes either stage1 (a run of its own) or epoch (the '
+                'TwoStageHook takes either stage1 (for a separate run) or epoch (the '
                 f'first of stage 2 in a single run), got stage1={stage1}, epoch={epoch}'
             )
         if bn not in ('frozen', 'updated'):
@@ -68,13 +68,14 @@ class TwoStageHook(Hook):
         unknown = set(stage2 or {}) - set(STAGE2_KEYS)
         if unknown or (stage2 and epoch is None):
             raise ValueError(
-                f'stage2 changes {", ".join(STAGE2_KEYS)} of a single run, got '
-                f'{", ".join(stage2)} with epoch={epoch}'
+                f'stage2 may change {", ".join(STAGE2_KEYS)}, in a single run with '
+                f'epoch; got {", ".join(stage2)} with epoch={epoch}'
             )
         others = set((stage2 or {}).get('model', {})) - {'head'}
         if others:
             raise ValueError(
-                f'stage2 replaces model.head alone, got model.{", model.".join(others)}'
+                f'stage2 may change model.head only, got model.'
+                f'{", model.".join(others)}'
             )
         self.stage1 = stage1
         self.epoch = epoch
@@ -84,44 +85,45 @@ class TwoStageHook(Hook):
         self.resumed = False
 
     def before_run(self, runner: Runner) -> None:
-        """Refuse averaging over a switch of heads, and ending before it."""
+        """Refuse EMA and early stopping in a single run."""
         averages = any(isinstance(hook, EMAHook) for hook in runner.hooks)
         if self.epoch is not None and averages:
             raise ValueError(
-                'EMAHook would average the head of stage 1 into that of stage 2. '
-                'Remove it, or run stage 2 from a config of its own'
+                'EMAHook would average the heads of stage 1 and stage 2. Remove it, or '
+                'run stage 2 with a separate config'
             )
         stops = any(isinstance(hook, EarlyStoppingHook) for hook in runner.hooks)
         if self.epoch is not None and stops:
             raise ValueError(
                 'EarlyStoppingHook could end the run before stage 2. Remove it, or run '
-                'stage 2 from a config of its own'
+                'stage 2 with a separate config'
             )
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Enter stage 2, before a resumed run loads the state of its optimizer."""
+        """Switch to stage 2, before a resumed run loads the optimizer state."""
         if not runner._resume:
             return
         stage = checkpoint.get('meta', {}).get('stage')
         if stage is None:
             raise ValueError(
                 'cannot resume: the checkpoint was not written by a run with a '
-                'TwoStageHook. To start stage 2 from it, give it as --stage1'
+                'TwoStageHook. To start stage 2 from this checkpoint, use --stage1'
             )
         self.resumed = True
         if self.epoch is not None and stage == 2:
             self._switch(runner, checkpoint['meta']['seed'])
 
     def before_train(self, runner: Runner) -> None:
-        """Begin stage 2 in a run of its own; check that a single run gets there."""
+        """Begin stage 2 in a separate run; check that a single run reaches it."""
         if self.epoch is not None:
             loop = runner.train_loop
             by_epoch = isinstance(loop, EpochBasedTrainLoop)
             if not by_epoch or not 0 <= self.epoch < loop.max_epochs:
                 raise ValueError(
-                    f'stage 2 would never begin: epoch={self.epoch} of TwoStageHook '
-                    f'must be below the {loop.max_epochs} epochs of train_cfg, which '
-                    f'has by_epoch={by_epoch}'
+                    f'stage 2 would never begin: TwoStageHook has epoch={self.epoch}, '
+                    f'train_cfg has max_epochs={loop.max_epochs} and '
+                    f'by_epoch={by_epoch}. Use by_epoch=True and an epoch from 0 to '
+                    'max_epochs - 1'
                 )
             if self.stage == 1:
                 self._check(runner)
@@ -129,34 +131,34 @@ class TwoStageHook(Hook):
         if not self.resumed:
             if runner._load_from:
                 raise ValueError(
-                    f'load_from={runner._load_from} would bring the head of stage 1 '
-                    'along. Give that checkpoint as stage1 of the TwoStageHook, or as '
+                    f'load_from={runner._load_from} would also load the head of stage '
+                    '1. Give this checkpoint as stage1 of the TwoStageHook, or with '
                     '--stage1'
                 )
             checkpoint = find_stage1(self.stage1)
             model = unwrap_model(runner.model)
             load_stage1(model, checkpoint)
             runner.logger.info(
-                f'Stage 2: backbone and neck from {checkpoint}, a fresh '
+                f'Stage 2: backbone and neck from {checkpoint}, a new '
                 f'{type(model.head).__name__}'
             )
         self._freeze(runner)
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Begin stage 2 at its epoch of a single run."""
+        """Begin stage 2 of a single run, at its first epoch."""
         if self.epoch is not None and self.stage == 1 and runner.epoch >= self.epoch:
-            # The best of stage 1 had another head: it must not pass for the result.
+            # The best score of stage 1 belongs to the old head: it does not count.
             info = runner.message_hub.runtime_info
             for key in [key for key in info if key.startswith('best_score')]:
                 info.pop(key)
             self._switch(runner, runner.seed)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Record the stage."""
+        """Save the stage."""
         checkpoint['meta']['stage'] = self.stage
 
     def first_epoch(self) -> int:
-        """Return the epoch from which those of the present stage count."""
+        """Return the first epoch of the current stage."""
         return self.epoch if self.epoch is not None and self.stage == 2 else 0
 
     def _config(self, runner: Runner) -> Config:
@@ -166,7 +168,7 @@ class TwoStageHook(Hook):
         return cfg
 
     def _check(self, runner: Runner) -> None:
-        """Find mistakes in the config of stage 2 before stage 1 is trained."""
+        """Find errors in the config of stage 2 before stage 1 is trained."""
         cfg = self._config(runner)
         try:
             build_fresh_head(
@@ -174,7 +176,7 @@ class TwoStageHook(Hook):
             )
         except TypeError as error:
             raise ValueError(
-                f'stage2.model.head of the TwoStageHook does not fit: {error}'
+                f'stage2.model.head of the TwoStageHook cannot be built: {error}'
             ) from error
         for part in ('sampler', 'batch_sampler'):
             name = (cfg.train_dataloader.get(part) or {}).get('type')
@@ -182,7 +184,7 @@ class TwoStageHook(Hook):
                 raise KeyError(f'stage2 of the TwoStageHook: no data sampler {name!r}')
 
     def _switch(self, runner: Runner, seed: int) -> None:
-        """Replace head, loader, optimizer and schedule by those of stage 2."""
+        """Replace head, loader, optimizer and schedule with those of stage 2."""
         cfg = self._config(runner)
         model, loop = unwrap_model(runner.model), runner.train_loop
         model.head = build_fresh_head(model.head, cfg.model.head, seed)
@@ -190,21 +192,21 @@ class TwoStageHook(Hook):
 
         stage1_iters = self.epoch * len(loop.dataloader)
         seed_worker = loop.dataloader.worker_init_fn
-        loop.dataloader = None  # or its decoded images would be kept beside the new
+        loop.dataloader = None  # frees its cached images before the new one is built
         runner._train_dataloader = cfg.train_dataloader  # scale_lr reads its batch size
         loop.dataloader = runner.build_dataloader(
             cfg.train_dataloader,
             seed=seed,
             diff_rank_seed=cfg.get('randomness', {}).get('diff_rank_seed', False),
         )
-        loop.dataloader.worker_init_fn = seed_worker  # as a ResumeHook has set it
+        loop.dataloader.worker_init_fn = seed_worker  # a ResumeHook may have set it
         sampler = get_sampler(loop.dataloader)
         if hasattr(sampler, 'first_epoch'):
             sampler.first_epoch = self.epoch
         for name in [
             n for n in runner.message_hub.log_scalars if n.startswith('train/')
         ]:
-            runner.message_hub.log_scalars.pop(name)  # of losses there are no more
+            runner.message_hub.log_scalars.pop(name)  # stage 2 has other losses
         epochs = loop.max_epochs - self.epoch
         iters = epochs * len(loop.dataloader)
         loop._max_iters = stage1_iters + iters
@@ -220,7 +222,7 @@ class TwoStageHook(Hook):
                 part.setdefault('end', epochs if part.get('by_epoch', True) else iters)
             runner.param_schedulers = runner.build_param_scheduler(schedule)
         runner.logger.info(
-            f'Stage 2: a fresh {type(model.head).__name__}, sampler, optimizer and '
+            f'Stage 2: a new {type(model.head).__name__}, sampler, optimizer and '
             'schedule'
         )
 

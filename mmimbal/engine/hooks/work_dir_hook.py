@@ -1,4 +1,4 @@
-"""A work dir holds one experiment."""
+"""Allow only one experiment in a work dir."""
 
 import difflib
 import re
@@ -11,26 +11,26 @@ from mmengine.runner import Runner
 from mmimbal.files.checkpoint import load_from_local
 from mmimbal.registry import HOOKS
 
-# How a run is started, not what it computes.
+# Config keys that say how a run is started, not what it computes.
 LAUNCH_KEYS = ('launcher', 'load_from', 'resume', 'model_wrapper_cfg', 'work_dir')
 
 
 @HOOKS.register_module()
 class WorkDirHook(Hook):
-    """Refuse to train over the checkpoints of another config.
+    """Refuse to overwrite the checkpoints of a run with another config.
 
-    The config of the newest checkpoint is compared as text, and never executed. A
-    resumed run may change its config.
+    The config in the newest checkpoint is compared as text; it is never executed. A
+    resumed run may have another config.
 
     Raises:
-        FileExistsError: If the work dir holds checkpoints of another config; the
+        FileExistsError: If the work dir contains checkpoints of another config; the
             message shows the lines that differ.
     """
 
     priority = 'VERY_HIGH'
 
     def before_train(self, runner: Runner) -> None:
-        """Compare the config with that of the last checkpoint."""
+        """Compare the config with that in the last checkpoint."""
         pointer = Path(runner.work_dir, 'last_checkpoint')
         if runner._resume or not pointer.is_file():
             return
@@ -41,15 +41,15 @@ class WorkDirHook(Hook):
         differences = differing_lines(meta['cfg'], runner.cfg.pretty_text)
         if differences:
             raise FileExistsError(
-                f'{runner.work_dir} holds a run of another config. Choose another '
+                f'{runner.work_dir} contains a run with another config. Choose another '
                 '--work-dir, or remove that one. Lines that differ (- there, + now):\n'
                 + '\n'.join(differences[:10])
             )
 
 
 def differing_lines(old: str, new: str) -> list[str]:
-    """Return the lines in which two config texts differ, but for how runs start."""
-    lines = [without(LAUNCH_KEYS, text) for text in (old, new)]
+    """Return the lines in which two config texts differ; ``LAUNCH_KEYS`` may differ."""
+    lines = [lines_without(LAUNCH_KEYS, text) for text in (old, new)]
     return [
         line
         for line in difflib.unified_diff(*lines, lineterm='', n=0)
@@ -57,12 +57,12 @@ def differing_lines(old: str, new: str) -> list[str]:
     ]
 
 
-def without(keys: Sequence[str], text: str) -> list[str]:
-    """Return the lines of a config text, less those of some keys."""
-    found, kept = [], True
+def lines_without(keys: Sequence[str], text: str) -> list[str]:
+    """Return the lines of a config text, except those of some keys."""
+    lines, is_kept = [], True
     for line in text.splitlines():
         if key := re.match(r'(\w+) ?=', line):
-            kept = key[1] not in keys
-        if kept:
-            found.append(line)
-    return found
+            is_kept = key[1] not in keys
+        if is_kept:
+            lines.append(line)
+    return lines

@@ -1,4 +1,4 @@
-"""Stage 2 on features that were computed once."""
+"""Train stage 2 on features that are computed only once."""
 
 from functools import partial
 from pathlib import Path
@@ -19,14 +19,14 @@ from mmimbal.stage2.head_training import check_size
 
 
 class CachedFeatures(Dataset):
-    """Features in place of the images of a dataset.
+    """A dataset of features that replace the images of another dataset.
 
-    A batch is read at once, by a list of indices.
+    A batch is read with one call, by a list of indices.
 
     Args:
         dataset: N images.
-        features: V views of each, (V, N, ...).
-        device: Where labels are wanted.
+        features: Features of V views of each image, (V, N, ...).
+        device: Device of the labels.
     """
 
     def __init__(
@@ -61,24 +61,25 @@ def _(dataset: CachedFeatures, read) -> np.ndarray:
 class CachedFeaturesTrainLoop(EpochBasedTrainLoop):
     """Train a head on cached features of a frozen backbone and neck.
 
-    Before the first epoch, ``views`` augmented views of every training image, and the
-    validation images as they are, go through backbone and neck once; epoch e then
-    trains on view ``e % views``. The rest of a run, samplers and hooks included, is as
-    without the cache, and so is its checkpoint. For a run with a
-    :class:`mmimbal.engine.hooks.TwoStageHook`: ``train_cfg=dict(_delete_=True,
+    Before the first epoch, backbone and neck compute features of ``views`` augmented
+    views of every training image, and of the validation images without augmentation.
+    Epoch e then trains on view ``e % views``. Samplers, hooks and the checkpoint are
+    the same as without the cache. The run needs a
+    :class:`mmimbal.engine.hooks.TwoStageHook`, and ``train_cfg=dict(_delete_=True,
     type='mmimbal.CachedFeaturesTrainLoop', max_epochs=20)``.
 
     Args:
         runner: The runner.
-        dataloader: Of the training images.
-        max_epochs: Epochs.
+        dataloader: Loader of the training images.
+        max_epochs: Number of epochs.
         views: Augmented views of each training image.
-        cache_dir: Where features are kept; ``features`` in the work dir if ``None``.
-        dtype: Of the features on disk: ``'float32'`` or ``'float16'``.
+        cache_dir: Folder of the features; ``features`` in the work dir if ``None``.
+        dtype: Type of the features on disk: ``'float32'`` or ``'float16'``.
         **kwargs: As in :class:`mmengine.runner.EpochBasedTrainLoop`.
 
     Raises:
-        ValueError: In training, if backbone or neck still learn, or images are mixed.
+        ValueError: In training, if backbone or neck are not frozen, or if the model
+            mixes images (Mixup, CutMix).
     """
 
     def __init__(
@@ -97,7 +98,7 @@ class CachedFeaturesTrainLoop(EpochBasedTrainLoop):
         self.dtype = dtype
 
     def run(self) -> nn.Module:
-        """Train, with the model's image part out of the way."""
+        """Train; restore the model's image part and the loaders at the end."""
         model = unwrap_model(self.runner.model)
         loops = [self, self.runner.val_loop] if self.runner.val_loop else [self]
         loaders = [loop.dataloader for loop in loops]
@@ -121,8 +122,8 @@ class CachedFeaturesTrainLoop(EpochBasedTrainLoop):
         check_frozen(model)
         if getattr(model.data_preprocessor, 'batch_augments', None) is not None:
             raise ValueError(
-                'Mixup and CutMix mix images, of which cached features know nothing: '
-                'leave model.train_cfg.augments out, or train with EpochBasedTrainLoop'
+                'Mixup and CutMix mix images, which cached features do not allow: '
+                'remove model.train_cfg.augments, or train with EpochBasedTrainLoop'
             )
         device = next(model.parameters()).device
         loops = [(self, 'train_dataloader', self.views)]
@@ -153,20 +154,20 @@ class CachedFeaturesTrainLoop(EpochBasedTrainLoop):
             loop.dataloader = DataLoader(
                 dataset,
                 batch_sampler=loop.dataloader.batch_sampler,
-                collate_fn=_as_it_is,
+                collate_fn=_identity,
             )
-        # Not replaced, since hooks that average a model know its parts by their place.
-        model.data_preprocessor.forward = partial(_moved, device)
-        model.extract_feat = _as_features
+        # The modules stay in the model, because EMA hooks pair modules by position.
+        model.data_preprocessor.forward = partial(_to_device, device)
+        model.extract_feat = _return_features
 
 
 @LOOPS.register_module()
 class FitLoop(CachedFeaturesTrainLoop):
-    """Work out a head from all training features at once, in place of steps.
+    """Fit a head to all training features at once, without gradient steps.
 
-    For heads with ``fit(features, labels)``, such as nearest class mean: one epoch, in
-    which all views of all images are handed to it. Arguments are those of
-    :class:`CachedFeaturesTrainLoop`, less ``max_epochs``.
+    For heads with ``fit(features, labels)``, such as nearest class mean. The loop has
+    one epoch, which fits the head to all views of all images. Arguments are those of
+    :class:`CachedFeaturesTrainLoop`, without ``max_epochs``.
     """
 
     def __init__(self, runner: Runner, dataloader: DataLoader | dict, **kwargs) -> None:
@@ -187,7 +188,7 @@ class FitLoop(CachedFeaturesTrainLoop):
 
 
 def check_frozen(model: nn.Module) -> None:
-    """Raise a ValueError if cached features of a classifier would soon be wrong."""
+    """Raise a ValueError if training would change the backbone or neck of a model."""
     for name in FROZEN_PARTS:
         part = getattr(model, name, None)
         if part is None:
@@ -195,23 +196,23 @@ def check_frozen(model: nn.Module) -> None:
         part.train()
         if any(p.requires_grad for p in part.parameters()):
             raise ValueError(
-                f'the {name} still learns, so that its features cannot be cached: add '
-                'a mmimbal.TwoStageHook to the run'
+                f'the {name} is not frozen, so its features cannot be cached: add a '
+                'mmimbal.TwoStageHook to the run'
             )
         if any(module.training for module in part.modules()):
             raise ValueError(
-                f'the {name} goes on updating its batch norm statistics, so that its '
+                f'the {name} keeps updating its batch norm statistics, so its '
                 "features cannot be cached: use bn='frozen' in the TwoStageHook"
             )
 
 
-def _moved(device: torch.device, data: dict, training: bool = False) -> dict:
+def _to_device(device: torch.device, data: dict, training: bool = False) -> dict:
     return dict(data, inputs=data['inputs'].to(device))
 
 
-def _as_it_is(batch: dict) -> dict:
+def _identity(batch: dict) -> dict:
     return batch
 
 
-def _as_features(inputs: torch.Tensor, stage: str = 'neck') -> tuple[torch.Tensor]:
+def _return_features(inputs: torch.Tensor, stage: str = 'neck') -> tuple[torch.Tensor]:
     return (inputs,)

@@ -1,4 +1,4 @@
-"""Stage 1 by balanced contrastive learning."""
+"""A head for balanced contrastive learning in stage 1."""
 
 import torch
 
@@ -8,7 +8,7 @@ from mmimbal.registry import MODELS
 
 @MODELS.register_module()
 class BalancedContrastiveClsHead(MetricLearningClsHead):
-    """Give the contrastive loss the classifier's weights, to make prototypes of.
+    """Pass the classifier's weights to the contrastive loss, for its prototypes.
 
     For ``metric_loss=dict(type='mmimbal.BalancedContrastiveLoss')``. Arguments are as
     in :class:`MetricLearningClsHead`. https://arxiv.org/abs/2207.09052
@@ -17,5 +17,5 @@ class BalancedContrastiveClsHead(MetricLearningClsHead):
     def compute_metric_loss(
         self, embeddings: torch.Tensor, labels: torch.Tensor, mined: tuple | None
     ) -> torch.Tensor:
-        """Compute the metric loss; arguments are those of the parent."""
+        """Compute the metric loss; see the parent class for the arguments."""
         return self.metric_loss(embeddings, labels, mined, class_weights=self.fc.weight)

@@ -1,4 +1,4 @@
-"""A classifier by angles."""
+"""A cosine classifier."""
 
 import torch
 import torch.nn.functional as F
@@ -11,13 +11,13 @@ from mmimbal.registry import MODELS
 class CosineClsHead(LinearClsHead):
     """Classify by the cosine of features and class weights (arXiv:1910.09217).
 
-    Norms of features and weights, which grow with the class counts, play no part. There
-    is no bias. Other arguments as in :class:`mmpretrain.models.LinearClsHead`.
+    Norms of weights grow with the class counts; here norms have no influence. There is
+    no bias.
 
     Args:
         num_classes: Number of classes, K.
         in_channels: Size of the features.
-        scale: What cosines are multiplied by, > 0.
+        scale: Factor of the cosines, > 0.
         **kwargs: As in :class:`mmpretrain.models.LinearClsHead`.
 
     Raises:
@@ -30,14 +30,14 @@ class CosineClsHead(LinearClsHead):
         super().__init__(num_classes, in_channels, **kwargs)
         if scale <= 0:
             raise ValueError(f'scale={scale} must be positive')
-        # A buffer, for heads that go on from it: a test with another would differ.
+        # A buffer, so that checkpoints hold the scale they were trained with.
         self.register_buffer('scale', torch.tensor(float(scale)))
         self.fc.register_parameter('bias', None)
 
     def forward(self, feats: tuple[torch.Tensor]) -> torch.Tensor:
         """Return scaled cosines, (N, K), of the last features, (N, in_channels)."""
         features = self.pre_logits(feats)
-        # The scale would blow up what lower precision rounds off.
+        # float32, since the scale multiplies rounding errors.
         with torch.autocast(features.device.type, enabled=False):
             cosines = F.normalize(features.float()) @ F.normalize(self.fc.weight).T
         return self.scale * cosines

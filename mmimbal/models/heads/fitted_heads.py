@@ -1,4 +1,4 @@
-"""Classifiers that are worked out from all training features at once."""
+"""Classifiers that are computed from all training features, without training."""
 
 import torch
 import torch.nn.functional as F
@@ -11,8 +11,8 @@ from mmimbal.registry import MODELS
 class NearestMeanClsHead(ClsHead):
     """Nearest class mean (https://arxiv.org/abs/1910.09217).
 
-    Features are brought to length 1; logits are negative squared distances to the means
-    of the classes.
+    Features are L2-normalized. Logits are negative squared distances to the class
+    means.
 
     Args:
         num_classes: Number of classes, K.
@@ -26,7 +26,7 @@ class NearestMeanClsHead(ClsHead):
         self.register_buffer('means', torch.zeros(num_classes, in_channels))
 
     def fit(self, features: torch.Tensor, labels: torch.Tensor) -> None:
-        """Take the means of training features, (N, in_channels), by label, (N,).
+        """Compute the class means of features, (N, in_channels), and labels, (N,).
 
         Raises:
             ValueError: If a class has no image.
@@ -34,7 +34,10 @@ class NearestMeanClsHead(ClsHead):
         counts = torch.bincount(labels, minlength=self.num_classes)
         if (counts == 0).any():
             empty = (counts == 0).nonzero().flatten().tolist()
-            raise ValueError(f'no training images of the classes {empty}')
+            raise ValueError(
+                f'no training images of the classes {empty}: add images, or choose '
+                'another head'
+            )
         sums = torch.zeros_like(self.means).index_add_(
             0, labels, F.normalize(features).to(self.means)
         )
@@ -48,17 +51,17 @@ class NearestMeanClsHead(ClsHead):
 
 @MODELS.register_module()
 class KNNClsHead(ClsHead):
-    """The k nearest training images vote for their classes.
+    """Classify by the votes of the k nearest training images.
 
-    Features are brought to length 1. Logits are the logarithms of the shares of the
-    votes, so that scores are the shares.
+    Features are L2-normalized. Logits are logarithms of the vote shares, so that the
+    scores are the shares.
 
     Args:
         num_classes: Number of classes, K.
         in_channels: Size of the features.
-        k: Neighbours, at least 1; every view of an image is one.
-        balanced: Whether votes are divided by the training images of their class, so
-            that a rare one is not outnumbered.
+        k: Number of neighbours, at least 1. Views of an image are separate neighbours.
+        balanced: Whether to divide votes by the class counts, so that rare classes are
+            not outvoted.
         **kwargs: As in :class:`mmpretrain.models.ClsHead`.
 
     Raises:
@@ -83,13 +86,15 @@ class KNNClsHead(ClsHead):
         self.register_buffer('labels', torch.zeros(0, dtype=torch.long))
 
     def fit(self, features: torch.Tensor, labels: torch.Tensor) -> None:
-        """Keep training features, (N, in_channels), and labels, (N,).
+        """Store training features, (N, in_channels), and labels, (N,).
 
         Raises:
-            ValueError: If there are fewer than ``k``.
+            ValueError: If there are fewer than ``k`` images.
         """
         if len(labels) < self.k:
-            raise ValueError(f'k={self.k} neighbours of {len(labels)} training images')
+            raise ValueError(
+                f'k={self.k} neighbours of {len(labels)} training images: lower k'
+            )
         self.features = F.normalize(features).to(self.features)
         self.labels = labels.to(self.labels)
 
@@ -103,7 +108,7 @@ class KNNClsHead(ClsHead):
         return (votes / votes.sum(1, keepdim=True)).clamp(min=1e-9).log()
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
-        """Make room for as many features as a checkpoint holds."""
+        """Resize the buffers to the number of features in the checkpoint."""
         for name in ('features', 'labels'):
             if prefix + name in state_dict:
                 size = len(state_dict[prefix + name])

@@ -1,4 +1,4 @@
-"""Heads that go on from the classifier of stage 1."""
+"""Heads that keep and correct the classifier of stage 1."""
 
 import torch
 from mmpretrain.models import LinearClsHead
@@ -8,13 +8,13 @@ from mmimbal.registry import MODELS
 
 
 class FrozenClassifierHead(LinearClsHead):
-    """A linear classifier that keeps the weights of stage 1.
+    """A linear classifier with frozen weights of stage 1.
 
-    :class:`mmimbal.engine.hooks.TwoStageHook` hands them to :meth:`load_stage1`.
+    :class:`mmimbal.engine.hooks.TwoStageHook` loads them with :meth:`load_stage1`.
     Arguments as in :class:`mmpretrain.models.LinearClsHead`.
 
     Raises:
-        RuntimeError: When it is trained without them.
+        RuntimeError: When trained without weights of stage 1.
     """
 
     is_loaded = False
@@ -27,37 +27,37 @@ class FrozenClassifierHead(LinearClsHead):
         """Compute the loss as :class:`mmpretrain.models.LinearClsHead` does."""
         if not self.is_loaded:
             raise RuntimeError(
-                f'{type(self).__name__} goes on from the classifier of stage 1, and '
-                'was given none: it is for a stage 2 with mmimbal.TwoStageHook'
+                f'{type(self).__name__} needs the classifier of stage 1, but none was '
+                'loaded: use it in a stage 2 with mmimbal.TwoStageHook'
             )
         return super().loss(*args, **kwargs)
 
     def _load_from_state_dict(self, *args, **kwargs) -> None:
-        self.is_loaded = True  # by a run that is resumed
+        self.is_loaded = True  # by a resumed run
         super()._load_from_state_dict(*args, **kwargs)
 
     def load_stage1(self, state: dict[str, torch.Tensor]) -> None:
-        """Take the classifier of stage 1.
+        """Load the classifier of stage 1.
 
         Args:
-            state: Of the head of stage 1; ``fc.weight``, (K, in_channels), and, if it
-                has one, ``fc.bias``, (K,), are read.
+            state: State dict of the head of stage 1, with ``fc.weight``,
+                (K, in_channels), and optionally ``fc.bias``, (K,).
 
         Raises:
-            ValueError: If there is no such classifier, it is of another size, or not
+            ValueError: If there is no classifier, or it has another size, or is not
                 linear.
         """
         weight = state.get('fc.weight')
-        # Of heads whose logits are not those of fc alone.
-        beside = [key for key in ('scale', 'tau') if key in state]
-        if weight is None or weight.shape != self.fc.weight.shape or beside:
-            found = 'none' if weight is None else f'one of {tuple(weight.shape)}'
-            if beside:
-                found += f' with a {beside[0]}, such as that of CosineClsHead'
+        # With these keys, logits are not those of fc alone.
+        extra_keys = [key for key in ('scale', 'tau') if key in state]
+        if weight is None or weight.shape != self.fc.weight.shape or extra_keys:
+            stored = 'none' if weight is None else f'one of {tuple(weight.shape)}'
+            if extra_keys:
+                stored += f' with a {extra_keys[0]}, as CosineClsHead has it'
             raise ValueError(
-                f'{type(self).__name__} goes on from a classifier fc.weight of '
-                f'{tuple(self.fc.weight.shape)}, but stage 1 has {found}. Train '
-                'stage 1 with a linear head, such as LinearClsHead or '
+                f'{type(self).__name__} needs a classifier fc.weight of '
+                f'{tuple(self.fc.weight.shape)}, but stage 1 has {stored}. Train '
+                'stage 1 with a linear head: LinearClsHead or '
                 'mmimbal.MetricLearningClsHead'
             )
         self.is_loaded = True
@@ -69,8 +69,8 @@ class FrozenClassifierHead(LinearClsHead):
 class LWSClsHead(FrozenClassifierHead):
     """Learnable weight scaling (https://arxiv.org/abs/1910.09217).
 
-    Logits of stage 1, each class's times a factor of its own: nothing else learns.
-    Arguments as in :class:`mmpretrain.models.LinearClsHead`.
+    Multiplies the logits of stage 1 by one learned factor per class. Nothing else is
+    trained. Arguments as in :class:`mmpretrain.models.LinearClsHead`.
     """
 
     def __init__(self, *args, **kwargs) -> None:
@@ -86,10 +86,11 @@ class LWSClsHead(FrozenClassifierHead):
 class DisAlignClsHead(FrozenClassifierHead):
     """Distribution alignment (https://arxiv.org/abs/2103.16370).
 
-    Logits of stage 1, s, become ``c (a s + b) + (1 - c) s``: a and b are learned for
-    each class, and so is a confidence c of each image, a sigmoid of a linear function
-    of its features. For ``loss=dict(type='mmimbal.PriorWeightedLoss', rho=1.5)``.
-    Arguments as in :class:`mmpretrain.models.LinearClsHead`.
+    Changes the logits ``s`` of stage 1 to ``c (a s + b) + (1 - c) s``. ``a`` and ``b``
+    are learned per class. The confidence ``c`` of an image is a sigmoid of a learned
+    linear function of its features. Use it with
+    ``loss=dict(type='mmimbal.PriorWeightedLoss', rho=1.5)``. Arguments as in
+    :class:`mmpretrain.models.LinearClsHead`.
     """
 
     def __init__(self, *args, **kwargs) -> None:
@@ -111,23 +112,22 @@ class DisAlignClsHead(FrozenClassifierHead):
 class TauNormClsHead(FrozenClassifierHead):
     """Tau-normalisation (https://arxiv.org/abs/1910.09217).
 
-    The classifier of stage 1 without its bias, each class's weights divided by their
-    norm to the power of tau. Nothing learns. Other arguments as in
-    :class:`mmpretrain.models.LinearClsHead`.
+    Divides the weights of each class by ``norm ** tau``, and drops the bias. Nothing is
+    trained.
 
     Args:
         *args: As in :class:`mmpretrain.models.LinearClsHead`.
-        tau: 0 leaves the weights as they are, 1 makes them all of length 1.
+        tau: 0 keeps the weights, 1 makes all norms 1.
         **kwargs: As in :class:`mmpretrain.models.LinearClsHead`.
     """
 
     def __init__(self, *args, tau: float = 0.7, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        # A buffer: a test with another tau, or as a linear head, would differ.
+        # A buffer, so that checkpoints hold their tau and do not fit a linear head.
         self.register_buffer('tau', torch.tensor(float(tau)))
 
     def fit(self, features: torch.Tensor, labels: torch.Tensor) -> None:
-        """Learn nothing: all is in the weights of stage 1."""
+        """Do nothing: the weights of stage 1 are enough."""
 
     def forward(self, feats: tuple[torch.Tensor]) -> torch.Tensor:
         """Return logits, (N, K), of the last features, (N, in_channels)."""
@@ -139,14 +139,14 @@ class TauNormClsHead(FrozenClassifierHead):
 class LogitAdjustedClsHead(FrozenClassifierHead):
     """Logit adjustment after training (https://arxiv.org/abs/2007.07314).
 
-    Logits of stage 1, less ``tau`` times the logarithm of the classes' shares of the
-    training images. Nothing learns. For a stage 1 trained with plain cross-entropy: one
-    whose loss knows the prior, such as ``mmimbal.LogitAdjustmentLoss``, is adjusted
-    already, and ``tau=0`` is right for it.
+    Subtracts ``tau * log(prior)`` from the logits of stage 1; the prior is the share of
+    each class in the training images. Nothing is trained. For a stage 1 with plain
+    cross-entropy. After a loss that uses the prior (``mmimbal.LogitAdjustmentLoss``)
+    logits are adjusted already: set ``tau=0``.
 
     Args:
         *args: As in :class:`mmpretrain.models.LinearClsHead`.
-        tau: Strength; 0 leaves the logits as they are.
+        tau: Strength; 0 keeps the logits.
         **kwargs: As in :class:`mmpretrain.models.LinearClsHead`.
     """
 
@@ -156,7 +156,7 @@ class LogitAdjustedClsHead(FrozenClassifierHead):
         self.register_buffer('log_prior', torch.zeros(self.num_classes))
 
     def fit(self, features: torch.Tensor, labels: torch.Tensor) -> None:
-        """Count the classes of the training images, (N,)."""
+        """Compute the prior from the labels of the training images, (N,)."""
         counts = torch.bincount(labels, minlength=self.num_classes).clamp(min=1)
         self.log_prior.copy_((counts / counts.sum()).log())
 

@@ -20,34 +20,35 @@ class MetricLearningClsHead(LinearClsHead):
     """Learn features with cross-entropy and a metric loss (arXiv:2207.06975).
 
     The metric loss sees ``gt_label`` and the embeddings of all ranks, in float32 and
-    outside autocast: the features themselves or, with ``embedding_size``, a
-    projection of them (linear, ReLU, linear). It logs ``embedding_spread`` (0 when
-    the embeddings collapse to a point, 1 when they spread evenly) and, for triplet
-    losses, ``active_triplets`` (the share of triplets that violate the margin).
-    Predictions come from the linear classifier alone.
+    outside autocast. Embeddings are the features or, with ``embedding_size``, a
+    projection of them (linear, ReLU, linear). The head logs ``embedding_spread`` (0 if
+    all embeddings are one point, 1 if they are spread evenly) and, for triplet losses,
+    ``active_triplets`` (the share of triplets that violate the margin). Predictions use
+    the linear classifier alone.
 
     Args:
         num_classes: Number of classes, K.
         in_channels: Size of the features.
-        metric_loss: Config of a loss ``f(embeddings, labels)``, such as those of
-            pytorch-metric-learning. It is given ``num_classes``, ``in_channels``
-            and ``embedding_size`` if it takes them.
-        metric_weight: Weight of the metric loss beside cross-entropy. At 0 it is not
-            computed: a single run switches it off so in stage 2.
-        warmup_epochs: Over how many epochs that weight grows to its value: by equal
-            steps, from a first one above 0. Needs ``mmimbal.SetEpochHook``.
+        metric_loss: Config of a loss ``f(embeddings, labels)``, for example of
+            pytorch-metric-learning. It gets ``num_classes``, ``in_channels`` and
+            ``embedding_size`` if it takes them.
+        metric_weight: Weight of the metric loss; cross-entropy has 1. With 0 the metric
+            loss is not computed, as in stage 2 of a single run.
+        warmup_epochs: Number of epochs in which the weight grows to
+            ``metric_weight``, in equal steps above 0. Needs ``mmimbal.SetEpochHook``.
         embedding_size: Size D of the projection; ``None`` for no projection.
-        miner: Config of a miner whose pairs or triplets the loss is computed on.
-        natural_size: How many images at the start of a rank's batch are drawn as they
-            come; cross-entropy sees only those, the metric loss all. All if ``None``.
+        miner: Config of a miner. The loss is computed on its pairs or triplets.
+        natural_size: Number of images in the natural part, the start of a rank's batch.
+            Cross-entropy sees only this part, the metric loss sees all images. All
+            images if ``None``.
         init_cfg: As in :class:`mmpretrain.models.LinearClsHead`; the projection keeps
             torch's default initialization.
         **kwargs: As in :class:`mmpretrain.models.LinearClsHead`.
 
     Raises:
-        ValueError: If a weight or margin is negative, a size below 1, the loss takes no
-            miner, a label is outside the classes, or the labels are mixed.
-        RuntimeError: If there is a warm-up, and nothing tells the epoch.
+        ValueError: If a weight or margin is negative, a size is below 1, the loss takes
+            no miner, a label is outside the classes, or the labels are mixed.
+        RuntimeError: If there is a warm-up without ``mmimbal.SetEpochHook``.
     """
 
     def __init__(
@@ -99,7 +100,7 @@ class MetricLearningClsHead(LinearClsHead):
         name = type(self.metric_loss).__name__
         if miner and name in TAKES_NO_MINER:
             raise ValueError(f'{name} takes no miner: remove the miner from the head')
-        if not metric_weight:  # DDP waits for gradients of all that seems to learn
+        if not metric_weight:  # DDP waits for gradients of all trainable parameters
             self.projection.requires_grad_(False)
             self.metric_loss.requires_grad_(False)
 
@@ -135,18 +136,18 @@ class MetricLearningClsHead(LinearClsHead):
         return losses
 
     def set_epoch(self, epoch: int) -> None:
-        """Take the epoch, counted from 0, for the warm-up."""
+        """Set the epoch, counted from 0, for the warm-up."""
         self.epoch = epoch
 
     def compute_metric_loss(
         self, embeddings: torch.Tensor, labels: torch.Tensor, mined: tuple | None
     ) -> torch.Tensor:
-        """Compute the metric loss; for heads whose loss wants more than this.
+        """Compute the metric loss. A subclass may pass more arguments to its loss.
 
         Args:
-            embeddings: Of all ranks, (N, D).
+            embeddings: Embeddings of all ranks, (N, D).
             labels: (N,).
-            mined: Pairs or triplets, if there is a miner.
+            mined: Pairs or triplets of the miner, or ``None``.
         """
         return self.metric_loss(embeddings, labels, mined)
 
@@ -158,7 +159,7 @@ class MetricLearningClsHead(LinearClsHead):
             labels = gather_labels(labels)
             mined = self.miner(embeddings, labels) if self.miner else None
             loss = self.compute_metric_loss(embeddings, labels, mined)
-            # A batch without pairs: DDP waits for the loss's parameters all the same.
+            # DDP waits for the loss's parameters also if a batch has no pairs.
             loss = loss + 0.0 * sum(p.sum() for p in self.metric_loss.parameters())
             losses = dict(
                 loss_metric=self.metric_weight * self._warmup() * loss,
@@ -172,14 +173,14 @@ class MetricLearningClsHead(LinearClsHead):
     def _active_share(
         self, embeddings: torch.Tensor, labels: torch.Tensor
     ) -> torch.Tensor | None:
-        """Return the share of active triplets, of losses that have triplets."""
+        """Return the share of active triplets; ``None`` for losses without triplets."""
         loss = self.metric_loss
         if isinstance(loss, TripletMarginLoss):
             return active_triplets(embeddings, labels, loss.distance, loss.margin)
         return getattr(loss, 'active_share', None)
 
     def _warmup(self) -> float:
-        """Return the share of its weight that the metric loss has in this epoch."""
+        """Return the factor of ``metric_weight`` in this epoch, in (0, 1]."""
         if not self.warmup_epochs:
             return 1.0
         if self.epoch is None:
@@ -200,35 +201,35 @@ def check_labels(
         image = data_samples[index].get('img_path', f'image {index} of the batch')
         raise ValueError(
             f'label {labels[index]} of {image} is outside the {num_classes} classes of '
-            'the head: set num_classes to those of the data set'
+            'the head: set num_classes to that of the dataset'
         )
 
 
 def build_metric_loss(cfg: dict, sizes: dict[str, int]) -> nn.Module:
-    """Build a metric loss, giving it those of ``sizes`` that it takes and lacks.
+    """Build a metric loss. Of ``sizes``, pass those that it takes and cfg does not set.
 
     Raises:
-        KeyError: If there is no loss of that name.
-        TypeError: If it is a function.
+        KeyError: If no loss of that name is registered.
+        TypeError: If the type is a function.
     """
     component = cfg['type']
     if isinstance(component, str):
         with MODELS.switch_scope_and_registry(cfg.get('_scope_')) as registry:
             component = registry.get(component)
     if component is None:
-        return MODELS.build(cfg)  # raises the KeyError, naming the registry
+        return MODELS.build(cfg)  # raises a KeyError that names the registry
     component = inspect.unwrap(component)
     if not inspect.isclass(component):
         raise TypeError(
             f'metric loss {cfg["type"]} must be an nn.Module, not a function'
         )
-    wanted = _init_parameters(component)
-    default_args = {name: size for name, size in sizes.items() if name in wanted}
+    accepted = _init_parameters(component)
+    default_args = {name: size for name, size in sizes.items() if name in accepted}
     return MODELS.build(cfg, default_args=default_args)
 
 
 def _init_parameters(component: type) -> set[str]:
-    """Name what ``__init__`` takes, of its parents too as long as it passes on."""
+    """Return argument names of ``__init__``; with ``**kwargs`` also of its parents."""
     names: set[str] = set()
     for parent in component.__mro__:
         if '__init__' not in vars(parent):

@@ -1,4 +1,4 @@
-"""Supervised contrastive learning that gives every class the same weight."""
+"""Supervised contrastive learning with equal weight of all classes."""
 
 import torch
 import torch.nn.functional as F
@@ -12,16 +12,16 @@ from mmimbal.registry import MODELS
 class BalancedContrastiveLoss(nn.Module):
     """Balanced contrastive loss (BCL, https://arxiv.org/abs/2207.09052).
 
-    SupCon with two changes. Class averaging: in the denominator each class counts by
-    its mean, so that the common class does not fill it. Class complement: every class
-    has a prototype in every batch, made from its weights in the classifier by
-    linear, ReLU, linear. For :class:`mmimbal.models.BalancedContrastiveClsHead`, which
-    passes those.
+    SupCon with two changes. Class averaging: the denominator sums the means of the
+    classes, so that common classes do not dominate it. Class complement: every batch
+    holds a prototype of every class, a projection (linear, ReLU, linear) of its weights
+    in the classifier. :class:`mmimbal.models.BalancedContrastiveClsHead` passes these
+    weights.
 
     Args:
-        in_channels: Size of the classifier's weights.
-        embedding_size: D.
-        temperature: What cosine similarities are divided by, > 0.
+        in_channels: Size of the features of the classifier.
+        embedding_size: Size D of the embeddings.
+        temperature: Divisor of the cosine similarities, > 0.
 
     Raises:
         ValueError: If the temperature is not positive.
@@ -51,10 +51,10 @@ class BalancedContrastiveLoss(nn.Module):
         """Compute the loss of a batch.
 
         Args:
-            embeddings: (B, D), of any length.
-            labels: (B,), of 0..K-1.
-            indices_tuple: Of a miner, which this loss does not take.
-            class_weights: Of the classifier, (K, in_channels).
+            embeddings: (B, D); they are normalized here.
+            labels: (B,), in 0..K-1.
+            indices_tuple: Must be ``None``: this loss takes no miner.
+            class_weights: Weights of the classifier, (K, in_channels).
 
         Raises:
             ValueError: If there is a miner.
@@ -70,13 +70,13 @@ def balanced_contrastive(
     prototypes: torch.Tensor,
     temperature: float,
 ) -> torch.Tensor:
-    """Average over anchors how badly their classes are told from the others.
+    """Compute the balanced contrastive loss, averaged over the anchors.
 
     Args:
-        embeddings: (B, D), of any length.
-        labels: (B,), of 0..K-1.
-        prototypes: (K, D), of any length.
-        temperature: What cosine similarities are divided by.
+        embeddings: (B, D); they are normalized here.
+        labels: (B,), in 0..K-1.
+        prototypes: (K, D); they are normalized here.
+        temperature: Divisor of the cosine similarities.
 
     Returns:
         A scalar.

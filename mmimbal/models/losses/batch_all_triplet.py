@@ -15,7 +15,7 @@ from mmimbal.registry import MODELS
 
 MINING = ('all', 'semi_hard', 'hard')
 REDUCTIONS = ('nonzero', 'mean', 'sum', 'class_balanced')
-# Which reduction a reducer is, beside its weights or bounds.
+# The reduction of each reducer, without its weights or bounds.
 REDUCERS = {
     reducers.AvgNonZeroReducer: 'nonzero',
     reducers.ThresholdReducer: 'nonzero',
@@ -29,39 +29,37 @@ REDUCERS = {
 class BatchAllTripletLoss(nn.Module):
     """Triplet margin loss over all triplets, in O(B^2 log B) time and O(B^2) memory.
 
-    Value and gradient are those of ``TripletMarginLoss`` of pytorch-metric-learning
+    Value and gradient equal those of ``TripletMarginLoss`` of pytorch-metric-learning
     without a miner, which makes O(B^3) triplets. https://arxiv.org/abs/1703.07737
 
     Args:
-        margin: By how much a negative should be farther than a positive, in units of
-            the distance, >= 0.
-        distance: Of pytorch-metric-learning, or its config; Euclidean distance of
-            normalized embeddings if ``None``. Of a similarity the negative is taken.
-        mining: ``'all'`` triplets; the ``'semi_hard'`` ones, whose negative is farther
-            than the positive; or for each anchor its farthest positive and nearest
-            negative (``'hard'``).
-        reduction: ``'nonzero'`` averages over triplets above 0 and ``'mean'`` over all
-            that were mined; ``'sum'`` adds them. ``'class_balanced'`` averages as
-            ``'nonzero'`` within the anchors of each class, and then over the classes
-            that have triplets, so that each counts the same whatever its share of the
-            batch.
-        reducer: Of pytorch-metric-learning, or its config, in place of a reduction:
-            ``AvgNonZeroReducer``, ``MeanReducer``, ``SumReducer``, ``ThresholdReducer``
-            with ``low`` of 0 or more, or ``ClassWeightedReducer``. As fast as the
-            reductions. With ``collect_stats``, it gets ``losses_size`` and
-            ``num_past_filter``.
-        embedding_regularizer: Of pytorch-metric-learning, such as ``LpRegularizer``, or
-            its config. What it says of ``embeddings`` is added to the loss.
-        embedding_reg_weight: Weight of that, >= 0.
+        margin: Distance by which a negative should be farther than a positive, >= 0.
+        distance: Distance of pytorch-metric-learning, or its config. Euclidean distance
+            of normalized embeddings if ``None``. Similarities are negated.
+        mining: ``'all'``: all triplets. ``'semi_hard'``: those whose negative is
+            farther than the positive. ``'hard'``: one triplet per anchor, with its
+            farthest positive and nearest negative.
+        reduction: ``'nonzero'``: mean over triplets with a loss above 0. ``'mean'``:
+            mean over all mined triplets. ``'sum'``: their sum. ``'class_balanced'``:
+            ``'nonzero'`` over the anchors of each class, then the mean over classes
+            with triplets, so that all classes have the same weight.
+        reducer: Reducer of pytorch-metric-learning, or its config, instead of a
+            reduction: ``AvgNonZeroReducer``, ``MeanReducer``, ``SumReducer``,
+            ``ThresholdReducer`` with ``low`` of 0 or more, or ``ClassWeightedReducer``.
+            Triplets are not materialized; ``high`` costs a second sort. With
+            ``collect_stats``, its ``losses_size`` and ``num_past_filter`` are set.
+        embedding_regularizer: Regularizer of pytorch-metric-learning
+            (``LpRegularizer``, ...), or its config. Its value is added to the loss.
+        embedding_reg_weight: Weight of the regularizer, >= 0.
 
     Attributes:
-        active_share: Of the last batch, the share of triplets above 0, or within the
-            bounds of a ``ThresholdReducer``: among all triplets, or among the hardest
-            of each anchor.
+        active_share: Share of triplets of the last batch with a loss above 0, or within
+            the bounds of a ``ThresholdReducer``. It is a share of all triplets, or with
+            ``'hard'`` of the mined ones.
 
     Raises:
         ValueError: If the margin or the weight is negative, mining or reduction is
-            unknown, there are both a reduction and a reducer, or the reducer needs the
+            unknown, both a reduction and a reducer are given, or the reducer needs the
             loss of each triplet.
     """
 
@@ -93,15 +91,15 @@ class BatchAllTripletLoss(nn.Module):
         self.margin = margin
         self.mining = mining
         self.reduction = reduction
-        self.distance = built(distance) or LpDistance()
-        self.reducer = copy.deepcopy(built(reducer))
+        self.distance = build_if_config(distance) or LpDistance()
+        self.reducer = copy.deepcopy(build_if_config(reducer))
         if reducer is not None:
             if reduction != 'nonzero':
                 raise ValueError(
-                    f'reduction={reduction!r} and a reducer exclude each other'
+                    f'reduction={reduction!r} and a reducer are given: use only one'
                 )
             self.reduction = reduction_of(self.reducer)
-        self.embedding_regularizer = built(embedding_regularizer)
+        self.embedding_regularizer = build_if_config(embedding_regularizer)
         self.embedding_reg_weight = embedding_reg_weight
 
     def forward(
@@ -112,19 +110,20 @@ class BatchAllTripletLoss(nn.Module):
         ref_emb: torch.Tensor | None = None,
         ref_labels: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Compute the loss of a batch; without a triplet, 0 and the regularizer's part.
+        """Compute the loss of a batch; without triplets, only the regularizer.
 
         Args:
-            embeddings: Of the anchors, (B, D).
+            embeddings: Embeddings of the anchors, (B, D).
             labels: (B,).
-            indices_tuple: Pairs of a miner: each positive of an anchor meets each of
-                its negatives, once.
-            ref_emb: What anchors are compared with, (M, D); the batch if ``None``.
-            ref_labels: (M,).
+            indices_tuple: Pairs of a miner. Triplets combine each positive with each
+                negative of an anchor.
+            ref_emb: Embeddings of positives and negatives, (M, D); the batch if
+                ``None``.
+            ref_labels: Labels of ``ref_emb``, (M,).
 
         Raises:
-            ValueError: If a miner has made triplets, or there are not as many labels as
-                embeddings.
+            ValueError: If the miner returns triplets, or the numbers of labels and
+                embeddings differ.
         """
         if len(labels) != len(embeddings):
             raise ValueError(f'{len(labels)} labels for {len(embeddings)} embeddings')
@@ -145,8 +144,8 @@ class BatchAllTripletLoss(nn.Module):
             )
             if self.embedding_regularizer is None:
                 return loss
-            added = self.embedding_regularizer(embeddings)
-            return loss + self.embedding_reg_weight * added
+            penalty = self.embedding_regularizer(embeddings)
+            return loss + self.embedding_reg_weight * penalty
 
     def _reduce(
         self,
@@ -155,7 +154,7 @@ class BatchAllTripletLoss(nn.Module):
         positive: torch.Tensor,
         negative: torch.Tensor,
     ) -> torch.Tensor:
-        """Reduce the triplets of distances, (B, M), to a scalar."""
+        """Compute the loss, a scalar, from distances, (B, M), and masks, (B, M)."""
         low = getattr(self.reducer, 'low', 0.0)
         high = getattr(self.reducer, 'high', None)
         weights = getattr(self.reducer, 'weights', None)
@@ -188,28 +187,28 @@ class BatchAllTripletLoss(nn.Module):
         return sums.sum() / averaged.sum().clamp(min=1)
 
     def _keep_stats(self, mined: torch.Tensor, active: torch.Tensor) -> None:
-        """Tell the reducer how many triplets there were, if it collects that."""
+        """Set the triplet counts of a reducer with ``collect_stats``."""
         if getattr(self.reducer, 'collect_stats', False):
             self.reducer.losses_size = mined.sum().item()
             if hasattr(self.reducer, 'num_past_filter'):
                 self.reducer.num_past_filter = active.sum().item()
 
 
-def built(component: nn.Module | dict | None) -> nn.Module | None:
-    """Build a component that is given as its config."""
+def build_if_config(component: nn.Module | dict | None) -> nn.Module | None:
+    """Build a component if it is a config; return others as they are."""
     return MODELS.build(component) if isinstance(component, dict) else component
 
 
 def reduction_of(reducer: BaseReducer) -> str:
-    """Return the reduction that a reducer of pytorch-metric-learning stands for.
+    """Return the reduction that equals a reducer of pytorch-metric-learning.
 
     Raises:
-        ValueError: If it cannot be computed from sums over the triplets of an anchor.
+        ValueError: If it cannot be computed from sums over the triplets per anchor.
     """
     if type(reducer) not in REDUCERS:
         raise ValueError(
-            f'BatchAllTripletLoss cannot use {type(reducer).__name__}, since it makes '
-            'sums over triplets, not the loss of each. Choose from '
+            f'BatchAllTripletLoss cannot use {type(reducer).__name__}, which needs the '
+            'loss of every triplet. Choose from '
             f'{", ".join(known.__name__ for known in REDUCERS)}, or use '
             'mmimbal.TripletMarginLoss'
         )
@@ -217,26 +216,27 @@ def reduction_of(reducer: BaseReducer) -> str:
     if low is None or low < 0:
         raise ValueError(
             f'{type(reducer).__name__}(low={low}) would average over triplets of loss '
-            '0 as well: give it low=0 or more, or use mmimbal.TripletMarginLoss'
+            '0, too: set low to 0 or more, or use mmimbal.TripletMarginLoss'
         )
     return REDUCERS[type(reducer)]
 
 
 def weights_of(labels: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Return the weight of the class of each label, (B,), out of K weights.
+    """Return the class weight of each label, (B,), from class weights, (K,).
 
     Raises:
-        ValueError: If there is a class without a weight.
+        ValueError: If a class has no weight.
     """
     if (labels >= len(weights)).any():
         raise ValueError(
-            f'{len(weights)} weights of classes do not reach to label {labels.max()}'
+            f'{len(weights)} class weights, but a label is {labels.max()}: give one '
+            'weight per class'
         )
     return weights.to(labels.device)[labels]
 
 
 def in_full_precision(embeddings: torch.Tensor) -> torch.Tensor:
-    """Return half precision as float32, and the rest as it is."""
+    """Convert half precision to float32; keep float32 and float64."""
     return embeddings.to(torch.promote_types(embeddings.dtype, torch.float32))
 
 
@@ -248,19 +248,19 @@ def hard_triplets(
     low: float = 0.0,
     high: float | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Take for each anchor its farthest positive and nearest negative.
+    """Mine the farthest positive and the nearest negative of each anchor.
 
     Args:
         distances: (B, M).
         positive: (B, M), bool.
         negative: (B, M), bool.
-        margin: In units of the distances.
-        low: Losses that are not above this become 0.
-        high: Losses that are not below this become 0, if it is not ``None``.
+        margin: Margin, in units of the distances.
+        low: Losses at or below this are set to 0.
+        high: Losses at or above this are set to 0, unless ``None``.
 
     Returns:
-        Losses, (B,), and whether they were kept and whether there is a triplet, (B,),
-        int64.
+        Losses, (B,), 1 where a loss was kept, (B,), int64, and 1 where the anchor has
+        a triplet, (B,), int64.
     """
     mined = positive.any(1) & negative.any(1)
     farthest = distances.masked_fill(~positive, -torch.inf).amax(1)
@@ -278,9 +278,10 @@ def average_over_classes(
     """Average over the active triplets of each class, then over classes.
 
     Args:
-        sums: Sum over the triplets of each anchor, (B,).
-        active: Triplets above 0 of each anchor, (B,), int64.
-        mined: Triplets of each anchor, (B,), int64; classes without any are left out.
+        sums: Sum of the losses per anchor, (B,).
+        active: Number of triplets with a loss above 0 per anchor, (B,), int64.
+        mined: Number of triplets per anchor, (B,), int64. Classes without triplets do
+            not count.
         labels: (B,).
 
     Returns:

@@ -1,4 +1,4 @@
-"""Partners from earlier batches, equally many of each class."""
+"""A class-balanced memory of embeddings of earlier batches."""
 
 import torch
 from pytorch_metric_learning.losses import CrossBatchMemory
@@ -15,24 +15,24 @@ LOSSES = (*CrossBatchMemory.supported_losses(), 'BatchAllTripletLoss')
 class ClassBalancedMemory(nn.Module):
     """Compare a batch with itself and with the last embeddings of each class.
 
-    A cross-batch memory (https://arxiv.org/abs/1912.06798) with as many slots for a
-    rare class as for a common one, so that every class has partners in every batch.
-    The newest embedding takes the slot of the oldest of its class. Under DDP the head
-    hands in the embeddings of all ranks, so that all remember the same. Everything is
-    in buffers: a resumed run goes on exactly.
+    A cross-batch memory (https://arxiv.org/abs/1912.06798) with the same number of
+    slots for every class, so that rare classes have positives in every batch. A new
+    embedding replaces the oldest one of its class. Under DDP the head passes the
+    embeddings of all ranks, so that the memory is equal on all. The memory is in
+    buffers, so that a resumed run is exact.
 
     Args:
         loss: ``BatchAllTripletLoss``, or a loss of pytorch-metric-learning that its
-            ``CrossBatchMemory`` takes; or its config.
-        num_classes: K.
-        embedding_size: D.
-        slots: Embeddings kept of each class, S.
-        miner: What chooses among the pairs of batch and memory, or its config; all of
-            them if ``None``.
+            ``CrossBatchMemory`` supports; or its config.
+        num_classes: Number of classes, K.
+        embedding_size: Size D of the embeddings.
+        slots: Number of embeddings kept per class, S.
+        miner: Miner of pairs between batch and memory, or its config; all pairs if
+            ``None``.
 
     Raises:
-        ValueError: If the loss cannot compare with a memory, there are no slots, or the
-            miner would take each image for its own nearest positive.
+        ValueError: If the loss does not support a memory, ``slots`` is below 1, or the
+            miner would choose each image as its own positive.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class ClassBalancedMemory(nn.Module):
         self.loss = MODELS.build(loss) if isinstance(loss, dict) else loss
         if type(self.loss).__name__ not in LOSSES:
             raise ValueError(
-                f'{type(self.loss).__name__} cannot compare a batch with a memory; '
+                f'{type(self.loss).__name__} cannot compare a batch with a memory: '
                 f'choose from {", ".join(LOSSES)}'
             )
         self.miner = MODELS.build(miner) if isinstance(miner, dict) else miner
@@ -57,8 +57,8 @@ class ClassBalancedMemory(nn.Module):
         if strategy in ('easy', 'semihard'):
             raise ValueError(
                 f'with a memory, pos_strategy={strategy!r} of '
-                f'{type(self.miner).__name__} takes each image for its own nearest '
-                "positive; use 'hard' or 'all'"
+                f'{type(self.miner).__name__} chooses each image as its own '
+                "positive: use 'hard' or 'all'"
             )
         empty = torch.full((num_classes, slots, embedding_size), torch.inf)
         self.register_buffer('memory', empty)
@@ -70,25 +70,26 @@ class ClassBalancedMemory(nn.Module):
         labels: torch.Tensor,
         indices_tuple: tuple | None = None,
     ) -> torch.Tensor:
-        """Compute the loss of a batch; in training, remember the batch afterwards.
+        """Compute the loss of a batch. In training, then store the batch.
 
         Args:
             embeddings: (B, D).
-            labels: (B,), of 0..K-1.
-            indices_tuple: Of a miner of the head, which sees no memory.
+            labels: (B,), in 0..K-1.
+            indices_tuple: Must be ``None``: a miner of the head does not see the
+                memory.
 
         Raises:
             ValueError: If the head has a miner.
         """
         if indices_tuple is not None:
             raise ValueError(
-                'a miner of the head sees the batch only: move it into '
+                'a miner of the head does not see the memory: move it into '
                 'ClassBalancedMemory(miner=...)'
             )
         embeddings = in_full_precision(embeddings)
-        remembered, their_labels = self.remembered()
-        ref_emb = torch.cat([embeddings, remembered.to(embeddings)])
-        ref_labels = torch.cat([labels, their_labels])
+        stored, stored_labels = self.remembered()
+        ref_emb = torch.cat([embeddings, stored.to(embeddings)])
+        ref_labels = torch.cat([labels, stored_labels])
         pairs = self._pairs(embeddings, labels, ref_emb, ref_labels)
         loss = self.loss(embeddings, labels, pairs, ref_emb, ref_labels)
         if self.training:
@@ -97,17 +98,17 @@ class ClassBalancedMemory(nn.Module):
 
     @property
     def active_share(self) -> torch.Tensor | None:
-        """The share of active triplets, where the loss inside knows it."""
+        """The share of active triplets, or ``None`` if the inner loss has none."""
         return getattr(self.loss, 'active_share', None)
 
     def remembered(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return what is in the slots, (M, D), class by class, and its labels, (M,)."""
+        """Return the stored embeddings, (M, D), sorted by class, and labels, (M,)."""
         label, slot = torch.where(self.memory.isfinite().all(2))
         return self.memory[label, slot], label
 
     @torch.no_grad()
     def remember(self, embeddings: torch.Tensor, labels: torch.Tensor) -> None:
-        """Write a batch, (B, D), into the slots of its classes, (B,)."""
+        """Store embeddings, (B, D), in the slots of their labels, (B,)."""
         slots = self.memory.shape[1]
         labels, order = labels.sort(stable=True)
         counts = torch.bincount(labels, minlength=len(self.written))
@@ -119,7 +120,7 @@ class ClassBalancedMemory(nn.Module):
         self.written += counts
 
     def _pairs(self, embeddings, labels, ref_emb, ref_labels) -> tuple:
-        """Return the pairs of batch and memory, no image with itself."""
+        """Return the pairs of batch and memory, except an image with itself."""
         if self.miner:
             mined = self.miner(embeddings, labels, ref_emb, ref_labels)
             if len(mined) == 3:

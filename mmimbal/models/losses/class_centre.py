@@ -17,26 +17,25 @@ from mmimbal.registry import MODELS
 class ClassCentreTripletLoss(nn.Module):
     """Triplet loss whose positives and negatives are class centres (PCCT).
 
-    ``relu(d(x, c_own) - d(x, c_other) + margin)`` over the embeddings and all other
-    classes, averaged over what is above 0 within each class, and then over classes.
-    Centres are moving averages of the embeddings of earlier batches, without gradient;
-    until a class has one, it is left out.
-    https://arxiv.org/abs/2207.04793
+    Terms are ``relu(d(x, c_own) - d(x, c_other) + margin)`` for each embedding x and
+    each other class. Terms above 0 are averaged within each class, then over classes.
+    Centres are moving averages of the embeddings of earlier batches, without gradient.
+    A class without a centre is not used yet. https://arxiv.org/abs/2207.04793
 
     Args:
-        num_classes: K.
-        embedding_size: D.
-        margin: By how much another centre should be farther than the own one, in units
-            of the distance, >= 0.
-        momentum: What a centre keeps of itself in a batch that has its class.
-        balanced_epochs: The first phase: so many epochs of class-balanced
-            :class:`BatchAllTripletLoss` separate the classes coarsely. Needs
+        num_classes: Number of classes, K.
+        embedding_size: Size D of the embeddings.
+        margin: Distance by which other centres should be farther than the own centre,
+            >= 0.
+        momentum: Momentum of the moving averages, in [0, 1).
+        balanced_epochs: Number of epochs of the first phase: class-balanced
+            :class:`BatchAllTripletLoss`, which separates the classes coarsely. Needs
             ``mmimbal.SetEpochHook``.
-        distance: Of pytorch-metric-learning, or its config; Euclidean distance of
-            normalized embeddings if ``None``.
+        distance: Distance of pytorch-metric-learning, or its config. Euclidean distance
+            of normalized embeddings if ``None``.
 
     Attributes:
-        active_share: Of the last batch, the share of terms that are above 0.
+        active_share: Share of terms of the last batch that are above 0.
 
     Raises:
         ValueError: If margin or ``balanced_epochs`` is negative, momentum is not in
@@ -57,16 +56,16 @@ class ClassCentreTripletLoss(nn.Module):
         super().__init__()
         if not 0 <= momentum < 1 or balanced_epochs < 0:
             raise ValueError(
-                f'momentum={momentum} must be in [0, 1), '
-                f'balanced_epochs={balanced_epochs} not be negative'
+                f'momentum={momentum} must be in [0, 1), and '
+                f'balanced_epochs={balanced_epochs} must not be negative'
             )
         if isinstance(distance, dict):
             distance = MODELS.build(distance)
         self.distance = distance or LpDistance()
         if self.distance.is_inverted:
             raise ValueError(
-                f'{type(self.distance).__name__} is a similarity; use a distance, such '
-                'as mmimbal.LpDistance'
+                f'{type(self.distance).__name__} is a similarity: use a distance, for '
+                'example mmimbal.LpDistance'
             )
         self.first_phase = BatchAllTripletLoss(
             margin, self.distance, reduction='class_balanced'
@@ -75,16 +74,17 @@ class ClassCentreTripletLoss(nn.Module):
         self.momentum = momentum
         self.balanced_epochs = balanced_epochs
         self.epoch: int | None = None
-        unknown = torch.full((num_classes, embedding_size), torch.inf)
-        self.register_buffer('centres', unknown)
+        # inf: no centre yet.
+        empty = torch.full((num_classes, embedding_size), torch.inf)
+        self.register_buffer('centres', empty)
 
     @property
-    def seen(self) -> torch.Tensor:
-        """Which classes have a centre, (K,), bool."""
+    def has_centre(self) -> torch.Tensor:
+        """A mask of the classes with a centre, (K,), bool."""
         return self.centres.isfinite().all(1)
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the phase; epochs are counted from 0."""
+        """Set the epoch, counted from 0, which decides the phase."""
         self.epoch = epoch
 
     def forward(
@@ -93,16 +93,16 @@ class ClassCentreTripletLoss(nn.Module):
         labels: torch.Tensor,
         indices_tuple: tuple | None = None,
     ) -> torch.Tensor:
-        """Compute the loss of a batch; in training, update the centres afterwards.
+        """Compute the loss of a batch. In training, then update the centres.
 
         Args:
             embeddings: (B, D).
-            labels: (B,), of 0..K-1.
-            indices_tuple: Of a miner, which this loss does not take.
+            labels: (B,), in 0..K-1.
+            indices_tuple: Must be ``None``: this loss takes no miner.
 
         Raises:
             ValueError: If there is a miner.
-            RuntimeError: If there is a first phase, and nothing tells the epoch.
+            RuntimeError: If there is a first phase without ``mmimbal.SetEpochHook``.
         """
         refuse_miner(self, indices_tuple)
         embeddings = in_full_precision(embeddings)
@@ -123,32 +123,34 @@ class ClassCentreTripletLoss(nn.Module):
         other: torch.Tensor,
         centres: torch.Tensor,
     ) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """Return what is averaged where it is above 0: terms and which of them count.
+        """Return the terms of the loss, and masks of the terms that count.
 
         Args:
             own: Distance to the centre of the own class, (B, 1).
-            distances: To all centres, (B, K).
+            distances: Distances to all centres, (B, K).
             known: Whether the own class has a centre, (B, 1), bool.
-            other: Which other classes have one, if the own has, (B, K), bool.
-            centres: (K, D).
+            other: Whether another class has a centre, and the own class too, (B, K),
+                bool.
+            centres: Class centres, (K, D).
 
         Returns:
-            Pairs of (B, T), to be averaged on their own and added.
+            Pairs of terms, (B, T), and their mask, (B, T), bool. Each pair is averaged
+            separately, and the averages are added.
         """
         return [(own - distances + self.margin, other)]
 
     def _compare(self, embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        # A copy: centres change before the backward pass.
+        # A copy, because centres are updated before the backward pass.
         centres = self.centres.nan_to_num(posinf=0.0).to(embeddings)
         distances = self.distance(embeddings, centres)
         column = labels[:, None]
-        known = self.seen[column]
-        other = (known & self.seen).scatter(1, column, False)
+        known = self.has_centre[column]
+        other = (known & self.has_centre).scatter(1, column, False)
         own = distances.gather(1, column)
         parts = self.terms(own, distances, known, other, centres)
         active = torch.stack([((t > 0) & counted).sum() for t, counted in parts]).sum()
-        among = torch.stack([counted.sum() for _, counted in parts]).sum()
-        self.active_share = active / among.clamp(min=1)
+        total = torch.stack([counted.sum() for _, counted in parts]).sum()
+        self.active_share = active / total.clamp(min=1)
         return sum(average_terms(*part, labels) for part in parts)
 
     def _in_first_phase(self) -> bool:
@@ -163,13 +165,13 @@ class ClassCentreTripletLoss(nn.Module):
 
     @torch.no_grad()
     def update_centres(self, embeddings: torch.Tensor, labels: torch.Tensor) -> None:
-        """Move the centres of the classes in a batch towards their means."""
+        """Move the centres of the classes in a batch towards their batch means."""
         embeddings = self.distance.maybe_normalize(embeddings).to(self.centres)
         sums = torch.zeros_like(self.centres).index_add_(0, labels, embeddings)
         counts = torch.bincount(labels, minlength=len(self.centres))
         means = sums / counts.clamp(min=1)[:, None]
         moved = self.momentum * self.centres + (1 - self.momentum) * means
-        moved = torch.where(self.seen[:, None], moved, means)
+        moved = torch.where(self.has_centre[:, None], moved, means)
         self.centres.copy_(torch.where(counts[:, None] > 0, moved, self.centres))
 
 
@@ -177,13 +179,13 @@ class ClassCentreTripletLoss(nn.Module):
 class ClassCentreRankingLoss(ClassCentreTripletLoss):
     """Pairwise ranking loss with class centres (PCCT).
 
-    ``d(x, c_own)``, and ``relu(margin - d(x, c_other))`` over all other classes, each
-    averaged as in :class:`ClassCentreTripletLoss`, whose arguments it has.
-    https://arxiv.org/abs/2207.04793
+    Terms are ``d(x, c_own)`` and, for each other class, ``relu(margin - d(x,
+    c_other))``. Both are averaged as in :class:`ClassCentreTripletLoss`; arguments are
+    the same. https://arxiv.org/abs/2207.04793
     """
 
     def terms(self, own, distances, known, other, centres):
-        """Return the pairs with the own centre, and those with others."""
+        """Return the distances to the own centre, and the margins to the others."""
         return [(own, known), (self.margin - distances, other)]
 
 
@@ -191,13 +193,13 @@ class ClassCentreRankingLoss(ClassCentreTripletLoss):
 class ClassCentreQuadrupletLoss(ClassCentreTripletLoss):
     """Quadruplet loss with class centres (PCCT).
 
-    The triplets of :class:`ClassCentreTripletLoss`, and
-    ``relu(d(x, c_own) - d(c_other, c_third) + second_margin)`` over all pairs of
-    other classes. https://arxiv.org/abs/2207.04793
+    Adds terms to :class:`ClassCentreTripletLoss`:
+    ``relu(d(x, c_own) - d(c_other, c_third) + second_margin)`` for all pairs of other
+    classes. https://arxiv.org/abs/2207.04793
 
     Args:
         *args: As in :class:`ClassCentreTripletLoss`.
-        second_margin: In units of the distance, >= 0.
+        second_margin: Margin of these terms, in units of the distance, >= 0.
         **kwargs: As in :class:`ClassCentreTripletLoss`.
 
     Raises:
@@ -211,7 +213,7 @@ class ClassCentreQuadrupletLoss(ClassCentreTripletLoss):
         self.second_margin = second_margin
 
     def terms(self, own, distances, known, other, centres):
-        """Return the triplets, and what holds the own centre against two others."""
+        """Return the triplet terms, and those with distances of other centres."""
         first, second = torch.triu_indices(
             len(centres), len(centres), 1, device=centres.device
         )
@@ -225,11 +227,11 @@ class ClassCentreQuadrupletLoss(ClassCentreTripletLoss):
 def average_terms(
     terms: torch.Tensor, counted: torch.Tensor, labels: torch.Tensor
 ) -> torch.Tensor:
-    """Average what is above 0 within each class, and then over classes.
+    """Average the terms above 0 within each class, then over classes.
 
     Args:
         terms: (B, T).
-        counted: Which terms there are, (B, T), bool.
+        counted: Mask of the terms that count, (B, T), bool.
         labels: (B,).
 
     Returns:

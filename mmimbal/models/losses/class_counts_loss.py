@@ -1,4 +1,4 @@
-"""What losses that know the class counts share."""
+"""The base class of losses that use the class counts."""
 
 import numpy as np
 import torch
@@ -7,16 +7,16 @@ from torch import nn
 
 
 class ClassCountsLoss(nn.Module):
-    """Cross-entropy that a subclass changes by the training images per class.
+    """Base class of cross-entropy losses that depend on the class counts.
 
-    The counts come from :class:`mmimbal.engine.hooks.ClassCountsHook`, or a call of
+    :class:`mmimbal.engine.hooks.ClassCountsHook` sets the counts, or call
     :meth:`set_class_counts`.
 
     Attributes:
-        rebalances: Whether it favours rare classes, so that a balanced sampler beside
-            it would do so a second time.
-        takes_mixtures: Whether labels may be shares of classes, (N, K), as Mixup and
-            CutMix make them.
+        rebalances: Whether the loss favours rare classes. A balanced sampler would then
+            correct the imbalance twice.
+        takes_mixtures: Whether labels may be class shares, (N, K), as of Mixup and
+            CutMix.
     """
 
     rebalances = True
@@ -25,21 +25,21 @@ class ClassCountsLoss(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        # Not in the state dict: a checkpoint has them in its meta.
+        # Not in the state dict: checkpoints hold the counts in their meta.
         self.register_buffer('class_counts', None, persistent=False)
 
     def set_class_counts(self, counts: np.ndarray) -> None:
-        """Take the training images per class, (K,).
+        """Set the number of training images per class, (K,).
 
         Raises:
-            ValueError: If a class has none.
+            ValueError: If a class has no image.
         """
         counts = torch.as_tensor(counts, dtype=torch.float64)
         if (counts < 1).any():
             empty = (counts < 1).nonzero().flatten().tolist()
             raise ValueError(
-                f'{type(self).__name__} needs training images of every class; there '
-                f'are none of {empty}'
+                f'{type(self).__name__} needs training images of every class, but '
+                f'there are none of {empty}: add images, or use another loss'
             )
         self.class_counts = counts
 
@@ -54,14 +54,14 @@ class ClassCountsLoss(nn.Module):
 
         Args:
             cls_score: Logits, (N, K).
-            label: (N,), or (N, K) if it ``takes_mixtures``.
-            weight: Of each image, (N,).
-            avg_factor: What the sum over images is divided by; N if ``None``.
+            label: (N,), or (N, K) with ``takes_mixtures``.
+            weight: Weight of each image, (N,).
+            avg_factor: Divisor of the sum over images; N if ``None``.
 
         Raises:
-            RuntimeError: If nothing has set the class counts.
-            ValueError: If there are counts of another number of classes, or labels are
-                mixtures.
+            RuntimeError: If the class counts were not set.
+            ValueError: If the number of class counts is not K, or labels are mixtures
+                without ``takes_mixtures``.
         """
         if self.class_counts is None:
             raise RuntimeError(
@@ -71,12 +71,12 @@ class ClassCountsLoss(nn.Module):
         if len(self.class_counts) != cls_score.shape[1]:
             raise ValueError(
                 f'{len(self.class_counts)} class counts for {cls_score.shape[1]} '
-                'logits: set num_classes of the head to those of the training set'
+                'logits: set num_classes of the head to that of the training set'
             )
         if label.dim() > 1 and not self.takes_mixtures:
             raise ValueError(
                 f'{type(self).__name__} needs one class per image, but labels are '
-                'mixtures: leave Mixup and CutMix out of model.train_cfg.augments, or '
+                'mixtures: remove Mixup and CutMix from model.train_cfg.augments, or '
                 'use mmimbal.LogitAdjustmentLoss'
             )
         counts = self.class_counts.to(cls_score.device)
@@ -88,19 +88,16 @@ class ClassCountsLoss(nn.Module):
     def losses(
         self, logits: torch.Tensor, labels: torch.Tensor, counts: torch.Tensor
     ) -> torch.Tensor:
-        """Compute the loss of each image; this is what a subclass gives.
+        """Compute the loss of each image, (N,). Subclasses implement this.
 
         Args:
             logits: (N, K), float32.
             labels: (N,).
             counts: Training images per class, (K,), float64.
-
-        Returns:
-            (N,).
         """
         raise NotImplementedError
 
 
 def cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Compute cross-entropy of each image, (N,), from (N, K) and (N,)."""
+    """Compute the cross-entropy of each image, (N,), from logits (N, K)."""
     return F.cross_entropy(logits, labels, reduction='none')

@@ -6,27 +6,27 @@ from mmengine.dist import all_gather, get_rank, get_world_size
 
 
 def gather_embeddings(embeddings: torch.Tensor) -> torch.Tensor:
-    """Concatenate the embeddings of all ranks; gradients flow back to each.
+    """Concatenate the embeddings of all ranks, with gradients to all ranks.
 
-    A loss of the result, computed on every rank, has after DDP's averaging the
-    parameter gradients of one process on the whole batch.
+    Every rank computes the same loss from the result. After DDP has averaged, parameter
+    gradients equal those of one process on the batch of all ranks.
 
     Args:
-        embeddings: (N, D) on each rank, N equal on all.
+        embeddings: (N, D) on each rank, with equal N.
 
     Returns:
-        (W * N, D), the same on all ranks, in the order of ranks.
+        (W * N, D), the same on all W ranks, in the order of ranks.
     """
     return embeddings if get_world_size() == 1 else _Gather.apply(embeddings)
 
 
 def gather_labels(labels: torch.Tensor) -> torch.Tensor:
-    """Concatenate the labels of all ranks: (N,) on each becomes (W * N,)."""
+    """Concatenate the labels of all ranks, (N,) on each rank, to (W * N,)."""
     return torch.cat(all_gather(labels))
 
 
 class _Gather(torch.autograd.Function):
-    """All-gather whose backward sums over ranks what each wants of this one."""
+    """All-gather; its backward sums the gradients of all ranks."""
 
     @staticmethod
     def forward(ctx, embeddings: torch.Tensor) -> torch.Tensor:

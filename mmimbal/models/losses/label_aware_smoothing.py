@@ -18,20 +18,19 @@ SHAPES = {
 class LabelAwareSmoothingLoss(ClassCountsLoss):
     """Label-aware smoothing of MiSLAS (https://arxiv.org/abs/2104.00466).
 
-    The target of the true class is ``1 - e`` and that of the others
-    ``e / (K - 1)``; e runs from ``tail`` for the rarest class to ``head`` for the most
-    common one.
+    The target is ``1 - e`` for the true class and ``e / (K - 1)`` for each other class.
+    The smoothing e grows with the class count, from ``tail`` to ``head``.
 
     Args:
         head: Smoothing of the most common class, in [0, 1).
         tail: Smoothing of the rarest class, in [0, 1).
-        shape: ``'concave'``, ``'linear'`` or ``'convex'``: how it grows in between.
+        shape: Shape of the growth: ``'concave'``, ``'linear'`` or ``'convex'``.
 
     Raises:
         ValueError: If an option is outside its range.
     """
 
-    rebalances = False  # it makes common classes less sure
+    rebalances = False  # it lowers the confidence in common classes only
 
     def __init__(
         self, head: float = 0.3, tail: float = 0.0, shape: str = 'concave'
@@ -54,7 +53,7 @@ class LabelAwareSmoothingLoss(ClassCountsLoss):
         return -(1 - smoothing) * true - smoothing * others
 
     def smoothing(self, counts: torch.Tensor) -> torch.Tensor:
-        """Return how much each class is smoothed, (K,)."""
+        """Return the smoothing of each class, (K,)."""
         span = (counts.max() - counts.min()).clamp(min=1)
         grown = SHAPES[self.shape]((counts - counts.min()) / span)
         return self.tail + (self.head - self.tail) * grown

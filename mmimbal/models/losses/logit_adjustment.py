@@ -1,4 +1,4 @@
-"""Cross-entropy on logits that are shifted and scaled by the class counts."""
+"""Cross-entropy with logits shifted and scaled by class counts."""
 
 import torch
 
@@ -10,8 +10,8 @@ from mmimbal.registry import MODELS
 class LogitAdjustmentLoss(ClassCountsLoss):
     """Cross-entropy of ``logits + tau * log(prior)`` (https://arxiv.org/abs/2007.07314).
 
-    The classifier learns what the prior does not explain, so that it is used as it is
-    afterwards.
+    The loss adds the prior, so that the logits themselves are balanced: prediction uses
+    them without a correction.
 
     Args:
         tau: Strength; 0 is plain cross-entropy.
@@ -35,9 +35,10 @@ class LogitAdjustmentLoss(ClassCountsLoss):
 
 @MODELS.register_module()
 class BalancedSoftmaxLoss(LogitAdjustmentLoss):
-    """Cross-entropy with each class's exponential times its count.
+    """Balanced softmax: logit adjustment with ``tau=1``.
 
-    Logit adjustment with ``tau=1``. https://arxiv.org/abs/2007.10740
+    In the softmax, the exponential of each class is multiplied by its class count.
+    https://arxiv.org/abs/2007.10740
     """
 
     def __init__(self) -> None:
@@ -55,7 +56,7 @@ class VSLoss(LogitAdjustmentLoss):
         tau: Strength of the shift, >= 0.
 
     Raises:
-        ValueError: If one of them is negative.
+        ValueError: If gamma or tau is negative.
     """
 
     def __init__(self, gamma: float = 0.15, tau: float = 1.0) -> None:
@@ -71,5 +72,5 @@ class VSLoss(LogitAdjustmentLoss):
 
 
 def log_prior(counts: torch.Tensor) -> torch.Tensor:
-    """Return the logarithm of the share of each class, (K,), from counts, (K,)."""
+    """Compute the logarithm of class shares, (K,), from class counts, (K,)."""
     return (counts / counts.sum()).log()

@@ -1,4 +1,4 @@
-"""Cross-entropy with margins by class counts, for normalised classifiers."""
+"""Cross-entropy with margins that depend on class counts, for cosine heads."""
 
 import torch
 
@@ -11,22 +11,22 @@ from mmimbal.registry import MODELS
 class LDAMLoss(ClassCountsLoss):
     """Label-distribution-aware margins, LDAM (https://arxiv.org/abs/1906.07413).
 
-    Cross-entropy of ``scale * (cos - margin of the true class)``, margins
-    ``~ n ** -1/4``; from ``reweight_epoch`` on the mean over a batch is weighted by
-    effective number (DRW). The head gives ``scale * cos``:
+    Cross-entropy of ``scale * cos``, with ``scale * margin`` subtracted from the logit
+    of the true class. Margins are proportional to ``n ** -1/4``. From
+    ``reweight_epoch`` on, images are weighted by effective number (DRW). Use it with
     ``mmimbal.CosineClsHead(scale=30)``.
 
     Args:
         max_margin: Margin of the rarest class, in units of the cosine.
-        scale: That of the head.
-        reweight_epoch: First epoch of the weights, counted from 0; needs
-            ``mmimbal.SetEpochHook``. Never if ``None``.
-        beta: Of the effective number, in [0, 1).
+        scale: Scale of the head.
+        reweight_epoch: First epoch with weights, counted from 0; no weights if
+            ``None``. Needs ``mmimbal.SetEpochHook``.
+        beta: Beta of the effective number, in [0, 1).
 
     Raises:
         ValueError: If an option is outside its range.
-        RuntimeError: In training, if there is a ``reweight_epoch``, and nothing tells
-            the epoch.
+        RuntimeError: In training, if ``reweight_epoch`` is set without
+            ``mmimbal.SetEpochHook``.
     """
 
     def __init__(
@@ -39,8 +39,8 @@ class LDAMLoss(ClassCountsLoss):
         super().__init__()
         if max_margin < 0 or scale <= 0 or not 0 <= beta < 1:
             raise ValueError(
-                f'max_margin={max_margin} must not be negative, scale={scale} be '
-                f'positive, beta={beta} be in [0, 1)'
+                f'max_margin={max_margin} must not be negative, scale={scale} must be '
+                f'positive, and beta={beta} must be in [0, 1)'
             )
         self.max_margin = max_margin
         self.scale = scale
@@ -49,7 +49,7 @@ class LDAMLoss(ClassCountsLoss):
         self.epoch: int | None = None
 
     def set_epoch(self, epoch: int) -> None:
-        """Take the epoch, counted from 0."""
+        """Set the epoch, counted from 0."""
         self.epoch = epoch
 
     def losses(self, logits, labels, counts):
@@ -76,16 +76,16 @@ class LDAMLoss(ClassCountsLoss):
 class GCLLoss(ClassCountsLoss):
     """Gaussian clouded logit adjustment (Li, Cheung and Lu, CVPR 2022).
 
-    Cross-entropy of ``scale * (cos - noise * |g| * c)``: g is drawn from a normal
-    distribution of deviation 1/3 cut at 1, and c is
-    ``(log n_max - log n) / (log n_max - log n_min)``, so that the rarest class has the
-    largest cloud; the true class also loses ``margin``. The head gives
-    ``scale * cos``: ``mmimbal.CosineClsHead(scale=30)``.
+    Cross-entropy of ``scale * (cos - noise * |g| * c)``. g is Gaussian noise of
+    standard deviation 1/3, clipped to [-1, 1]. The cloud size c is
+    ``(log n_max - log n) / (log n_max - log n_min)``: largest for the rarest class.
+    ``margin`` is also subtracted from the cosine of the true class. Use it with
+    ``mmimbal.CosineClsHead(scale=30)``.
 
     Args:
-        noise: Size of the clouds, in units of the cosine.
-        margin: In units of the cosine.
-        scale: That of the head.
+        noise: Largest size of the noise, in units of the cosine.
+        margin: Margin of the true class, in units of the cosine.
+        scale: Scale of the head.
 
     Raises:
         ValueError: If an option is outside its range.
@@ -98,7 +98,7 @@ class GCLLoss(ClassCountsLoss):
         if noise < 0 or margin < 0 or scale <= 0:
             raise ValueError(
                 f'noise={noise} and margin={margin} must not be negative, '
-                f'scale={scale} be positive'
+                f'and scale={scale} must be positive'
             )
         self.noise = noise
         self.margin = margin
@@ -114,7 +114,7 @@ class GCLLoss(ClassCountsLoss):
 
 
 def cloud_sizes(counts: torch.Tensor) -> torch.Tensor:
-    """Return 0 for the most common class up to 1 for the rarest, (K,)."""
+    """Return cloud sizes, (K,), from 0 (most common class) to 1 (rarest class)."""
     sizes = counts.max().log() - counts.log()
     return sizes / sizes.max().clamp(min=1e-12)
 
@@ -122,5 +122,5 @@ def cloud_sizes(counts: torch.Tensor) -> torch.Tensor:
 def subtract_at(
     logits: torch.Tensor, labels: torch.Tensor, amounts: torch.Tensor
 ) -> torch.Tensor:
-    """Subtract amounts, (N,), from the logits, (N, K), of the labels, (N,)."""
+    """Subtract amounts, (N,), from the logit of each label, (N,), in (N, K)."""
     return logits.scatter_add(1, labels[:, None], -amounts[:, None])

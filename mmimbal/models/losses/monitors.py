@@ -1,4 +1,4 @@
-"""Numbers that show in the log whether a metric loss has work left, or collapsed."""
+"""Monitors of a metric loss: active triplets, collapse, class distances."""
 
 import torch
 import torch.nn.functional as F
@@ -10,13 +10,13 @@ from mmimbal.models.losses.triplet_sums import triplet_sums
 
 @torch.no_grad()
 def embedding_spread(embeddings: torch.Tensor) -> torch.Tensor:
-    """Return how evenly directions fill the sphere, after https://arxiv.org/abs/2011.10566.
+    """Measure how evenly embeddings fill the sphere (https://arxiv.org/abs/2011.10566).
 
     Args:
-        embeddings: (N, D), of any length.
+        embeddings: (N, D); they are normalized here.
 
     Returns:
-        A scalar: 0 when all embeddings point the same way, 1 when they spread evenly.
+        A scalar: 0 if all directions are equal, 1 if they are spread evenly.
     """
     directions = F.normalize(embeddings)
     return directions.var(dim=0, correction=0).sum().sqrt()
@@ -29,15 +29,13 @@ def active_triplets(
     distance: BaseDistance,
     margin: float,
 ) -> torch.Tensor:
-    """Return the share of triplets whose negative is nearer than positive plus margin.
-
-    Takes O(N^2 log N) time.
+    """Compute the share of triplets that violate the margin, in O(N^2 log N) time.
 
     Args:
         embeddings: (N, D).
         labels: (N,).
-        distance: Of pytorch-metric-learning; a similarity is taken as its negative.
-        margin: In units of the distance.
+        distance: Distance of pytorch-metric-learning. Similarities are negated.
+        margin: Margin, in units of the distance.
 
     Returns:
         A scalar in 0..1; 0 if there is no triplet.
@@ -53,16 +51,17 @@ def active_triplets(
 def class_distances(
     sums: torch.Tensor, counts: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return how wide classes are, and how far from the nearest other.
+    """Compute the radius of each class, and the distance to its nearest class.
 
     Args:
-        sums: Of the unit embeddings of each class, (K, D).
-        counts: How many those are, (K,).
+        sums: Sum of the normalized embeddings of each class, (K, D).
+        counts: Number of embeddings of each class, (K,).
 
     Returns:
-        Root mean square distance to the mean of the own class, 0..1, (K,), and distance
-        from that mean to the nearest of another class, 0..2, (K,); NaN where a class
-        has no image, or no other class has.
+        Root mean square distance of the embeddings to their class mean, in 0..1, (K,),
+        and distance from the class mean to the nearest mean of another class, in 0..2,
+        (K,). NaN for a class without images; the distance is also NaN if no other class
+        has images.
     """
     means = sums / counts[:, None]
     own = (1 - means.square().sum(1)).clamp(min=0).sqrt()

@@ -1,4 +1,4 @@
-"""Which pairs of a batch a loss looks at."""
+"""Masks of positive and negative pairs."""
 
 import torch
 
@@ -8,18 +8,18 @@ def pair_masks(
     indices_tuple: tuple | None = None,
     ref_labels: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return which pairs are of one class, and which of two.
+    """Return masks of the positive and of the negative pairs.
 
     Args:
-        labels: Of the anchors, (B,).
-        indices_tuple: Anchors and positives, anchors and negatives, four of (P,) and
-            (P,), as pair miners of pytorch-metric-learning return them; all pairs if
+        labels: Labels of the anchors, (B,).
+        indices_tuple: Pairs of a miner of pytorch-metric-learning: anchors and
+            positives, (P,) each, anchors and negatives, (Q,) each. All pairs if
             ``None``.
-        ref_labels: Of what anchors are compared with, (M,); the batch if ``None``, no
-            image with itself.
+        ref_labels: Labels of the images that anchors are compared with, (M,). If
+            ``None``, the batch, without pairs of an image with itself.
 
     Returns:
-        Two of (B, M), bool.
+        Two masks, (B, M), bool.
     """
     others = labels if ref_labels is None else ref_labels
     if indices_tuple is None:
@@ -36,7 +36,7 @@ def pair_masks(
 
 
 def refuse_miner(loss: torch.nn.Module, indices_tuple: tuple | None) -> None:
-    """Raise a ValueError if a loss that chooses its own pairs is given some."""
+    """Raise a ValueError if a loss without miner is given mined pairs."""
     if indices_tuple is not None:
         raise ValueError(
             f'{type(loss).__name__} takes no miner: remove the miner from the head'

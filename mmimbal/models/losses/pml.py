@@ -1,4 +1,4 @@
-"""Everything of pytorch-metric-learning that a config can use, registered by a loop."""
+"""Registers the components of pytorch-metric-learning for configs."""
 
 import functools
 import inspect
@@ -10,7 +10,7 @@ from pytorch_metric_learning import distances, losses, miners, reducers, regular
 
 from mmimbal.registry import MODELS
 
-# Base classes, mixins, and what does not map (embeddings, labels) to a number.
+# Base classes, mixins, and losses that do not map (embeddings, labels) to a number.
 NOT_STANDALONE = {
     'BaseLossWrapper',
     'BaseMetricLossFunction',
@@ -36,7 +36,7 @@ REPLACED = {  # in repaired.py
     'TupletMarginLoss',
 }
 
-# Losses that raise when they are given the pairs or triplets of a miner.
+# Losses that raise an error if they get pairs or triplets of a miner.
 TAKES_NO_MINER = {
     'InstanceLoss',
     'P2SGradLoss',
@@ -49,7 +49,7 @@ TAKES_NO_MINER = {
 def register_pml() -> list[str]:
     """Register the losses, miners, distances, reducers and regularizers of PML.
 
-    Arguments that are themselves components may be configs:
+    Arguments that are components may be configs:
     ``dict(type='mmimbal.TripletMarginLoss',
     distance=dict(type='mmimbal.CosineSimilarity'))``.
 
@@ -66,10 +66,9 @@ def register_pml() -> list[str]:
 
 
 def from_config(component: type) -> Callable:
-    """Return a function that builds ``component`` from arguments out of a config.
+    """Return a function that builds ``component`` from arguments of a config.
 
-    Raises:
-        ValueError: When that is called, if a margin is negative.
+    The function raises a ValueError if the margin is negative.
     """
 
     @functools.wraps(component, updated=())
@@ -88,7 +87,7 @@ def from_config(component: type) -> Callable:
 
 
 def _build_argument(value):
-    """Build configs, also inside containers; make lists of numbers tensors."""
+    """Build configs, also inside containers. Convert lists of numbers to tensors."""
     if isinstance(value, Mapping):
         if 'type' in value:
             return MODELS.build(value)

@@ -1,4 +1,4 @@
-"""Losses of pytorch-metric-learning that do not work there as they should."""
+"""Losses of pytorch-metric-learning with their errors corrected."""
 
 import torch
 from pytorch_metric_learning import losses
@@ -7,16 +7,16 @@ from mmimbal.models.losses.pairs import refuse_miner
 from mmimbal.models.losses.pml import from_config
 from mmimbal.registry import MODELS
 
-EDGE = 1e-6  # from the ends of what a cosine may be
+EPSILON = 1e-6  # distance of clamped cosines from -1 and 1
 
 
 class DynamicSoftMarginLoss(losses.DynamicSoftMarginLoss):
-    """Dynamic soft margin loss, for more than one step.
+    """Dynamic soft margin loss that works for more than one step.
 
-    In place of the loss of this name in pytorch-metric-learning, which keeps the graph
-    of a step in its histogram, so that the next one fails; which does not save the
-    histogram; and which leaves its range where distances of positives and negatives
-    are as far apart as they can be. Arguments are the same.
+    Replaces the loss of pytorch-metric-learning; arguments are the same. There the
+    histogram keeps the graph of a step, so that the next backward pass fails; it is not
+    in the state dict; and the largest possible difference of distances is outside of
+    its bins.
     """
 
     def __init__(self, *args, **kwargs) -> None:
@@ -24,27 +24,27 @@ class DynamicSoftMarginLoss(losses.DynamicSoftMarginLoss):
         self.register_buffer('hist_', self.__dict__.pop('hist_'))
 
     def update_histogram(self, data: torch.Tensor) -> None:
-        """Count the differences of distances, (T,), without gradient."""
-        super().update_histogram(self._within(data.detach()))
+        """Add differences of distances, (T,), to the histogram, without gradient."""
+        super().update_histogram(self._clamp_to_bins(data.detach()))
 
     def weigh_loss(self, data: torch.Tensor) -> torch.Tensor:
-        """Weigh each difference, (T,), by the share of those below it."""
-        bins = ((self._within(data.detach()) - self.min_val) / self.delta).long()
+        """Weight each difference, (T,), by the share of smaller differences."""
+        bins = ((self._clamp_to_bins(data.detach()) - self.min_val) / self.delta).long()
         return self.hist_.cumsum(0)[bins] * data
 
-    def _within(self, data: torch.Tensor) -> torch.Tensor:
-        """Return differences within the bins, the last one left for what is over."""
+    def _clamp_to_bins(self, data: torch.Tensor) -> torch.Tensor:
+        """Clamp differences to the range of the bins, but not into the last bin."""
         return data.clamp(
             self.min_val, self.min_val + self.delta * (self.num_bins - 1.001)
         )
 
 
 class SmoothAPLoss(losses.SmoothAPLoss):
-    """1 - smooth average precision of each image's ranking (arXiv:2007.12163).
+    """1 - smooth average precision, averaged over images (arXiv:2007.12163).
 
-    In place of the loss of this name in pytorch-metric-learning, which is right only
-    where the batch is sorted by class and holds as many images of each class as it has
-    classes. Takes O(B^3) memory. Arguments are the same.
+    Replaces the loss of pytorch-metric-learning; arguments are the same. There the
+    result is correct only if the batch is sorted by class and has as many images per
+    class as classes. Takes O(B^3) memory.
     """
 
     def forward(
@@ -58,7 +58,7 @@ class SmoothAPLoss(losses.SmoothAPLoss):
         Args:
             embeddings: (B, D).
             labels: (B,).
-            indices_tuple: Of a miner, which this loss does not take.
+            indices_tuple: Must be ``None``: this loss takes no miner.
 
         Raises:
             ValueError: If there is a miner.
@@ -70,12 +70,15 @@ class SmoothAPLoss(losses.SmoothAPLoss):
 def smooth_ap(
     similarities: torch.Tensor, labels: torch.Tensor, temperature: float
 ) -> torch.Tensor:
-    """Rank all images for each image, itself included, with sigmoids for steps.
+    """Compute the smooth average precision of each image as a query.
+
+    All images are ranked, also the query itself. Sigmoids replace the step functions of
+    the ranks.
 
     Args:
         similarities: (B, B).
         labels: (B,).
-        temperature: Of the sigmoids.
+        temperature: Temperature of the sigmoids.
 
     Returns:
         Average precision of each image, (B,).
@@ -90,48 +93,48 @@ def smooth_ap(
 
 
 class TupletMarginLoss(losses.TupletMarginLoss):
-    """Tuplet margin loss, also for an image that is twice in a batch.
+    """Tuplet margin loss that works if an image is twice in a batch.
 
-    In place of the loss of this name in pytorch-metric-learning, whose angle between
-    equal embeddings has no finite gradient. Arguments are the same.
+    Replaces the loss of pytorch-metric-learning; arguments are the same. There the
+    angle between equal embeddings has no finite gradient.
     """
 
     def _compute_loss(self, pos_pairs, neg_pairs, indices_tuple):
         return super()._compute_loss(
-            _inside(pos_pairs), _inside(neg_pairs), indices_tuple
+            _clamp_cosines(pos_pairs), _clamp_cosines(neg_pairs), indices_tuple
         )
 
 
 class HistogramLoss(losses.HistogramLoss):
-    """Histogram loss, also for an image that is twice in a batch.
+    """Histogram loss that works if an image is twice in a batch.
 
-    In place of the loss of this name in pytorch-metric-learning, which counts cosines
-    that rounding has put above 1 in a bin that is not there. Arguments are the same.
+    Replaces the loss of pytorch-metric-learning; arguments are the same. There a cosine
+    above 1, due to rounding, is counted in a bin that does not exist.
     """
 
     def compute_density(self, distances):
-        """Return the share of cosines, (P,), near each end of a bin."""
-        return super().compute_density(_inside(distances))
+        """Compute the histogram of cosines, (P,)."""
+        return super().compute_density(_clamp_cosines(distances))
 
 
 class NCALoss(losses.NCALoss):
-    """Neighbourhood components analysis, also for a batch without a pair of a class.
+    """Neighbourhood components analysis that works without positive pairs in a batch.
 
-    In place of the loss of this name in pytorch-metric-learning, which is NaN then.
-    Arguments are the same.
+    Replaces the loss of pytorch-metric-learning; arguments are the same. There the
+    result is NaN in this case.
     """
 
     def nca_computation(self, *args):
-        """Compute the loss of each image that has another of its class."""
-        found = super().nca_computation(*args)
-        return found if len(found['loss']['losses']) else self.zero_losses()
+        """Compute the loss of each image with a positive; 0 if there is none."""
+        loss_dict = super().nca_computation(*args)
+        return loss_dict if len(loss_dict['loss']['losses']) else self.zero_losses()
 
 
-def _inside(cosines):
-    """Return cosines, a tensor or an empty list, off the ends of their range."""
+def _clamp_cosines(cosines):
+    """Clamp cosines, a tensor or an empty list, to less than -1 to 1."""
     if len(cosines) == 0:
         return cosines
-    return cosines.clamp(EDGE - 1, 1 - EDGE)
+    return cosines.clamp(EPSILON - 1, 1 - EPSILON)
 
 
 for component in (

@@ -8,16 +8,16 @@ from mmimbal.registry import MODELS
 
 @MODELS.register_module()
 class ClassBalancedLoss(ClassCountsLoss):
-    """Focal or plain cross-entropy, weighted by effective number.
+    """Focal loss or cross-entropy, weighted by effective number.
 
-    ``w_y * (1 - p_y) ** gamma * -log(p_y)`` with weights
-    :func:`effective_number_weights`. https://arxiv.org/abs/1901.05555, and
-    https://arxiv.org/abs/1708.02002 on a softmax.
+    ``w_y * (1 - p_y) ** gamma * -log(p_y)`` with the class weights of
+    :func:`effective_number_weights`. https://arxiv.org/abs/1901.05555, with the focal
+    loss of https://arxiv.org/abs/1708.02002 for a softmax.
 
     Args:
-        beta: How much a further image of a class still counts, in [0, 1); 0 weighs
-            classes equally.
-        gamma: How much less well classified images count; 0 is plain cross-entropy.
+        beta: Beta of the effective number, in [0, 1). 0 gives all classes weight 1;
+            close to 1, weights are nearly inverse class counts.
+        gamma: Focusing parameter of the focal loss, >= 0; 0 is plain cross-entropy.
 
     Raises:
         ValueError: If an option is outside its range.
@@ -27,7 +27,7 @@ class ClassBalancedLoss(ClassCountsLoss):
         super().__init__()
         if not 0 <= beta < 1 or gamma < 0:
             raise ValueError(
-                f'beta={beta} must be in [0, 1), gamma={gamma} not be negative'
+                f'beta={beta} must be in [0, 1), and gamma={gamma} must not be negative'
             )
         self.beta = beta
         self.gamma = gamma
@@ -36,8 +36,8 @@ class ClassBalancedLoss(ClassCountsLoss):
         """Compute the loss of each image."""
         losses = cross_entropy(logits, labels)
         weights = effective_number_weights(counts, self.beta).to(logits)
-        # 1 - p is exp(loss) - 1 over exp(loss): exact also where p is near 1. At 0 a
-        # power below 1 has no gradient.
+        # 1 - p = -expm1(-loss) is exact even if p is near 1. The clamp avoids 0, where
+        # a power below 1 has no finite gradient.
         wrong = (-torch.expm1(-losses)).clamp(min=torch.finfo(losses.dtype).tiny)
         return weights[labels] * wrong**self.gamma * losses
 
@@ -46,10 +46,10 @@ class ClassBalancedLoss(ClassCountsLoss):
 class ClassImbalanceLoss(ClassCountsLoss):
     """Cross-entropy weighted by class frequency and by the predicted probability.
 
-    ``(n_max / n_y) ** alpha * (1 - p_y) * -log(p_y)``, without gradient through the
-    weight, whose mean over classes is 1. After the description of Yue et al., IEEE TIM
-    72, 2023 (each sample is weighted by the frequency of its class and the predicted
-    probability of its true class); the paper's exact formula was not at hand.
+    ``w_y * (1 - p_y) * -log(p_y)`` with class weights ``w ~ n ** -alpha`` of mean 1;
+    ``1 - p_y`` has no gradient. It follows the description of Yue et al., IEEE TIM 72,
+    2023: each sample is weighted by the frequency of its class and the predicted
+    probability of its true class. The exact formula of the paper was not available.
 
     Args:
         alpha: Strength of the class weights, >= 0.
@@ -74,7 +74,7 @@ class ClassImbalanceLoss(ClassCountsLoss):
 
 @MODELS.register_module()
 class PriorWeightedLoss(ClassCountsLoss):
-    """Cross-entropy weighted by ``prior ** -rho``, with a mean over classes of 1.
+    """Cross-entropy with class weights ``prior ** -rho``, scaled to a mean of 1.
 
     Args:
         rho: Strength; 0 is plain cross-entropy.
@@ -98,14 +98,14 @@ class PriorWeightedLoss(ClassCountsLoss):
 
 
 def effective_number_weights(counts: torch.Tensor, beta: float) -> torch.Tensor:
-    """Return the inverse effective number of each class, with a mean of 1.
+    """Compute the inverse effective number of each class, scaled to a mean of 1.
 
     Args:
         counts: Training images per class, (K,), float64.
         beta: In [0, 1).
 
     Returns:
-        ``(1 - beta) / (1 - beta ** n)``, normalised, (K,).
+        ``(1 - beta) / (1 - beta ** n)``, scaled, (K,).
     """
     weights = (1 - beta) / (1 - beta**counts)
     return weights / weights.mean()

@@ -2,7 +2,7 @@
 
 import torch
 
-# Distances sorted at once: what fits a cache, or fills a GPU.
+# Distances sorted at once: few enough for the CPU cache, enough to fill a GPU.
 CHUNK = {'cpu': 2**17, 'cuda': 2**24}
 
 
@@ -17,29 +17,29 @@ def triplet_sums(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Sum ``relu(d_ap - d_an + margin)`` over the triplets of each anchor.
 
-    For each anchor, negatives and thresholds ``d_ap + margin`` are sorted together.
-    Running counts then give, for each positive, how many negatives are nearer than its
-    threshold, and for each negative how many thresholds are beyond it. That is the
-    gradient of the sum; and as the sum is linear between its kinks, also its value:
-    all triplets without making one.
+    For each anchor, its negatives and its thresholds ``d_ap + margin`` are sorted
+    together. Cumulative counts then give the number of negatives nearer than each
+    threshold, and the number of thresholds beyond each negative. These counts are the
+    gradient. The sum is piecewise linear, so that they also give its value. No triplet
+    is materialized.
 
     Args:
-        distances: (B, M), float32 or float64, from anchor to other.
-        positive: Which others are positives of an anchor, (B, M), bool.
-        negative: Which are its negatives, (B, M), bool.
-        margin: In units of the distances, >= 0.
+        distances: Distances from B anchors to M images, (B, M), float32 or float64.
+        positive: Mask of the positives of each anchor, (B, M), bool.
+        negative: Mask of the negatives of each anchor, (B, M), bool.
+        margin: Margin, in units of the distances, >= 0.
         semi_hard: Count only triplets whose negative is farther than the positive.
         low: Count only triplets whose loss is above this, >= 0.
-        high: Count only triplets whose loss is below this, if it is not ``None``.
+        high: Count only triplets whose loss is below this; no bound if ``None``.
 
     Returns:
-        The sum for each anchor, (B,), differentiable, and how many triplets it is of,
-        (B,), int64.
+        The sum per anchor, (B,), differentiable, and its number of triplets, (B,),
+        int64.
     """
-    if semi_hard:  # the loss of a negative as far as the positive is the margin
+    if semi_hard:  # a negative as far as the positive has the margin as loss
         high = margin if high is None else min(high, margin)
     if high is not None and high <= low:
-        positive = torch.zeros_like(positive)  # nothing lies between
+        positive = torch.zeros_like(positive)  # no loss can lie between the bounds
     return _TripletSums.apply(distances, positive, negative, margin, low, high)
 
 
@@ -56,14 +56,14 @@ class _TripletSums(torch.autograd.Function):
             *(part.split(rows) for part in (distances, positive, negative)), strict=True
         ):
             result = _sum_below(*chunk, margin - low, margin, True, exactly)
-            if high is not None:  # less the triplets that are too hard
+            if high is not None:  # subtract the triplets that are too hard
                 hard = _sum_below(*chunk, margin - high, margin, False, exactly)
-                result = [all_ - part for all_, part in zip(result, hard, strict=True)]
+                result = [a - b for a, b in zip(result, hard, strict=True)]
             results.append(result)
         sums, counts, gradient = map(torch.cat, zip(*results, strict=True))
         ctx.save_for_backward(gradient)
         ctx.mark_non_differentiable(counts)
-        # No triplet is exactly 0, not a difference of two equal sums.
+        # Exactly 0 without triplets, not the rounded difference of two sums.
         return (sums * (counts > 0)).to(distances.dtype), counts
 
     @staticmethod
@@ -86,9 +86,9 @@ def _sum_below(
         distances: (R, M).
         positive: (R, M), bool.
         negative: (R, M), bool.
-        threshold: What is added to ``d_ap`` before comparing, of any sign.
-        margin: What is added to ``d_ap`` in the sum.
-        strictly: Whether equal is not below.
+        threshold: Added to ``d_ap`` for the comparison, of any sign.
+        margin: Added to ``d_ap`` in the sum.
+        strictly: Whether to compare with ``<`` rather than ``<=``.
         exactly: Whether to compare in float64.
 
     Returns:
@@ -114,7 +114,7 @@ def _sum_below(
 
 
 def needs_float64(distances: torch.Tensor, margin: float) -> bool:
-    """Return whether a margin is lost in the rounding of float32 distances."""
+    """Return whether float32 rounding of the distances is large for the margin."""
     if distances.dtype == torch.float64:
         return True
     if not margin or not distances.numel():
@@ -126,21 +126,23 @@ def needs_float64(distances: torch.Tensor, margin: float) -> bool:
 def _sort(
     values: torch.Tensor, first: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Sort rows, and return a mark and the column of each value.
+    """Sort rows, and return the flag ``first`` and the column of each sorted value.
 
-    Among equal values those marked ``first`` come first. Value, mark and column are
-    packed into one integer, so that one sort of plain numbers does it: on a CPU
-    NumPy's, which uses wide vector instructions.
+    Among equal values those with ``first`` come first. Value, flag and column are
+    packed into one integer, so that one sort of integers is enough. On a CPU NumPy
+    sorts them, with SIMD instructions.
 
     Args:
         values: (R, M), float32.
         first: (R, M), bool.
 
     Returns:
-        Marks and columns, (R, M).
+        Flags and columns, (R, M).
     """
-    bits = (values + 0.0).view(torch.int32)  # there is no -0.0 left
-    keys = (bits ^ ((bits >> 31) & 0x7FFFFFFF)).long()  # in the order of the floats
+    bits = (values + 0.0).view(torch.int32)  # turns -0.0 into 0.0
+    keys = (
+        bits ^ ((bits >> 31) & 0x7FFFFFFF)
+    ).long()  # integers in the order of the floats
     columns = torch.arange(values.shape[1], device=values.device)
     keys <<= 32
     keys |= torch.where(first, columns, columns + 2**31)
@@ -154,7 +156,7 @@ def _sort(
 def _sort_exactly(
     values: torch.Tensor, first: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Do what :func:`_sort` does, in any precision and several times the time."""
-    marked = (~first).byte().argsort(dim=1, stable=True)
-    column = marked.gather(1, values.gather(1, marked).argsort(dim=1, stable=True))
+    """Do the same as :func:`_sort` for any precision, but several times slower."""
+    by_flag = (~first).byte().argsort(dim=1, stable=True)
+    column = by_flag.gather(1, values.gather(1, by_flag).argsort(dim=1, stable=True))
     return first.gather(1, column), column

@@ -226,9 +226,9 @@ def test_odd_images(sound):
     )
     picture.save(image(sound, 'train_a_2'), exif=turned)
     found = kinds(sound)
-    assert found['images far smaller or slimmer than the others'][1] == [
+    assert found['images far smaller or narrower than the others'][1] == [
         'images/train_a_0.png 4x4'
     ]
     assert found['images that are not 8-bit RGB'][1] == ['images/train_a_1.png L']
-    assert found['images that EXIF says to turn'][1] == ['images/train_a_2.png']
+    assert found['images with a rotation in EXIF'][1] == ['images/train_a_2.png']
     assert {level for level, _ in found.values()} == {'warning'}

@@ -109,7 +109,7 @@ def test_ranks_share_one_stream(digits, monkeypatch, world_size, length):
         (dict(epochs=3), 'needs both'),
         (dict(end_power=0, epochs=0), 'at least one epoch'),
         (dict(effective_number=1), 'effective_number=1 must be in'),
-        (dict(effective_number=0.9, power=0.5), 'takes the place of power=0.5'),
+        (dict(effective_number=0.9, power=0.5), 'excludes power=0.5'),
         (dict(length=0), 'length=0'),
         (dict(length=10**9), 'below 1,000,000,000'),
     ],
@@ -240,7 +240,7 @@ class Images:
         return self.labels
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @example([1, 1, 1, 1, 1, 3], 1.0, 6)
 @given(
     st.lists(st.integers(1, 10_000), min_size=1, max_size=8),
@@ -256,7 +256,8 @@ def test_quotas_and_coverage_whatever_the_counts(counts, power, length):
         quotas = np.bincount(dataset.labels[drawn], minlength=len(counts))
         exact = length * np.array(counts) ** power / np.sum(np.array(counts) ** power)
         # The largest give way to classes that would not be drawn at all.
-        assert np.abs(quotas - exact).max() < 1 + (exact < 1).sum()
+        rare = (exact < 1 + 1e-9).sum()  # a 1 may be rounded to a little less
+        assert np.abs(quotas - exact).max() < 1 + 1e-9 + rare
         assert quotas.all() or length < len(counts)
         np.add.at(times, drawn, 1)
     for label in range(len(counts)):

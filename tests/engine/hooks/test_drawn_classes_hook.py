@@ -60,7 +60,7 @@ def test_natural_size_must_be_that_of_the_head(tmp_path):
     cfg.train_dataloader.batch_sampler = dict(
         type='mmimbal.PKBatchSampler', k=4, natural_size=24
     )
-    with pytest.raises(ValueError, match='natural_size=24, the head natural_size=None'):
+    with pytest.raises(ValueError, match='natural_size=24, but the head has natural_size=None'):
         train(cfg)
 
 
@@ -85,7 +85,7 @@ def test_natural_histogram(tmp_path):
 
 def test_balancing_twice_is_warned_of_once(tmp_path):
     log = log_of(train(config(tmp_path, BALANCED, WEIGHTED)))
-    assert log.count('CrossEntropyLoss knows the class counts') == 1
+    assert log.count('CrossEntropyLoss uses the class counts') == 1
 
 
 @pytest.mark.parametrize(

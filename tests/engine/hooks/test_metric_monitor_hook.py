@@ -5,11 +5,9 @@ import torch
 from mmengine.hooks import Hook
 
 from mmimbal.engine.hooks import MetricMonitorHook
-from mmimbal.registry import HOOKS
 from tests.conftest import log_of, tiny_digits, train
 
 
-@HOOKS.register_module()
 class CollapseHook(Hook):
     """Make all features point the same way, or NaN, from the second epoch on."""
 
@@ -24,22 +22,21 @@ class CollapseHook(Hook):
             )
 
 
-def collapsing(tmp_path, value, **monitor):
+def monitored(tmp_path, **monitor):
     cfg = tiny_digits('stage1_triplet', tmp_path, log_level='INFO')
     cfg.default_hooks.metric_monitor.update(monitor)
-    cfg.custom_hooks = [dict(type='mmimbal.CollapseHook', value=value)]
     return cfg
 
 
 def test_collapse_is_told_once_in_an_epoch(tmp_path):
-    log = log_of(train(collapsing(tmp_path, 1.0)))
+    log = log_of(train(monitored(tmp_path), CollapseHook(1.0)))
     told = re.findall('Embeddings have collapsed: (.*) The metric', log)
     assert told == ['spread 0.000 is below 0.05 in epoch 2.']
 
 
 def test_collapse_stops_the_run_where_asked(tmp_path):
     with pytest.raises(RuntimeError, match=r'have collapsed: spread 0\.000'):
-        train(collapsing(tmp_path, 1.0, stop=True))
+        train(monitored(tmp_path, stop=True), CollapseHook(1.0))
 
 
 def test_the_threshold_is_that_of_the_config(tmp_path):
@@ -55,7 +52,7 @@ def test_a_healthy_run_is_not_warned(tmp_path):
 
 
 def test_nan_stops_with_the_files_of_the_batch(tmp_path, folder):
-    cfg = collapsing(tmp_path, float('nan'))
+    cfg = monitored(tmp_path)
     classes = ('a', 'b', 'c')
     pipeline = [dict(type='LoadImageFromFile'), dict(type='PackInputs')]
     images = dict(
@@ -70,7 +67,7 @@ def test_nan_stops_with_the_files_of_the_batch(tmp_path, folder):
     cfg.val_dataloader.dataset = dict(images, split='val')
     cfg.test_dataloader.dataset = dict(images, split='test')
     with pytest.raises(FloatingPointError) as error:
-        train(cfg)
+        train(cfg, CollapseHook(float('nan')))
     message = str(error.value)
     assert 'loss_metric is nan' in message and 'epoch 2, iteration 1' in message
     files = re.findall(r'train_[abc]_\d\.png', message)

@@ -3,7 +3,7 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmimbal.engine.hooks.resume_hook import newest_whole, seed_all
+from mmimbal.engine.hooks.resume_hook import newest_loadable, seed_all
 from mmimbal.files.checkpoint import UnsafeCheckpointError
 from tests.conftest import log_of, tiny_digits, train
 
@@ -59,27 +59,27 @@ def test_persistent_workers_are_warned_of(tmp_path):
     assert 'train_dataloader.persistent_workers=False' in log_of(train(cfg))
 
 
-def test_the_newest_whole_checkpoint(tmp_path):
+def test_the_newest_loadable_checkpoint(tmp_path):
     said = []
 
     class Log:
         def warning(self, text):
             said.append(text)
 
-    assert newest_whole(tmp_path, Log()) is None
+    assert newest_loadable(tmp_path, Log()) is None
     for epoch in (2, 9, 10, 11):
         torch.save(dict(epoch=epoch), tmp_path / f'epoch_{epoch}.pth')
     (tmp_path / 'epoch_11.pth').write_bytes(b'')
     cut = (tmp_path / 'epoch_10.pth').read_bytes()[:100]
     (tmp_path / 'epoch_10.pth').write_bytes(cut)
-    assert newest_whole(tmp_path, Log()).name == 'epoch_9.pth'
+    assert newest_loadable(tmp_path, Log()).name == 'epoch_9.pth'
     assert 'epoch_11.pth' in said[0] and 'epoch_10.pth' in said[1]
 
 
 def test_a_dangerous_checkpoint_is_not_passed_over(tmp_path):
     torch.save(dict(code=print), tmp_path / 'epoch_1.pth')
     with pytest.raises(UnsafeCheckpointError, match=r'epoch_1\.pth'):
-        newest_whole(tmp_path, None)
+        newest_loadable(tmp_path, None)
 
 
 def test_seeds_differ_by_every_part():
@@ -93,7 +93,7 @@ def test_seeds_differ_by_every_part():
 def test_other_files_of_a_work_dir_are_no_checkpoints(tmp_path):
     torch.save(dict(state_dict={}), tmp_path / 'epoch_2.pth')
     torch.save(dict(state_dict={}), tmp_path / 'epoch_final.pth')
-    assert newest_whole(tmp_path, None) == tmp_path / 'epoch_2.pth'
+    assert newest_loadable(tmp_path, None) == tmp_path / 'epoch_2.pth'
 
 
 def test_what_cannot_be_resumed_is_warned_of(tmp_path):
@@ -102,7 +102,7 @@ def test_what_cannot_be_resumed_is_warned_of(tmp_path):
     cfg.custom_hooks = [dict(type='EarlyStoppingHook', monitor='balanced_accuracy')]
     log = log_of(train(cfg))
     assert 'accumulative_counts=3 does not divide the 5 iterations' in log
-    assert 'EarlyStoppingHook starts counting anew' in log
+    assert 'EarlyStoppingHook counts from 0 again' in log
 
 
 def test_nothing_to_resume_is_warned_of(tmp_path):

@@ -8,7 +8,7 @@ from mmengine.runner import Runner
 from mmengine.runner.checkpoint import CheckpointLoader
 
 from mmimbal.files.checkpoint import AtomicBackend, load_from_local
-from mmimbal.files.config_text import RememberedTextConfig
+from mmimbal.files.config_text import CachedTextConfig
 from tests.conftest import tiny_digits
 
 
@@ -51,7 +51,7 @@ def test_a_run_leaves_the_process_as_it_was(tmp_path, fails):
     if not fails:
         assert (AtomicBackend, before[0]['']) in look.seen
         assert 'save_checkpoint' not in vars(runner)
-        assert isinstance(runner.cfg, RememberedTextConfig)
+        assert isinstance(runner.cfg, CachedTextConfig)
 
 
 def test_text_of_the_config_in_a_checkpoint(tmp_path):

@@ -80,7 +80,7 @@ def test_what_still_learns_cannot_be_cached(tmp_path, stage1):
         train(cfg)
     cfg = tiny_digits('stage1_ce', tmp_path)
     cfg.train_cfg = dict(type='mmimbal.CachedFeaturesTrainLoop', max_epochs=1)
-    with pytest.raises(ValueError, match=r'backbone still learns.*TwoStageHook'):
+    with pytest.raises(ValueError, match=r'backbone is not frozen.*TwoStageHook'):
         train(cfg)
 
 
@@ -97,7 +97,7 @@ def test_mixtures_of_images_are_refused(stage1, tmp_path):
     cfg = config(tmp_path, stage1)
     cfg.model.train_cfg = dict(augments=dict(type='Mixup', alpha=0.2))
     cfg.model.data_preprocessor.num_classes = 10
-    with pytest.raises(ValueError, match='Mixup and CutMix mix images, of which'):
+    with pytest.raises(ValueError, match='Mixup and CutMix mix images, which'):
         train(cfg)
 
 

@@ -6,8 +6,12 @@ from torch.nn import functional as F
 from mmimbal.registry import MODELS
 
 K, D = 4, 6
-STATE = {'fc.weight': torch.randn(K, D), 'fc.bias': torch.randn(K)}
-FEATURES = torch.randn(9, D)
+RANDOM = torch.Generator().manual_seed(0)
+STATE = {
+    'fc.weight': torch.randn(K, D, generator=RANDOM),
+    'fc.bias': torch.randn(K, generator=RANDOM),
+}
+FEATURES = torch.randn(9, D, generator=RANDOM)
 PLAIN = FEATURES @ STATE['fc.weight'].T + STATE['fc.bias']
 NAMES = ['LWSClsHead', 'DisAlignClsHead', 'TauNormClsHead', 'LogitAdjustedClsHead']
 
@@ -51,7 +55,7 @@ def test_a_scaled_classifier_is_not_taken_for_a_linear_one(name):
     cosine = MODELS.build(
         dict(type='mmimbal.CosineClsHead', num_classes=K, in_channels=D)
     )
-    with pytest.raises(ValueError, match='a scale, such as that of CosineClsHead'):
+    with pytest.raises(ValueError, match='a scale, as CosineClsHead has it'):
         build(name, cosine.state_dict())
     with pytest.raises(ValueError, match='with a tau'):
         build(name, build('TauNormClsHead').state_dict())
@@ -73,7 +77,7 @@ def test_it_is_not_trained_without_stage_1(name):
     cfg = dict(type=f'mmimbal.{name}', num_classes=K, in_channels=D)
     samples = [DataSample().set_gt_label(n % K) for n in range(len(FEATURES))]
     head = MODELS.build(cfg)
-    with pytest.raises(RuntimeError, match=f'{name} goes on .* it is for a stage 2'):
+    with pytest.raises(RuntimeError, match=f'{name} needs .* use it in a stage 2'):
         head.loss((FEATURES,), samples)
     head.load_state_dict(build(name).state_dict())  # as a resumed run does
     assert head.loss((FEATURES,), samples)['loss'].isfinite()
@@ -106,9 +110,7 @@ def test_logit_adjustment_subtracts_the_prior():
     ('state', 'found'), [({}, 'none'), ({'fc.weight': torch.ones(3, D)}, r'\(3, 6\)')]
 )
 def test_a_stage_1_without_such_a_classifier_is_an_error(name, state, found):
-    with pytest.raises(
-        ValueError, match=f'{name} goes on from .* stage 1 has .*{found}'
-    ):
+    with pytest.raises(ValueError, match=f'{name} needs a .* stage 1 has .*{found}'):
         build(name, state)
 
 

@@ -2,9 +2,15 @@ import itertools
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from pytorch_metric_learning import distances, losses, miners, reducers
+from pytorch_metric_learning import (
+    distances,
+    losses,
+    miners,
+    reducers,
+    regularizers,
+)
 
 from mmimbal.models.losses import BatchAllTripletLoss, triplet_sums
 from mmimbal.models.losses.pairs import pair_masks
@@ -14,24 +20,32 @@ LABELS = st.lists(st.integers(0, 4), min_size=1, max_size=14)
 MARGINS = st.sampled_from([0.0, 0.05, 0.2, 1.0, 5.0])
 
 
+def triplets_of(matrix, labels, anchor, margin, mining):
+    """Return the distances of each triplet of an anchor that mining leaves."""
+    triplets = [
+        (matrix[anchor, p], matrix[anchor, n])
+        for p, n in itertools.permutations(range(len(labels)), 2)
+        if p != anchor and labels[p] == labels[anchor] != labels[n]
+    ]
+    if mining == 'hard' and triplets:
+        return [(max(t[0] for t in triplets), min(t[1] for t in triplets))]
+    if mining == 'semi_hard':
+        return [(ap, an) for ap, an in triplets if ap < an < ap + margin]
+    return triplets
+
+
 def naive(matrix, labels, margin, mining, reduction):
-    """Loop over all triplets, in float64."""
+    """Loop over all triplets."""
     size = len(labels)
     of_class = {}
     for anchor in range(size):
-        triplets = [
-            (matrix[anchor, p], matrix[anchor, n])
-            for p, n in itertools.permutations(range(size), 2)
-            if p != anchor and labels[p] == labels[anchor] != labels[n]
-        ]
-        if mining == 'hard' and triplets:
-            triplets = [(max(t[0] for t in triplets), min(t[1] for t in triplets))]
-        if mining == 'semi_hard':
-            triplets = [(ap, an) for ap, an in triplets if ap < an < ap + margin]
+        triplets = triplets_of(matrix, labels, anchor, margin, mining)
         found = of_class.setdefault(labels[anchor], [])
         found += [torch.relu(ap - an + margin) for ap, an in triplets]
     zero = 0 * matrix.sum()
     values = list(itertools.chain.from_iterable(of_class.values()))
+    if reduction == 'sum':
+        return sum(values, zero)
     if reduction == 'mean':
         return sum(values, zero) / max(len(values), 1)
     if reduction == 'nonzero':
@@ -44,27 +58,56 @@ def naive(matrix, labels, margin, mining, reduction):
     return sum(means, zero) / max(len(means), 1)
 
 
-@settings(deadline=None)
 @given(
     LABELS,
     MARGINS,
     st.sampled_from(['all', 'semi_hard', 'hard']),
-    st.sampled_from(['nonzero', 'mean', 'class_balanced']),
+    st.sampled_from(['nonzero', 'mean', 'sum', 'class_balanced']),
     st.integers(0, 1000),
 )
 def test_value_and_gradient_equal_a_loop(labels, margin, mining, reduction, seed):
+    """In float64: a triplet at the margin counts or not, by its rounding."""
     generator = torch.Generator().manual_seed(seed)
-    embeddings = torch.randn(len(labels), 3, generator=generator)
+    ours = torch.randn(len(labels), 3, generator=generator, dtype=torch.float64)
+    theirs = ours.clone().requires_grad_()
+    ours.requires_grad_()
     distance = distances.LpDistance()
     loss = BatchAllTripletLoss(margin, distance, mining, reduction)
-    ours = embeddings.clone().requires_grad_()
-    theirs = embeddings.double().requires_grad_()
     value = loss(ours, torch.tensor(labels))
     expected = naive(distance(theirs), labels, margin, mining, reduction)
-    torch.testing.assert_close(value.double(), expected, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(value, expected, rtol=1e-9, atol=1e-9)
     value.backward()
     expected.backward()
-    torch.testing.assert_close(ours.grad.double(), theirs.grad, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-7, atol=1e-9)
+
+
+@given(
+    LABELS,
+    st.sampled_from([0.0, 0.125, 0.25, 1.0, 5.0]),
+    st.booleans(),
+    st.integers(0, 1000),
+)
+def test_sums_of_float32_equal_a_loop(labels, margin, semi_hard, seed):
+    """Of eighths, many of which are equal: their sums and differences are exact."""
+    generator = torch.Generator().manual_seed(seed)
+    size = len(labels)
+    matrix = torch.randint(0, 16, (size, size), generator=generator) / 8
+    assert not triplet_sums.needs_float64(matrix, margin)
+    ours, theirs = (matrix.clone().requires_grad_() for _ in range(2))
+    masks = pair_masks(torch.tensor(labels))
+    sums, counts = triplet_sums.triplet_sums(ours, *masks, margin, semi_hard)
+    mining = 'semi_hard' if semi_hard else 'all'
+    values = [
+        torch.relu(ap - an + margin)
+        for anchor in range(size)
+        for ap, an in triplets_of(theirs, labels, anchor, margin, mining)
+    ]
+    expected = sum(values, 0 * theirs.sum())
+    assert sums.sum().equal(expected)
+    assert counts.sum() == sum(value > 0 for value in values)
+    sums.sum().backward()
+    expected.backward()
+    assert ours.grad.equal(theirs.grad)
 
 
 @pytest.mark.parametrize('distance', ['LpDistance', 'CosineSimilarity', 'SNRDistance'])
@@ -175,7 +218,20 @@ def test_batch_of_4096_and_autocast():
     [
         (dict(margin=-0.1), 'margin=-0.1 must not be negative'),
         (dict(mining='easy'), "mining='easy' must be one of all, semi_hard, hard"),
-        (dict(reduction='sum'), "reduction='sum' must be one of nonzero"),
+        (dict(reduction='max'), "reduction='max' must be one of nonzero"),
+        (dict(embedding_reg_weight=-1), 'embedding_reg_weight=-1 must not be'),
+        (
+            dict(reduction='mean', reducer=reducers.MeanReducer()),
+            "reduction='mean' and a reducer are given: use only one",
+        ),
+        (
+            dict(reducer=reducers.PerAnchorReducer()),
+            'cannot use PerAnchorReducer.*AvgNonZeroReducer, .*mmimbal.TripletMargin',
+        ),
+        (
+            dict(reducer=reducers.ThresholdReducer(high=1)),
+            r'\(low=None\) would average',
+        ),
     ],
 )
 def test_bad_options_are_named(options, message):
@@ -297,3 +353,139 @@ def test_half_precision_references_and_wrong_labels():
     assert found.dtype == torch.float32
     with pytest.raises(ValueError, match='1 labels for 8 embeddings'):
         loss(torch.randn(8, 2), torch.tensor([0]))
+
+
+REDUCERS = [
+    dict(type='AvgNonZeroReducer'),
+    dict(type='MeanReducer'),
+    dict(type='SumReducer'),
+    dict(type='ThresholdReducer', low=0.1),
+    dict(type='ThresholdReducer', low=0.3),
+    dict(type='ThresholdReducer', low=0, high=0.25),
+    dict(type='ThresholdReducer', low=0.05, high=0.4),
+    dict(type='ThresholdReducer', low=0.5, high=0.4),
+    dict(type='ClassWeightedReducer', weights=[0.5, 2.0, 0.0, 1.0]),
+]
+MINERS = {
+    'all': lambda *_: None,
+    'semi_hard': miners.TripletMarginMiner(0.2, 'semihard'),
+    'hard': miners.BatchHardMiner(),
+}
+
+
+def batch(size=40):
+    """Return embeddings whose triplets have losses of 0 to 1, and labels of 4."""
+    labels = torch.multinomial(torch.tensor([0.5, 0.3, 0.15, 0.05]), size, True)
+    centres = torch.randn(4, 6, dtype=torch.float64)
+    embeddings = centres[labels] + 0.4 * torch.randn(size, 6, dtype=torch.float64)
+    return embeddings.requires_grad_(), labels
+
+
+def built(cfg):
+    return MODELS.build(dict(cfg, type=f'mmimbal.{cfg["type"]}'))
+
+
+def assert_equal(ours, theirs, leaf):
+    """Compare two losses, and what they tell the same leaf."""
+    torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-12)
+    found, expected = (torch.autograd.grad(loss, leaf)[0] for loss in (ours, theirs))
+    torch.testing.assert_close(found, expected, rtol=1e-7, atol=1e-10)
+
+
+@pytest.mark.parametrize('mining', MINERS)
+@pytest.mark.parametrize('reducer', REDUCERS, ids=str)
+def test_reducers_equal_those_of_pml(mining, reducer):
+    embeddings, labels = batch()
+    miner = MINERS[mining]
+    peer = losses.TripletMarginLoss(0.2, reducer=built(reducer))
+    expected = peer(embeddings, labels, miner(embeddings, labels))
+    ours = MODELS.build(
+        dict(
+            type='mmimbal.BatchAllTripletLoss',
+            mining=mining,
+            reducer=dict(reducer, type=f'mmimbal.{reducer["type"]}'),
+        )
+    )
+    assert_equal(ours(embeddings, labels), expected, embeddings)
+    assert expected > 0 or reducer.get('low', 0) > 0.2
+
+
+@pytest.mark.parametrize('mining', MINERS)
+@pytest.mark.parametrize(
+    'reducer',
+    [
+        reducers.MeanReducer,
+        reducers.AvgNonZeroReducer,
+        lambda **kwargs: reducers.ThresholdReducer(0.05, 0.18, **kwargs),
+    ],
+)
+def test_a_reducer_keeps_the_statistics_of_pml(mining, reducer):
+    embeddings, labels = batch()
+    reducer = reducer(collect_stats=True)
+    peer = losses.TripletMarginLoss(0.2, reducer=reducer)
+    peer(embeddings, labels, MINERS[mining](embeddings, labels))
+    loss = BatchAllTripletLoss(0.2, mining=mining, reducer=reducer)
+    loss(embeddings, labels)
+    for name in ('losses_size', 'num_past_filter'):
+        expected = getattr(peer.reducer, name, None)
+        assert getattr(loss.reducer, name, None) == expected != 0
+    assert reducer.losses_size == 0  # each loss has a copy of its own
+
+
+@pytest.mark.parametrize(
+    ('regularizer', 'weight'),
+    [
+        (dict(type='LpRegularizer'), 1),
+        (dict(type='LpRegularizer', p=1, power=2), 0.3),
+        (dict(type='ZeroMeanRegularizer'), 0.5),
+    ],
+)
+@pytest.mark.parametrize('one_class', [False, True])
+def test_embedding_regularizer_equals_that_of_pml(regularizer, weight, one_class):
+    """Also of a batch without triplets."""
+    embeddings, labels = batch()
+    if one_class:
+        labels = torch.zeros_like(labels)
+    peer = losses.TripletMarginLoss(
+        0.2,
+        embedding_regularizer=built(regularizer),
+        embedding_reg_weight=weight,
+        reducer=reducers.MeanReducer(),
+    )
+    ours = MODELS.build(
+        dict(
+            type='mmimbal.BatchAllTripletLoss',
+            reducer=dict(type='mmimbal.MeanReducer'),
+            embedding_regularizer=dict(
+                regularizer, type=f'mmimbal.{regularizer["type"]}'
+            ),
+            embedding_reg_weight=weight,
+        )
+    )
+    found = ours(embeddings, labels)
+    assert_equal(found, peer(embeddings, labels), embeddings)
+    assert found > BatchAllTripletLoss(reduction='mean')(embeddings, labels)
+
+
+def test_a_regularizer_of_half_precision_is_not():
+    embeddings = torch.full((4, 4), 200.0, dtype=torch.float16)
+    regularizer = regularizers.LpRegularizer(power=2)
+    loss = BatchAllTripletLoss(embedding_regularizer=regularizer)
+    with torch.autocast('cpu', torch.bfloat16):
+        found = loss(embeddings, torch.zeros(4, dtype=torch.long))
+    assert found.item() == 4 * 200**2  # beyond float16
+
+
+def test_a_class_without_a_weight_is_named():
+    reducer = reducers.ClassWeightedReducer(torch.ones(2))
+    with pytest.raises(ValueError, match='2 class weights, but a label is 5'):
+        BatchAllTripletLoss(reducer=reducer)(torch.randn(3, 2), torch.tensor([0, 0, 5]))
+
+
+def test_nan_is_not_hidden_by_bounds():
+    embeddings = torch.randn(6, 4)
+    embeddings[0, 0] = torch.nan
+    for mining in ('all', 'hard'):
+        reducer = reducers.ThresholdReducer(0.1, 0.9)
+        loss = BatchAllTripletLoss(mining=mining, reducer=reducer)
+        assert loss(embeddings, torch.tensor([0, 0, 1, 1, 2, 2])).isnan()

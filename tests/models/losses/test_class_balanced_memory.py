@@ -2,7 +2,7 @@ import copy
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pytorch_metric_learning import losses, miners
 
@@ -33,7 +33,6 @@ def contents(memory):
     return sorted((int(k), e.tolist()) for e, k in zip(embeddings, labels, strict=True))
 
 
-@settings(deadline=None)
 @given(st.lists(st.lists(st.integers(0, K - 1), min_size=1, max_size=7), max_size=5))
 def test_it_holds_the_newest_of_each_class(of_batches):
     memory, seen = build(), []

@@ -168,7 +168,7 @@ def test_mixtures_of_classes_are_taken_or_refused(name):
     if loss.takes_mixtures:
         torch.testing.assert_close(loss(logits, shares), loss(logits, labels))
     else:
-        with pytest.raises(ValueError, match='leave Mixup and CutMix out'):
+        with pytest.raises(ValueError, match='remove Mixup and CutMix'):
             loss(logits, shares)
 
 
@@ -264,7 +264,7 @@ def test_counts_come_from_the_training_set(tmp_path):
         ('VSLoss', dict(gamma=-1), 'gamma=-1 must not be negative'),
         ('ClassBalancedLoss', dict(beta=1), r'beta=1 must be in \[0, 1\)'),
         ('ClassImbalanceLoss', dict(alpha=-1), 'alpha=-1 must not be negative'),
-        ('LDAMLoss', dict(scale=0), 'scale=0 be positive'),
+        ('LDAMLoss', dict(scale=0), 'scale=0 must be positive'),
         ('GCLLoss', dict(noise=-1), 'noise=-1 and margin=0.0 must not'),
         ('LabelAwareSmoothingLoss', dict(head=1), r'head=1 and tail=0.0 must be in'),
         ('LabelAwareSmoothingLoss', dict(shape='cubic'), 'must be one of concave'),
