@@ -187,7 +187,9 @@ def test_a_failure_is_reported_and_the_rest_finished(copied):
     shutil.rmtree(folder / 'work' / NAMES[1])
     (folder / 'page.md').unlink()
     message = fail(*bench(folder, grid))
-    assert '1 of 2 experiments failed; the same command tries them again' in message
+    assert (
+        '1 of 2 experiments failed. Run the same command again to retry them' in message
+    )
     assert f'{NAMES[1]}: ValueError: metric_weight=-1' in message
     assert 'ce + crt' in (folder / 'page.md').read_text()
 

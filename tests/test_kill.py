@@ -304,4 +304,4 @@ def test_a_broken_checkpoint_is_passed_over(straight, tmp_path):
     newest.write_bytes(newest.read_bytes()[:1000])
     resumed = train(stage1(tmp_path, resume=True))
     assert_same(resumed, straight[0])
-    assert 'Passed over' in log_of(resumed) and 'epoch_3.pth' in log_of(resumed)
+    assert 'Skipped' in log_of(resumed) and 'epoch_3.pth' in log_of(resumed)

@@ -116,7 +116,7 @@ def infer(tmp_path, files, block=''):
 def test_published_checkpoints_load_in_plain_mmpretrain(stage1, tmp_path):
     """Also the triplet head of stage 1, which predicts like any linear one."""
     output = succeed('tools/publish.py', stage1, tmp_path / 'out' / 'digits.pth')
-    assert 'needs MMPretrain alone' in output
+    assert 'needs only MMPretrain' in output
     files = [tmp_path / 'out' / 'digits.py', tmp_path / 'out' / 'digits.pth']
     imported, scores = infer(tmp_path, files, block="sys.modules['mmimbal'] = None")
     assert not imported
@@ -151,19 +151,19 @@ def test_mistakes_of_a_sweep_are_explained(stage1, tmp_path, monkeypatch):
     nowhere = 'stage2_sweep: no checkpoint: nowhere does not exist'
     assert message('stage2_sweep', 'nowhere') == nowhere
     assert 'crt twice' in sweep('--methods', 'crt', 'configs/_base_/stage2/crt.py')
-    assert 'no method crtt; there are balanced_softmax' in sweep('--methods', 'crtt')
+    assert 'no method crtt; known are balanced_softmax' in sweep('--methods', 'crtt')
     assert 'at least 1' in sweep('--views', 0)
     found = sweep('--predictions', '--validation-only')
     assert '--predictions are of test images' in found
     found = sweep('--methods', 'crt', '--checkpoints', 'crt:7', '--seeds', 2)
-    assert '--checkpoints crt:7 is no row; there are seeds 0, 1' in found
+    assert '--checkpoints crt:7 is not in the sweep; known are seeds 0, 1' in found
     found = sweep('--methods', 'knn', '--checkpoints', 'knn:1', '--seeds', 2)
-    assert 'there are seeds 0' in found
+    assert 'known are seeds 0' in found
     for option in ('train_cfg.max_epochs=7', 'model.head.topk=5', 'head.x=1'):
         found = sweep('--methods', 'crt', '--cfg-options', option)
         assert 'would have no effect' in found
     found = sweep('--metric', 'auc')
-    assert 'no metric auc; there are balanced_accuracy' in found
+    assert '--metric auc is unknown; known are balanced_accuracy' in found
     other = tmp_path / 'x.pth'
     torch.save(dict(state_dict={}), other)
     assert 'Name it with --config' in message('stage2_sweep', other)

@@ -4,8 +4,7 @@ import argparse
 from fnmatch import fnmatch
 from pathlib import Path
 
-from mmimbal.command_line.quiet import without_upstream_noise
-from mmimbal.command_line.sigterm import HOW_TO_CONTINUE, exit_on_sigterm
+from mmimbal.command_line.run_tool import run_tool
 from mmimbal.experiments.executors import add_executor_flags, build_executor
 from mmimbal.experiments.grid import load_grid
 from mmimbal.experiments.grid_runner import GridFolders
@@ -81,10 +80,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    try:
-        with without_upstream_noise(), exit_on_sigterm(HOW_TO_CONTINUE):
-            main()
-    except KeyboardInterrupt:
-        raise SystemExit(f'\nStopped: {HOW_TO_CONTINUE}') from None
-    except (OSError, ValueError, ImportError) as error:
-        raise SystemExit(f'benchmark: {error}') from None
+    run_tool(main, goes_on=True)

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from mmimbal.command_line.run_tool import run_tool
 from mmimbal.datasets.checking.check import check_dataset
 from mmimbal.datasets.checking.check_result import REPORT
 from mmimbal.evaluation.table import format_table
@@ -39,12 +40,9 @@ def main() -> None:
     )
     args = parser.parse_args()
     picture = args.folder / 'class_counts.png'
-    try:
-        for file in (args.folder / REPORT, picture):
-            check_is_no_folder(file)
-        report = check_dataset(args.folder, args.processes, args.split_column)
-    except (OSError, ValueError) as error:
-        raise SystemExit(f'check_dataset: {error}') from None
+    for file in (args.folder / REPORT, picture):
+        check_is_no_folder(file)
+    report = check_dataset(args.folder, args.processes, args.split_column)
     write_json(report, args.folder / REPORT)
     figure = draw_class_counts(report['counts'], report['classes'])
     with atomic_write(picture) as unfinished:
@@ -59,4 +57,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

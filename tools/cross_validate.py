@@ -5,8 +5,8 @@ from pathlib import Path
 
 from mmimbal.command_line.compose import load_experiment
 from mmimbal.command_line.experiment import words_of
-from mmimbal.command_line.quiet import without_upstream_noise
-from mmimbal.command_line.sigterm import HOW_TO_CONTINUE, exit_on_sigterm
+from mmimbal.command_line.failures import ToolFailedError
+from mmimbal.command_line.run_tool import run_tool
 from mmimbal.evaluation.predictions import load_predictions
 from mmimbal.experiments.cross_validation import FoldJob, report, stages_of
 from mmimbal.experiments.executors import add_executor_flags, build_executor
@@ -89,17 +89,11 @@ def main() -> None:
     jobs = [FoldJob(fold, folder, TOOLS, stages, flags) for fold in range(args.folds)]
     failed = run_jobs(jobs, build_executor(args, folder), 'Folds')
     if failed:
-        raise RuntimeError(failure_report(failed, len(jobs), 'folds'))
+        raise ToolFailedError(failure_report(failed, len(jobs), 'folds'))
     summary, text = report([load_predictions(job.predictions) for job in jobs])
     write_json(summary, folder / 'cross_validation.json')
     print(f'\n{args.config}: {text}\n\nWritten: {folder}/cross_validation.json')
 
 
 if __name__ == '__main__':
-    try:
-        with without_upstream_noise(), exit_on_sigterm(HOW_TO_CONTINUE):
-            main()
-    except KeyboardInterrupt:
-        raise SystemExit(f'\nStopped: {HOW_TO_CONTINUE}') from None
-    except (OSError, ValueError, RuntimeError, ImportError) as error:
-        raise SystemExit(f'cross_validate: {error}') from None
+    run_tool(main, goes_on=True)

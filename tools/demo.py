@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mmimbal.command_line.quiet import without_upstream_noise
-from mmimbal.command_line.sigterm import HOW_TO_CONTINUE, exit_on_sigterm
+from mmimbal.command_line.failures import ToolFailedError
+from mmimbal.command_line.run_tool import run_tool
 from mmimbal.datasets import DigitsLT, get_class_counts
 from mmimbal.evaluation.table import format_table, mean_and_spread
 from mmimbal.experiments.demo import METHODS, SeedJob
@@ -41,7 +41,7 @@ def main() -> None:
     jobs = [SeedJob(seed, args.work_dir) for seed in range(args.seeds)]
     failed = run_jobs(jobs, LocalExecutor(), 'Seeds')
     if failed:
-        raise RuntimeError(failure_report(failed, len(jobs), 'seeds'))
+        raise ToolFailedError(failure_report(failed, len(jobs), 'seeds'))
     results = [row for job in jobs for row in job.read()]
     keys = ('method', 'seed', *SCORES)
     summary = {'rows': [{key: row[key] for key in keys} for row in results]}
@@ -70,10 +70,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    try:
-        with without_upstream_noise(), exit_on_sigterm(HOW_TO_CONTINUE):
-            main()
-    except KeyboardInterrupt:
-        raise SystemExit(f'\nStopped: {HOW_TO_CONTINUE}') from None
-    except (OSError, ValueError, RuntimeError) as error:
-        raise SystemExit(f'demo: {error}') from None
+    run_tool(main, goes_on=True)

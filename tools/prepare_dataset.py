@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from mmimbal.command_line.run_tool import run_tool
 from mmimbal.datasets.sources import READERS, write_dataset
 from mmimbal.datasets.sources.archive import unpack
 from mmimbal.evaluation.table import format_table
@@ -54,17 +55,14 @@ def main() -> None:
     )
     args = parser.parse_args()
     out = args.out or Path(os.environ.get('MMIMBAL_DATA', 'data'), args.name)
-    try:
-        check_is_new(out)
-        with opened(args.src, out.parent) as src:
-            if args.link and src != args.src:
-                raise ValueError('--link needs --src to be a folder, not an archive')
-            source = READERS[args.name](src)
-            counts = write_dataset(
-                source, out, args.seed, args.split, args.folds, args.link
-            )
-    except (OSError, ValueError) as error:
-        raise SystemExit(f'prepare_dataset: {error}') from None
+    check_is_new(out)
+    with opened(args.src, out.parent) as src:
+        if args.link and src != args.src:
+            raise ValueError('--link needs --src to be a folder, not an archive')
+        source = READERS[args.name](src)
+        counts = write_dataset(
+            source, out, args.seed, args.split, args.folds, args.link
+        )
     for split, count in counts.items():
         absent = [name for name in source.classes if not count[name]]
         if absent:
@@ -78,4 +76,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

@@ -6,6 +6,7 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from mmimbal.command_line.run_tool import run_tool
 from mmimbal.files.atomic import check_is_no_folder, write_text
 from mmimbal.files.checkpoint import load_from_local, save_checkpoint_file
 from mmimbal.stage2.config import find_config
@@ -57,7 +58,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except (OSError, ValueError) as error:
-        raise SystemExit(f'publish: {error}') from None
+    run_tool(main)

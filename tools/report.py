@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from mmimbal.command_line.run_tool import run_tool
 from mmimbal.evaluation.predictions import SUFFIX, Predictions, load_predictions
 from mmimbal.files.atomic import check_is_no_folder, write_text
 from mmimbal.visualization.report import build_report
@@ -55,13 +56,10 @@ def main() -> None:
         '--out', type=Path, default=Path('report.html'), help='default: report.html'
     )
     args = parser.parse_args()
-    try:
-        check_is_no_folder(args.out)
-        write_text(build_report(load_runs(args.runs)), args.out)
-    except (OSError, ValueError) as error:
-        raise SystemExit(f'report: {error}') from None
+    check_is_no_folder(args.out)
+    write_text(build_report(load_runs(args.runs)), args.out)
     print(f'Written: {args.out}')
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

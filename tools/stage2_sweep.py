@@ -10,8 +10,7 @@ from mmengine.config import Config, DictAction
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 
-from mmimbal.command_line.quiet import without_upstream_noise
-from mmimbal.command_line.sigterm import HOW_TO_CONTINUE, exit_on_sigterm
+from mmimbal.command_line.run_tool import run_tool
 from mmimbal.datasets import get_class_names
 from mmimbal.experiments.sweep_plan import (
     apply_options,
@@ -187,10 +186,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    try:
-        with without_upstream_noise(), exit_on_sigterm(HOW_TO_CONTINUE):
-            main()
-    except KeyboardInterrupt:
-        raise SystemExit(f'\nStopped: {HOW_TO_CONTINUE}') from None
-    except (OSError, ValueError, RuntimeError) as error:
-        raise SystemExit(f'stage2_sweep: {error}') from None
+    run_tool(main, goes_on=True)

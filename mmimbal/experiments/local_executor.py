@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from joblib import cpu_count
 
-from mmimbal.experiments.failures import ToolFailedError, raise_if_failed
+from mmimbal.command_line.failures import ToolFailedError, raise_if_failed
 from mmimbal.experiments.jobs import Job, Step
 
 GRACE_PERIOD = 60  # seconds between terminating a process and killing it

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from mmimbal.experiments.failures import ToolFailedError
+from mmimbal.command_line.failures import ToolFailedError
 from mmimbal.experiments.jobs import Job, Step, run_jobs
 from mmimbal.experiments.local_executor import LocalExecutor
 from mmimbal.stage2.head_run import HeadRun

@@ -8,10 +8,10 @@ from mmimbal.datasets import CSVDataset, DigitsLT
 from mmimbal.evaluation.metrics import summarise
 from mmimbal.evaluation.predictions import (
     Predictions,
+    check_same_images,
     load_predictions,
     pooled,
     predictions_for,
-    check_same_images,
 )
 
 

@@ -73,7 +73,9 @@ def test_a_failure_ends_its_job_and_no_other(tmp_path):
     assert failed['refused'] == 'ValueError: made with other settings'
     assert [file.stem for file in tmp_path.glob('*.done')] == ['fine']
     text = failure_report(failed, 5, 'jobs')
-    assert text.startswith('4 of 5 jobs failed; the same command tries them again:\n')
+    assert text.startswith(
+        '4 of 5 jobs failed. Run the same command again to retry them:\n'
+    )
 
 
 def test_as_many_run_at_a_time_as_there_are_workers(tmp_path):

@@ -6,10 +6,10 @@ import pytest
 from mmimbal.evaluation.predictions import Predictions
 from mmimbal.experiments.results import (
     images_file,
-    write_images,
     pack,
     read_images,
     unpack,
+    write_images,
 )
 
 

@@ -2,8 +2,8 @@ import os
 
 import pytest
 
+from mmimbal.command_line.failures import ToolFailedError
 from mmimbal.experiments import sweep_runner
-from mmimbal.experiments.failures import ToolFailedError
 from mmimbal.experiments.sweep_runner import search_and_train, train_heads
 from mmimbal.stage2.sweep import Sweep
 from tests.stage2.test_sweep import run, sweep  # noqa: F401 - a fixture

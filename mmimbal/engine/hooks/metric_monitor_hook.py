@@ -20,9 +20,9 @@ class MetricMonitorHook(Hook):
     the batch. If all embeddings point in almost the same direction (collapse), the
     metric loss has almost no gradient and cannot recover. The log shows their spread as
     ``embedding_spread``; a spread below ``min_spread`` gives one warning per epoch.
-    After each epoch, two distances are logged for each class: the mean distance of its
-    embeddings to the class mean, and the distance of this mean to the nearest mean of
-    another class.
+    After each epoch, two distances are logged for each class: from its embeddings to
+    the class mean (root mean square), and from this mean to the nearest mean of another
+    class.
 
     Args:
         min_spread: A smaller spread is a collapse. The spread is 1 if directions are

@@ -274,7 +274,7 @@ def test_log_says_what_was_frozen(stage1, tmp_path):
         (dict(stage1='x', epoch=1), 'either stage1'),
         (dict(stage1='x', bn='eval'), "bn='eval'"),
         (dict(epoch=1, stage2=dict(head=1)), 'got head'),
-        (dict(stage1='x', stage2=dict(model=1)), 'of a single run'),
+        (dict(stage1='x', stage2=dict(model=1)), 'in a single run'),
     ],
 )
 def test_bad_options_are_named(options, message):
@@ -387,7 +387,9 @@ def test_the_natural_part_is_that_of_the_head_in_both_stages(tmp_path):
     )
     cfg.model.head.natural_size = 32
     cfg.default_hooks.two_stage.stage2.train_dataloader.batch_sampler = None
-    with pytest.raises(ValueError, match='natural_size=None, but the head has natural_size=32'):
+    with pytest.raises(
+        ValueError, match='natural_size=None, but the head has natural_size=32'
+    ):
         train(cfg)
 
 

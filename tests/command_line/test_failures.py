@@ -1,6 +1,6 @@
 import pytest
 
-from mmimbal.experiments.failures import ToolFailedError, raise_if_failed
+from mmimbal.command_line.failures import ToolFailedError, raise_if_failed
 
 BEFORE = 'KeyError: of an earlier try\n'
 TRACEBACK = """11/25 12:00:00 - mmengine - INFO - Epoch: 1
