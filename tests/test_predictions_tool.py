@@ -71,7 +71,7 @@ def test_mistakes_of_a_report_are_explained(tested, tmp_path):
     message = explain('report', tmp_path)
     assert f'expected one .npz file in {tmp_path}, found none' in message
     message = explain('report', tested[0], tested[0])
-    assert 'two runs are called one: write NAME=' in message
+    assert 'two runs have the name one: give another one with NAME=' in message
     (tmp_path / 'cut.npz').write_bytes(tested[0].read_bytes()[:400])
     message = explain('report', tmp_path / 'cut.npz')
     assert 'not a complete file of predictions' in message

@@ -71,7 +71,7 @@ def test_a_sweep_may_leave_the_test_images_alone(stage1, tmp_path):
         (found,) = row['seeds']
         assert found['test'] is None and found['val']['balanced_accuracy'] > 0
     table = (tmp_path / 'sweep.txt').read_text().split('deviation')[1]
-    assert 'recall of each class on val' in table and 'test' not in table
+    assert 'recalls on val' in table and 'test' not in table
     assert not [file for file in tmp_path.rglob('*') if 'test' in file.name]
 
 
@@ -154,7 +154,7 @@ def test_mistakes_of_a_sweep_are_explained(stage1, tmp_path, monkeypatch):
     assert 'no method crtt; known are balanced_softmax' in sweep('--methods', 'crtt')
     assert 'at least 1' in sweep('--views', 0)
     found = sweep('--predictions', '--validation-only')
-    assert '--predictions are of test images' in found
+    assert '--predictions needs test images' in found
     found = sweep('--methods', 'crt', '--checkpoints', 'crt:7', '--seeds', 2)
     assert '--checkpoints crt:7 is not in the sweep; known are seeds 0, 1' in found
     found = sweep('--methods', 'knn', '--checkpoints', 'knn:1', '--seeds', 2)

@@ -162,7 +162,8 @@ def _run(function: Callable, log: Path, environment: dict[str, str]) -> None:
         os.dup2(output.fileno(), 2)
     sys.stdout = sys.stderr = open(1, 'w', closefd=False)  # noqa: SIM115
     os.environ.update(environment)
-    torch.set_num_threads(int(environment['OMP_NUM_THREADS']))
+    # A fork has none of the threads of its parent, and would wait for them for ever.
+    torch.set_num_threads(1)
     try:
         function()
     except Exception:

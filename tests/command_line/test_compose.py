@@ -90,7 +90,9 @@ def test_a_leaf_with_lines_of_its_own_keeps_them(tmp_path):
     text = leaf_text(Experiment('digits_lt', 'digits', 'ce'), bases=f'{CONFIGS}/_base_')
     leaf.write_text(text + 'train_cfg = dict(max_epochs=3)\n')
     assert load_experiment(str(leaf)).train_cfg.max_epochs == 3
-    with pytest.raises(ValueError, match=r'mine\.py has settings besides the four words'):
+    with pytest.raises(
+        ValueError, match=r'mine\.py has settings besides the four words'
+    ):
         load_experiment(str(leaf), bases=['stage1/ce=stage1/triplet'])
 
 

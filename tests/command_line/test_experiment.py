@@ -52,7 +52,10 @@ def test_every_pair_of_a_stage_2_has_a_file_name_of_its_own():
         ('isic2018/64px/none', 'name a method of stage 1 or of stage 2'),
         ('digits_lt/64px/triplet', 'not for images of digits_lt; use digits'),
         ('isic2018/digits/triplet', 'not for images of isic2018'),
-        ('isic2018/64px/none/tau_norm', r'separate run: isic2018/64px/triplet/tau_norm$'),
+        (
+            'isic2018/64px/none/tau_norm',
+            r'separate run: isic2018/64px/triplet/tau_norm$',
+        ),
         ('isic2018/64px/bcl+tau_norm', r'separate run: isic2018/64px/bcl/tau_norm$'),
         ('isic2018/64px/bcl+lws', r'has others. .*: isic2018/64px/bcl/lws$'),
         ('isic2018/64px/bcl+vs', 'keeps the head and the loss of stage 1'),

@@ -14,5 +14,7 @@ def test_names_become_indices():
 
 
 def test_unknown_name_is_an_error():
-    with pytest.raises(ValueError, match='not classes of the dataset: x; its classes are a, b'):
+    with pytest.raises(
+        ValueError, match='not classes of the dataset: x; its classes are a, b'
+    ):
         groups_by_name({'tail': ['x']}, ['a', 'b'])

@@ -57,7 +57,9 @@ def test_a_cut_file_is_told(found, tmp_path, size):
     path = tmp_path / 'run.npz'
     found.save(path)
     path.write_bytes(path.read_bytes()[:size])
-    with pytest.raises(ValueError, match=r'run\.npz is not a complete file of predictions'):
+    with pytest.raises(
+        ValueError, match=r'run\.npz is not a complete file of predictions'
+    ):
         load_predictions(path)
 
 
@@ -74,7 +76,10 @@ def test_a_cut_file_is_told(found, tmp_path, size):
         (dict(scores=np.full((3, 2), np.nan)), '3 of 3 images are not finite'),
         (dict(about=np.array('{')), 'about'),
         (dict(labels=np.array([0.0, 1, 1])), 'labels have type float64'),
-        (dict(labels=np.array([[0], [1], [1]])), r'labels have type int64 and shape \(3, 1\)'),
+        (
+            dict(labels=np.array([[0], [1], [1]])),
+            r'labels have type int64 and shape \(3, 1\)',
+        ),
         (dict(scores=np.array([['a', 'b']] * 3)), 'scores have type <U1'),
         (dict(scores=np.log([[0.5, 0.5]] * 3)), '3 of 3 images are not probabilities'),
         (dict(scores=np.ones((3, 2))), 'the sum 2'),
@@ -88,7 +93,9 @@ def test_parts_that_do_not_fit_are_told(found, tmp_path, change, message):
     with np.load(path) as file:
         content = {name: file[name] for name in file.files} | change
     np.savez(path, **{name: v for name, v in content.items() if v is not None})
-    with pytest.raises(ValueError, match=message if 'about' not in change else 'complete'):
+    with pytest.raises(
+        ValueError, match=message if 'about' not in change else 'complete'
+    ):
         load_predictions(path)
 
 
@@ -110,7 +117,9 @@ def test_a_changed_byte_is_told_or_harmless(found, tmp_path, bits):
 def test_another_kind_of_file_is_told(tmp_path):
     np.save(tmp_path / 'run.npy', np.ones(3))
     (tmp_path / 'run.npy').rename(tmp_path / 'run.npz')
-    with pytest.raises(ValueError, match=r'run\.npz is not a complete .* not an \.npz file'):
+    with pytest.raises(
+        ValueError, match=r'run\.npz is not a complete .* not an \.npz file'
+    ):
         load_predictions(tmp_path / 'run.npz')
 
 

@@ -44,7 +44,9 @@ def own(tmp_path):
 
 
 def test_folds_of_stage_2_need_stage_1_of_each(own):
-    with pytest.raises(ValueError, match='name the config of stage 1 with --stage1-config'):
+    with pytest.raises(
+        ValueError, match='name the config of stage 1 with --stage1-config'
+    ):
         stages(own)
     assert stages(own, stage1_config='x.py') == [('x.py', ['a=1']), (str(own), ['a=1'])]
 

@@ -136,5 +136,7 @@ def test_a_config_of_your_own_is_of_one_data_set_and_of_stage_1(write, tmp_path)
         'isic2018/64px/none/vs',
     }
     own.write_text("custom_hooks = [dict(type='mmimbal.TwoStageHook', stage1='x')]")
-    with pytest.raises(ValueError, match=r'own\.py is a stage 2\. Its stage 1 may have'):
+    with pytest.raises(
+        ValueError, match=r'own\.py is a stage 2\. Its stage 1 may have'
+    ):
         load_grid(write(text))

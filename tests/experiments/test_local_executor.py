@@ -1,5 +1,7 @@
 import os
 import signal
+import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,7 @@ import torch
 from mmimbal.experiments import jobs as jobs_module
 from mmimbal.experiments.jobs import Job, failure_report, run_jobs
 from mmimbal.experiments.local_executor import LocalExecutor, worker_environments
+from tests.processes import PATIENCE
 
 
 @dataclass(eq=False)
@@ -161,3 +164,40 @@ def test_workers_share_the_gpus_that_are_visible(monkeypatch, visible, expected)
 def test_no_worker_is_refused():
     with pytest.raises(ValueError, match='workers=0 must be at least 1'):
         LocalExecutor(0)
+
+
+THREADS = """
+import torch
+from pathlib import Path
+from mmimbal.experiments.jobs import Job, run_jobs
+from mmimbal.experiments.local_executor import LocalExecutor
+
+def work():
+    conv = torch.nn.Conv2d(16, 16, 3)
+    conv(torch.randn(32, 16, 40, 40)).sum().backward()
+    torch.randn(600, 600) @ torch.randn(600, 600)
+
+class Work(Job):
+    name, log = 'work', Path('work.txt')
+
+    def steps(self, cores):
+        yield work
+
+torch.set_num_threads(2)
+work()
+print('failed:', run_jobs([Work()], LocalExecutor(1), 'Jobs'))
+"""
+
+
+def test_a_fork_does_not_wait_for_threads_that_it_does_not_have(tmp_path):
+    """Its parent has computed with several of them."""
+    (tmp_path / 'threads.py').write_text(THREADS)
+    done = subprocess.run(
+        [sys.executable, 'threads.py'],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert done.returncode == 0, done.stderr
+    assert 'failed: {}' in done.stdout

@@ -172,7 +172,9 @@ def test_a_class_of_few_groups_is_named(results, tmp_path):
         write_json(images | dict(groups=pack(groups)), file)
     page = tmp_path / 'results.md'
     write_page(results, page, resamples=20)
-    said = 'one: Classes with fewer than 10 groups: c 6. Intervals of means over classes'
+    said = (
+        'one: Classes with fewer than 10 groups: c 6. Intervals of means over classes'
+    )
     assert said in page.read_text() and '**+' not in page.read_text()
 
 

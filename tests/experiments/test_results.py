@@ -50,6 +50,6 @@ def test_other_images_do_not_take_the_place_of_those_kept(tmp_path):
         ('classes', ('a', 'c', 'b')),
     ):
         changed = replace(predictions(same), **{change: value})
-        with pytest.raises(ValueError, match=f'their {change} differ'):
+        with pytest.raises(ValueError, match=f'in {change}:'):
             write_images(changed, file)
     assert file.read_text() == content

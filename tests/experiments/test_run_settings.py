@@ -25,7 +25,10 @@ def test_the_same_settings_are_kept_once(tmp_path):
             r'new was made .*: options.x.y was 0.5, now it is 1.0. R',
         ),
         (dict(options={}), 'options.x.y was 0.5, now it is missing'),
-        (dict(options={'x.y': 0.5, 'z': None}), 'options.z was missing, now it is None'),
+        (
+            dict(options={'x.y': 0.5, 'z': None}),
+            'options.z was missing, now it is None',
+        ),
         (dict(options={'x.y': 0.5, 'z': {}}), 'options.z was missing, now it is {}'),
         (dict(bases=[]), r"bases was \['one=two'\], now it is \[\]"),
         (dict(config='b' * 200), r"config was 'a.py', now it is 'b{59}\.\.\."),

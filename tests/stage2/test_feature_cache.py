@@ -195,5 +195,5 @@ def test_features_too_large_for_half_precision(tmp_path):
 def test_a_backbone_that_gives_no_tensor(tmp_path):
     model, dataset = parts()
     model.extract_feat = lambda inputs: ([inputs],)
-    with pytest.raises(TypeError, match='last stage .* returns a list'):
+    with pytest.raises(TypeError, match=r'last stage .* returns a list'):
         cached_features(model, dataset, '', tmp_path)

@@ -132,8 +132,7 @@ class TwoStageHook(Hook):
             if runner._load_from:
                 raise ValueError(
                     f'load_from={runner._load_from} would also load the head of stage '
-                    '1. Give this checkpoint as stage1 of the TwoStageHook, or with '
-                    '--stage1'
+                    '1. Use stage1 of the TwoStageHook, or --stage1, instead'
                 )
             checkpoint = find_stage1(self.stage1)
             model = unwrap_model(runner.model)

@@ -60,7 +60,9 @@ def test_natural_size_must_be_that_of_the_head(tmp_path):
     cfg.train_dataloader.batch_sampler = dict(
         type='mmimbal.PKBatchSampler', k=4, natural_size=24
     )
-    with pytest.raises(ValueError, match='natural_size=24, but the head has natural_size=None'):
+    with pytest.raises(
+        ValueError, match='natural_size=24, but the head has natural_size=None'
+    ):
         train(cfg)
 
 

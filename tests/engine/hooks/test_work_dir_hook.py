@@ -6,9 +6,9 @@ from tests.conftest import tiny_digits, train
 
 def test_another_config_in_a_finished_work_dir_is_refused(tmp_path):
     train(tiny_digits('stage1_ce', tmp_path))
-    with pytest.raises(FileExistsError, match='contains a run with another config') as error:
+    with pytest.raises(FileExistsError, match='contains a run with') as error:
         train(tiny_digits('stage1_ce', tmp_path, train_cfg__max_epochs=7))
-    assert '+train_cfg = dict(by_epoch=True, max_epochs=7' in str(error.value)
+    assert '+    max_epochs=7,' in str(error.value)
 
 
 def test_the_same_config_may_run_again_and_resume_may_change(tmp_path):
