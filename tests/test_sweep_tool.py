@@ -171,7 +171,7 @@ def test_mistakes_of_a_sweep_are_explained(stage1, tmp_path, monkeypatch):
     assert 'another backbone or neck' in message('stage2_sweep', other, *config)
     out = tmp_path / 'out' / 'y.pth'
     found = message('publish', other, out, *config)
-    assert 'is not of this model' in found and 'backbone.conv1.weight' in found
+    assert 'does not fit the model' in found and 'backbone.conv1.weight' in found
     assert 'must end in .pth' in message('publish', stage1, tmp_path / 'y')
     assert 'choose another folder' in message('publish', stage1, stage1 / 'y.pth')
     trained = load_from_local(next(stage1.glob('best_*.pth')))

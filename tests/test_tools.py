@@ -98,7 +98,7 @@ def test_obvious_mistakes_are_explained(tmp_path):
     assert 'head.fc.weight' in message  # not scored
     leaf = 'configs/digits_lt/stage1_ce.py'
     message = fail('tools/train.py', leaf, '--stage1', 'x', '--work-dir', tmp_path)
-    assert '--stage1 is for stage-2 configs' in message
+    assert '--stage1 is for configs of stage 2' in message
     flags = [
         '--work-dir',
         tmp_path,
@@ -185,7 +185,7 @@ def test_check_dataset(tmp_path):
     splits = {'train': 12, 'val': 12, 'test': 12}
     folder = write_index(tmp_path / 'set', rows_of(['a', 'b'], splits), size=48)
     output = succeed('tools/check_dataset.py', folder)
-    assert '0 kinds of errors, 0 of warnings' in output
+    assert '0 kinds of errors, 0 kinds of warnings' in output
     assert output.splitlines()[2].split() == ['train', '12', '12', '24']
     assert json.loads((folder / 'check.json').read_text())['errors'] == 0
     assert (folder / 'class_counts.png').stat().st_size > 5000

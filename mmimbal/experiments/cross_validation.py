@@ -13,7 +13,7 @@ from mmimbal.evaluation.bootstrap import caution, interval_of, resampled_metrics
 from mmimbal.evaluation.metrics import NAMES, summarise
 from mmimbal.evaluation.predictions import Predictions, pooled
 from mmimbal.evaluation.table import format_table, mean_and_spread
-from mmimbal.experiments.grid import fold_options
+from mmimbal.experiments.grid_run import fold_options
 from mmimbal.experiments.jobs import Job, Step
 from mmimbal.experiments.progress import share_of_training
 from mmimbal.files.lock import is_work_dir_in_use

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmimbal.evaluation.predictions import load_predictions
-from mmimbal.experiments.grid import Grid, GridRun
+from mmimbal.experiments.grid import Grid
+from mmimbal.experiments.grid_run import GridRun
 from mmimbal.experiments.jobs import Job, Step
 from mmimbal.experiments.progress import share_of_training
 from mmimbal.experiments.results import images_file, pack, write_images
