@@ -92,7 +92,8 @@ def peak_memory(loss: torch.nn.Module, size: int) -> float:
     Path('/proc/self/clear_refs').write_text('5')  # resets the peak
     before = resident('VmRSS')
     step()
-    return resident('VmHWM') - before
+    # The kernel counts pages; less than one of them is reported as none.
+    return max(resident('VmHWM') - before, resource.getpagesize() / 2**20)
 
 
 def resident(key: str) -> float:

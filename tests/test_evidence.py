@@ -168,7 +168,7 @@ def test_what_is_there_is_not_made_again_nor_taken_for_what_it_is_not(copied, le
     write_grid(grid, leaves, EPOCHS + 1)
     stopped = explain('benchmark', *bench(folder, grid)[1:])
     assert f'{NAMES[0]}.json was made with other settings' in stopped
-    assert f'options.train_cfg.max_epochs was {EPOCHS}, is {EPOCHS + 1}' in stopped
+    assert f'options.train_cfg.max_epochs was {EPOCHS}, now it is {EPOCHS + 1}' in stopped
     for file in (folder / 'results/digits/runs').iterdir():
         file.unlink()
     stopped = explain('benchmark', *bench(folder, grid)[1:])
@@ -202,4 +202,4 @@ def test_a_pattern_chooses_experiments(copied):
     (found,) = (folder / 'results/digits/runs').iterdir()
     assert found.name == f'{NAMES[0]}.json'
     message = explain('benchmark', *bench(folder, grid)[1:], '--only', 'none')
-    assert f'no such experiment; the first is {NAMES[0]}' in message
+    assert f'matches no experiment; the first name is {NAMES[0]}' in message

@@ -149,7 +149,7 @@ def test_a_class_that_vanishes_after_filtering(folder, tmp_path):
     """Only the images of the first class are left."""
     cfg = on_files(folder, tmp_path / 'run')
     cfg.train_dataloader.dataset.indices = 4
-    with pytest.raises(ValueError, match='no image to train on for class b, c'):
+    with pytest.raises(ValueError, match='no training image of class b, c'):
         train(cfg)
 
 

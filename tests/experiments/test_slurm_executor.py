@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import submitit  # noqa: F401 - closes the log files of this process, so at once
 
 from mmimbal.experiments.executors import add_executor_flags, build_executor
 from mmimbal.experiments.jobs import run_jobs
