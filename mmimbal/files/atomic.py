@@ -117,6 +117,12 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             shutil.rmtree(unfinished, ignore_errors=True)
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Remove unfinished files in a folder whose writers were killed."""
+    for path in folder.glob(f'*{UNFINISHED}'):
+        _remove_unless_locked(path)
+
+
 def sync_to_disk(path: Path) -> None:
     """Wait until a file, or all files of a folder, are on the disk (fsync)."""
     for file in path.rglob('*') if path.is_dir() else [path]:

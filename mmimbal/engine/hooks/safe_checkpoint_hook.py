@@ -3,10 +3,13 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import wraps
+from pathlib import Path
 
+from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mmimbal.files.atomic import remove_leftovers
 from mmimbal.files.checkpoint import atomic_saving, safe_loading
 from mmimbal.files.config_text import CachedTextConfig
 from mmimbal.registry import HOOKS
@@ -42,6 +45,11 @@ class SafeCheckpointHook(Hook):
         runner.save_checkpoint = _run_in_context(atomic_saving, runner.save_checkpoint)
         # An ordinary assignment would add an entry to the config.
         object.__setattr__(runner.cfg, '__class__', CachedTextConfig)
+
+    def before_train(self, runner: Runner) -> None:
+        """Remove unfinished checkpoints that killed runs have left in the work dir."""
+        if is_main_process():
+            remove_leftovers(Path(runner.work_dir))
 
     def after_run(self, runner: Runner) -> None:
         """Restore the methods."""

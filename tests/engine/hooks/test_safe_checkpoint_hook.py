@@ -7,9 +7,10 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import CheckpointLoader
 
+from mmimbal.files.atomic import atomic_write
 from mmimbal.files.checkpoint import AtomicBackend, load_from_local
 from mmimbal.files.config_text import CachedTextConfig
-from tests.conftest import tiny_digits
+from tests.conftest import tiny_digits, train
 
 
 class Look(Hook):
@@ -71,3 +72,13 @@ def test_without_it_mmengine_writes_and_loads_by_itself(tmp_path):
     runner.register_hook(look)
     runner.train()
     assert {backend for backend, _ in look.seen} == {state()[1]}
+
+
+def test_unfinished_checkpoints_of_killed_runs_are_removed(tmp_path):
+    """Those that a process is writing are not."""
+    (tmp_path / 'epoch_9.pth.123-4.unfinished').touch()
+    with atomic_write(tmp_path / 'other') as unfinished:
+        unfinished.write_text('half')
+        train(tiny_digits('stage1_ce', tmp_path))
+        assert list(tmp_path.glob('*.unfinished')) == [unfinished]
+    assert (tmp_path / 'other').read_text() == 'half'
