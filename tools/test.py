@@ -10,8 +10,8 @@ from mmengine.runner import Runner
 from mmimbal.command_line.flags import add_common_flags, load_config
 from mmimbal.command_line.quiet import without_upstream_noise
 from mmimbal.engine.ddp import unwrap_model
+from mmimbal.engine.draw_images import DrawImages
 from mmimbal.evaluation.curves import read_curves
-from mmimbal.evaluation.draw_images import DrawImages
 from mmimbal.evaluation.keep_samples import FORMATS, KeepSamples, write
 from mmimbal.evaluation.keep_scores import KeepScores
 from mmimbal.evaluation.predictions import SUFFIX, predictions_for

@@ -11,12 +11,12 @@ from torch.utils.data import DataLoader, Sampler
 
 from mmimbal.datasets.labels_and_groups import (
     count_classes,
-    cumcount,
     get_class_names,
     get_groups,
     get_labels,
 )
 from mmimbal.datasets.samplers.class_balanced import split_by_label
+from mmimbal.datasets.samplers.distinct_groups import endless_rows
 from mmimbal.datasets.samplers.permutations import (
     EndlessSequence,
     endless_permutations,
@@ -218,46 +218,3 @@ class PKBatchSampler(Sampler):
 def get_sampler(loader: DataLoader) -> Sampler:
     """Return the sampler of a loader, or the one inside its batch sampler."""
     return getattr(loader.batch_sampler, 'sampler', loader.sampler)
-
-
-def endless_rows(
-    images: np.ndarray, groups: np.ndarray, k: int, seed: tuple[int, ...]
-) -> EndlessSequence:
-    """Return an endless sequence of rows of ``k`` images, from different groups.
-
-    Args:
-        images: Dataset indices of a class, (N,).
-        groups: Group of each image, (N,), numbered from 0.
-        k: Images in a row.
-        seed: Seed of the sequence.
-
-    Returns:
-        Rows, (k,). ``ceil(N / k)`` rows hold every image.
-    """
-    rows = math.ceil(len(images) / k)
-    return EndlessSequence(rows, lambda random: images[deal(groups, k, random)], seed)
-
-
-def deal(groups: np.ndarray, k: int, random: np.random.Generator) -> np.ndarray:
-    """Deal images into rows of ``k``, images of one group into different rows.
-
-    Images are sorted by group and dealt to the rows in turn, like cards. A group of n
-    images then lies in n rows, or in all rows. If ``k`` does not divide N, some images
-    are dealt twice: first one image per group, of small groups first.
-
-    Args:
-        groups: Group of each image, (N,), numbered from 0.
-        k: Images in a row.
-        random: Generator of the order.
-
-    Returns:
-        Indices of images, (ceil(N / k), k). Each of ``range(N)`` occurs at least once.
-    """
-    size, rows = len(groups), math.ceil(len(groups) / k)
-    shuffled = random.permutation(size)
-    sizes = np.bincount(groups)[groups[shuffled]]
-    spare = shuffled[np.lexsort((sizes, cumcount(groups[shuffled])))]
-    images = np.concatenate([shuffled, np.resize(spare, rows * k - size)])
-    order = random.permutation(groups.max() + 1)[groups[images]]
-    dealt = images[np.argsort(order, kind='stable')]
-    return random.permutation(dealt.reshape(k, rows).T)

@@ -8,10 +8,10 @@ from mmpretrain.structures import DataSample
 from pytorch_metric_learning.losses import TripletMarginLoss
 from torch import nn
 
-from mmimbal.models.losses.batch_all_triplet import in_full_precision
 from mmimbal.models.losses.gather import gather_embeddings, gather_labels
 from mmimbal.models.losses.monitors import active_triplets, embedding_spread
 from mmimbal.models.losses.pml import TAKES_NO_MINER
+from mmimbal.models.losses.reductions import in_full_precision
 from mmimbal.registry import MODELS
 
 

@@ -3,26 +3,23 @@
 import copy
 
 import torch
-from pytorch_metric_learning import reducers
 from pytorch_metric_learning.distances import BaseDistance, LpDistance
 from pytorch_metric_learning.reducers import BaseReducer
 from pytorch_metric_learning.regularizers import BaseRegularizer
 from torch import nn
 
 from mmimbal.models.losses.pairs import pair_masks
+from mmimbal.models.losses.reductions import (
+    average_over_classes,
+    in_full_precision,
+    reduction_of,
+    weights_of,
+)
 from mmimbal.models.losses.triplet_sums import triplet_sums
 from mmimbal.registry import MODELS
 
 MINING = ('all', 'semi_hard', 'hard')
 REDUCTIONS = ('nonzero', 'mean', 'sum', 'class_balanced')
-# The reduction of each reducer, without its weights or bounds.
-REDUCERS = {
-    reducers.AvgNonZeroReducer: 'nonzero',
-    reducers.ThresholdReducer: 'nonzero',
-    reducers.MeanReducer: 'mean',
-    reducers.ClassWeightedReducer: 'mean',
-    reducers.SumReducer: 'sum',
-}
 
 
 @MODELS.register_module()
@@ -199,47 +196,6 @@ def build_if_config(component: nn.Module | dict | None) -> nn.Module | None:
     return MODELS.build(component) if isinstance(component, dict) else component
 
 
-def reduction_of(reducer: BaseReducer) -> str:
-    """Return the reduction that equals a reducer of pytorch-metric-learning.
-
-    Raises:
-        ValueError: If it cannot be computed from sums over the triplets per anchor.
-    """
-    if type(reducer) not in REDUCERS:
-        raise ValueError(
-            f'BatchAllTripletLoss cannot use {type(reducer).__name__}, which needs the '
-            'loss of every triplet. Choose from '
-            f'{", ".join(known.__name__ for known in REDUCERS)}, or use '
-            'mmimbal.TripletMarginLoss'
-        )
-    low = getattr(reducer, 'low', 0.0)
-    if low is None or low < 0:
-        raise ValueError(
-            f'{type(reducer).__name__}(low={low}) would average over triplets of loss '
-            '0, too: set low to 0 or more, or use mmimbal.TripletMarginLoss'
-        )
-    return REDUCERS[type(reducer)]
-
-
-def weights_of(labels: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Return the class weight of each label, (B,), from class weights, (K,).
-
-    Raises:
-        ValueError: If a class has no weight.
-    """
-    if (labels >= len(weights)).any():
-        raise ValueError(
-            f'{len(weights)} class weights, but a label is {labels.max()}: give one '
-            'weight per class'
-        )
-    return weights.to(labels.device)[labels]
-
-
-def in_full_precision(embeddings: torch.Tensor) -> torch.Tensor:
-    """Convert half precision to float32; keep float32 and float64."""
-    return embeddings.to(torch.promote_types(embeddings.dtype, torch.float32))
-
-
 def hard_triplets(
     distances: torch.Tensor,
     positive: torch.Tensor,
@@ -270,27 +226,3 @@ def hard_triplets(
     if high is not None:
         dropped |= violation >= high
     return violation.masked_fill(dropped, 0.0), (~dropped).long(), mined.long()
-
-
-def average_over_classes(
-    sums: torch.Tensor, active: torch.Tensor, mined: torch.Tensor, labels: torch.Tensor
-) -> torch.Tensor:
-    """Average over the active triplets of each class, then over classes.
-
-    Args:
-        sums: Sum of the losses per anchor, (B,).
-        active: Number of triplets with a loss above 0 per anchor, (B,), int64.
-        mined: Number of triplets per anchor, (B,), int64. Classes without triplets do
-            not count.
-        labels: (B,).
-
-    Returns:
-        A scalar; 0 if there is no triplet.
-    """
-    classes, of_class = labels.unique(return_inverse=True)
-
-    def total(values: torch.Tensor) -> torch.Tensor:
-        return values.new_zeros(len(classes)).index_add(0, of_class, values)
-
-    means = total(sums) / total(active).clamp(min=1)
-    return means.sum() / (total(mined) > 0).sum().clamp(min=1)

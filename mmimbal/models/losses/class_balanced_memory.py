@@ -4,8 +4,8 @@ import torch
 from pytorch_metric_learning.losses import CrossBatchMemory
 from torch import nn
 
-from mmimbal.models.losses.batch_all_triplet import in_full_precision
 from mmimbal.models.losses.pairs import pair_masks
+from mmimbal.models.losses.reductions import in_full_precision
 from mmimbal.registry import MODELS
 
 LOSSES = (*CrossBatchMemory.supported_losses(), 'BatchAllTripletLoss')

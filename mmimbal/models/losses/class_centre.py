@@ -4,12 +4,9 @@ import torch
 from pytorch_metric_learning.distances import BaseDistance, LpDistance
 from torch import nn
 
-from mmimbal.models.losses.batch_all_triplet import (
-    BatchAllTripletLoss,
-    average_over_classes,
-    in_full_precision,
-)
+from mmimbal.models.losses.batch_all_triplet import BatchAllTripletLoss
 from mmimbal.models.losses.pairs import refuse_miner
+from mmimbal.models.losses.reductions import average_over_classes, in_full_precision
 from mmimbal.registry import MODELS
 
 

@@ -16,7 +16,7 @@ from mmimbal.datasets import (
     get_labels,
 )
 from mmimbal.datasets.samplers import pk_batch
-from mmimbal.datasets.samplers.pk_batch import deal
+from mmimbal.datasets.samplers.distinct_groups import deal
 from tests.conftest import write_index
 
 
