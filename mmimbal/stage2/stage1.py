@@ -11,6 +11,8 @@ from torch import nn
 from mmimbal.files.checkpoint import safe_loading
 from mmimbal.stage2.freezing import FROZEN_PARTS
 
+CONFIGS = Path(__file__).resolve().parents[1] / '.mim' / 'configs'
+
 
 def find_checkpoint(path: str) -> Path:
     """Return a checkpoint, or the best checkpoint of a work dir.
@@ -51,11 +53,11 @@ def find_stage1(path: str) -> Path:
         return find_checkpoint(path)
     except FileNotFoundError as error:
         folder = Path(path).parent if path.endswith('.pth') else Path(path)
-        where = (
-            f'configs/{folder.relative_to("work_dirs")}.py'
-            if folder.is_relative_to('work_dirs')
-            else f'CONFIG --work-dir {folder}'
-        )
+        where = f'CONFIG --work-dir {folder}'
+        if folder.is_relative_to('work_dirs'):
+            leaf = f'{folder.relative_to("work_dirs")}.py'
+            if (CONFIGS / leaf).is_file():
+                where = f'configs/{leaf}'
         raise FileNotFoundError(
             f'stage 2 needs stage 1, but there is {error}. Train it with: python '
             f'tools/train.py {where}; or name another checkpoint or work dir with '

@@ -176,6 +176,7 @@ def test_find_checkpoint(tmp_path):
     [
         ('work_dirs/isic/stage1_triplet', 'configs/isic/stage1_triplet.py;'),
         ('work_dirs/isic/stage1_triplet/last.pth', 'configs/isic/stage1_triplet.py;'),
+        ('work_dirs/isic/stage1_bcl', 'CONFIG --work-dir work_dirs/isic/stage1_bcl;'),
         ('/my/run', 'CONFIG --work-dir /my/run;'),
         ('run/last.pth', 'CONFIG --work-dir run;'),
     ],
