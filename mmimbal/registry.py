@@ -61,6 +61,7 @@ HOOKS = Registry(root.HOOKS, 'mmimbal.engine.hooks')
 LOOPS = Registry(root.LOOPS, 'mmimbal.engine.loops')
 OPTIM_WRAPPERS = Registry(root.OPTIM_WRAPPERS, 'mmimbal.engine.amp')
 METRICS = Registry(root.METRICS, 'mmimbal.evaluation')
+WEIGHT_INITIALIZERS = Registry(root.WEIGHT_INITIALIZERS, 'mmimbal.models.backbones')
 
 # The other registries stay empty. A config inherited as mmimbal::... is built in our
 # scope, and needs them to find MMPretrain's components of these kinds.

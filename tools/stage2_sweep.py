@@ -10,6 +10,7 @@ from mmengine.config import Config, DictAction
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 
+from mmimbal.command_line.memory import keep_memory
 from mmimbal.command_line.run_tool import run_tool
 from mmimbal.datasets import get_class_names
 from mmimbal.experiments.sweep_plan import (
@@ -118,6 +119,7 @@ def check_args(args: argparse.Namespace) -> None:
 def main() -> None:
     """Compute features once, train all heads, choose on validation, test once."""
     args = parse_args()
+    keep_memory()
     check_args(args)
     checkpoint = find_checkpoint(args.stage1).resolve()
     folder = args.work_dir or checkpoint.parent / 'stage2_sweep'

@@ -8,6 +8,7 @@ from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
 from mmimbal.command_line.flags import add_common_flags, load_config
+from mmimbal.command_line.memory import keep_memory
 from mmimbal.command_line.quiet import without_upstream_noise
 from mmimbal.engine.ddp import unwrap_model
 from mmimbal.engine.draw_images import DrawImages
@@ -92,6 +93,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Merge the flags into the config, test, and write the files."""
     args = parse_args()
+    keep_memory()
     cfg = load_config(args)
     checkpoint = find_checkpoint(args.checkpoint)
     if not args.work_dir:  # do not overwrite the config in the work dir of training

@@ -13,6 +13,7 @@ from mmimbal.command_line.flags import (
     use_amp,
     warn_unless_deterministic,
 )
+from mmimbal.command_line.memory import keep_memory
 from mmimbal.command_line.quiet import without_upstream_noise
 from mmimbal.command_line.sigterm import exit_on_sigterm, explain_dead_workers
 from mmimbal.files.checkpoint import atomic_saving, safe_loading
@@ -51,6 +52,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Merge the flags into the config and train."""
     args = parse_args()
+    keep_memory()
     cfg = load_config(args)
     if args.amp:
         use_amp(cfg)

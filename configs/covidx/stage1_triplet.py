@@ -5,9 +5,8 @@ _base_ = [
 ]
 
 model = dict(head=dict(_base_.head, num_classes=_base_.num_classes))
-train_dataloader = dict(
-    dataset=dict(_base_.images, pipeline=_base_.upright_train_pipeline),
-)
+train_pipeline = [*_base_.load, *_base_.upright_augment, _base_.pack]
+train_dataloader = dict(dataset=dict(_base_.images, pipeline=train_pipeline))
 val_dataloader = dict(dataset=_base_.images)
 test_dataloader = dict(dataset=_base_.images)
 work_dir = 'work_dirs/covidx/{{ fileBasenameNoExtension }}'

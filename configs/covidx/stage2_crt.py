@@ -9,9 +9,10 @@ model = dict(
     backbone=dict(init_cfg=None),
     head=dict(_base_.stage2_head, num_classes=_base_.num_classes),
 )
+train_pipeline = [*_base_.load, *_base_.upright_augment, _base_.pack]
 train_dataloader = dict(
     _base_.stage2.train_dataloader,
-    dataset=dict(_base_.images, pipeline=_base_.upright_train_pipeline),
+    dataset=dict(_base_.images, pipeline=train_pipeline),
 )
 val_dataloader = dict(dataset=_base_.images)
 test_dataloader = dict(dataset=_base_.images)

@@ -82,38 +82,42 @@ def leaf_text(
 
 
 def _model(experiment: Experiment) -> str:
-    runs_stage1 = experiment.stage1 and (experiment.single_run or not experiment.stage2)
-    head = 'head' if runs_stage1 else 'stage2_head'
+    stage1 = _method(experiment)
     lines = []
-    if runs_stage1 and 'views' in load_base(f'stage1/{experiment.stage1}'):
-        lines.append('data_preprocessor=_base_.views')
+    preprocessor = []
+    if 'views' in stage1:
+        preprocessor.append("type='mmimbal.MultiViewDataPreprocessor'")
+    if 'batch_augments' in stage1:
+        preprocessor.append('num_classes=_base_.num_classes')
+        lines.append('train_cfg=dict(augments=_base_.batch_augments)')
+    if preprocessor:
+        lines.append(f'data_preprocessor=dict({", ".join(preprocessor)})')
     profile = load_base(f'profiles/{experiment.profile}')
+    runs_stage1 = _runs_stage1(experiment)
     if not runs_stage1 and experiment.stage1 and profile.model.backbone.get('init_cfg'):
         lines.append('backbone=dict(init_cfg=None)')  # loaded from stage 1 instead
+    head = 'head' if runs_stage1 else 'stage2_head'
     lines.append(f'head=dict(_base_.{head}, num_classes=_base_.num_classes)')
     return _call('model', lines)
 
 
 def _loaders(experiment: Experiment) -> list[str]:
-    dataset = load_base(f'datasets/{experiment.dataset}')
-    upright = 'upright_' if dataset.get('stands_upright') else ''
+    stage1 = _method(experiment)
     train, lines, more = [], [], []
-    if experiment.stage1 and (experiment.single_run or not experiment.stage2):
-        method = load_base(f'stage1/{experiment.stage1}')
-        views = 'two_view_pipeline' if 'views' in method else 'train_pipeline'
-        if 'batches' in method:
-            train.append('_base_.batches')
-            if 'batch_size' in method.batches:
-                size = '_base_.batches.batch_size'
-                more.append(f'auto_scale_lr = dict(base_batch_size={size})')
-    else:
-        views = 'train_pipeline'
+    if not _runs_stage1(experiment):
         train.append('_base_.stage2.train_dataloader')
-    if upright or views != 'train_pipeline':
-        pipeline = f'_base_.{upright}{views}'
-        train.append(f'dataset=dict(_base_.images, pipeline={pipeline})')
-    else:
+    elif 'batches' in stage1:
+        train.append('_base_.batches')
+        if 'batch_size' in stage1.batches:
+            size = '_base_.batches.batch_size'
+            more.append(f'auto_scale_lr = dict(base_batch_size={size})')
+    augment = _augment(experiment)
+    if augment == ['*_base_.augment']:  # as in the profile
         train.append('dataset=_base_.images')
+    else:
+        steps = ['*_base_.load', *augment, '_base_.pack']
+        lines.append(_join('train_pipeline = [', steps, ']'))
+        train.append('dataset=dict(_base_.images, pipeline=train_pipeline)')
     lines.append(_call('train_dataloader', train))
     lines += [
         f'{split}_dataloader = dict(dataset=_base_.images)' for split in ('val', 'test')
@@ -121,12 +125,41 @@ def _loaders(experiment: Experiment) -> list[str]:
     return lines + more
 
 
+def _augment(experiment: Experiment) -> list[str]:
+    """Return the code of the training pipeline, between loading and packing."""
+    stage1 = _method(experiment)
+    dataset = load_base(f'datasets/{experiment.dataset}')
+    augment = f'_base_.{"upright_" if dataset.get("stands_upright") else ""}augment'
+    if 'views' in stage1:
+        strong = ', strong=_base_.strong' if 'strong' in stage1 else ''
+        return [f'dict(_base_.views, transforms=[{augment}]{strong})']
+    return [f'*{augment}', *(['*_base_.strong'] if 'strong' in stage1 else [])]
+
+
+def _runs_stage1(experiment: Experiment) -> bool:
+    """Return whether the run trains stage 1, alone or before stage 2."""
+    one_run = experiment.single_run or not experiment.stage2
+    return bool(experiment.stage1 and one_run)
+
+
+def _method(experiment: Experiment) -> Config:
+    """Return the base of stage 1; empty if the run does not train it."""
+    if not _runs_stage1(experiment):
+        return Config()
+    return load_base(f'stage1/{experiment.stage1}')
+
+
 def _call(name: str, arguments: list[str]) -> str:
-    """Return the code of a dict assignment, on one line if it fits."""
-    line = f'{name} = dict({", ".join(arguments)})'
+    """Return the code of a dict assignment."""
+    return _join(f'{name} = dict(', arguments, ')')
+
+
+def _join(start: str, parts: list[str], end: str) -> str:
+    """Return code with its parts on one line if they fit, or else on one line each."""
+    line = f'{start}{", ".join(parts)}{end}'
     if len(line) <= LINE:
         return line
-    return '\n'.join([f'{name} = dict(', *(f'    {a},' for a in arguments), ')'])
+    return '\n'.join([start, *(f'    {part},' for part in parts), end])
 
 
 def read_experiment(leaf: Path) -> tuple[Experiment, str]:

@@ -10,4 +10,10 @@ from .labels_and_groups import (
     read_through_wrappers,
 )
 from .long_tail import LongTailDataset
-from .samplers import ClassBalancedSampler, PKBatchSampler, get_sampler
+from .samplers import (
+    ClassBalancedSampler,
+    PKBatchSampler,
+    ViewsBatchSampler,
+    get_sampler,
+)
+from .views import ViewsByLoss

@@ -2,6 +2,7 @@
 
 from mmengine.dataset import default_collate, pseudo_collate
 
+from mmimbal.datasets.views import one_row_per_view
 from mmimbal.registry import FUNCTIONS
 
 
@@ -19,8 +20,20 @@ def stack_images(samples: list[dict], _scope_: str | None = None) -> dict:
 
     Returns:
         ``inputs``, (N, C, H, W) or a list of V such tensors, and ``data_samples``, a
-        list of N. If the sizes differ, the result of ``pseudo_collate``.
+        list of N. If the sizes differ, the result of ``pseudo_collate``. If some
+        images have one view and others several (:class:`mmimbal.datasets.ViewsByLoss`),
+        there is one row for each view; see
+        :func:`mmimbal.datasets.views.one_row_per_view`.
     """
+    if len({isinstance(sample['inputs'], list) for sample in samples}) == 2:
+        inputs, data_samples = one_row_per_view(
+            [sample['inputs'] for sample in samples],
+            [sample['data_samples'] for sample in samples],
+        )
+        samples = [
+            dict(inputs=image, data_samples=sample)
+            for image, sample in zip(inputs, data_samples, strict=True)
+        ]
     views = [
         sample['inputs'] if isinstance(sample['inputs'], list) else [sample['inputs']]
         for sample in samples

@@ -172,7 +172,8 @@ class CSVDataset(BaseDataset):
         yield idx
         labels = self.get_gt_labels()
         same = np.flatnonzero(labels == labels[idx])
-        yield from np.roll(same, -np.searchsorted(same, idx, 'right')).tolist()
+        others = np.roll(same, -np.searchsorted(same, idx, 'right')).tolist()
+        yield from map(type(idx), others)  # an index that is marked stays marked
 
     def _get_unserialized_subset(self, indices: int | Sequence[int]) -> 'ImageList':
         """Return the first or last N images, or a selection, as mmengine asks for."""

@@ -1,3 +1,4 @@
+from .backbones import EfficientNetLite
 from .heads import (
     BalancedContrastiveClsHead,
     CosineClsHead,

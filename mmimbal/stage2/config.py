@@ -107,16 +107,23 @@ def trained_model(cfg: Config) -> dict:
     return model
 
 
+STRONG_AUGMENTS = ('AutoAugment', 'RandAugment')
+
+
 def with_one_view(part):
-    """Return a dataset config whose pipelines give one view instead of several."""
+    """Return a dataset config whose pipelines give one view, for heads of stage 2.
+
+    Strong augmentation (RandAugment, ...) is left out, as Mixup is: it is for features.
+    """
     if isinstance(part, dict):
         return type(part)({key: with_one_view(value) for key, value in part.items()})
     if not isinstance(part, list | tuple):
         return part
     transforms = []
     for item in part:
-        if isinstance(item, dict) and item.get('type') == 'MultiView':
-            transforms += item['transforms'][0]
-        else:
+        kind = item.get('type') if isinstance(item, dict) else None
+        if kind in ('MultiView', 'mmimbal.ViewsByLoss'):
+            transforms += with_one_view(item['transforms'][0])
+        elif kind not in STRONG_AUGMENTS:
             transforms.append(with_one_view(item))
     return type(part)(transforms)

@@ -37,10 +37,21 @@ def test_every_stage_1_has_its_head_views_and_batches(stage1):
     assert cfg.model.head == dict(base.head, num_classes=12, in_channels=256)
     loader = cfg.train_dataloader
     assert loader.dataset.data_root.endswith('/rbc12')
-    kinds = [step.type for step in loader.dataset.pipeline]
-    assert ('MultiView' in kinds) == ('views' in base)
-    preprocessor = cfg.model.data_preprocessor.get('type')
-    assert preprocessor == (base.views.type if 'views' in base else None)
+    profile = Config.fromfile(CONFIGS / '_base_/profiles/64px.py')
+    augment, strong = profile.augment, base.get('strong', [])
+    if 'views' in base:
+        options = dict(strong=strong) if strong else {}
+        augment = [dict(base.views, transforms=[augment], **options)]
+    else:
+        augment = [*augment, *strong]
+    assert loader.dataset.pipeline == [*profile.load, *augment, profile.pack]
+    preprocessor = cfg.model.data_preprocessor
+    views = 'mmimbal.MultiViewDataPreprocessor' if 'views' in base else None
+    assert preprocessor.get('type') == views
+    mixes = 'batch_augments' in base
+    assert preprocessor.get('num_classes') == (12 if mixes else None)
+    mixed = dict(augments=base.batch_augments) if mixes else None
+    assert cfg.model.get('train_cfg') == mixed
     batches = base.get('batches', {})
     assert loader.get('batch_sampler') == batches.get('batch_sampler')
     assert cfg.auto_scale_lr.base_batch_size == batches.get('batch_size', 128)

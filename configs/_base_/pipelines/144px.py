@@ -1,7 +1,9 @@
 # As 64px.py, for larger images.
-load = dict(type='LoadImageFromFile')
-augment = [
+load = [
+    dict(type='LoadImageFromFile'),
     dict(type='Resize', scale=(180, 180), backend='pillow'),
+]
+augment = [
     dict(
         type='RandomResizedCrop',
         scale=144,
@@ -11,25 +13,12 @@ augment = [
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
     dict(type='RandomFlip', prob=0.5, direction='vertical'),
 ]
-upright_augment = augment[:-1]
+upright_augment = augment[:-1]  # no vertical flips
 pack = dict(type='PackInputs')
 
-train_pipeline = [load, *augment, pack]
-two_view_pipeline = [
-    load,
-    augment[0],
-    dict(type='MultiView', num_views=2, transforms=[augment[1:]]),
-    pack,
-]
-upright_train_pipeline = [load, *upright_augment, pack]
-upright_two_view_pipeline = [
-    load,
-    augment[0],
-    dict(type='MultiView', num_views=2, transforms=[upright_augment[1:]]),
-    pack,
-]
+train_pipeline = [*load, *augment, pack]
 test_pipeline = [
-    load,
+    load[0],
     dict(type='Resize', scale=(158, 158), backend='pillow'),
     dict(type='CenterCrop', crop_size=144),
     pack,

@@ -1,8 +1,10 @@
 # Every image is first resized to a square. The test crop has the average scale of the
 # training crops, so that objects have the same size in both.
-load = dict(type='LoadImageFromFile')
-augment = [
+load = [
+    dict(type='LoadImageFromFile'),
     dict(type='Resize', scale=(320, 320), backend='pillow'),
+]
+augment = [
     dict(type='RandomResizedCrop', scale=224, crop_ratio_range=(0.5, 1.0)),
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
     dict(type='RandomFlip', prob=0.5, direction='vertical'),
@@ -15,22 +17,9 @@ upright_augment = [
 ]
 pack = dict(type='PackInputs')
 
-train_pipeline = [load, *augment, pack]
-two_view_pipeline = [
-    load,
-    augment[0],
-    dict(type='MultiView', num_views=2, transforms=[augment[1:]]),
-    pack,
-]
-upright_train_pipeline = [load, *upright_augment, pack]
-upright_two_view_pipeline = [
-    load,
-    augment[0],
-    dict(type='MultiView', num_views=2, transforms=[upright_augment[1:]]),
-    pack,
-]
+train_pipeline = [*load, *augment, pack]
 test_pipeline = [
-    load,
+    load[0],
     dict(type='Resize', scale=(268, 268), backend='pillow'),
     dict(type='CenterCrop', crop_size=224),
     pack,

@@ -1,8 +1,10 @@
 # As 224px.py, but with weaker augmentation: a small net from random weights underfits
 # with that one.
-load = dict(type='LoadImageFromFile')
-augment = [
+load = [
+    dict(type='LoadImageFromFile'),
     dict(type='Resize', scale=(80, 80), backend='pillow'),
+]
+augment = [
     dict(
         type='RandomResizedCrop',
         scale=64,
@@ -15,22 +17,9 @@ augment = [
 upright_augment = augment[:-1]  # no vertical flips
 pack = dict(type='PackInputs')
 
-train_pipeline = [load, *augment, pack]
-two_view_pipeline = [
-    load,
-    augment[0],
-    dict(type='MultiView', num_views=2, transforms=[augment[1:]]),
-    pack,
-]
-upright_train_pipeline = [load, *upright_augment, pack]
-upright_two_view_pipeline = [
-    load,
-    augment[0],
-    dict(type='MultiView', num_views=2, transforms=[upright_augment[1:]]),
-    pack,
-]
+train_pipeline = [*load, *augment, pack]
 test_pipeline = [
-    load,
+    load[0],
     dict(type='Resize', scale=(70, 70), backend='pillow'),
     dict(type='CenterCrop', crop_size=64),
     pack,

@@ -1,5 +1,6 @@
-train_pipeline = [
-    dict(type='RandomCrop', crop_size=8, padding=1),
-    dict(type='PackInputs'),
-]
-test_pipeline = [dict(type='PackInputs')]
+load = []
+augment = [dict(type='RandomCrop', crop_size=8, padding=1)]
+pack = dict(type='PackInputs')
+
+train_pipeline = [*augment, pack]
+test_pipeline = [pack]

@@ -7,4 +7,4 @@ head = dict(
     metric_loss=dict(type='mmimbal.BalancedContrastiveLoss', temperature=0.1),
     loss=dict(type='mmimbal.LogitAdjustmentLoss'),
 )
-views = dict(type='mmimbal.MultiViewDataPreprocessor')
+views = dict(type='MultiView', num_views=2)

@@ -1,4 +1,4 @@
 # As bcl_balanced.py, with two views of each image.
 _base_ = 'bcl_balanced.py'
 
-views = dict(type='mmimbal.MultiViewDataPreprocessor')
+views = dict(type='MultiView', num_views=2)

@@ -4,4 +4,4 @@ head = dict(
     embedding_size=128,
     metric_loss=dict(type='mmimbal.SupConLoss', temperature=0.1),
 )
-views = dict(type='mmimbal.MultiViewDataPreprocessor')
+views = dict(type='MultiView', num_views=2)

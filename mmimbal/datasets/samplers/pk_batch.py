@@ -21,6 +21,7 @@ from mmimbal.datasets.samplers.permutations import (
     EndlessSequence,
     endless_permutations,
 )
+from mmimbal.datasets.views import MetricIndex
 from mmimbal.registry import DATA_SAMPLERS
 
 BLOCK = 512  # batches drawn at once
@@ -57,12 +58,17 @@ class PKBatchSampler(Sampler):
             patients) if possible: two photographs of a lesion are a trivial positive
             pair. If a batch has more slots than classes, slots beyond an equal number
             per class are drawn independently, and so are the remaining places.
+        separate_views: Mark the images of the P x K part: only the metric loss will
+            see them, in views of their own. Needs ``natural_size``,
+            :class:`mmimbal.datasets.ViewsByLoss` in the pipeline, and a head with
+            ``separate_views``.
 
     Raises:
         TypeError: If the sampler lacks an attribute, or the dataset has no labels or
             groups.
         ValueError: If ``k`` is below 2, no slot fits into the batch, ``p`` does not
-            match it or is more than the classes, or a class has no image.
+            match it or is more than the classes, a class has no image, or
+            ``separate_views`` is set without ``natural_size``.
     """
 
     def __init__(
@@ -73,6 +79,7 @@ class PKBatchSampler(Sampler):
         p: int | None = None,
         natural_size: int = 0,
         distinct_groups: bool = False,
+        separate_views: bool = False,
     ) -> None:
         missing = [
             name for name in ('dataset', 'seed', 'epoch') if not hasattr(sampler, name)
@@ -88,6 +95,10 @@ class PKBatchSampler(Sampler):
             raise ValueError(
                 f'k={k} must be an integer of at least 2: a metric loss needs pairs'
             )
+        if separate_views and not natural_size:
+            raise ValueError(
+                'separate_views=True needs natural_size: the images of cross-entropy'
+            )
         if natural_size < 0 or size < k:
             raise ValueError(
                 f'no slot of k={k} fits into {size} images: (batch_size={batch_size} '
@@ -96,6 +107,7 @@ class PKBatchSampler(Sampler):
         self.sampler = sampler
         self.batch_size = batch_size
         self.natural_size = natural_size
+        self.separate_views = separate_views
         self.k = k
         self.slots, self.rest = divmod(size, k)
 
@@ -166,6 +178,8 @@ class PKBatchSampler(Sampler):
                 # At the end of the epoch, pad from its start.
                 while len(batch) < self.natural_size:
                     batch += islice(iter(self.sampler), self.natural_size - len(batch))
+                if self.separate_views:
+                    balanced = [MetricIndex(index) for index in balanced]
                 yield batch + balanced
 
     def draw(self, first: int, count: int) -> np.ndarray:

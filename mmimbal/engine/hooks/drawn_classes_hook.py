@@ -14,6 +14,7 @@ from mmimbal.datasets import (
     get_class_names,
     get_sampler,
 )
+from mmimbal.datasets.views import is_for_metric_loss
 from mmimbal.engine.ddp import unwrap_model
 from mmimbal.registry import HOOKS
 
@@ -22,24 +23,26 @@ from mmimbal.registry import HOOKS
 class DrawnClassesHook(Hook):
     """Log how many images of each class were drawn in an epoch, over all ranks.
 
+    Views that only the metric loss sees are not counted.
+
     Warns if the sampler balances classes and the loss uses the class counts too:
     together they rebalance twice.
 
     Raises:
-        ValueError: When training or a stage begins, if ``natural_size`` differs
-            between batch sampler and head.
+        ValueError: When training or a stage begins, if ``natural_size`` or
+            ``separate_views`` differs between batch sampler and head.
     """
 
     priority = 'BELOW_NORMAL'  # after hooks that switch losses
     warned: str | None = None
 
     def before_train(self, runner: Runner) -> None:
-        """Check that batch sampler and head have the same ``natural_size``."""
-        check_natural_size(runner)
+        """Check that the head can use the batches."""
+        check_batches(runner)
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Start to count; warn of rebalancing twice, once for each loss."""
-        check_natural_size(runner)  # stage 2 of a single run has another loader
+        check_batches(runner)  # stage 2 of a single run has another loader
         self.names = get_class_names(runner.train_dataloader.dataset)
         self.drawn = torch.zeros(len(self.names), dtype=torch.long)
         loss = find_prior_based_loss(runner.model)
@@ -57,7 +60,10 @@ class DrawnClassesHook(Hook):
         self, runner: Runner, batch_idx: int, data_batch=None, outputs=None
     ) -> None:
         """Count the labels of a batch."""
-        labels = torch.cat([sample.gt_label for sample in data_batch['data_samples']])
+        samples = data_batch['data_samples']
+        labels = torch.cat(
+            [sample.gt_label for sample in samples if not is_for_metric_loss(sample)]
+        )
         self.drawn += torch.bincount(labels.cpu(), minlength=len(self.names))
 
     def after_train_epoch(self, runner: Runner) -> None:
@@ -73,12 +79,24 @@ class DrawnClassesHook(Hook):
         runner.logger.info(f'Drawn in epoch {runner.epoch + 1}: {shares}')
 
 
-def check_natural_size(runner: Runner) -> None:
-    """Raise a ValueError if batch sampler and head differ in ``natural_size``."""
+def check_batches(runner: Runner) -> None:
+    """Raise a ValueError if batch sampler and head do not go together.
+
+    They must have the same ``separate_views`` and, without it, ``natural_size``. In a
+    single run, stage 2 has batches without views for the metric loss.
+    """
     head = getattr(unwrap_model(runner.model), 'head', None)
-    if not hasattr(head, 'natural_size'):
-        return  # MMPretrain's heads use all images of a batch
     batches = runner.train_dataloader.batch_sampler
+    drawn, read = (getattr(part, 'separate_views', False) for part in (batches, head))
+    is_used = getattr(getattr(head, 'metric_weight', None), 'start', 0)
+    if drawn != read and (drawn or is_used):
+        raise ValueError(
+            f'the batch sampler has separate_views={drawn}, but the head '
+            f'{type(head).__name__} has separate_views={read}: set both to the same '
+            'value. Only mmimbal.MetricLearningClsHead can have separate views'
+        )
+    if drawn or not hasattr(head, 'natural_size'):
+        return  # MMPretrain's heads use all images of a batch
     drawn, read = (
         getattr(part, 'natural_size', None) or None for part in (batches, head)
     )

@@ -11,6 +11,7 @@ from mmimbal.registry import HOOKS
 class SetEpochHook(Hook):
     """Call ``set_epoch(epoch)`` on every module that has it, when an epoch begins.
 
+    Before, it calls ``set_max_epochs(max_epochs)``: the number of epochs of the stage.
     Warm-up and phases of metric losses depend on the epoch. Epochs count from 0, and
     from 0 again in the second stage of a single run. A resumed run continues to count.
     In loops that count iterations, an epoch is one pass over the loader.
@@ -24,7 +25,10 @@ class SetEpochHook(Hook):
         if epoch == self.epoch:
             return
         self.epoch = epoch
+        max_epochs = last_epoch(runner) - first_epoch(runner)
         for module in runner.model.modules():
+            if hasattr(module, 'set_max_epochs'):
+                module.set_max_epochs(max_epochs)
             if hasattr(module, 'set_epoch'):
                 module.set_epoch(self.epoch)
 
@@ -40,3 +44,12 @@ def first_epoch(runner: Runner) -> int:
     """Return the first epoch of the current stage."""
     stages = (hook for hook in runner.hooks if isinstance(hook, TwoStageHook))
     return max((hook.first_epoch() for hook in stages), default=0)
+
+
+def last_epoch(runner: Runner) -> int:
+    """Return the epoch after the last of the current stage."""
+    stages = [hook for hook in runner.hooks if isinstance(hook, TwoStageHook)]
+    ends = [hook.epoch for hook in stages if hook.epoch and hook.stage == 1]
+    if isinstance(runner.train_loop, EpochBasedTrainLoop):
+        return min([runner.max_epochs, *ends])
+    return -(-runner.max_iters // len(runner.train_dataloader))

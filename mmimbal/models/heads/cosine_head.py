@@ -28,16 +28,31 @@ class CosineClsHead(LinearClsHead):
         self, num_classes: int, in_channels: int, scale: float = 16.0, **kwargs
     ) -> None:
         super().__init__(num_classes, in_channels, **kwargs)
-        if scale <= 0:
-            raise ValueError(f'scale={scale} must be positive')
-        # A buffer, so that checkpoints hold the scale they were trained with.
-        self.register_buffer('scale', torch.tensor(float(scale)))
-        self.fc.register_parameter('bias', None)
+        use_cosine_classifier(self, scale)
 
     def forward(self, feats: tuple[torch.Tensor]) -> torch.Tensor:
         """Return scaled cosines, (N, K), of the last features, (N, in_channels)."""
-        features = self.pre_logits(feats)
-        # float32, since the scale multiplies rounding errors.
-        with torch.autocast(features.device.type, enabled=False):
-            cosines = F.normalize(features.float()) @ F.normalize(self.fc.weight).T
-        return self.scale * cosines
+        return cosine_logits(self.pre_logits(feats), self.fc.weight, self.scale)
+
+
+def use_cosine_classifier(head: LinearClsHead, scale: float) -> None:
+    """Give a linear head a scale, and remove its bias.
+
+    Raises:
+        ValueError: If the scale is not positive.
+    """
+    if scale <= 0:
+        raise ValueError(f'scale={scale} must be positive')
+    # A buffer, so that checkpoints hold the scale they were trained with.
+    head.register_buffer('scale', torch.tensor(float(scale)))
+    head.fc.register_parameter('bias', None)
+
+
+def cosine_logits(
+    features: torch.Tensor, weights: torch.Tensor, scale: torch.Tensor
+) -> torch.Tensor:
+    """Return scaled cosines of features, (N, D), and class weights, (K, D): (N, K)."""
+    # float32, since the scale multiplies rounding errors.
+    with torch.autocast(features.device.type, enabled=False):
+        cosines = F.normalize(features.float()) @ F.normalize(weights).T
+    return scale * cosines

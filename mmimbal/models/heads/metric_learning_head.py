@@ -1,13 +1,20 @@
 """Stage 1: a linear classifier and a metric loss on the same features."""
 
-import inspect
-
 import torch
 from mmpretrain.models import LinearClsHead
 from mmpretrain.structures import DataSample
 from pytorch_metric_learning.losses import TripletMarginLoss
-from torch import nn
 
+from mmimbal.models.heads.cosine_head import cosine_logits, use_cosine_classifier
+from mmimbal.models.heads.metric_weight import MetricWeight
+from mmimbal.models.heads.projection import build_projection
+from mmimbal.models.heads.rows import (
+    check_for_metric_loss,
+    check_labels,
+    labels_of,
+    rows_of_losses,
+)
+from mmimbal.models.losses.build import build_metric_loss
 from mmimbal.models.losses.gather import gather_embeddings, gather_labels
 from mmimbal.models.losses.monitors import active_triplets, embedding_spread
 from mmimbal.models.losses.pml import TAKES_NO_MINER
@@ -21,10 +28,10 @@ class MetricLearningClsHead(LinearClsHead):
 
     The metric loss sees ``gt_label`` and the embeddings of all ranks, in float32 and
     outside autocast. Embeddings are the features or, with ``embedding_size``, a
-    projection of them (linear, ReLU, linear). The head logs ``embedding_spread`` (0 if
-    all embeddings are one point, 1 if they are spread evenly) and, for triplet losses,
-    ``active_triplets`` (the share of triplets that violate the margin). Predictions use
-    the linear classifier alone.
+    projection of them. The head logs ``embedding_spread`` (0 if all embeddings are one
+    point, 1 if they are spread evenly) and, for triplet losses, ``active_triplets``
+    (the share of triplets that violate the margin). Predictions use the classifier
+    alone.
 
     Args:
         num_classes: Number of classes, K.
@@ -33,22 +40,33 @@ class MetricLearningClsHead(LinearClsHead):
             pytorch-metric-learning. It gets ``num_classes``, ``in_channels`` and
             ``embedding_size`` if it takes them.
         metric_weight: Weight of the metric loss; cross-entropy has 1. With 0 the metric
-            loss is not computed, as in stage 2 of a single run.
-        warmup_epochs: Number of epochs in which the weight grows to
-            ``metric_weight``, in equal steps above 0. Needs ``mmimbal.SetEpochHook``.
+            loss is not computed, as in stage 2 of a single run, or in a control.
+        final_metric_weight: The weight falls to this value at the last epoch, by a
+            cosine. It stays the same if ``None``.
+        warmup_epochs: Number of epochs in which the weight grows, in equal steps above
+            0. This and ``final_metric_weight`` need ``mmimbal.SetEpochHook``.
         embedding_size: Size D of the projection; ``None`` for no projection.
+        hidden_size: Size of the hidden layer of the projection; ``in_channels`` if
+            ``None``.
+        batch_norm: Whether the hidden layer has batch normalization.
         miner: Config of a miner. The loss is computed on its pairs or triplets.
         natural_size: Number of images in the natural part, the start of a rank's batch.
             Cross-entropy sees only this part, the metric loss sees all images. All
             images if ``None``.
+        separate_views: Whether the losses see different views: the metric loss those
+            that :class:`mmimbal.datasets.ViewsByLoss` has made for it, cross-entropy
+            all others. Then cross-entropy may see mixed images (Mixup, CutMix).
+        cosine_scale: Scale of a cosine classifier, as in
+            :class:`mmimbal.models.CosineClsHead`; a linear classifier if ``None``.
         init_cfg: As in :class:`mmpretrain.models.LinearClsHead`; the projection keeps
             torch's default initialization.
         **kwargs: As in :class:`mmpretrain.models.LinearClsHead`.
 
     Raises:
         ValueError: If a weight or margin is negative, a size is below 1, the loss takes
-            no miner, a label is outside the classes, or the labels are mixed.
-        RuntimeError: If there is a warm-up without ``mmimbal.SetEpochHook``.
+            no miner, a label is outside the classes, the metric loss would see mixed
+            labels, or with ``separate_views`` a batch has no views for a loss.
+        RuntimeError: If the weight changes without ``mmimbal.SetEpochHook``.
     """
 
     def __init__(
@@ -57,39 +75,32 @@ class MetricLearningClsHead(LinearClsHead):
         in_channels: int,
         metric_loss: dict,
         metric_weight: float = 1.0,
+        final_metric_weight: float | None = None,
         warmup_epochs: int = 0,
         embedding_size: int | None = None,
+        hidden_size: int | None = None,
+        batch_norm: bool = False,
         miner: dict | None = None,
         natural_size: int | None = None,
+        separate_views: bool = False,
+        cosine_scale: float | None = None,
         init_cfg: dict | None = None,
         **kwargs,
     ) -> None:
         init_cfg = init_cfg or dict(type='Normal', std=0.01, override=dict(name='fc'))
         super().__init__(num_classes, in_channels, init_cfg=init_cfg, **kwargs)
-        if metric_weight < 0 or warmup_epochs < 0:
-            raise ValueError(
-                f'metric_weight={metric_weight} and warmup_epochs={warmup_epochs} must '
-                'not be negative'
-            )
-        for name, size in (
-            ('embedding_size', embedding_size),
-            ('natural_size', natural_size),
-        ):
-            if size is not None and size < 1:
-                raise ValueError(f'{name}={size} must be at least 1, or None')
-        self.metric_weight = metric_weight
-        self.warmup_epochs = warmup_epochs
-        self.epoch: int | None = None
+        if natural_size is not None and natural_size < 1:
+            raise ValueError(f'natural_size={natural_size} must be at least 1, or None')
         self.natural_size = natural_size
-        self.projection = (
-            nn.Sequential(
-                nn.Linear(in_channels, in_channels),
-                nn.ReLU(inplace=True),
-                nn.Linear(in_channels, embedding_size),
-            )
-            if embedding_size
-            else nn.Identity()
+        self.separate_views = separate_views
+        self.metric_weight = MetricWeight(
+            metric_weight, final_metric_weight, warmup_epochs
         )
+        self.projection = build_projection(
+            in_channels, embedding_size, hidden_size, batch_norm
+        )
+        if cosine_scale is not None:
+            use_cosine_classifier(self, cosine_scale)
         sizes = dict(
             num_classes=num_classes,
             in_channels=in_channels,
@@ -118,26 +129,41 @@ class MetricLearningClsHead(LinearClsHead):
             ``loss_cls``, ``loss_metric``, ``embedding_spread`` and, for triplet
             losses, ``active_triplets``: scalars.
         """
-        if 'gt_score' in data_samples[0]:
-            raise ValueError(
-                'a metric loss needs one label per image, but the batch was mixed '
-                '(Mixup, CutMix, ...). Remove the batch augments from '
-                'model.train_cfg, or use a head without metric loss'
-            )
-        labels = torch.cat([sample.gt_label for sample in data_samples])
-        check_labels(labels, data_samples, self.num_classes)
+        for_cross_entropy, for_metric_loss = rows_of_losses(
+            data_samples, self.natural_size, self.separate_views
+        )
         features = self.pre_logits(feats)
-        natural = slice(self.natural_size)
-        scores = self.fc(features[natural])
-        losses = self._get_loss(scores, data_samples[natural], **kwargs)
+        samples = data_samples[for_cross_entropy]
+        check_labels(labels_of(samples), samples, self.num_classes)
+        scores = self.classify(features[for_cross_entropy])
+        losses = self._get_loss(scores, samples, **kwargs)
         losses['loss_cls'] = losses.pop('loss')
-        if self.metric_weight:
-            losses |= self._metric_losses(self.projection(features), labels)
+        if self.metric_weight.start:
+            samples = data_samples[for_metric_loss]
+            check_for_metric_loss(samples)
+            labels = labels_of(samples)
+            check_labels(labels, samples, self.num_classes)
+            embeddings = self.projection(features[for_metric_loss])
+            losses |= self._metric_losses(embeddings, labels)
         return losses
 
+    def classify(self, features: torch.Tensor) -> torch.Tensor:
+        """Return logits, (N, K), of features, (N, in_channels)."""
+        if hasattr(self, 'scale'):
+            return cosine_logits(features, self.fc.weight, self.scale)
+        return self.fc(features)
+
+    def forward(self, feats: tuple[torch.Tensor]) -> torch.Tensor:
+        """Return logits, (N, K), of the last features, (N, in_channels)."""
+        return self.classify(self.pre_logits(feats))
+
     def set_epoch(self, epoch: int) -> None:
-        """Set the epoch, counted from 0, for the warm-up."""
-        self.epoch = epoch
+        """Set the epoch, counted from 0, for the weight of the metric loss."""
+        self.metric_weight.epoch = epoch
+
+    def set_max_epochs(self, max_epochs: int) -> None:
+        """Set the number of epochs, for the weight of the metric loss."""
+        self.metric_weight.max_epochs = max_epochs
 
     def compute_metric_loss(
         self, embeddings: torch.Tensor, labels: torch.Tensor, mined: tuple | None
@@ -162,7 +188,7 @@ class MetricLearningClsHead(LinearClsHead):
             # DDP waits for the loss's parameters also if a batch has no pairs.
             loss = loss + 0.0 * sum(p.sum() for p in self.metric_loss.parameters())
             losses = dict(
-                loss_metric=self.metric_weight * self._warmup() * loss,
+                loss_metric=self.metric_weight.value() * loss,
                 embedding_spread=embedding_spread(embeddings),
             )
             share = self._active_share(embeddings, labels)
@@ -178,64 +204,3 @@ class MetricLearningClsHead(LinearClsHead):
         if isinstance(loss, TripletMarginLoss):
             return active_triplets(embeddings, labels, loss.distance, loss.margin)
         return getattr(loss, 'active_share', None)
-
-    def _warmup(self) -> float:
-        """Return the factor of ``metric_weight`` in this epoch, in (0, 1]."""
-        if not self.warmup_epochs:
-            return 1.0
-        if self.epoch is None:
-            raise RuntimeError(
-                f'warmup_epochs={self.warmup_epochs} needs the epoch: add '
-                "dict(type='mmimbal.SetEpochHook') to custom_hooks"
-            )
-        return min(1.0, (self.epoch + 1) / (self.warmup_epochs + 1))
-
-
-def check_labels(
-    labels: torch.Tensor, data_samples: list[DataSample], num_classes: int
-) -> None:
-    """Raise a ValueError that names the first image with a label outside 0..K-1."""
-    outside = (labels < 0) | (labels >= num_classes)
-    if outside.any():
-        index = int(outside.nonzero()[0])
-        image = data_samples[index].get('img_path', f'image {index} of the batch')
-        raise ValueError(
-            f'label {labels[index]} of {image} is outside the {num_classes} classes of '
-            'the head: set num_classes to that of the dataset'
-        )
-
-
-def build_metric_loss(cfg: dict, sizes: dict[str, int]) -> nn.Module:
-    """Build a metric loss. Of ``sizes``, pass those that it takes and cfg does not set.
-
-    Raises:
-        KeyError: If no loss of that name is registered.
-        TypeError: If the type is a function.
-    """
-    component = cfg['type']
-    if isinstance(component, str):
-        with MODELS.switch_scope_and_registry(cfg.get('_scope_')) as registry:
-            component = registry.get(component)
-    if component is None:
-        return MODELS.build(cfg)  # raises a KeyError that names the registry
-    component = inspect.unwrap(component)
-    if not inspect.isclass(component):
-        raise TypeError(
-            f'metric loss {cfg["type"]} must be an nn.Module, not a function'
-        )
-    accepted = _init_parameters(component)
-    default_args = {name: size for name, size in sizes.items() if name in accepted}
-    return MODELS.build(cfg, default_args=default_args)
-
-
-def _init_parameters(component: type) -> set[str]:
-    """Return argument names of ``__init__``; with ``**kwargs`` also of its parents."""
-    names: set[str] = set()
-    for parent in component.__mro__:
-        if '__init__' not in vars(parent):
-            continue
-        parameters = inspect.signature(parent.__init__).parameters.values()
-        names |= {parameter.name for parameter in parameters}
-        if all(parameter.kind != parameter.VAR_KEYWORD for parameter in parameters):
-            break
-    return names

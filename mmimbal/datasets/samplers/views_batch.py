@@ -1,0 +1,49 @@
+"""Batches with extra views of some images for the metric loss."""
+
+from collections.abc import Iterator
+
+from torch.utils.data import BatchSampler, Sampler
+
+from mmimbal.datasets.views import MetricIndex
+from mmimbal.registry import DATA_SAMPLERS
+
+
+@DATA_SAMPLERS.register_module()
+class ViewsBatchSampler(BatchSampler):
+    """Add the first images of each batch once more, for the metric loss.
+
+    Needs :class:`mmimbal.datasets.ViewsByLoss` in the pipeline, and a head with
+    ``separate_views``. Then cross-entropy sees ``batch_size`` images, and the metric
+    loss sees other views of ``metric_images`` of them.
+
+    Args:
+        sampler: The sampler.
+        batch_size: Images in a batch, for cross-entropy.
+        metric_images: Number of images that the metric loss sees too.
+        drop_last: Whether to leave out a last batch that is smaller.
+
+    Raises:
+        ValueError: If ``metric_images`` is below 2 or larger than the batch.
+    """
+
+    separate_views = True
+
+    def __init__(
+        self,
+        sampler: Sampler,
+        batch_size: int,
+        metric_images: int,
+        drop_last: bool = True,
+    ) -> None:
+        if not 2 <= metric_images <= batch_size:
+            raise ValueError(
+                f'metric_images={metric_images} must be at least 2 and at most '
+                f'batch_size={batch_size}'
+            )
+        super().__init__(sampler, batch_size, drop_last)
+        self.metric_images = metric_images
+
+    def __iter__(self) -> Iterator[list[int]]:
+        """Yield ``batch_size`` indices, then the first ``metric_images`` again."""
+        for batch in super().__iter__():
+            yield batch + [MetricIndex(index) for index in batch[: self.metric_images]]

@@ -1,0 +1,87 @@
+"""Other views of images for the metric loss than for cross-entropy.
+
+A batch sampler marks the images of the metric loss: their index is a
+:class:`MetricIndex`. :class:`ViewsByLoss` in the pipeline reads the mark, and so does
+the head, since MMPretrain's ``PackInputs`` keeps the index as ``sample_idx``.
+"""
+
+from collections.abc import Sequence
+
+from mmcv.transforms import BaseTransform, Compose
+from mmpretrain.datasets import MultiView
+from mmpretrain.structures import DataSample
+
+from mmimbal.registry import TRANSFORMS
+
+
+class MetricIndex(int):
+    """Index of an image that only the metric loss will see."""
+
+
+def is_for_metric_loss(sample: DataSample) -> bool:
+    """Return whether a sample of a batch is for the metric loss alone."""
+    return isinstance(sample.get('sample_idx'), MetricIndex)
+
+
+@TRANSFORMS.register_module()
+class ViewsByLoss(BaseTransform):
+    """Augment an image for the loss that will see it.
+
+    For a batch sampler that marks images: :class:`mmimbal.datasets.ViewsBatchSampler`,
+    or :class:`mmimbal.datasets.PKBatchSampler` with ``separate_views``.
+
+    Args:
+        transforms: One list of transforms, for all views, as in MMPretrain's
+            ``MultiView``.
+        strong: Transforms that follow for cross-entropy, e.g. ``RandAugment``.
+        metric_views: Number of views of each image for the metric loss.
+
+    Raises:
+        ValueError: If ``metric_views`` is below 1, or there is not one list.
+    """
+
+    def __init__(
+        self,
+        transforms: list[list[dict]],
+        strong: Sequence[dict] = (),
+        metric_views: int = 2,
+    ) -> None:
+        if metric_views < 1:
+            raise ValueError(f'metric_views={metric_views} must be at least 1')
+        if len(transforms) != 1:
+            raise ValueError(
+                f'transforms has {len(transforms)} lists: ViewsByLoss takes one'
+            )
+        self.cross_entropy = Compose([*transforms[0], *strong])
+        self.metric = MultiView(transforms, metric_views)
+
+    def transform(self, results: dict) -> dict:
+        """Return one view for cross-entropy, or a list of views for the metric loss."""
+        marked = isinstance(results.get('sample_idx'), MetricIndex)
+        return self.metric(results) if marked else self.cross_entropy(results)
+
+    def __repr__(self) -> str:
+        """Name the transforms."""
+        return f'ViewsByLoss({self.cross_entropy}, {self.metric})'
+
+
+def one_row_per_view(
+    inputs: list, samples: list[DataSample]
+) -> tuple[list, list[DataSample]]:
+    """Turn images of several views into one row for each view.
+
+    Args:
+        inputs: N images, (C, H, W), or lists of views, each (C, H, W).
+        samples: N samples.
+
+    Returns:
+        Rows and their samples: single images, then the first view of all others, then
+        their second view, and so on. Each view has a copy of the sample of its image.
+    """
+    pairs = list(zip(inputs, samples, strict=True))
+    rows = [pair for pair in pairs if not isinstance(pair[0], list)]
+    several = [pair for pair in pairs if isinstance(pair[0], list)]
+    for views in zip(*(views for views, _ in several), strict=True):
+        for view, (_, sample) in zip(views, several, strict=True):
+            rows.append((view, sample.clone()))
+    return [image for image, _ in rows], [sample for _, sample in rows]

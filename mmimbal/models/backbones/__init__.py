@@ -1,0 +1,2 @@
+from .efficientnet_lite import EfficientNetLite
+from .package_weights import PackageWeights

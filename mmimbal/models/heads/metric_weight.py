@@ -1,0 +1,56 @@
+"""The weight of the metric loss, which may change from epoch to epoch."""
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass
+class MetricWeight:
+    """A weight that may grow at the start of training, and fall until its end.
+
+    Attributes:
+        start: The weight, >= 0.
+        final: Weight at the last epoch, >= 0; it falls to this value by a cosine. It
+            does not fall if ``None``.
+        warmup_epochs: Number of epochs in which it grows, in equal steps above 0.
+        epoch: The epoch, from 0 on.
+        max_epochs: Number of epochs.
+
+    Raises:
+        ValueError: If a number is negative.
+    """
+
+    start: float
+    final: float | None = None
+    warmup_epochs: int = 0
+    epoch: int | None = None
+    max_epochs: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.start < 0 or self.warmup_epochs < 0 or (self.final or 0) < 0:
+            raise ValueError(
+                f'metric_weight={self.start}, final_metric_weight={self.final} and '
+                f'warmup_epochs={self.warmup_epochs} must not be negative'
+            )
+
+    def value(self) -> float:
+        """Return the weight in this epoch.
+
+        Raises:
+            RuntimeError: If it changes, but the epoch is unknown.
+        """
+        changes = self.warmup_epochs or self.final is not None
+        if not changes:
+            return self.start
+        falls = self.final is not None
+        if self.epoch is None or (falls and self.max_epochs is None):
+            raise RuntimeError(
+                'warmup_epochs and final_metric_weight need the epoch: add '
+                "dict(type='mmimbal.SetEpochHook') to custom_hooks"
+            )
+        weight = self.start
+        if falls:
+            passed = self.epoch / max(1, self.max_epochs - 1)
+            share = (1 + math.cos(math.pi * min(1.0, passed))) / 2
+            weight = self.final + (self.start - self.final) * share
+        return weight * min(1.0, (self.epoch + 1) / (self.warmup_epochs + 1))

@@ -1,0 +1,82 @@
+"""Which images of a batch each loss sees."""
+
+import torch
+from mmpretrain.structures import DataSample
+
+from mmimbal.datasets.views import is_for_metric_loss
+
+
+def rows_of_losses(
+    samples: list[DataSample], natural_size: int | None, separate_views: bool
+) -> tuple[slice, slice]:
+    """Return the rows of a batch that cross-entropy and the metric loss see.
+
+    Args:
+        samples: A sample for each row.
+        natural_size: Number of images that cross-entropy sees; all if ``None``. Without
+            ``separate_views``, the metric loss sees all rows.
+        separate_views: Whether the metric loss sees the views that
+            :class:`mmimbal.datasets.ViewsByLoss` has made for it, and cross-entropy all
+            other images.
+
+    Raises:
+        ValueError: If the batch is not as ``separate_views`` says.
+    """
+    marked = [is_for_metric_loss(sample) for sample in samples]
+    if not separate_views:
+        if any(marked):
+            raise ValueError(
+                'the batch has views for the metric loss alone, but the head has '
+                'separate_views=False: set separate_views=True'
+            )
+        return slice(natural_size), slice(None)
+    first = len(marked) - sum(marked)
+    if not first or not all(marked[first:]):
+        raise ValueError(
+            'separate_views=True needs images for cross-entropy and, after them, views '
+            f'for the metric loss, but {sum(marked)} of {len(marked)} rows are for the '
+            'metric loss and are not at the end. Use mmimbal.stack_images as collate_fn'
+        )
+    return slice(first), slice(first, None)
+
+
+def labels_of(samples: list[DataSample]) -> torch.Tensor:
+    """Return the labels of samples, (N,)."""
+    return torch.cat([sample.gt_label for sample in samples])
+
+
+def check_labels(
+    labels: torch.Tensor, data_samples: list[DataSample], num_classes: int
+) -> None:
+    """Raise a ValueError that names the first image with a label outside 0..K-1."""
+    outside = (labels < 0) | (labels >= num_classes)
+    if outside.any():
+        index = int(outside.nonzero()[0])
+        image = data_samples[index].get('img_path', f'image {index} of the batch')
+        raise ValueError(
+            f'label {labels[index]} of {image} is outside the {num_classes} classes of '
+            'the head: set num_classes to that of the dataset'
+        )
+
+
+def check_for_metric_loss(samples: list[DataSample]) -> None:
+    """Check that the metric loss sees images, with one label each.
+
+    Raises:
+        ValueError: If there are none, or they are mixed.
+    """
+    if not samples:
+        raise ValueError(
+            'the batch has no views for the metric loss, but the head has '
+            'separate_views=True. Use mmimbal.ViewsBatchSampler, or '
+            'mmimbal.PKBatchSampler with separate_views=True, and mmimbal.ViewsByLoss '
+            'in the pipeline. Wrappers that change indices, such as ConcatDataset, do '
+            'not work with them'
+        )
+    if 'gt_score' in samples[0]:
+        raise ValueError(
+            'a metric loss needs one label per image, but the batch was mixed '
+            '(Mixup, CutMix, ...). Remove the batch augments from model.train_cfg, or '
+            'give the metric loss views of its own: separate_views=True with '
+            'mmimbal.ViewsByLoss and mmimbal.MultiViewDataPreprocessor'
+        )
