@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.hooks import Hook
 
 from mmimbal.engine.ddp import unwrap_model
@@ -85,7 +86,9 @@ def weights_of_steps(
     the margin would count on one side only.
     """
     torch.set_default_dtype(torch.float64)  # of this process, which then ends
-    cfg = tiny_digits(leaf, work_dir / f'{leaf}_{world_size}')
+    cfg = tiny_digits(
+        leaf.replace('views', 'triplet'), work_dir / f'{leaf}_{world_size}'
+    )
     if world_size > 1:
         os.environ['LOCAL_RANK'] = str(rank)
         cfg.launcher = 'pytorch'
@@ -95,6 +98,8 @@ def weights_of_steps(
     cfg.model.backbone.norm_cfg = dict(type='GN', num_groups=2)  # none over the batch
     cfg.train_dataloader.dataset.pipeline = [dict(type='PackInputs')]
     cfg.train_dataloader.update(batch_size=32 // world_size, drop_last=True)
+    if leaf == 'stage1_views':
+        use_separate_views(cfg, world_size)
     cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     cfg.default_hooks.checkpoint.save_best = None
     keep = KeepWeights()
@@ -103,7 +108,26 @@ def weights_of_steps(
     return keep.steps
 
 
-@pytest.mark.parametrize('leaf', ['stage1_triplet', 'stage2_crt'])
+def use_separate_views(cfg: Config, world_size: int) -> None:
+    """Let the metric loss see two views of 16 other images."""
+    cfg.model.data_preprocessor.type = 'mmimbal.MultiViewDataPreprocessor'
+    cfg.model.head.separate_views = True
+    cfg.train_dataloader.dataset.pipeline = [
+        dict(type='mmimbal.ViewsByLoss', transforms=[[]]),
+        dict(type='PackInputs'),
+    ]
+    cfg.train_dataloader.collate_fn = dict(type='mmimbal.stack_images')
+    cfg.train_dataloader.update(batch_size=48 // world_size, drop_last=False)
+    cfg.train_dataloader.dataset.indices = list(range(3, 291))  # full batches
+    cfg.train_dataloader.batch_sampler = dict(
+        type='mmimbal.PKBatchSampler',
+        k=4,
+        natural_size=32 // world_size,
+        separate_views=True,
+    )
+
+
+@pytest.mark.parametrize('leaf', ['stage1_triplet', 'stage1_views', 'stage2_crt'])
 def test_two_ranks_take_the_steps_of_one_process(leaf, tmp_path):
     stage1 = None
     if leaf == 'stage2_crt':

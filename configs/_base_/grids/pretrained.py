@@ -6,7 +6,7 @@ datasets = dict(
     rbc12=dict(options={'train_cfg.max_epochs': 5, 'param_scheduler.1.T_max': 5}),
 )
 # Each run has one core; images are decoded only once. drop_last: the last batch of fold
-# 0 of RBC-12 would have 2 images. Runs with a batch sampler do not read it.
+# 0 of RBC-12 would have 2 images. Not for a batch sampler, whose last batch is full.
 options = {
     'train_dataloader.dataset.cache': 'work_dirs/decoded',
     'train_dataloader.num_workers': 0,
@@ -15,3 +15,35 @@ options = {
     'val_dataloader.num_workers': 0,
     'val_dataloader.persistent_workers': False,
 }
+
+_pk = {'train_dataloader.drop_last': False}
+_recipes = dict(
+    ce=dict(stage1='ce'),
+    balanced_softmax=dict(one_stage='balanced_softmax'),
+    randaugment=dict(stage1='ce_randaugment'),
+    mixup=dict(stage1='ce_mixup'),
+    randaugment_mixup=dict(stage1='ce_randaugment_mixup'),
+    triplet=dict(stage1='triplet', metric=True),
+    class_centre=dict(
+        stage1='class_centre',
+        options={'model.head.metric_loss.balanced_epochs': 3},
+        metric=True,
+    ),
+    supcon_views=dict(stage1='supcon_views', options=_pk, metric=True),
+    bcl_views=dict(stage1='bcl_views', options=_pk, metric=True),
+    # Control of both.
+    views_control=dict(
+        stage1='bcl_views', options={**_pk, 'model.head.metric_weight': 0.0}
+    ),
+    bcl_views_mixup=dict(stage1='bcl_views_mixup', options=_pk, metric=True),
+    bcl_views_falling=dict(
+        stage1='bcl_views',
+        options={
+            **_pk,
+            'model.head.final_metric_weight': 0.01,
+            'model.head.hidden_size': 1024,
+            'model.head.batch_norm': True,
+        },
+        metric=True,
+    ),
+)

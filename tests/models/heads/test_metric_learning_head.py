@@ -6,6 +6,7 @@ from mmpretrain.structures import DataSample
 from pytorch_metric_learning.losses import ArcFaceLoss, ContrastiveLoss
 from torch.nn import functional as F
 
+from mmimbal.datasets.views import MetricIndex
 from mmimbal.registry import MODELS
 
 TRIPLET = dict(type='mmimbal.TripletMarginLoss', margin=0.2)
@@ -222,3 +223,105 @@ def test_an_own_loss_of_mmpretrain_needs_no_prefix(monkeypatch):
         with pytest.raises(KeyError, match='Unknown is not in the mmpretrain'):
             build(dict(type='Unknown'))
     assert isinstance(head.metric_loss, OwnLoss)
+
+
+def separate(marks):
+    """Return samples; those of ``marks`` are views for the metric loss."""
+    kinds = {False: int, True: MetricIndex}
+    return [
+        DataSample(metainfo=dict(sample_idx=kinds[mark](number))).set_gt_label(
+            int(LABELS[number])
+        )
+        for number, mark in enumerate(marks)
+    ]
+
+
+MARKS = [False] * 5 + [True] * 7
+
+
+def test_with_separate_views_each_loss_sees_its_rows_alone(features):
+    contrastive = dict(type='mmimbal.ContrastiveLoss')
+    head = build(contrastive, separate_views=True, embedding_size=4)
+    losses = head.loss((features,), separate(MARKS))
+    assert losses['loss_cls'].item() == pytest.approx(
+        F.cross_entropy(head.fc(features[:5]), LABELS[:5]).item()
+    )
+    expected = ContrastiveLoss()(head.projection(features[5:]), LABELS[5:])
+    assert losses['loss_metric'].item() == pytest.approx(expected.item())
+    losses['loss_cls'].backward(retain_graph=True)
+    assert features.grad[:5].abs().sum(1).all() and not features.grad[5:].any()
+    features.grad = None
+    losses['loss_metric'].backward()
+    assert features.grad[5:].any() and not features.grad[:5].any()
+
+
+def test_with_separate_views_cross_entropy_may_see_mixed_images(features):
+    samples = separate(MARKS)
+    scores = torch.rand(5, 3).softmax(1)
+    for sample, score in zip(samples[:5], scores, strict=True):
+        sample.set_gt_score(score)
+    head = build(separate_views=True)
+    losses = head.loss((features,), samples)
+    log_shares = head.fc(features[:5]).log_softmax(1)
+    expected = -(scores * log_shares).sum(1).mean()
+    assert losses['loss_cls'].item() == pytest.approx(expected.item())
+    samples[7].set_gt_score(scores[0])
+    samples[5].set_gt_score(scores[0])
+    with pytest.raises(ValueError, match='the batch was mixed'):
+        head.loss((features,), samples)
+
+
+@pytest.mark.parametrize(
+    ('marks', 'options', 'message'),
+    [
+        (MARKS, {}, 'but the head has separate_views=False'),
+        ([False] * 12, dict(separate_views=True), 'no views for the metric loss'),
+        ([True] * 12, dict(separate_views=True), '12 of 12 rows are for the metric'),
+        (MARKS[::-1], dict(separate_views=True), 'are not at the end'),
+    ],
+)
+def test_batches_that_do_not_fit_are_refused(features, marks, options, message):
+    with pytest.raises(ValueError, match=message):
+        build(**options).loss((features,), separate(marks))
+
+
+def test_the_control_leaves_views_of_the_metric_loss_out(features):
+    head = build(separate_views=True, metric_weight=0.0)
+    losses = head.loss((features,), separate(MARKS))
+    assert set(losses) == {'loss_cls'}
+    assert losses['loss_cls'].item() == pytest.approx(
+        F.cross_entropy(head.fc(features[:5]), LABELS[:5]).item()
+    )
+
+
+def test_a_hidden_layer_with_batch_norm(features):
+    head = build(embedding_size=4, hidden_size=6, batch_norm=True)
+    first, norm, _, last = head.projection
+    assert first.bias is None and isinstance(norm, torch.nn.BatchNorm1d)
+    assert (first.weight.shape, last.weight.shape) == ((6, 8), (4, 6))
+    hidden = features @ first.weight.T
+    hidden = (hidden - hidden.mean(0)) / (hidden.var(0, correction=0) + norm.eps).sqrt()
+    torch.testing.assert_close(head.projection(features), last(hidden.relu()))
+
+
+@pytest.mark.parametrize('options', [dict(hidden_size=6), dict(batch_norm=True)])
+def test_a_hidden_layer_needs_a_projection(options):
+    with pytest.raises(ValueError, match='set embedding_size'):
+        build(**options)
+
+
+def test_a_cosine_classifier_in_training_and_prediction(features):
+    head = build(cosine_scale=5.0)
+    expected = 5 * F.normalize(features) @ F.normalize(head.fc.weight).T
+    torch.testing.assert_close(head((features,)), expected)
+    loss = head.loss((features,), SAMPLES)['loss_cls']
+    assert loss.item() == pytest.approx(F.cross_entropy(expected, LABELS).item())
+    assert head.fc.bias is None and head.state_dict()['scale'] == 5
+    with pytest.raises(ValueError, match='scale=0 must be positive'):
+        build(cosine_scale=0)
+
+
+def test_heads_that_go_on_from_a_linear_classifier_refuse_a_cosine_one(features):
+    lws = MODELS.build(dict(type='mmimbal.LWSClsHead', num_classes=3, in_channels=8))
+    with pytest.raises(ValueError, match='with a scale, as CosineClsHead has it'):
+        lws.load_stage1(build(cosine_scale=5.0).state_dict())

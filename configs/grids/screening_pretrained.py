@@ -1,0 +1,14 @@
+# Search for a recipe from ImageNet weights, on validation images of one fold.
+_base_ = '../_base_/grids/pretrained.py'
+
+title = 'Screening from ImageNet weights'
+notes = (
+    'Twelve rows on the validation images of fold 0 of ISIC 2018, one seed. The best '
+    'three and their controls are trained on RBC-12 too, and a second seed follows for '
+    'what leads.'
+)
+judged_on = 'val'
+folds = [0]
+seeds = [0]
+datasets = dict(_delete_=True, isic2018=dict())
+methods = {name: dict(recipe, stage2='all') for name, recipe in _base_._recipes.items()}

