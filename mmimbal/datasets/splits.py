@@ -1,6 +1,5 @@
 """Splits that are stratified by class and never divide a group."""
 
-from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,6 +8,8 @@ import pyarrow.compute as pc
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold
+
+from mmimbal.datasets.rare_classes import UNDECIDED, folds_of_rare_groups
 
 FOLDS = 5  # 70/10/20
 
@@ -26,7 +27,9 @@ def folds_by_group(
     """Split images for cross-validation: each image is in test in one fold.
 
     :class:`sklearn.model_selection.StratifiedGroupKFold` makes ``2 * folds`` parts.
-    Fold k tests on the parts 2k and 2k + 1 and validates on the next part.
+    Fold k tests on the parts 2k and 2k + 1 and validates on the next part. Groups of
+    rare classes, of fewer groups than parts, are dealt out first; see
+    :mod:`mmimbal.datasets.rare_classes`. The only group of a class is always in train.
 
     Args:
         labels: Class of each image, (N,).
@@ -39,34 +42,33 @@ def folds_by_group(
         (N,).
 
     Raises:
-        ValueError: If there are fewer than two folds, fewer groups than parts, or
-            fewer images than parts in every class.
+        ValueError: If there are fewer than two folds, or every class has one group.
     """
     if folds < 2:
         raise ValueError(f'{folds} folds are too few: use at least 2')
-    parts = 2 * folds
-    if len(set(groups)) < parts:
-        raise ValueError(
-            f'{len(set(groups))} groups cannot be split into {parts} parts: give the '
-            'index a split column instead'
-        )
-    if max(Counter(labels).values()) < parts:
-        raise ValueError(
-            f'every class has fewer than {parts} images, too few to split: give the '
-            'index a split column instead'
-        )
+    labels = np.asarray(labels)
+    names, codes = np.unique(groups, return_inverse=True)
     # The shuffle=True of scikit-learn before 1.8 mixed up the classes of the groups.
     # This shuffle is that of 1.8 and later.
-    names, codes = np.unique(groups, return_inverse=True)
     order = np.random.RandomState(seed).permutation(len(names))
     shuffled = np.argsort(order)[codes]
-    splitter = StratifiedGroupKFold(parts)
-    held_out = [indices for _, indices in splitter.split(labels, labels, shuffled)]
+    test_fold, val_fold = folds_of_rare_groups(labels, shuffled, folds)
+    rest = np.flatnonzero(test_fold[shuffled] == UNDECIDED)
+    if len(rest):
+        splitter = StratifiedGroupKFold(2 * folds)
+        parts = [
+            rest[chosen]
+            for _, chosen in splitter.split(rest, labels[rest], shuffled[rest])
+        ]
+        for part, images in enumerate(parts):
+            test_fold[shuffled[images]] = part // 2
+            if part % 2 == 0:
+                val_fold[shuffled[images]] = (part // 2 - 1) % folds
     splits = []
     for fold in range(folds):
         split = np.full(len(labels), 'train', dtype='<U5')
-        split[np.concatenate(held_out[2 * fold : 2 * fold + 2])] = 'test'
-        split[held_out[(2 * fold + 2) % parts]] = 'val'
+        split[val_fold[shuffled] == fold] = 'val'
+        split[test_fold[shuffled] == fold] = 'test'
         splits.append(split)
     return splits
 

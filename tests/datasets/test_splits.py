@@ -3,12 +3,15 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from mmimbal.datasets.rare_classes import describe_uneven
 from mmimbal.datasets.splits import (
     check_groups,
     folds_by_group,
     join_groups,
     split_by_group,
 )
+
+SPLITS = ('train', 'val', 'test')
 
 
 @pytest.fixture
@@ -45,9 +48,100 @@ def test_straddling_group_is_named():
         check_groups(['a', 'a', 'b', 'b'], ['train', 'train', 'train', 'test'])
 
 
-def test_too_few_groups_are_an_error():
-    with pytest.raises(ValueError, match='3 groups cannot be split into 10 parts'):
-        split_by_group([0, 1, 0], ['a', 'b', 'c'])
+def test_what_cannot_be_tested_is_an_error():
+    with pytest.raises(ValueError, match='each of the 2 classes has one group'):
+        split_by_group([0, 1, 0], ['a', 'b', 'a'])
+
+
+# Groups of a rare class in train, val and test of the split of 70/10/20.
+RARE = {
+    1: (1, 0, 0),
+    2: (1, 0, 1),
+    3: (2, 0, 1),
+    4: (3, 0, 1),
+    5: (3, 1, 1),
+    6: (4, 1, 1),
+    7: (5, 1, 1),
+    8: (6, 1, 1),
+    9: (7, 1, 1),
+}
+
+
+def with_rare_class(count, size=6):
+    """Return 200 images of a common class, and ``count`` groups of a rare one."""
+    labels = np.array([0] * 200 + [1] * size * count)
+    groups = [f'common{n // 2}' for n in range(200)]
+    groups += [f'rare{n // size}' for n in range(size * count)]
+    return labels, np.array(groups)
+
+
+@pytest.mark.parametrize('seed', [0, 1, 2])
+@pytest.mark.parametrize('count', RARE)
+def test_training_comes_first_for_rare_classes(count, seed):
+    labels, groups = with_rare_class(count)
+    split = split_by_group(labels, groups, seed)
+    check_groups(groups, split)
+    rare = split[labels == 1]
+    assert tuple((rare == name).sum() // 6 for name in SPLITS) == RARE[count]
+    common = split[labels == 0]
+    for name, share in zip(SPLITS, (0.7, 0.1, 0.2), strict=True):
+        assert (common == name).mean() == pytest.approx(share, abs=0.02)
+
+
+@pytest.mark.parametrize('folds', [2, 3, 5])
+@pytest.mark.parametrize('count', range(1, 12))
+def test_folds_test_each_group_of_a_rare_class_once(count, folds):
+    labels, groups = with_rare_class(count)
+    rare = [split[labels == 1] for split in folds_by_group(labels, groups, folds)]
+    tested = sum((split == 'test').astype(int) for split in rare)
+    assert set(tested) == ({0} if count == 1 else {1})
+    for split in rare:
+        assert (split == 'train').any()
+        if count < 2 * folds:  # rare
+            assert (split == 'val').any() <= (count >= 5)
+            assert (split == 'val').sum() <= 6
+            assert (split == 'test').sum() <= 6 * -(-count // folds)
+
+
+def test_the_largest_group_of_a_rare_class_is_for_training():
+    labels, groups = with_rare_class(3)
+    labels = np.append(labels, [1] * 50)
+    groups = np.append(groups, ['rare1'] * 50)
+    for seed in range(5):
+        split = split_by_group(labels, groups, seed)
+        assert (split[groups == 'rare1'] == 'train').all()
+
+
+def test_a_group_of_two_rare_classes_is_in_one_split():
+    labels, groups = with_rare_class(4)
+    labels = np.append(labels, [2, 2, 2])
+    groups = np.append(groups, ['rare0', 'rare0', 'own'])
+    for fold in folds_by_group(labels, groups, 5):
+        check_groups(groups, fold)
+        for label in (1, 2):
+            assert (fold[labels == label] == 'train').any()
+
+
+def test_a_small_set_of_rare_classes_alone_can_be_split():
+    labels = np.repeat([0, 1, 2], 4)
+    split = split_by_group(labels, [str(n) for n in range(12)])
+    for label in range(3):
+        counts = Counter(split[labels == label])
+        assert counts == dict(train=3, test=1)
+
+
+def test_uneven_splits_are_described():
+    labels, groups = with_rare_class(5)
+    labels, groups = np.append(labels, 2), np.append(groups, 'only')
+    split = split_by_group(labels, groups)
+    assert describe_uneven(labels, groups, split, ('common', 'rare', 'one')) == [
+        'one has 1 group: its 1 images are in train, and it cannot be tested',
+    ]
+    split[labels == 1] = 'test'
+    first, _ = describe_uneven(labels, groups, split, ('common', 'rare', 'one'))
+    assert (
+        first == 'rare has 5 groups: its 30 images are split 0/0/30, far from 70/10/20'
+    )
 
 
 def test_folds_test_each_image_once(images):

@@ -1,0 +1,113 @@
+"""Splits of classes with too few groups for a stratified split.
+
+Training comes first: a class of two groups has one in train and one in test, and none
+in validation; with five groups and more, one is in validation. The only group of a
+class is always in train: such a class cannot be tested.
+"""
+
+import numpy as np
+
+FEWEST_FOR_VALIDATION = 5  # groups
+SHARES = dict(train=0.7, val=0.1, test=0.2)
+FAR = 0.1
+UNDECIDED, NEVER = -2, -1
+
+
+def folds_of_rare_groups(
+    labels: np.ndarray, groups: np.ndarray, folds: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Deal out the groups of rare classes to the folds that test on them.
+
+    A class is rare if it has fewer groups than ``2 * folds``, without those of rarer
+    classes. Classes with the fewest
+    groups come first. The largest group of a class is tested in the last of its folds:
+    in the first fold, which is also the split of 70/10/20, it is in train.
+
+    Args:
+        labels: Class of each image, (N,).
+        groups: Group of each image, 0..G-1 in the order to deal them out, (N,).
+        folds: Number of folds.
+
+    Returns:
+        For each group the fold in whose test it is, and the fold in whose validation it
+        is, (G,) each: ``NEVER`` for none, and ``UNDECIDED`` for groups without a rare
+        class.
+
+    Raises:
+        ValueError: If every class has one group.
+    """
+    count = groups.max() + 1
+    test = np.full(count, UNDECIDED)
+    val = np.full(count, UNDECIDED)
+    members = {label: np.unique(groups[labels == label]) for label in set(labels)}
+    sizes = sorted(members, key=lambda label: (len(members[label]), label))
+    if len(members[sizes[-1]]) == 1:
+        raise ValueError(
+            f'each of the {len(members)} classes has one group, so that nothing can be '
+            'tested: give the images finer groups, or a split of your own'
+        )
+    for label in sizes:
+        own = members[label]
+        images = np.bincount(groups[labels == label], minlength=count)[own]
+        largest_last = own[np.argsort(images == images.max(), kind='stable')]
+        free = [group for group in largest_last if test[group] == UNDECIDED]
+        if len(free) >= 2 * folds:
+            continue
+        if len(own) == 1:
+            test[free] = val[free] = NEVER
+            continue
+        used = [test[group] for group in own if test[group] >= 0]
+        for group in free:
+            fold = _least_used(used, folds, len(own))
+            used.append(fold)
+            test[group] = fold
+            val[group] = (fold - 1) % folds
+            if len(own) < FEWEST_FOR_VALIDATION or used.count(fold) > 1:
+                val[group] = NEVER
+    return test, val
+
+
+def describe_uneven(
+    labels: np.ndarray, groups: np.ndarray, splits: np.ndarray, classes: tuple[str, ...]
+) -> list[str]:
+    """Describe classes whose split is far from 70/10/20: by more than a tenth.
+
+    Args:
+        labels: Class of each image, (N,).
+        groups: Group of each image, (N,).
+        splits: ``'train'``, ``'val'`` or ``'test'`` of each image, (N,).
+        classes: Class names, K.
+
+    Returns:
+        One sentence for each such class.
+    """
+    sentences = []
+    for label, name in enumerate(classes):
+        own = splits[labels == label]
+        count = len(set(groups[labels == label]))
+        counts = [int((own == split).sum()) for split in SHARES]
+        if count == 1:
+            sentences.append(
+                f'{name} has 1 group: its {len(own)} images are in train, and it '
+                'cannot be tested'
+            )
+        elif (
+            count
+            and max(
+                abs(n / len(own) - share)
+                for n, share in zip(counts, SHARES.values(), strict=True)
+            )
+            > FAR
+        ):
+            sentences.append(
+                f'{name} has {count} groups: its {len(own)} images are split '
+                f'{"/".join(map(str, counts))}, far from 70/10/20'
+            )
+    return sentences
+
+
+def _least_used(used: list[int], folds: int, groups: int) -> int:
+    """Return the next fold: the first ones first, and in a second round the last."""
+    counts = np.bincount(used, minlength=folds)
+    candidates = np.flatnonzero(counts == counts.min())
+    return int(candidates[0] if counts.min() == 0 else candidates[-1])
