@@ -45,6 +45,7 @@ setup(
         'report': ['umap-learn'],
         'slurm': ['submitit'],
         'medmnist': ['medmnist'],
-        'dev': ['hypothesis', 'pytest', 'pytest-xdist', 'ruff', 'submitit'],
+        'dicom': ['pydicom'],
+        'dev': ['hypothesis', 'pydicom', 'pytest', 'pytest-xdist', 'ruff', 'submitit'],
     },
 )
