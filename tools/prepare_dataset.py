@@ -1,4 +1,4 @@
-"""Turn a public download into data/<name>/: images, index.csv and dataset.json."""
+"""Turn images and labels into data/<name>/: images, index.csv and dataset.json."""
 
 import argparse
 import os
@@ -8,27 +8,28 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from mmimbal.command_line.run_tool import run_tool
-from mmimbal.datasets.sources import READERS, write_dataset
+from mmimbal.datasets.sources import READERS, Source, plan_dataset, write_plan
 from mmimbal.datasets.sources.archive import unpack
+from mmimbal.datasets.sources.convert import with_conversions
+from mmimbal.datasets.sources.plan import Plan
+from mmimbal.datasets.sources.summary import (
+    HEADER,
+    rows_of_summary,
+    sentences_of_summary,
+)
 from mmimbal.evaluation.table import format_table
 from mmimbal.files.atomic import check_is_new
 
 
-@contextmanager
-def opened(src: Path, near: Path) -> Iterator[Path]:
-    """Yield the folder of a download; an archive is unpacked to a temporary folder."""
-    if not src.is_file() or src.suffix == '.npz':
-        yield src
-        return
-    near.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix='.unpacked-', dir=near) as folder:
-        yield unpack(src, Path(folder))
-
-
-def main() -> None:
-    """Read the download, split it, write the data set, print the class counts."""
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('name', choices=READERS, help='the data set in --src')
+    parser.add_argument(
+        'name',
+        choices=READERS,
+        help='folders: a folder for each class; csv: an index.csv; or a public data '
+        'set',
+    )
     parser.add_argument(
         '--src', type=Path, required=True, help='the download: a folder or an archive'
     )
@@ -36,6 +37,9 @@ def main() -> None:
         '--out',
         type=Path,
         help='folder to write; default: $MMIMBAL_DATA/NAME or data/NAME',
+    )
+    parser.add_argument(
+        '--dry-run', action='store_true', help='show what would be taken; write nothing'
     )
     parser.add_argument(
         '--seed', type=int, default=0, help='seed of splits that are made here'
@@ -53,26 +57,105 @@ def main() -> None:
     parser.add_argument(
         '--link', action='store_true', help='make symbolic links instead of copies'
     )
-    args = parser.parse_args()
-    out = args.out or Path(os.environ.get('MMIMBAL_DATA', 'data'), args.name)
-    check_is_new(out)
-    with opened(args.src, out.parent) as src:
-        if args.link and src != args.src:
-            raise ValueError('--link needs --src to be a folder, not an archive')
-        source = READERS[args.name](src)
-        counts = write_dataset(
-            source, out, args.seed, args.split, args.folds, args.link
-        )
-    for split, count in counts.items():
+    parser.add_argument(
+        '--range',
+        type=float,
+        nargs=2,
+        metavar=('LOW', 'HIGH'),
+        help='convert to 8 bits: values LOW to HIGH become 0 to 255, e.g. 0 4095',
+    )
+    parser.add_argument(
+        '--zip-encoding', help='encoding of names in a zip file, e.g. gbk'
+    )
+    folders = parser.add_argument_group('for folders')
+    folders.add_argument(
+        '--split-folders',
+        nargs='+',
+        metavar='NAME=SPLIT',
+        help='which folders are splits: train, val, test or ignore, e.g. '
+        'TRAIN=train TEST=test; others are ignored',
+    )
+    folders.add_argument(
+        '--class-folders',
+        action='store_true',
+        help='all folders are classes, also if they have names of splits',
+    )
+    return parser.parse_args()
+
+
+def options_of_reader(args: argparse.Namespace) -> dict:
+    """Return the options for the reader of folders.
+
+    Raises:
+        ValueError: If they are given for another reader, or a split is unknown.
+    """
+    if not (args.split_folders or args.class_folders):
+        return {}
+    if args.name != 'folders':
+        raise ValueError('--split-folders and --class-folders are for folders')
+    if args.split_folders and args.class_folders:
+        raise ValueError('give either --split-folders or --class-folders')
+    pairs = [pair.rpartition('=') for pair in args.split_folders or []]
+    for name, _, split in pairs:
+        if not name or split not in ('train', 'val', 'test', 'ignore'):
+            raise ValueError(
+                f'--split-folders {name or split}: expected NAME=train, NAME=val, '
+                'NAME=test or NAME=ignore'
+            )
+    return dict(
+        split_folders={name: split for name, _, split in pairs} or None,
+        class_folders=args.class_folders,
+    )
+
+
+@contextmanager
+def opened(src: Path, near: Path, encoding: str | None) -> Iterator[Path]:
+    """Yield the folder of a download; an archive is unpacked to a temporary folder."""
+    if not src.is_file() or src.suffix == '.npz':
+        yield src
+        return
+    near.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix='.unpacked-', dir=near) as folder:
+        yield unpack(src, Path(folder), encoding)
+
+
+def print_summary(source: Source, src: Path, plan: Plan) -> None:
+    """Print what was taken from where, what was left out, and the class counts."""
+    print(format_table(HEADER, rows_of_summary(source, src)), end='\n\n')
+    for sentence in sentences_of_summary(source):
+        print(sentence)
+    for sentence in plan.warnings:
+        print(f'Warning: {sentence}')
+    for split, count in plan.counts.items():
         absent = [name for name in source.classes if not count[name]]
         if absent:
             print(f'No image of {", ".join(absent)} in {split}')
     header = ('split', *source.classes, 'total')
     rows = [
         (split, *(str(count[name]) for name in source.classes), str(count.total()))
-        for split, count in counts.items()
+        for split, count in plan.counts.items()
     ]
-    print(f'{format_table(header, rows)}\nWritten to {out}')
+    print(f'\n{format_table(header, rows)}')
+
+
+def main() -> None:
+    """Read the download, split it, write the data set, print what was taken."""
+    args = parse_args()
+    out = args.out or Path(os.environ.get('MMIMBAL_DATA', 'data'), args.name)
+    if not args.dry_run:
+        check_is_new(out)
+    options = options_of_reader(args)
+    with opened(args.src, out.parent, args.zip_encoding) as src:
+        if args.link and (src != args.src or args.range):
+            raise ValueError('--link needs --src to be a folder, and no --range')
+        source = with_conversions(READERS[args.name](src, **options), args.range)
+        plan = plan_dataset(source, args.seed, args.split, args.folds)
+        print_summary(source, src, plan)
+        if args.dry_run:
+            print('Nothing was written')
+            return
+        write_plan(plan, out, args.link)
+    print(f'Written to {out}')
 
 
 if __name__ == '__main__':

@@ -19,6 +19,7 @@ from mmimbal.datasets.index_file import (
     check_no_group_straddles,
     check_paths,
     encode_labels,
+    known_groups,
     read_classes,
     read_index,
     rows_of_split,
@@ -123,7 +124,7 @@ class CSVDataset(BaseDataset):
             warn_unless_checked(check_result, index, self.split_column)
             check_no_class_is_empty(labels, classes, f'split {self.split!r} of {index}')
         files = table['file']
-        groups = table['group'] if 'group' in table.column_names else files
+        groups = known_groups(table) if 'group' in table.column_names else files
         groups = pc.if_else(pc.equal(groups, ''), files, groups)
         columns = (column.combine_chunks() for column in (files, groups))
         return ImageList(str(index.parent), labels, *columns)

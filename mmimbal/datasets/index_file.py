@@ -11,6 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow.csv import ConvertOptions, ParseOptions, read_csv
 
+from mmimbal.datasets.names import (
+    UNKNOWN_WORDS,
+    check_near_equal,
+    classes_of,
+    split_of,
+)
 from mmimbal.datasets.splits import check_groups
 
 
@@ -103,23 +109,30 @@ def read_classes(index: Path, table: pa.Table) -> tuple[str, ...]:
     If the labels are indices, the names are 0 to the highest index.
 
     Raises:
-        ValueError: If ``dataset.json`` exists but does not list the classes.
+        ValueError: If ``dataset.json`` exists but does not list the classes, or two
+            labels differ only in case or blanks.
     """
     if description := read_description(index):
         return tuple(description['classes'])
     labels = pc.unique(table['label']).to_pylist()
-    if all(label.isdecimal() for label in labels):
-        return tuple(str(label) for label in range(max(map(int, labels)) + 1))
-    return tuple(sorted(labels))
+    check_near_equal(table['label'].to_pylist(), 'labels', index)
+    return classes_of(labels)
 
 
 def rows_of_split(table: pa.Table, split: str, column: str, index: Path) -> pa.Array:
     """Return a mask of the rows of a split, (N,), bool.
 
     Raises:
-        ValueError: If the column is missing, or no row is of that split.
+        ValueError: If the column is missing, no row is of that split, or a split has
+            two spellings, such as ``train`` and ``Training``.
     """
     require_columns(table.column_names, (column,), index)
+    for name in pc.unique(table[column]).to_pylist():
+        if (usual := split_of(name)) not in (None, name):
+            raise ValueError(
+                f'{index}, column {column}: {name!r} must be written {usual!r}. '
+                'tools/prepare_dataset.py csv does that'
+            )
     chosen = pc.equal(table[column], split).combine_chunks()
     if not pc.any(chosen).as_py():
         splits = ', '.join(sorted(pc.unique(table[column]).to_pylist()))
@@ -135,16 +148,23 @@ def check_no_group_straddles(table: pa.Table, column: str, index: Path) -> None:
     """
     if 'group' not in table.column_names:
         return
-    rows = table.filter(
-        pc.and_(pc.not_equal(table['group'], ''), pc.not_equal(table[column], ''))
-    )
+    groups = known_groups(table)
+    known = pc.and_(pc.not_equal(groups, ''), pc.not_equal(table[column], ''))
     try:
-        check_groups(rows['group'], rows[column])
+        check_groups(groups.filter(known), table[column].filter(known))
     except ValueError as error:
         raise ValueError(
             f'{index}, column {column}: {error}. Split by groups, or accept this with '
             'shared_groups=True'
         ) from None
+
+
+def known_groups(table: pa.Table) -> pa.ChunkedArray:
+    """Return the column ``group``, empty where a cell says that nothing is known."""
+    groups = table['group']
+    words = pc.utf8_lower(pc.utf8_trim_whitespace(groups))
+    unknown = pc.is_in(words, value_set=pa.array(sorted(UNKNOWN_WORDS)))
+    return pc.if_else(unknown, '', groups)
 
 
 def encode_labels(table: pa.Table, classes: tuple[str, ...], index: Path) -> np.ndarray:

@@ -4,10 +4,11 @@ from .index import read_csv
 from .isic2018 import read_isic2018
 from .isic2019 import read_isic2019
 from .medmnist import read_medmnist
+from .plan import plan_dataset
 from .rbc12 import read_rbc12
 from .retinopathy import read_aptos2019, read_eyepacs
 from .source import Image, Source
-from .write import write_dataset
+from .write import write_dataset, write_plan
 
 READERS = {
     'aptos2019': read_aptos2019,

@@ -4,27 +4,39 @@ import tarfile
 import zipfile
 from pathlib import Path, PurePosixPath
 
+ENCRYPTED, UTF8 = 0x1, 0x800  # flag bits of a member of a zip file
+PYTHON_METHODS = {
+    zipfile.ZIP_STORED,
+    zipfile.ZIP_DEFLATED,
+    zipfile.ZIP_BZIP2,
+    zipfile.ZIP_LZMA,
+    getattr(zipfile, 'ZIP_ZSTANDARD', zipfile.ZIP_STORED),  # since Python 3.14
+}
+METHODS = {9: 'Deflate64', 93: 'Zstandard', 98: 'PPMd'}
+SYSTEM_FILES = {'__macosx', 'thumbs.db', 'desktop.ini', '@eadir'}
 
-def unpack(archive: Path, target: Path) -> Path:
+
+def unpack(archive: Path, target: Path, encoding: str | None = None) -> Path:
     """Unpack a zip or tar file.
 
     Args:
         archive: The file.
         target: An empty folder.
+        encoding: Encoding of the names in a zip file that does not say it, such as
+            ``'gbk'``; UTF-8 if ``None``.
 
     Returns:
         ``target``, or the folder in it if that is its only content.
 
     Raises:
-        ValueError: If it is not an archive or is broken, or a member would be written
-            outside of ``target``. Nothing is then written outside.
+        ValueError: If it is not an archive, is broken, encrypted or compressed by a
+            method that Python lacks, has names in another encoding, or a member would
+            be written outside of ``target``. Nothing is then written outside.
     """
     try:
         if zipfile.is_zipfile(archive):
             with zipfile.ZipFile(archive) as file:
-                for name in file.namelist():
-                    _refuse_outside(name, archive)
-                file.extractall(target)
+                _unpack_zip(file, archive, target, encoding)
         elif tarfile.is_tarfile(archive):
             with tarfile.open(archive) as file:
                 file.extractall(target, filter='data')
@@ -39,8 +51,44 @@ def unpack(archive: Path, target: Path) -> Path:
 
 
 def is_system_file(name: str) -> bool:
-    """Return whether a name is hidden or made by macOS: not part of a dataset."""
-    return name.startswith('.') or name == '__MACOSX'
+    """Return whether a name is hidden, or made by macOS or Windows."""
+    return name.startswith('.') or name.lower() in SYSTEM_FILES
+
+
+def _unpack_zip(
+    file: zipfile.ZipFile, archive: Path, target: Path, encoding: str | None
+) -> None:
+    members = file.infolist()
+    if any(member.flag_bits & ENCRYPTED for member in members):
+        raise ValueError(
+            f'{archive} is encrypted: unpack it yourself, with its password'
+        )
+    unknown = sorted({member.compress_type for member in members} - PYTHON_METHODS)
+    if unknown:
+        methods = ' and '.join(METHODS.get(n, f'method {n}') for n in unknown)
+        raise ValueError(
+            f'{archive} is compressed with {methods}, which Python cannot unpack: '
+            'unpack it with another program, such as 7-Zip, and give the folder'
+        )
+    for member in members:
+        member.filename = _name_of(member, archive, encoding)
+        _refuse_outside(member.filename, archive)
+        file.extract(member, target)
+
+
+def _name_of(member: zipfile.ZipInfo, archive: Path, encoding: str | None) -> str:
+    """Return the name of a member; Python reads unmarked names as code page 437."""
+    if member.flag_bits & UTF8 or member.filename.isascii():
+        return member.filename
+    try:
+        return member.filename.encode('cp437').decode(encoding or 'utf-8')
+    except UnicodeError:
+        raise ValueError(
+            f'{archive} has names that are not in {encoding or "UTF-8"}, such as '
+            f'{member.filename!r}: give their encoding, such as --zip-encoding gbk'
+        ) from None
+    except LookupError:
+        raise ValueError(f'--zip-encoding: Python knows no {encoding}') from None
 
 
 def _refuse_outside(name: str, archive: Path) -> None:

@@ -11,9 +11,10 @@ LAYOUT = 'train.txt, test.txt (lines of: patient file class source), train/, tes
 def read_covidx(src: Path) -> Source:
     """Read COVIDx CXR with its official split; the group is the patient.
 
-    Reads the download of https://www.kaggle.com/datasets/andyczhao/covidx-cxr2. Written
-    from its documentation, not tried on the download. Classes are those in the lists:
-    they differ between versions. Not every version has a ``val.txt``.
+    Reads the download of https://www.kaggle.com/datasets/andyczhao/covidx-cxr2. The
+    form of the lines was checked with the published lists of COVIDx 7B and CXR-3A
+    (https://github.com/lindawangg/COVID-Net), not with the images. Classes are those in
+    the lists: they differ between versions. Not every version has a ``val.txt``.
 
     Raises:
         FileNotFoundError: If a list or a folder is missing.
@@ -28,14 +29,7 @@ def read_covidx(src: Path) -> Source:
         for number, line in enumerate(file.read_text(encoding='utf-8').splitlines(), 1):
             if not line.strip():
                 continue
-            cells = line.split()
-            if len(cells) < 4:
-                raise ValueError(
-                    f'{file}, line {number}: expected 4 words, not {line!r}'
-                )
-            # File names may contain spaces: patient first, class and source last.
-            patient, *name, label, _ = cells
-            name = ' '.join(name)
+            patient, name, label = _read_line(line, src / split, file, number)
             earlier = images.get((split, name))
             if earlier is not None and earlier.label != label:
                 raise ValueError(
@@ -48,3 +42,24 @@ def read_covidx(src: Path) -> Source:
     classes = tuple(sorted({image.label for image in images.values()}))
     origin = 'COVIDx CXR, Wang et al. 2020, arXiv:2003.09871'
     return Source(list(images.values()), classes, origin, 'those of its sources')
+
+
+def _read_line(line: str, folder: Path, file: Path, number: int) -> tuple[str, ...]:
+    """Return patient, file name and class of a line; the source comes last.
+
+    The patient or the file name may contain blanks: ``COVID 1 COVID(1).png positive
+    sirm``. The images decide which. Without them, the file name has no blank.
+
+    Raises:
+        ValueError: If the line has fewer than four words.
+    """
+    *words, label, _ = line.split() if len(line.split()) >= 4 else [''] * 2
+    if not words:
+        raise ValueError(f'{file}, line {number}: expected 4 words, not {line!r}')
+    splits = [
+        (' '.join(words[:k]), ' '.join(words[k:])) for k in range(len(words) - 1, 0, -1)
+    ]
+    patient, name = next(
+        (split for split in splits if (folder / split[1]).is_file()), splits[0]
+    )
+    return patient, name, label

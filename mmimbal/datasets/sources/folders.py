@@ -1,58 +1,152 @@
 """Datasets with one folder per class."""
 
-from pathlib import Path
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
 
+from mmimbal.datasets.names import check_near_equal, split_of
 from mmimbal.datasets.sources.archive import is_system_file
 from mmimbal.datasets.sources.source import Image, Source
+from mmimbal.datasets.sources.walk import files_below, reason_to_leave_out
 
-SUFFIXES = {'.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp'}
-SPLITS = {'train': 'train', 'val': 'val', 'valid': 'val', 'test': 'test'}
-SPLITS |= {'validation': 'val'}
+IGNORE = 'ignore'
+SETTLE = (
+    'Say what they are: --split-folders NAME=train|val|test|ignore ..., or '
+    '--class-folders if all of them are classes'
+)
 
 
 def read_folders(
-    src: Path, origin: str = 'unknown', licence: str = 'unknown'
+    src: Path,
+    origin: str = 'unknown',
+    licence: str = 'unknown',
+    split_folders: Mapping[str, str] | None = None,
+    class_folders: bool = False,
 ) -> Source:
     """Read ``CLASS/**/*.jpg``, or ``train/CLASS``, ``val/CLASS``, ``test/CLASS``.
 
-    Classes are the sorted names of the folders. Other files are ignored.
+    Classes are the sorted names of the folders. Splits are known by their usual names,
+    such as ``Training`` or ``valid``. Links are followed. Masks, previews and other
+    files are left out and counted.
 
     Args:
         src: The folder that holds the class folders, directly or in one folder.
         origin: Source of the images.
         licence: Licence of the images.
+        split_folders: ``'train'``, ``'val'``, ``'test'`` or ``'ignore'`` for the name
+            of each folder; guessed from the names if ``None``.
+        class_folders: Whether all folders are classes, whatever their names.
 
     Raises:
         FileNotFoundError: If there are no folders with images.
+        ValueError: If some folders look like splits and others do not, a folder of
+            ``split_folders`` is missing, or two classes have almost the same name.
     """
     folders = _folders(src)
-    while len(folders) == 1 and _folders(folders[0]):
+    unsure = []
+    while len(folders) == 1 and _folders(folders[0]) and not split_folders:
         src, folders = folders[0], _folders(folders[0])
-    has_splits = bool(folders) and {f.name.lower() for f in folders} <= SPLITS.keys()
-    parts = (
-        [(SPLITS[f.name.lower()], f) for f in folders] if has_splits else [(None, src)]
-    )
-    images = [
-        Image(
-            path=path,
-            label=folder.name,
-            split=split,
-            name=path.relative_to(src).as_posix(),
-        )
-        for split, part in parts
-        for folder in _folders(part)
-        for path in sorted(folder.rglob('*'))
-        if path.suffix.lower() in SUFFIXES
-        and path.is_file()
-        and not any(map(is_system_file, path.relative_to(folder).parts))
-    ]
+    names = [folder.name for folder in folders]
+    roles = {} if class_folders else _roles(src, names, split_folders)
+    if roles and not split_folders:
+        said = ', '.join(f'{name} as {split}' for name, split in roles.items())
+        unsure.append(f'folders of {src.name} were taken as splits: {said}')
+    images, left_out = _read(src, roles)
     if not images:
         raise FileNotFoundError(
             f'{src} has no folders with images. Expected in --src: one folder of '
             'images per class'
         )
-    classes = tuple(sorted({image.label for image in images}))
-    return Source(images, classes, origin, licence)
+    labels = [image.label for image in images]
+    check_near_equal(labels, 'class folders', src)
+    classes = tuple(sorted(set(labels)))
+    unsure += _odd_classes(images, classes)
+    return Source(images, classes, origin, licence, left_out, unsure)
+
+
+def _read(
+    src: Path, roles: Mapping[str, str]
+) -> tuple[list[Image], dict[str, list[PurePosixPath]]]:
+    """Return the images, and the files that are left out by reason."""
+    depth = 2 if roles else 1
+    files = list(files_below(src))
+    names = {file.with_suffix('') for file in files}
+    images, left_out = [], defaultdict(list)
+    for file in files:
+        split = roles.get(file.parts[0]) if roles else None
+        reason = reason_to_leave_out(src, file, names, depth)
+        if not reason and roles and split in (None, IGNORE):
+            reason = f'in the folder {file.parts[0]}, which is ignored'
+        if not reason and len(file.parts) <= depth:
+            reason = 'in no class folder'
+        if reason:
+            left_out[reason].append(file)
+            continue
+        label = file.parts[depth - 1]
+        images.append(Image(src / file, label, split=split, name=file.as_posix()))
+    return images, dict(left_out)
+
+
+def _roles(
+    src: Path, names: list[str], given: Mapping[str, str] | None
+) -> dict[str, str]:
+    """Return the split of each folder; empty if folders are classes.
+
+    Raises:
+        ValueError: If a given folder is missing, or only some look like splits.
+    """
+    if given:
+        missing = sorted(set(given) - set(names))
+        if missing:
+            raise ValueError(
+                f'--split-folders: {src} has no folder {", ".join(missing)}; it has '
+                f'{", ".join(names)}'
+            )
+        return {name: given.get(name, IGNORE) for name in names}
+    splits = {name: split_of(name) for name in names}
+    others = [name for name, split in splits.items() if split is None]
+    if len(others) == len(names):
+        return {}
+    if others:
+        same = {
+            folder.name
+            for name in others
+            for folder in _folders(src / name)
+            if folder.name in names
+            or any((src / n / folder.name).is_dir() for n in splits if n != name)
+        }
+        inside = f' ({", ".join(sorted(same))} are in several of them)' if same else ''
+        known = [name for name, split in splits.items() if split]
+        raise ValueError(
+            f'{src}: the folders {", ".join(known)} have names of splits, but '
+            f'{", ".join(others)} have not{inside}. {SETTLE}'
+        )
+    return splits
+
+
+def _odd_classes(images: list[Image], classes: tuple[str, ...]) -> list[str]:
+    """Describe classes that are in some splits only, or have splits inside."""
+    found = defaultdict(set)
+    for image in images:
+        found[image.split].add(image.label)
+    lines = [
+        f'{split} has no images of {", ".join(sorted(set(classes) - labels))}'
+        for split, labels in found.items()
+        if split and set(classes) - labels
+    ]
+    depth = 2 if next(iter(found)) else 1
+    inside = {
+        part
+        for image in images
+        for part in PurePosixPath(image.name).parts[depth:-1]
+        if split_of(part)
+    }
+    if inside:
+        lines.append(
+            f'folders {", ".join(sorted(inside))} inside of classes were not taken as '
+            'splits'
+        )
+    return lines
 
 
 def read_kvasir(src: Path) -> Source:

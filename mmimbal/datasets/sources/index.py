@@ -1,12 +1,16 @@
 """Datasets with an ``index.csv``: own images, and shared copies of public sets."""
 
+import unicodedata
+from collections import Counter
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from mmimbal.datasets import index_file
+from mmimbal.datasets.names import check_near_equal, is_unknown, split_of
 from mmimbal.datasets.sources.source import Image, Source, missing_file
+from mmimbal.datasets.sources.walk import files_below
 
 IMAGE_FOLDERS = ('', 'images', 'jpg')
 LAYOUT = 'index.csv (file,label[,group][,split]) and the images it lists'
@@ -42,12 +46,23 @@ def read_csv(
     if group is not None:
         index_file.require_columns(table.column_names, (group,), index)
     description = {} if classes else index_file.read_description(index) or {}
-    classes = classes or tuple(description.get('classes') or _sorted_labels(table))
+    classes = classes or tuple(description.get('classes') or _classes(table, index))
     labels = index_file.encode_labels(table, classes, index)
-    columns = table.to_pydict()
+    if group:
+        table = table.drop_columns(['group'] if 'group' in table.column_names else [])
+        table = table.rename_columns({group: 'group'})
+    unsure, columns = [], table.to_pydict()
     files = columns['file']
     folder = _image_folder(src, files[0])
-    no_values = [None] * len(files)
+    files, renamed = _as_on_disk(folder, files)
+    unsure += renamed
+    groups = splits = [None] * len(files)
+    if 'group' in columns:
+        groups = index_file.known_groups(table).to_pylist()
+        unsure += _unknown_groups(columns['group'])
+    if 'split' in columns:
+        splits, spelled = _usual_splits(columns['split'], index)
+        unsure += spelled
     images = [
         Image(
             path=folder / file,
@@ -59,8 +74,8 @@ def read_csv(
         for file, label, image_group, split in zip(
             files,
             labels,
-            columns.get(group or 'group', no_values),
-            columns.get('split', no_values),
+            groups,
+            splits,
             strict=True,
         )
     ]
@@ -69,19 +84,85 @@ def read_csv(
         classes,
         origin or description.get('source', 'unknown'),
         licence or description.get('licence', 'unknown'),
+        unsure=unsure,
     )
 
 
-def _sorted_labels(table: pa.Table) -> list[str]:
+def _classes(table: pa.Table, index: Path) -> list[str]:
+    """Return the labels, sorted; numbers as numbers."""
+    check_near_equal(table['label'].to_pylist(), 'labels', index)
     labels = pc.unique(table['label']).to_pylist()
     return sorted(labels, key=int if all(x.isdecimal() for x in labels) else None)
 
 
+def _as_on_disk(folder: Path, files: list[str]) -> tuple[list[str], list[str]]:
+    """Return file names in the Unicode form of the disk, and a sentence if it differs.
+
+    macOS writes an accent as a letter of its own, most other programs do not.
+    """
+    missing = [file for file in files if not file.isascii()]
+    missing = [file for file in missing if not (folder / file).exists()]
+    if not missing:
+        return files, []
+    on_disk = _on_disk(folder, missing[0])
+    found = {
+        file: on_disk[_normal(file)] for file in missing if _normal(file) in on_disk
+    }
+    sentence = (
+        f'{len(found)} file names have another Unicode form than on disk, the first is '
+        f'{next(iter(found))}'
+        if found
+        else ''
+    )
+    return [found.get(file, file) for file in files], [sentence] if found else []
+
+
+def _unknown_groups(groups: list[str]) -> list[str]:
+    unknown = Counter(group for group in groups if is_unknown(group))
+    if not unknown or (len(unknown) == len(set(groups)) == 1 and '' in unknown):
+        return []
+    cells = ', '.join(f'{word!r} {count}' for word, count in unknown.most_common())
+    return [
+        f'the group of {unknown.total()} of {len(groups)} images is unknown ({cells}): '
+        'each is a group of its own'
+    ]
+
+
+def _usual_splits(splits: list[str], index: Path) -> tuple[list[str | None], list[str]]:
+    """Return ``train``, ``val`` or ``test`` of each image, and what was renamed.
+
+    Raises:
+        ValueError: If a split is none of them.
+    """
+    names = sorted(set(splits) - {''})
+    usual = {name: split_of(name) for name in names}
+    others = [name for name, split in usual.items() if split is None]
+    if others:
+        raise ValueError(
+            f'{index}: the column split has {", ".join(map(repr, others))}, expected '
+            'train, val and test. Rename the column to split the images anew'
+        )
+    renamed = [f'{name!r} as {split}' for name, split in usual.items() if name != split]
+    sentence = [f'splits were taken: {", ".join(renamed)}'] if renamed else []
+    return [usual.get(name) for name in splits], sentence
+
+
 def _image_folder(src: Path, file: str) -> Path:
     for name in IMAGE_FOLDERS:
-        if (src / name / file).is_file():
+        if (src / name / file).is_file() or _normal(file) in _on_disk(src / name, file):
             return src / name
     raise FileNotFoundError(
         f'{file}, the first image of {src / "index.csv"}, is neither in {src} nor in '
         f'its {" or ".join(IMAGE_FOLDERS[1:])}/'
     )
+
+
+def _on_disk(folder: Path, file: str) -> dict[str, str]:
+    """Return the files below a folder by their composed form; none for ASCII."""
+    if file.isascii() or not folder.is_dir():
+        return {}
+    return {_normal(str(path)): str(path) for path in files_below(folder)}
+
+
+def _normal(name: str) -> str:
+    return unicodedata.normalize('NFC', name)

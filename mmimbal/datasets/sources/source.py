@@ -1,9 +1,9 @@
 """A download in memory, before it is written with an ``index.csv``."""
 
 import csv
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -39,12 +39,16 @@ class Source:
         classes: Class names in label order.
         origin: Source of the images.
         licence: Licence of the images.
+        left_out: Files that are no images of the data set, by reason.
+        unsure: Sentences about what was guessed.
     """
 
     images: Sequence[Image]
     classes: tuple[str, ...]
     origin: str
     licence: str
+    left_out: Mapping[str, Sequence[PurePosixPath]] = field(default_factory=dict)
+    unsure: Sequence[str] = ()
 
 
 def missing_file(path: Path, layout: str) -> FileNotFoundError:

@@ -77,3 +77,63 @@ def test_what_is_no_archive_or_cut(tmp_path):
     (tmp_path / 'cut.tgz').write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ValueError, match='is broken'):
         unpack(tmp_path / 'cut.tgz', tmp_path / 'out')
+
+
+def rewrite(path, old, new):
+    """Replace bytes of both headers of a zip file."""
+    content = path.read_bytes()
+    assert content.count(old) == 2
+    path.write_bytes(content.replace(old, new))
+
+
+@pytest.mark.parametrize(('encoding', 'flag'), [('gbk', 'gbk'), ('utf-8', None)])
+def test_names_that_do_not_say_their_encoding(tmp_path, encoding, flag):
+    """As Windows writes them in China, and some programs in UTF-8."""
+    archive = tmp_path / 'x.zip'
+    name = '黑色素瘤'.encode(encoding)
+    make_zip(archive, [f'{"n" * len(name)}/1.png'])
+    rewrite(archive, b'n' * len(name), name)
+    found = unpack(archive, tmp_path / 'out', flag)
+    assert found.name == '黑色素瘤' and (found / '1.png').read_text() == 'content'
+
+
+def test_another_encoding_is_asked_for(tmp_path):
+    archive = tmp_path / 'x.zip'
+    name = '黑色素瘤'.encode('gbk')
+    make_zip(archive, [f'{"n" * len(name)}/1.png'])
+    rewrite(archive, b'n' * len(name), name)
+    with pytest.raises(ValueError, match='--zip-encoding gbk'):
+        unpack(archive, tmp_path / 'out')
+    with pytest.raises(ValueError, match='Python knows no gbkk'):
+        unpack(archive, tmp_path / 'out2', 'gbkk')
+
+
+def test_names_in_utf8_that_say_so(tmp_path):
+    make_zip(tmp_path / 'x', ['été/1.png', 'b/2.png'])
+    assert (unpack(tmp_path / 'x', tmp_path / 'out', 'gbk') / 'été/1.png').is_file()
+
+
+@pytest.mark.parametrize(
+    ('method', 'name'), [(9, 'Deflate64'), (98, 'PPMd'), (77, 'method 77')]
+)
+def test_a_method_that_python_lacks_is_named(tmp_path, method, name):
+    archive = tmp_path / 'x.zip'
+    make_zip(archive, ['a.png'])
+    content = bytearray(archive.read_bytes())
+    for signature, place in ((b'PK\x03\x04', 8), (b'PK\x01\x02', 10)):
+        content[content.index(signature) + place] = method
+    archive.write_bytes(content)
+    with pytest.raises(ValueError, match=f'compressed with {name}.*7-Zip'):
+        unpack(archive, tmp_path / 'out')
+    assert not (tmp_path / 'out').exists()
+
+
+def test_an_encrypted_archive_is_refused(tmp_path):
+    archive = tmp_path / 'x.zip'
+    make_zip(archive, ['a.png'])
+    content = bytearray(archive.read_bytes())
+    for signature, place in ((b'PK\x03\x04', 6), (b'PK\x01\x02', 8)):
+        content[content.index(signature) + place] |= 1
+    archive.write_bytes(content)
+    with pytest.raises(ValueError, match='is encrypted: unpack it yourself'):
+        unpack(archive, tmp_path / 'out')

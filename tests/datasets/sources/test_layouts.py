@@ -67,9 +67,12 @@ def make_covidx(src, random):
         lines = []
         for number in range(2 * EACH):
             name = f'{split} {number}.png' if number == 3 else f'{split}{number}.png'
+            patient = f'{split}-p{number // 3}'
+            if number >= EACH:  # as the lists of 7B and 8B have it for sirm
+                patient, name = f'{split} {number}', f'{split}({number}).png'
             paint(src / split / name, random)
             label = 'positive' if number % 2 else 'negative'
-            lines.append(f'{split}-p{number // 3} {name} {label} cohen')
+            lines.append(f'{patient} {name} {label} cohen')
         (src / f'{split}.txt').write_text('\n'.join(lines) + '\n')
     return ('negative', 'positive')
 
@@ -304,3 +307,33 @@ def test_a_cut_file_of_medmnist(tmp_path):
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(ValueError, match='is no file of MedMNIST'):
         READERS['medmnist'](path)
+
+
+# Lines of the published lists of COVIDx 7B and CXR-3A, and what they say.
+PUBLISHED = {
+    '5 ARDSSevere.png negative cohen': ('5', 'ARDSSevere.png', 'negative'),
+    '313b 10.1016-slash-j.hrcr.2020.04.015-fig3-a.png negative cohen': (
+        '313b',
+        '10.1016-slash-j.hrcr.2020.04.015-fig3-a.png',
+        'negative',
+    ),
+    'COVID 1 COVID(1).png positive sirm': ('COVID 1', 'COVID(1).png', 'positive'),
+    'COVID 2 COVID(2).png positive sirm': ('COVID 2', 'COVID(2).png', 'positive'),
+    'SITE2-000265 MIDRC-RICORD-1C-SITE2-000265-99793-1.png COVID-19 ricord': (
+        'SITE2-000265',
+        'MIDRC-RICORD-1C-SITE2-000265-99793-1.png',
+        'COVID-19',
+    ),
+}
+
+
+@pytest.mark.parametrize('on_disk', [True, False])
+def test_published_lines_of_covidx(tmp_path, on_disk):
+    for split in ('train', 'test'):
+        (tmp_path / split).mkdir()
+        (tmp_path / f'{split}.txt').write_text('\n'.join(PUBLISHED))
+        for _, name, _ in PUBLISHED.values() if on_disk else ():
+            (tmp_path / split / name).touch()
+    images = READERS['covidx'](tmp_path).images
+    found = [(image.group, image.path.name, image.label) for image in images]
+    assert found == [*PUBLISHED.values()] * 2

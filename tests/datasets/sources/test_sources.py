@@ -212,10 +212,13 @@ def test_class_without_training_images_is_refused(tmp_path):
         write_dataset(source, tmp_path / 'out')
 
 
-def test_too_few_images_to_split_are_explained(tmp_path):
-    rows = [{'file': f'{n}.png', 'label': str(n % 2)} for n in range(16)]
+def test_too_few_groups_to_split_are_explained(tmp_path):
+    rows = [
+        {'file': f'{n}.png', 'label': str(n % 2), 'group': f'p{n % 2}'}
+        for n in range(16)
+    ]
     source = read_csv(write_index(tmp_path / 'src', rows))
-    with pytest.raises(ValueError, match='fewer than 10 images'):
+    with pytest.raises(ValueError, match='each of the 2 classes has one group'):
         write_dataset(source, tmp_path / 'out')
 
 

@@ -1,0 +1,69 @@
+"""Names that people spell in several ways: classes, splits, unknown groups."""
+
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+
+SPLIT_WORDS = dict(
+    train=('train', 'training', 'trn', 'tr'),
+    val=('val', 'valid', 'validation', 'validate', 'dev'),
+    test=('test', 'testing', 'tst', 'te'),
+)
+MOST_MISSING = 10  # numbers up to the highest, for each label
+UNKNOWN_WORDS = {'', 'nan', 'na', 'n/a', 'none', 'null', 'unknown', '?', '-', '<na>'}
+
+
+def plain(name: str) -> str:
+    """Return a name without what people overlook: case, blanks, Unicode form."""
+    folded = unicodedata.normalize('NFKC', name).casefold()
+    return ' '.join(folded.replace('_', ' ').replace('-', ' ').split())
+
+
+def split_of(name: str) -> str | None:
+    """Return ``'train'``, ``'val'`` or ``'test'`` for a usual name of a split."""
+    word = plain(name).removesuffix(' set').removesuffix(' data')
+    for split, words in SPLIT_WORDS.items():
+        if word in words:
+            return split
+    return None
+
+
+def is_unknown(name: str) -> bool:
+    """Return whether a cell says that nothing is known: empty, ``nan``, ``NA``."""
+    return name.strip().casefold() in UNKNOWN_WORDS
+
+
+def check_near_equal(names: Iterable[str], what: str, where: object) -> None:
+    """Check that no two names differ only in case, blanks or Unicode form.
+
+    Args:
+        names: The name of each image.
+        what: What is named, such as ``'classes'``.
+        where: File or folder, for the message.
+
+    Raises:
+        ValueError: If some do; with their numbers of images.
+    """
+    spellings = defaultdict(list)
+    for name, count in Counter(names).items():
+        spellings[plain(name)].append(f'{name!r} ({count} images)')
+    double = [' and '.join(sorted(group)) for group in spellings.values() if group[1:]]
+    if double:
+        raise ValueError(
+            f'{where}: {what} that differ only in capital letters, blanks, hyphens or '
+            f'Unicode form: {"; ".join(double)}. Give them one name'
+        )
+
+
+def classes_of(labels: Sequence[str]) -> tuple[str, ...]:
+    """Return the class names of labels, each once, in the order of their indices.
+
+    Numbers are indices, unless they are codes: then most of the indices below the
+    highest number would be missing.
+    """
+    if not all(label.isdecimal() for label in labels):
+        return tuple(sorted(labels))
+    highest = max(map(int, labels))
+    if highest + 1 > len(labels) * MOST_MISSING:
+        return tuple(sorted(labels, key=int))
+    return tuple(map(str, range(highest + 1)))

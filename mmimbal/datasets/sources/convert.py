@@ -1,0 +1,53 @@
+"""Images that are converted to 8 bits when they are written."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+from mmimbal.datasets.sources.dicom import is_dicom, patient_of, read_dicom
+from mmimbal.datasets.sources.pixel_range import read_in_range
+from mmimbal.datasets.sources.source import Image, Source
+
+
+def with_conversions(
+    source: Source, value_range: tuple[float, float] | None = None
+) -> Source:
+    """Return a download whose images are all of 8 bits.
+
+    DICOM files become PNG files, as a viewer shows them; a patient is a group, unless
+    the download names groups.
+
+    Args:
+        source: The download.
+        value_range: Values of other images that become 0 and 255; they are not
+            converted if ``None``.
+
+    Raises:
+        FileNotFoundError: If an image is missing.
+        ImportError: If there are DICOM files, but pydicom is not installed.
+        ValueError: If a DICOM file cannot be read.
+    """
+    images, patients, converted = [], 0, 0
+    for image in source.images:
+        if image.pixels is None and image.path.is_file() and is_dicom(image.path):
+            patient = patient_of(image.path)
+            patients += patient is not None
+            converted += 1
+            image = _as_png(image, partial(read_dicom, image.path))
+            image = replace(image, group=image.group or patient)
+        elif image.pixels is None and value_range:
+            image = _as_png(image, partial(read_in_range, image.path, *value_range))
+        images.append(image)
+    unsure = list(source.unsure)
+    if converted:
+        unsure.append(
+            f'{converted} DICOM files are converted to PNG with their own window; '
+            f'{patients} of them name a patient, who is the group'
+        )
+    return replace(source, images=images, unsure=unsure)
+
+
+def _as_png(image: Image, pixels: Callable) -> Image:
+    name = PurePosixPath(image.name or Path(image.path).name)
+    return replace(image, pixels=pixels, name=f'{name}.png')

@@ -1,0 +1,176 @@
+"""What will be written of a download: names, groups, splits."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from tqdm import tqdm
+
+from mmimbal.datasets.rare_classes import FEWEST_FOR_VALIDATION, describe_uneven
+from mmimbal.datasets.sources.source import Image, Source
+from mmimbal.datasets.splits import (
+    check_groups,
+    folds_by_group,
+    join_groups,
+    split_by_group,
+)
+
+SPLITS = ('train', 'val', 'test')
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A download, and how it is split.
+
+    Attributes:
+        source: The download.
+        names: Path of each image, relative to ``images/``.
+        groups: Group of each image.
+        columns: Split of each image, by the name of the column.
+        origin_of_split: Where the splits are from.
+        warnings: Sentences about splits that are not as wanted.
+    """
+
+    source: Source
+    names: Sequence[str]
+    groups: Sequence[str]
+    columns: Mapping[str, Sequence[str]]
+    origin_of_split: str
+    warnings: Sequence[str]
+
+    @property
+    def counts(self) -> dict[str, Counter]:
+        """Number of images per class, by split."""
+        return _count(self.source.images, self.columns['split'])
+
+
+def plan_dataset(
+    source: Source, seed: int = 0, split: str = 'official', folds: int = 0
+) -> Plan:
+    """Split the images of a download.
+
+    Args:
+        source: The download.
+        seed: Seed of the splits that are made here.
+        split: ``'official'`` keeps the split of the download, if there is one.
+            ``'group'`` makes a new one: 70/10/20, stratified by class and grouped.
+            Groups that share an identical image stay together.
+        folds: Number of cross-validation folds, added as columns ``fold0``, ``fold1``,
+            ...
+
+    Raises:
+        FileNotFoundError: If an image is missing.
+        ValueError: If a group is in two splits, only some images have a split, a class
+            has no training image, or an image is listed twice or cannot be decoded.
+    """
+    images = source.images
+    names = _file_names(images)
+    groups = [image.group or name for image, name in zip(images, names, strict=True)]
+    labels = np.array([source.classes.index(image.label) for image in images])
+    made_here = f'stratified by class, grouped, scikit-learn, seed {seed}'
+    is_official = split == 'official' and any(image.split for image in images)
+    joined_groups, warnings = groups, []
+    if folds or not is_official:
+        joined_groups = join_groups(groups, _contents(images))
+    if is_official:
+        splits, origin_of_split = [image.split for image in images], 'of the download'
+        _check_all_have_a_split(names, splits)
+        check_groups(groups, splits)
+        if 'val' not in splits:
+            splits, warnings = _with_validation(labels, groups, splits, seed)
+            origin_of_split += f'; val is a part of train, {made_here}'
+    else:
+        made = split_by_group(labels, joined_groups, seed)
+        warnings = describe_uneven(
+            labels, np.array(joined_groups), made, source.classes
+        )
+        splits = made.tolist()
+        origin_of_split = f'70/10/20, {made_here}'
+    columns = dict(split=splits)
+    if folds:
+        by_fold = folds_by_group(labels, joined_groups, folds, seed)
+        columns |= {f'fold{k}': fold.tolist() for k, fold in enumerate(by_fold)}
+        origin_of_split += f'; {folds} folds, {made_here}'
+    for cells in columns.values():
+        check_groups(groups, cells)
+        _count(images, cells)
+    return Plan(source, names, groups, columns, origin_of_split, warnings)
+
+
+def _with_validation(
+    labels: np.ndarray, groups: Sequence[str], splits: Sequence[str], seed: int
+) -> tuple[list[str], list[str]]:
+    """Move a tenth of the groups of train to val; return splits and warnings."""
+    train = np.flatnonzero(np.array(splits) == 'train')
+    own = np.array(groups)[train]
+    new = np.array(splits, dtype='<U5')
+    if any(
+        len(set(own[labels[train] == label])) >= FEWEST_FOR_VALIDATION
+        for label in set(labels[train])
+    ):
+        made = split_by_group(labels[train], own, seed)
+        new[train[made == 'val']] = 'val'
+    return new.tolist(), [
+        f'the download has no validation images: {(new == "val").sum()} images of '
+        'train are val now, without groups in both'
+    ]
+
+
+def _check_all_have_a_split(names: Sequence[str], splits: Sequence[str | None]) -> None:
+    if not all(splits):
+        name = next(n for n, s in zip(names, splits, strict=True) if not s)
+        raise ValueError(
+            f'some images have a split and some have none, the first is {name}: '
+            'give all a split, or use --split group'
+        )
+
+
+def _contents(images: Sequence[Image]) -> list[str]:
+    """Return a hash of each image.
+
+    Raises:
+        FileNotFoundError: If an image is missing.
+    """
+    hashes = []
+    for image in tqdm(images, 'comparing', disable=None):
+        check_exists(image)
+        content = image.pixels().tobytes() if image.pixels else image.path.read_bytes()
+        hashes.append(hashlib.blake2b(content, digest_size=16).hexdigest())
+    return hashes
+
+
+def check_exists(image: Image) -> None:
+    """Raise a FileNotFoundError if the file of an image is missing."""
+    if not image.path.is_file():
+        raise FileNotFoundError(f'image {image.path} is missing')
+
+
+def _count(images: Sequence[Image], splits: Sequence[str]) -> dict[str, Counter]:
+    """Return the number of images per class, by split.
+
+    Raises:
+        ValueError: If a class has no training image.
+    """
+    counts: dict[str, Counter] = {split: Counter() for split in SPLITS}
+    for image, split in zip(images, splits, strict=True):
+        counts.setdefault(split, Counter())[image.label] += 1
+    labels = {image.label for image in images}
+    empty = sorted(name for name in labels if not counts['train'][name])
+    if empty:
+        raise ValueError(
+            f'no image to train on for class {", ".join(empty)}: give the index a '
+            'split column with some in train, or use --split group'
+        )
+    return counts
+
+
+def _file_names(images: Sequence[Image]) -> list[str]:
+    names = [image.name or image.path.name for image in images]
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated:
+        raise ValueError(
+            f'{len(repeated)} images are listed twice, the first is {repeated[0]}'
+        )
+    return names

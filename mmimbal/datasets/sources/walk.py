@@ -1,0 +1,86 @@
+"""All files of a folder: images, and what is left out and why."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from mmimbal.datasets.sources.archive import is_system_file
+from mmimbal.datasets.sources.dicom import is_dicom
+
+# What OpenCV decodes; and DICOM, which is converted.
+SUFFIXES = frozenset(
+    f'.{name}'
+    for name in (
+        *('jpg', 'jpeg', 'jpe', 'jfif', 'jp2', 'png', 'bmp', 'dib', 'tif', 'tiff'),
+        *('webp', 'gif', 'pgm', 'ppm', 'pbm', 'pnm', 'dcm', 'dicom'),
+    )
+)
+OTHER_IMAGES = frozenset(
+    f'.{name}' for name in ('heic', 'heif', 'avif', 'tga', 'ico', 'svg', 'psd', 'nii')
+)
+MASK_FOLDERS = frozenset(
+    ('mask', 'masks', 'segmentation', 'segmentations', 'ground_truth', 'gt')
+)
+PREVIEW_FOLDERS = frozenset(
+    ('preview', 'previews', 'thumbnail', 'thumbnails', 'thumbs')
+)
+MASK_ENDING = re.compile(r'[ _.-](mask\d*|seg|segmentation|gt)$', re.IGNORECASE)
+PREVIEW_ENDING = re.compile(r'[ _.-](preview|thumb|thumbnail)$', re.IGNORECASE)
+
+
+def files_below(folder: Path) -> Iterator[PurePosixPath]:
+    """Yield all files below a folder, sorted; linked folders are followed.
+
+    Args:
+        folder: The folder. Paths are relative to it.
+    """
+    yield from _files(folder, PurePosixPath(), {folder.resolve()})
+
+
+def _files(
+    folder: Path, below: PurePosixPath, ancestors: set[Path]
+) -> Iterator[PurePosixPath]:
+    for path in sorted(folder.iterdir()):
+        if not path.is_dir():
+            yield below / path.name
+        elif path.resolve() not in ancestors:  # a link to a folder above has no end
+            yield from _files(path, below / path.name, {*ancestors, path.resolve()})
+
+
+def reason_to_leave_out(
+    folder: Path, file: PurePosixPath, names: set[PurePosixPath], class_depth: int
+) -> str | None:
+    """Return why a file is not an image of the data set; ``None`` if it is one.
+
+    Args:
+        folder: The folder of the data set.
+        file: The file, relative to it.
+        names: All files without their suffixes.
+        class_depth: Number of the first parts of the path that name split and class:
+            a class may be called ``mask``.
+    """
+    suffix = file.suffix.lower()
+    inside = {part.lower() for part in file.parts[class_depth:-1]}
+    if any(map(is_system_file, file.parts)):
+        return 'files of the system'
+    if not (folder / file).is_file():
+        return 'broken links'
+    if suffix in OTHER_IMAGES:
+        return f'images that OpenCV cannot decode ({suffix})'
+    if suffix not in SUFFIXES and not is_dicom(folder / file):
+        return f'no images ({suffix or "no suffix"})'
+    if inside & MASK_FOLDERS or _belongs_to_another(file, names, MASK_ENDING):
+        return 'masks'
+    if inside & PREVIEW_FOLDERS or _belongs_to_another(file, names, PREVIEW_ENDING):
+        return 'previews'
+    return None
+
+
+def _belongs_to_another(
+    file: PurePosixPath, names: set[PurePosixPath], ending: re.Pattern
+) -> bool:
+    """Return whether there is an image of this name without an ending."""
+    name = file.with_suffix('')
+    return bool(ending.search(name.name)) and (
+        name.with_name(ending.sub('', name.name)) in names
+    )

@@ -1,0 +1,84 @@
+"""DICOM files and images of more than 8 bits become PNG files."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian
+
+from mmimbal.datasets.sources import write_dataset
+from mmimbal.datasets.sources.convert import with_conversions
+from mmimbal.datasets.sources.folders import read_folders
+
+
+def write_dicom(path: Path, pixels: np.ndarray, patient: str) -> None:
+    """Write gray values of 16 bits without a window."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.MediaStorageSOPClassUID = '1.2.840.10008.5.1.4.1.1.7'
+    meta.MediaStorageSOPInstanceUID = '1.2.3'
+    file = FileDataset(str(path), {}, file_meta=meta, preamble=b'\0' * 128)
+    file.SOPClassUID = meta.MediaStorageSOPClassUID
+    file.SOPInstanceUID = meta.MediaStorageSOPInstanceUID
+    file.PatientID = patient
+    file.Rows, file.Columns = pixels.shape
+    file.BitsAllocated = file.BitsStored = 16
+    file.HighBit, file.SamplesPerPixel, file.PixelRepresentation = 15, 1, 0
+    file.PhotometricInterpretation = 'MONOCHROME2'
+    file.PixelData = pixels.astype('<u2').tobytes()
+    file.save_as(path, enforce_file_format=True)
+
+
+@pytest.fixture
+def export(tmp_path):
+    """Ten patients with two images each; half of the files have no suffix."""
+    random = np.random.default_rng(0)
+    for number in range(20):
+        suffix = '.dcm' if number % 4 < 2 else ''
+        file = tmp_path / 'src' / 'ab'[number % 2] / f'IM{number}{suffix}'
+        write_dicom(file, random.integers(0, 4096, (8, 6)), f'p{number // 2}')
+    return tmp_path / 'src'
+
+
+def test_dicom_files_are_written_as_png_with_their_patients(export, tmp_path):
+    source = with_conversions(read_folders(export))
+    assert len(source.images) == 20 and not source.left_out
+    assert [image.group for image in source.images if image.label == 'a'] == [
+        f'p{n // 2}' for n in sorted(range(0, 20, 2), key=lambda n: names_of(export, n))
+    ]
+    assert '20 DICOM files are converted' in source.unsure[-1]
+    write_dataset(source, tmp_path / 'out')
+    written = cv2.imread(str(tmp_path / 'out/images/a/IM0.dcm.png'))
+    stored = np.random.default_rng(0).integers(0, 4096, (8, 6)).astype(float)
+    low, high = stored.min(), stored.max()
+    expected = (stored - low) / (high - low) * 255
+    assert written.shape == (8, 6, 3)
+    assert np.abs(written - expected[..., None]).max() <= 1
+
+
+def names_of(folder: Path, number: int) -> str:
+    (file,) = [p for p in folder.rglob(f'IM{number}*') if p.stem == f'IM{number}']
+    return file.name
+
+
+def test_groups_of_the_download_stay(export):
+    source = read_folders(export)
+    images = [replace(image, group='own') for image in source.images]
+    converted = with_conversions(replace(source, images=images))
+    assert {image.group for image in converted.images} == {'own'}
+
+
+def test_a_range_becomes_eight_bits(tmp_path):
+    values = np.array([[0, 100, 4095, 5000]], np.uint16)
+    (tmp_path / 'src/a').mkdir(parents=True)
+    cv2.imwrite(str(tmp_path / 'src/a/x.png'), values)
+    source = with_conversions(read_folders(tmp_path / 'src'), (0, 4095))
+    (image,) = source.images
+    assert image.name == 'a/x.png.png'
+    assert image.pixels()[0, :, 0].tolist() == [0, round(100 / 4095 * 255), 255, 255]
+    (same,) = with_conversions(read_folders(tmp_path / 'src')).images
+    assert same.pixels is None

@@ -1,0 +1,172 @@
+"""Layouts of folders that people download: what is taken, refused and left out."""
+
+from collections import Counter
+
+import cv2
+import numpy as np
+import pytest
+
+from mmimbal.datasets.sources.folders import read_folders
+from mmimbal.datasets.sources.write import write_dataset
+from tests.conftest import write_index
+
+
+def paint(folder, *names, each=3):
+    """Write images below folders: ``NAME/0.png``, ``NAME/1.png``, ..."""
+    random = np.random.default_rng(abs(hash(names)) % 1000)
+    for name in names:
+        for number in range(each):
+            file = folder / name / f'{number}.png'
+            file.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(file), random.integers(0, 256, (8, 8, 3), dtype=np.uint8))
+
+
+def counts(source):
+    return Counter((image.split, image.label) for image in source.images)
+
+
+def grid(splits, labels):
+    return [f'{split}/{label}' for split in splits for label in labels]
+
+
+@pytest.mark.parametrize(
+    'names',
+    [
+        ('train', 'val', 'test'),
+        ('Training', 'Validation', 'Testing'),
+        ('TRAIN', 'valid', 'TEST'),
+    ],
+)
+def test_usual_names_of_splits_are_splits(tmp_path, names):
+    paint(tmp_path / 'set', *grid(names, 'ab'))
+    source = read_folders(tmp_path)
+    expected = {(s, c): 3 for s in ('train', 'val', 'test') for c in 'ab'}
+    assert counts(source) == expected and source.classes == ('a', 'b')
+    (sentence,) = source.unsure
+    assert all(name in sentence for name in names)
+
+
+@pytest.mark.parametrize(
+    ('extra', 'inside'),
+    [
+        (grid(['copy/train', 'copy/test'], 'ab'), 'test, train are in several'),
+        (grid(['TEST_SIMPLE'], 'ab'), 'a, b are in several'),
+        (['other/c'], ''),
+    ],
+)
+def test_a_layout_that_contradicts_itself_is_refused(tmp_path, extra, inside):
+    paint(tmp_path, *grid(['train', 'test'], 'ab'), *extra)
+    odd = extra[0].split('/')[0]
+    with pytest.raises(ValueError, match='names of splits, but') as error:
+        read_folders(tmp_path)
+    message = str(error.value)
+    assert odd in message and inside in message
+    assert '--split-folders' in message and '--class-folders' in message
+
+
+def test_a_flag_settles_it(tmp_path):
+    paint(tmp_path, *grid(['train', 'test', 'TEST_SIMPLE'], 'ab'))
+    splits = dict(train='train', test='test')
+    source = read_folders(tmp_path, split_folders=splits)
+    assert counts(source) == {(s, c): 3 for s in splits for c in 'ab'}
+    ((reason, files),) = source.left_out.items()
+    assert 'TEST_SIMPLE' in reason and len(files) == 6
+    source = read_folders(tmp_path, class_folders=True)
+    assert counts(source) == {(None, c): 6 for c in ('train', 'test', 'TEST_SIMPLE')}
+
+
+def test_a_split_folder_that_is_missing_is_named(tmp_path):
+    paint(tmp_path, *grid(['train', 'test'], 'ab'))
+    with pytest.raises(ValueError, match='has no folder trian; it has test, train'):
+        read_folders(tmp_path, split_folders=dict(trian='train'))
+
+
+def test_class_folders_of_two_spellings_are_refused(tmp_path):
+    paint(tmp_path, 'train/NV', 'train/mel', 'test/nv', 'test/mel')
+    with pytest.raises(ValueError, match=r"'NV' \(3 images\) and 'nv' \(3 images\)"):
+        read_folders(tmp_path)
+
+
+def test_a_class_that_is_in_one_split_only_is_said(tmp_path):
+    paint(tmp_path, 'train/a', 'train/b', 'val/a', 'test/b')
+    lines = read_folders(tmp_path).unsure
+    assert 'val has no images of b' in lines and 'test has no images of a' in lines
+
+
+def test_splits_inside_of_classes_are_said(tmp_path):
+    paint(tmp_path, 'a/train', 'a/test', 'b/train', 'b/test')
+    source = read_folders(tmp_path)
+    assert counts(source) == {(None, 'a'): 6, (None, 'b'): 6}
+    assert 'folders test, train inside of classes were not taken' in source.unsure[0]
+
+
+def test_masks_previews_and_system_files_are_left_out_and_counted(tmp_path):
+    paint(tmp_path, 'a/images', 'a/masks', 'b/images', 'b/thumbnails', 'mask', each=2)
+    for name in (
+        'a/images/0_mask',
+        'a/images/0_mask_1',
+        'a/images/1_preview',
+        'b/images/lonely_mask',
+    ):
+        ending = (tmp_path / name).with_suffix('.png')
+        ending.write_bytes((tmp_path / 'a/images/0.png').read_bytes())
+    (tmp_path / '__MACOSX/a').mkdir(parents=True)
+    (tmp_path / '__MACOSX/a/._0.jpg').write_text('')
+    (tmp_path / 'b/Thumbs.db').write_text('')
+    (tmp_path / 'b/notes.txt').write_text('')
+    (tmp_path / 'b/photo.heic').write_text('')
+    (tmp_path / 'on_top.png').write_bytes((tmp_path / 'mask/0.png').read_bytes())
+    (tmp_path / 'b/broken.png').symlink_to(tmp_path / 'nowhere.png')
+    source = read_folders(tmp_path)
+    # A class may be called mask, and lonely_mask is the mask of no image.
+    assert counts(source) == {
+        (None, 'a'): 3,
+        (None, 'b'): 3,
+        (None, 'mask'): 2,
+    }
+    assert {reason: len(files) for reason, files in source.left_out.items()} == {
+        'masks': 3,
+        'previews': 3,
+        'files of the system': 2,
+        'no images (.txt)': 1,
+        'images that OpenCV cannot decode (.heic)': 1,
+        'in no class folder': 1,
+        'broken links': 1,
+    }
+
+
+@pytest.mark.parametrize('suffix', ['.jfif', '.jpe', '.JPG', '.gif', '.webp', '.tif'])
+def test_images_of_all_suffixes_are_taken(tmp_path, suffix):
+    paint(tmp_path, 'a', 'b')
+    for file in (tmp_path / 'a').iterdir():
+        file.rename(file.with_suffix(suffix))
+    assert counts(read_folders(tmp_path)) == {(None, 'a'): 3, (None, 'b'): 3}
+
+
+def test_links_and_linked_folders_are_followed(tmp_path):
+    paint(tmp_path / 'store', 'x', 'y')
+    (tmp_path / 'set/b').mkdir(parents=True)
+    (tmp_path / 'set/a').symlink_to(tmp_path / 'store/x')
+    for file in (tmp_path / 'store/y').iterdir():
+        (tmp_path / 'set/b' / file.name).symlink_to(file)
+    (tmp_path / 'set/b/loop').symlink_to(tmp_path / 'set')
+    assert counts(read_folders(tmp_path / 'set')) == {(None, 'a'): 3, (None, 'b'): 3}
+
+
+def test_every_file_is_taken_or_counted(tmp_path):
+    paint(tmp_path, 'a/images', 'a/masks', 'b')
+    write_index(tmp_path / 'more', [{'file': 'c/1.txt.png', 'label': 'c'}])
+    source = read_folders(tmp_path)
+    files = [path for path in tmp_path.rglob('*') if path.is_file()]
+    left_out = sum(map(len, source.left_out.values()))
+    assert len(source.images) + left_out == len(files)
+
+
+def test_a_download_without_validation_gets_one(tmp_path):
+    paint(tmp_path / 'src', *grid(['Training', 'Testing'], 'ab'), each=20)
+    found = write_dataset(read_folders(tmp_path / 'src'), tmp_path / 'out')
+    assert found == {
+        'train': dict(a=18, b=18),
+        'val': dict(a=2, b=2),
+        'test': dict(a=20, b=20),
+    }

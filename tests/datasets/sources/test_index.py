@@ -1,0 +1,89 @@
+"""CSV files as people write them in spreadsheets."""
+
+import unicodedata
+
+import pytest
+
+from mmimbal.datasets import CSVDataset
+from mmimbal.datasets.sources import read_csv, write_dataset
+from tests.conftest import write_index
+
+
+def rows(labels, **columns):
+    table = [{'file': f'{n}.png', 'label': label} for n, label in enumerate(labels)]
+    for name, cells in columns.items():
+        for row, cell in zip(table, cells, strict=True):
+            row[name] = cell
+    return table
+
+
+def test_labels_of_two_spellings_are_refused_in_preparing_and_training(tmp_path):
+    write_index(tmp_path, rows(['nv', 'nv ', 'NV', 'mel']))
+    with pytest.raises(ValueError, match=r"'NV' .* and 'nv ' .* and 'nv' "):
+        read_csv(tmp_path)
+    with pytest.raises(ValueError, match=r"'NV' .* and 'nv ' .* and 'nv' "):
+        CSVDataset(str(tmp_path)).full_init()
+
+
+def test_unknown_groups_are_no_group(tmp_path):
+    groups = ['nan', 'NA', '', 'p1', 'nan', 'p1']
+    source = read_csv(write_index(tmp_path, rows('ababab', group=groups)))
+    assert [image.group for image in source.images] == ['', '', '', 'p1', '', 'p1']
+    (sentence,) = source.unsure
+    assert sentence.startswith("the group of 4 of 6 images is unknown ('nan' 2, ")
+    dataset = CSVDataset(str(tmp_path))
+    assert dataset.get_groups() == ['0.png', '1.png', '2.png', 'p1', '4.png', 'p1']
+
+
+def test_unknown_groups_in_two_splits_leak_nothing(tmp_path):
+    splits = ['train', 'test', 'train', 'test']
+    index = rows('aabb', group=['nan'] * 4, split=splits)
+    assert len(CSVDataset(str(write_index(tmp_path, index)), 'train')) == 2
+
+
+def test_usual_names_of_splits_are_taken_and_said(tmp_path):
+    splits = ['Train', 'training', 'validation', 'TEST', 'train', 'Train']
+    source = read_csv(write_index(tmp_path, rows('ababab', split=splits)))
+    found = [image.split for image in source.images]
+    assert found == ['train', 'train', 'val', 'test', 'train', 'train']
+    assert "'training' as train" in source.unsure[0]
+    assert "'validation' as val" in source.unsure[0]
+
+
+def test_training_does_not_drop_splits_of_another_spelling(tmp_path):
+    splits = ['train', 'training', 'val', 'test']
+    write_index(tmp_path, rows('abab', split=splits))
+    with pytest.raises(ValueError, match="'training' must be written 'train'"):
+        CSVDataset(str(tmp_path), 'train').full_init()
+
+
+def test_other_splits_are_refused(tmp_path):
+    write_index(tmp_path, rows('ab', split=['train', 'holdout']))
+    with pytest.raises(ValueError, match="has 'holdout', expected train, val and test"):
+        read_csv(tmp_path)
+
+
+@pytest.mark.parametrize('form', ['NFC', 'NFD'])
+def test_file_names_of_another_unicode_form_are_found(tmp_path, form):
+    other = dict(NFC='NFD', NFD='NFC')[form]
+    names = [f'été {n}.png' for n in range(3)]
+    on_disk = [{'file': unicodedata.normalize(form, n), 'label': 'a'} for n in names]
+    write_index(tmp_path, on_disk)
+    index = ''.join(f'{unicodedata.normalize(other, name)},a\n' for name in names)
+    (tmp_path / 'index.csv').write_text(f'file,label\n{index}', encoding='utf-8')
+    source = read_csv(tmp_path)
+    assert all(image.path.is_file() for image in source.images)
+    assert '3 file names have another Unicode form' in source.unsure[0]
+
+
+def test_long_codes_as_labels_are_class_names(tmp_path):
+    """SNOMED codes: a list of all numbers below them does not fit in memory."""
+    codes = ['38341003', '73211009'] * 10
+    write_index(tmp_path / 'src', rows(codes))
+    source = read_csv(tmp_path / 'src')
+    assert source.classes == ('38341003', '73211009')
+    write_dataset(source, tmp_path / 'out')
+    for folder in ('src', 'out'):
+        dataset = CSVDataset(str(tmp_path / folder))
+        assert source.classes == dataset.CLASSES
+        assert sorted(set(dataset.get_gt_labels())) == [0, 1]

@@ -1,0 +1,98 @@
+"""tools/prepare_dataset.py says what it takes, from where, and what it is unsure of."""
+
+import numpy as np
+import pytest
+
+from tests.conftest import write_index
+from tests.tools import explain, succeed
+
+TOOL = 'tools/prepare_dataset.py'
+
+
+@pytest.fixture
+def download(tmp_path):
+    """Usual folders of two splits, with masks; no validation images."""
+    rows = [
+        {'file': f'{split}/{label}/{number}.png'}
+        for split in ('Training', 'Testing')
+        for label in ('benign', 'malignant')
+        for number in range(12)
+    ]
+    rows += [{'file': f'Training/benign/{number}_mask.png'} for number in range(12)]
+    folder = write_index(tmp_path / 'src', rows)
+    (folder / 'index.csv').unlink()
+    return folder
+
+
+def cells(text: str) -> list[list[str]]:
+    return [line.split() for line in text.splitlines()]
+
+
+def test_a_dry_run_shows_what_would_be_written(download, tmp_path):
+    command = (TOOL, 'folders', '--src', download, '--out', tmp_path / 'out')
+    shown = succeed(*command, '--dry-run')
+    assert not (tmp_path / 'out').exists() and 'Nothing was written' in shown
+    table = cells(shown)
+    assert ['Training/benign', 'train', 'benign', '12'] in table
+    assert ['Testing/malignant', 'test', 'malignant', '12'] in table
+    assert 'Left out: 12 masks, the first is Training/benign/0_mask.png' in shown
+    assert 'taken as splits: Testing as test, Training as train' in shown
+    assert 'no validation images: 2 images of train are val now' in shown
+    assert ['val', '1', '1', '2'] in table
+    written = succeed(*command)
+    same = len(shown.splitlines()) - 1
+    assert written.splitlines()[:same] == shown.splitlines()[:same]
+    assert len(list((tmp_path / 'out').rglob('*.png'))) == 48
+
+
+def test_classes_of_few_groups_are_said(tmp_path):
+    labels = ['common'] * 40 + ['rare'] * 6 + ['one'] * 3
+    groups = [str(n) for n in range(40)] + ['r0', 'r1', 'r2'] * 2 + ['p'] * 3
+    rows = [
+        {'file': f'{n}.png', 'label': label, 'group': group}
+        for n, (label, group) in enumerate(zip(labels, groups, strict=True))
+    ]
+    source = write_index(tmp_path / 'src', rows)
+    shown = succeed(TOOL, 'csv', '--src', source, '--out', tmp_path / 'out')
+    assert (
+        'Warning: rare has 3 groups: its 6 images are split 4/0/2, far from 70/10/20'
+    ) in shown
+    assert 'Warning: one has 1 group: its 3 images are in train' in shown
+    assert 'common has' not in shown
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (['csv', '--class-folders'], 'are for folders'),
+        (['folders', '--split-folders', 'x=holdout'], '--split-folders x: expected'),
+        (['folders', '--split-folders', 'a'], '--split-folders a: expected NAME=train'),
+        (
+            ['folders', '--split-folders', 'a=train', '--class-folders'],
+            'give either --split-folders or --class-folders',
+        ),
+        (['folders', '--link', '--range', '0', '9'], '--link needs'),
+        (['folders', '--range', '9', '0'], 'the range is 9 to 0'),
+    ],
+)
+def test_flags_that_cannot_be_used_are_refused(download, tmp_path, options, message):
+    name, *flags = options
+    out = tmp_path / 'out'
+    assert message in explain(
+        'prepare_dataset', name, '--src', download, '--out', out, *flags
+    )
+    assert not out.exists()
+
+
+def test_the_table_stays_short(tmp_path):
+    rows = [
+        {'file': f'{label}/{patient}/{n}.png'}
+        for label in 'ab'
+        for patient in range(30)
+        for n in range(2)
+    ]
+    folder = write_index(tmp_path / 'src', rows)
+    (folder / 'index.csv').unlink()
+    shown = succeed(TOOL, 'folders', '--src', folder, '--out', tmp_path / 'out')
+    assert ['a', '-', 'a', '60'] in cells(shown)
+    assert np.array([line[0] == 'a' for line in cells(shown) if line]).sum() == 1
