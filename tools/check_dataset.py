@@ -2,14 +2,17 @@
 
 import argparse
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from mmimbal.command_line.run_tool import run_tool
 from mmimbal.datasets.checking.check import check_dataset
 from mmimbal.datasets.checking.check_result import REPORT
 from mmimbal.evaluation.table import format_table
-from mmimbal.files.atomic import atomic_write, check_is_no_folder
+from mmimbal.files.atomic import atomic_write, check_is_no_file, check_is_no_folder
 from mmimbal.files.json_file import write_json
 from mmimbal.visualization import draw_class_counts
+
+PICTURE = 'class_counts.png'
 
 
 def describe(report: dict) -> str:
@@ -27,6 +30,23 @@ def describe(report: dict) -> str:
     return text
 
 
+def why_unwritable(folder: Path) -> OSError | None:
+    """Return the error of writing to a folder, ``None`` if it can be written."""
+    try:
+        TemporaryFile(dir=folder).close()
+    except OSError as error:
+        return error
+    return None
+
+
+def write(report: dict, folder: Path) -> None:
+    """Write the report, and a picture of its class counts."""
+    write_json(report, folder / REPORT)
+    figure = draw_class_counts(report['counts'], report['classes'])
+    with atomic_write(folder / PICTURE) as unfinished:
+        figure.savefig(unfinished, format='png', dpi=130)
+
+
 def main() -> None:
     """Check, print, draw, write check.json next to index.csv; fail on errors."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -38,20 +58,38 @@ def main() -> None:
         '--split-column',
         help='check only this column; default: split, fold0, fold1, ...',
     )
+    parser.add_argument(
+        '--out',
+        type=Path,
+        help=f'folder for {REPORT} and {PICTURE}; default: the checked folder, where '
+        'training looks for them',
+    )
     args = parser.parse_args()
-    picture = args.folder / 'class_counts.png'
-    for file in (args.folder / REPORT, picture):
-        check_is_no_folder(file)
+    out = args.out or args.folder
+    for name in (REPORT, PICTURE):
+        check_is_no_folder(out / name)
+    if args.out:
+        check_is_no_file(out)
+        out.mkdir(parents=True, exist_ok=True)
+    problem = why_unwritable(out) if out.is_dir() else None
+    if problem and args.out:
+        raise problem
+    if problem:
+        print(f'{out} cannot be written: --out FOLDER stores the report elsewhere\n')
     report = check_dataset(args.folder, args.processes, args.split_column)
-    write_json(report, args.folder / REPORT)
-    figure = draw_class_counts(report['counts'], report['classes'])
-    with atomic_write(picture) as unfinished:
-        figure.savefig(unfinished, format='png', dpi=130)
     warnings = len(report['findings']) - report['errors']
     print(
         f'{describe(report)}\n\n{report["errors"]} kinds of errors, {warnings} kinds '
-        f'of warnings. Written: {args.folder / REPORT} and {picture}'
+        'of warnings'
     )
+    try:
+        write(report, out)
+        print(f'Written: {out / REPORT} and {out / PICTURE}')
+    except OSError as error:
+        print(
+            f'Not stored ({error}): training does not know of this check, and warns '
+            'that the data set was not checked'
+        )
     if report['errors']:
         raise SystemExit(1)
 

@@ -16,6 +16,7 @@ from mmimbal.datasets.checking.duplicates import (
 )
 from mmimbal.datasets.checking.finding import Finding, findings_of
 from mmimbal.datasets.checking.image_facts import ImageFacts, read_image_facts
+from mmimbal.datasets.checking.unusual import unusual
 from mmimbal.datasets.index_file import (
     check_paths,
     encode_labels,
@@ -33,6 +34,8 @@ def check_dataset(
     root: Path, processes: int | None = None, split_column: str | None = None
 ) -> dict:
     """Check a folder with an ``index.csv``, and each of its split columns.
+
+    Images are decoded as training decodes them: by mmcv's ``LoadImageFromFile``.
 
     Near duplicates are images in two splits whose perceptual hashes (DCT of the image
     at 32 x 32) differ in at most 2 of 64 bits. Rotated and mirrored duplicates are not
@@ -65,7 +68,7 @@ def check_dataset(
     groups = [group or file for group, file in zip(groups, files, strict=True)]
     missing = set(missing_files(table, index))
     facts = list(read_image_facts(root, files, missing, processes))
-    findings = [*_unreadable(files, missing, facts), *_unusual(files, facts)]
+    findings = [*_unreadable(files, missing, facts), *unusual(files, facts)]
     findings += identical(files, labels, facts)
     pairs = near_duplicates(np.stack(list(columns.values()), 1), facts)
     for column, splits in columns.items():
@@ -166,36 +169,6 @@ def _in_no_split(files: list[str], splits: np.ndarray) -> list[Finding]:
     if len(unassigned) == len(files):  # a dataset without splits
         return []
     return findings_of('warning', 'images in no split', [files[n] for n in unassigned])
-
-
-def _unusual(files: list[str], facts: list[ImageFacts]) -> list[Finding]:
-    decoded = [
-        (file, fact) for file, fact in zip(files, facts, strict=True) if not fact.error
-    ]
-    if not decoded:
-        return []
-    areas = np.array([fact.size[0] * fact.size[1] for _, fact in decoded])
-    ratios = np.array([fact.size[0] / fact.size[1] for _, fact in decoded])
-    small = areas < np.median(areas) / 16
-    narrow = np.abs(np.log(ratios / np.median(ratios))) > np.log(3)
-    sizes = [f'{file} {fact.size[0]}x{fact.size[1]}' for file, fact in decoded]
-    return [
-        *findings_of(
-            'warning',
-            'images far smaller or narrower than the others',
-            [sizes[n] for n in np.flatnonzero(small | narrow)],
-        ),
-        *findings_of(
-            'warning',
-            'images that are not 8-bit RGB',
-            [f'{file} {fact.mode}' for file, fact in decoded if fact.mode != 'RGB'],
-        ),
-        *findings_of(
-            'warning',
-            'images with a rotation in EXIF',
-            [file for file, fact in decoded if fact.is_rotated],
-        ),
-    ]
 
 
 def _ordered(splits: np.ndarray) -> list[str]:

@@ -3,16 +3,22 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import cv2
 import numpy as np
 from imagehash import phash
 from joblib import cpu_count
+from mmcv.transforms import LoadImageFromFile
 from PIL import Image
 from tqdm import tqdm
 
-ORIENTATION = 274  # the EXIF tag
+from mmimbal.datasets.checking.header import Header, is_cut_jpeg, read_header
+from mmimbal.datasets.checking.unreadable import why_unreadable
+from mmimbal.datasets.checking.values import Values, values_of
+
+LOADER = LoadImageFromFile()  # with its defaults: as in the pipelines
 
 
 @dataclass(frozen=True)
@@ -20,20 +26,22 @@ class ImageFacts:
     """Properties of one image file.
 
     Attributes:
-        error: Reason why it cannot be decoded. The other attributes are then empty.
-        pixels: Hash of the decoded pixels.
-        bits: Perceptual hash, 64 bits.
-        size: Width and height in pixels.
-        mode: Image mode of PIL: ``'RGB'``, ``'L'``, ...
-        is_rotated: Whether EXIF holds a rotation or a flip.
+        error: Reason why training cannot decode it. The others are then empty.
+        pixels: Hash of the pixels, as training decodes them.
+        bits: Perceptual hash of these pixels, 64 bits.
+        size: Width and height of these pixels.
+        values: The values in the file, and what training makes of them.
+        header: What only the header of the file says.
+        is_cut: Whether it is a JPEG file without an end.
     """
 
     error: str = ''
     pixels: str = ''
     bits: np.ndarray | None = None
     size: tuple[int, int] = (0, 0)
-    mode: str = ''
-    is_rotated: bool = False
+    values: Values = field(default_factory=Values)
+    header: Header = field(default_factory=Header)
+    is_cut: bool = False
 
 
 def read_image_facts(
@@ -41,7 +49,7 @@ def read_image_facts(
 ) -> Iterator[ImageFacts]:
     """Decode all images in parallel, and yield their properties in order."""
     paths = [root / file if file not in missing else None for file in files]
-    with ProcessPoolExecutor(processes or cpu_count()) as pool:
+    with ProcessPoolExecutor(processes or cpu_count(), initializer=_prepare) as pool:
         yield from tqdm(
             pool.map(read_facts_of, paths, chunksize=64),
             'Images',
@@ -56,16 +64,24 @@ def read_facts_of(path: Path | None) -> ImageFacts:
     if path is None:
         return ImageFacts(error='missing')
     try:
-        with Image.open(path) as image:
-            image.load()
-            pixels = hashlib.blake2b(image.tobytes(), digest_size=16)
-            pixels.update(repr((image.size, image.mode)).encode())
-            return ImageFacts(
-                pixels=pixels.hexdigest(),
-                bits=np.packbits(phash(image.convert('L')).hash),
-                size=image.size,
-                mode=image.mode,
-                is_rotated=image.getexif().get(ORIENTATION, 1) != 1,
-            )
-    except Exception as error:  # decoders raise errors of any type
-        return ImageFacts(error=f'{type(error).__name__}: {error}')
+        image = LOADER.transform(dict(img_path=str(path)))['img']
+    except Exception:  # decoders raise errors of any type
+        return ImageFacts(error=why_unreadable(path))
+    content = path.read_bytes()
+    pixels = hashlib.blake2b(np.ascontiguousarray(image), digest_size=16)
+    pixels.update(repr(image.shape).encode())
+    gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    return ImageFacts(
+        pixels=pixels.hexdigest(),
+        bits=np.packbits(phash(Image.fromarray(gray)).hash),
+        size=(image.shape[1], image.shape[0]),
+        values=values_of(content, image),
+        header=read_header(content),
+        is_cut=is_cut_jpeg(content),
+    )
+
+
+def _prepare() -> None:
+    """Set up a process: one thread, and errors are reported by the check alone."""
+    cv2.setNumThreads(0)
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
