@@ -8,6 +8,7 @@ notes = (
     'learning. Each is trained once: the intervals do not include the variation '
     'between seeds.'
 )
+plug_in = []
 folds = [0]
 profile = '144px_resnet50'
 datasets = dict(_delete_=True, isic2018=dict())

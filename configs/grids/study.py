@@ -13,6 +13,7 @@ notes = (
     'have one setting each, which was not tuned. The hyper-parameters of stage-2 heads '
     'are searched on validation.'
 )
+plug_in = [('bcl_balanced_weight1', 'no_metric_loss'), ('bcl_balanced_weight1', 'ce')]
 folds = [0, 1, 2, 3, 4]
 seeds = [0]
 # Almost inverse class counts, as in LDAM's deferred re-weighting.

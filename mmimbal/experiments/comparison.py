@@ -1,5 +1,6 @@
 """Paired comparison of rows, on the pooled predictions of all folds."""
 
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -64,7 +65,8 @@ def compare(
     """Pool the predictions of all folds, and resample groups (lesions, smears).
 
     In each resample, all rows are measured on the same images, so differences are
-    paired. Values of a row are means over its seeds. While a grid is not finished, some
+    paired. Values of a row are means over its seeds, which are resampled too: those of
+    a method of stage 1 together for all its heads. While a grid is not finished, some
     folds, seeds or rows are not compared; see :func:`common_runs`.
 
     Args:
@@ -93,11 +95,29 @@ def compare(
             for predicted in _pooled(row, folds)
         ]
         metrics[name] = {
-            metric: 100 * np.mean([function(each) for each in confusions], axis=0)
+            metric: 100
+            * mean_over_seeds([function(each) for each in confusions], row.method)
             for metric, function in JUDGED_BY.items()
         }
     not_compared = [name for name in rows if name not in comparable]
     return Comparison(comparable, not_compared, folds, metrics)
+
+
+def mean_over_seeds(values: Sequence[np.ndarray], method: str) -> np.ndarray:
+    """Return the mean over seeds; in each resample over seeds that are drawn anew.
+
+    Args:
+        values: For each of S seeds, the measured value and R resamples, (1 + R,).
+        method: Method of stage 1: rows of a method draw the same seeds.
+    """
+    stacked = np.stack(values)
+    seeds, count = stacked.shape
+    if seeds == 1:
+        return stacked[0]
+    random = np.random.default_rng(zlib.crc32(method.encode()))
+    drawn = random.integers(0, seeds, (seeds, count))
+    drawn[:, 0] = np.arange(seeds)  # the measured value is that of all seeds
+    return np.take_along_axis(stacked, drawn, axis=0).mean(0)
 
 
 def drawn_confusions(

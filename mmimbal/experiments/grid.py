@@ -21,6 +21,7 @@ KEYS = (
     'methods',
     'flags',
     'options',
+    'plug_in',
 )
 DATASET_KEYS = ('options',)
 METHOD_KEYS = (
@@ -44,6 +45,7 @@ class Grid:
         notes: Notes for readers of the page.
         runs: All runs.
         metric_methods: Names of the methods with metric learning.
+        plug_in: Pairs of methods, recipe and control, whose plug-in effect is shown.
         judged_on: ``'test'``, or ``'val'`` to search for recipes without reading test
             images.
     """
@@ -52,6 +54,7 @@ class Grid:
     notes: str
     runs: Sequence[GridRun]
     metric_methods: Sequence[str]
+    plug_in: Sequence[tuple[str, str]]
     judged_on: str
 
 
@@ -68,7 +71,8 @@ def load_grid(path: Path) -> Grid:
       if it uses metric learning.
     * ``seeds``: a list.
     * Optional: ``title`` and ``notes`` of the page, ``folds``, ``flags`` of
-      ``tools/train.py``, ``options`` for all runs, ``judged_on``.
+      ``tools/train.py``, ``options`` for all runs, ``judged_on``, and ``plug_in``:
+      pairs of methods, (recipe, control), whose plug-in effect is shown.
 
     Names that begin with an underscore are variables of the file.
 
@@ -98,8 +102,21 @@ def load_grid(path: Path) -> Grid:
     # First all methods with the first seed and fold: the table is useful early.
     runs.sort(key=lambda run: (run.seed, run.fold or 0))
     metric = [name for name, about in grid['methods'].items() if about.get('metric')]
+    plug_in = [tuple(pair) for pair in grid.get('plug_in', [])]
+    for pair in plug_in:
+        unknown = set(pair) - set(grid['methods'])
+        if len(pair) != 2 or unknown:
+            raise ValueError(
+                f'{path}: plug_in must be pairs of methods (recipe, control), got '
+                f'{pair}; the methods are {", ".join(grid["methods"])}'
+            )
     return Grid(
-        grid.get('title', path.stem), grid.get('notes', ''), runs, metric, judged_on
+        grid.get('title', path.stem),
+        grid.get('notes', ''),
+        runs,
+        metric,
+        plug_in,
+        judged_on,
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmimbal.experiments.comparison import Comparison, common_runs, compare
+from mmimbal.experiments.plug_in import PlugInEffect, plug_in_effect
 from mmimbal.experiments.rows import (
     Row,
     chosen_on_validation,
@@ -51,6 +52,20 @@ class GridResults:
     def chosen(self) -> list[str]:
         """One row for each method of stage 1, the best on validation first."""
         return chosen_on_validation(list(self.judged.values()))
+
+    @property
+    def plug_in_effects(self) -> Mapping[str, Sequence[PlugInEffect]]:
+        """For each data set, the plug-in effects that the grid asks for."""
+        pairs = self.about.get('plug_in', [])
+        effects = {
+            dataset: [plug_in_effect(comparison, *pair) for pair in pairs]
+            for dataset, comparison in self.comparisons.items()
+        }
+        return {
+            dataset: [effect for effect in found if effect]
+            for dataset, found in effects.items()
+            if any(found)
+        }
 
     @property
     def best(self) -> tuple[str, ...]:

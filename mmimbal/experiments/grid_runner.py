@@ -37,6 +37,7 @@ class GridFolders:
             title=grid.title,
             notes=grid.notes,
             metric=grid.metric_methods,
+            plug_in=grid.plug_in,
             judged_on=grid.judged_on,
             experiments=[run.name for run in grid.runs],
         )

@@ -11,10 +11,12 @@ from mmimbal.experiments.page_tables import (
     headline,
     means,
     methods_of_stage1,
+    plug_in,
     ranks,
 )
 from mmimbal.files.atomic import atomic_write, check_is_no_folder, write_text
 from mmimbal.visualization.differences import draw_differences
+from mmimbal.visualization.plug_in import draw_plug_in_effects
 from mmimbal.visualization.templating import render
 
 
@@ -38,24 +40,32 @@ def write_page(results: Path, page: Path, resamples: int = RESAMPLES) -> None:
     sections = []
     for grid in sorted(grids, key=lambda grid: (grid.split, grid.name)):
         picture = page.with_name(f'{page.stem}_{grid.name}.png')
-        sections.append(_section(grid, picture.name))
+        effects = page.with_name(f'{page.stem}_{grid.name}_plug_in.png')
+        sections.append(_section(grid, picture.name, effects.name))
         if grid.comparisons and grid.best:
-            figure = _draw_differences(grid)
-            with atomic_write(picture) as unfinished:
-                figure.savefig(unfinished, format='png', dpi=120)
+            _save(_draw_differences(grid), picture)
+        if grid.plug_in_effects:
+            _save(_draw_plug_in_effects(grid), effects)
     text = render(
         'mmimbal.experiments', 'results.md', results=results.name, grids=sections
     )
     write_text(text, page)
 
 
-def _section(grid: GridResults, picture: str) -> dict:
+def _save(figure: Figure, file: Path) -> None:
+    with atomic_write(file) as unfinished:
+        figure.savefig(unfinished, format='png', dpi=120)
+
+
+def _section(grid: GridResults, picture: str, effects: str) -> dict:
     """Return the values of a section of the page; without results, no tables.
 
     Args:
         grid: Results of the grid.
         picture: Name of the file with the figure of differences.
+        effects: Name of the file with the figure of plug-in effects.
     """
+    plugged = grid.plug_in_effects
     done = sum(grid.devices.values())
     several = len(grid.tables) > 1 or grid.split == 'test'
     return dict(
@@ -67,6 +77,9 @@ def _section(grid: GridResults, picture: str) -> dict:
         devices=dict(sorted(grid.devices.items())),
         notes=grid.about['notes'],
         not_shown=grid.not_in_grid,
+        plug_in=dict(table=plug_in(plugged, grid.comparisons), picture=effects)
+        if plugged
+        else None,
         headline=_headline(grid, picture) if grid.comparisons and grid.best else None,
         methods=methods_of_stage1(grid) if done else None,
         datasets=[_dataset(grid, name) for name in grid.tables],
@@ -81,6 +94,11 @@ def _headline(grid: GridResults, picture: str) -> dict:
     return dict(
         recipe=recipe,
         plain=plain,
+        compared=max(len(rows) for rows in grid.judged.values()),
+        seeds=any(
+            len({seed for _, seed in each.rows[recipe].runs}) > 1
+            for each in grid.comparisons.values()
+        ),
         cautions={name: each.caution for name, each in comparisons if each.caution},
         table=headline(grid.comparisons, recipe, plain),
         picture=picture,
@@ -116,3 +134,19 @@ def _draw_differences(grid: GridResults) -> Figure:
     rows = next(iter(grid.judged.values()))
     with_metric = {name for name in grid.chosen if rows[name].has_metric_loss}
     return draw_differences(differences, against, with_metric)
+
+
+def _draw_plug_in_effects(grid: GridResults) -> Figure:
+    """Draw the effect for each way of stage 2, and their mean as the last one."""
+    metric = 'balanced_accuracy'
+    differences = {
+        dataset: {
+            effect.control: {
+                **{way: each[metric] for way, each in effect.differences.items()},
+                'mean': effect.mean(metric),
+            }
+            for effect in effects
+        }
+        for dataset, effects in grid.plug_in_effects.items()
+    }
+    return draw_plug_in_effects(differences, 'balanced accuracy')

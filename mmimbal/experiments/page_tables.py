@@ -1,7 +1,7 @@
 """The tables of the page of results, as plain data."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from statistics import mean
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from mmimbal.evaluation.table import mean_and_spread
 from mmimbal.experiments.comparison import JUDGED_BY, Comparison
 from mmimbal.experiments.grid_results import GridResults
+from mmimbal.experiments.plug_in import PlugInEffect
 from mmimbal.experiments.rows import Row, expected_runs
 from mmimbal.visualization.tables import Cell, Table, estimate, estimate_difference
 
@@ -37,6 +38,30 @@ def headline(comparisons: Mapping[str, Comparison], recipe: str, plain: str) -> 
             rows.append([dataset, marked(comparison.rows[name]), *cells])
     header = [each for m in JUDGED_BY for each in (TITLES[m], 'gain')]
     return Table(['data set', 'row', *header], rows)
+
+
+def plug_in(
+    effects: Mapping[str, Sequence[PlugInEffect]],
+    comparisons: Mapping[str, Comparison],
+) -> Table:
+    """Return a table of plug-in effects: a row for each data set and control."""
+    rows = []
+    for dataset, of_dataset in effects.items():
+        bold = not comparisons[dataset].caution
+        for effect in of_dataset:
+            cells: list[Cell] = [dataset, f'{effect.recipe} minus {effect.control}']
+            for metric in JUDGED_BY:
+                values = effect.mean(metric)
+                above = f'{effect.above_zero(metric)} of {len(effect.differences)}'
+                p_value = effect.p_values[metric]
+                cells += [
+                    estimate_difference(metric, values[0], values[1:], bold),
+                    above,
+                    '-' if p_value is None else f'{p_value:.3f}',
+                ]
+            rows.append(cells)
+    header = [each for m in JUDGED_BY for each in (TITLES[m], 'above 0', 'p')]
+    return Table(['data set', 'difference', *header], rows)
 
 
 def methods_of_stage1(grid: GridResults) -> Table:

@@ -1,9 +1,11 @@
+import zlib
+
 import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
 from mmimbal.evaluation.bootstrap import draw_weights
-from mmimbal.experiments.comparison import compare
+from mmimbal.experiments.comparison import compare, mean_over_seeds
 from mmimbal.experiments.results import images_file, read_images, unpack
 from mmimbal.experiments.rows import read_rows, read_runs
 from tests.example_results import METRIC, change_results, write_results
@@ -17,6 +19,15 @@ def folder(tmp_path):
 
 def rows_of(folder, dataset='one'):
     return read_rows(read_runs(folder), METRIC)[dataset]
+
+
+def seeds_of(method, count):
+    """Return which of two seeds each resample draws; the first value has both."""
+    drawn = np.random.default_rng(zlib.crc32(method.encode())).integers(
+        0, 2, (2, count)
+    )
+    drawn[:, 0] = (0, 1)
+    return drawn
 
 
 def test_values_are_those_of_the_pooled_predictions_resampled_by_group(folder):
@@ -39,14 +50,15 @@ def test_values_are_those_of_the_pooled_predictions_resampled_by_group(folder):
                 balanced_accuracy_score(labels, p, sample_weight=weight)
                 for p in predicted
             ]
+            chosen = seeds_of(row.method, 61)[:, place]
             value = found[row.name]['balanced_accuracy'][place]
-            assert value == pytest.approx(100 * np.mean(expected))
+            assert value == pytest.approx(100 * np.mean(np.take(expected, chosen)))
             expected = [
                 f1_score(labels, p, average='macro', sample_weight=weight)
                 for p in predicted
             ]
             assert found[row.name]['macro_f1'][place] == pytest.approx(
-                100 * np.mean(expected)
+                100 * np.mean(np.take(expected, chosen))
             )
         assert found[row.name]['macro_f1'].shape == (61,)
 
@@ -159,3 +171,18 @@ def test_test_images_must_be_there(folder):
     images_file(folder, 'one', 1).unlink()
     with pytest.raises(FileNotFoundError, match=r'one_fold1\.json'):
         compare(rows_of(folder), folder, 'one', resamples=20)
+
+
+def test_seeds_are_resampled_together_for_all_heads_of_a_method():
+    """Heads of one backbone share what its seed brought."""
+    values = [np.zeros(2001), np.full(2001, 10.0)]
+    first = mean_over_seeds(values, 'triplet')
+    assert first[0] == 5.0 and set(first[1:]) == {0.0, 5.0, 10.0}
+    assert (first[1:] == 5.0).mean() == pytest.approx(0.5, abs=0.05)
+    assert np.array_equal(first, mean_over_seeds(values, 'triplet'))
+    assert not np.array_equal(first, mean_over_seeds(values, 'ce'))
+
+
+def test_one_seed_is_not_resampled():
+    values = np.arange(5.0)
+    assert np.array_equal(mean_over_seeds([values], 'ce'), values)

@@ -95,6 +95,7 @@ def test_commands_say_what_differs(write, tmp_path):
         ("stage1='ce', ", '', 'method ce: give exactly one of stage1, one_stage'),
         ("one_stage='vs'", "one_stage='knn'", 'method vs: .*knn is computed from'),
         ('rbc12=', 'rbc13=', 'no rbc13 in datasets. Did you mean rbc12'),
+        ('folds', "plug_in = [('ce', 'x')]\nfolds", r"plug_in must be .*\('ce', 'x'\)"),
         ('folds', "judged_on = 'train'\nfolds", "judged_on='train' must be 'val'"),
     ],
 )

@@ -1,0 +1,35 @@
+"""The corrected resampled t-test of cross-validation."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.stats import t
+
+
+def corrected_t_test(differences: Sequence[float], test_share: float) -> float:
+    """Return the p-value of the mean difference over folds, two-sided.
+
+    The training sets of folds overlap, so that folds vary less than independent data
+    sets would. Nadeau and Bengio (2003, doi:10.1023/A:1024068626366) correct the
+    variance of the mean by ``1 / J + n_test / n_train`` instead of ``1 / J``.
+
+    Args:
+        differences: Difference between two methods on each of J folds, (J,).
+        test_share: Share of the images that a fold tests on, in (0, 1).
+
+    Raises:
+        ValueError: If there are fewer than two folds, or the share is not in (0, 1).
+    """
+    values = np.asarray(differences, float)
+    if len(values) < 2 or not 0 < test_share < 1:
+        raise ValueError(
+            f'{len(values)} folds with a test share of {test_share}: the test needs at '
+            'least two folds, and a share in (0, 1)'
+        )
+    variance = values.var(ddof=1)
+    if variance == 0:
+        return 1.0 if values.mean() == 0 else 0.0
+    factor = 1 / len(values) + test_share / (1 - test_share)
+    statistic = values.mean() / math.sqrt(factor * variance)
+    return float(2 * t.sf(abs(statistic), len(values) - 1))

@@ -1,0 +1,100 @@
+"""The plug-in effect: what a recipe adds to a control, under all ways of stage 2."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import mean
+
+import numpy as np
+
+from mmimbal.evaluation.corrected_t_test import corrected_t_test
+from mmimbal.experiments.comparison import JUDGED_BY, Comparison
+from mmimbal.experiments.rows import Row
+
+
+@dataclass(frozen=True)
+class PlugInEffect:
+    """Rows of a recipe minus rows of a control, paired by their stage 2.
+
+    Attributes:
+        recipe: Method of stage 1.
+        control: Another method of stage 1: that without its metric loss, or plain
+            cross-entropy.
+        differences: For each stage 2 and each metric, in percentage points, (1 + R,):
+            the measured difference, then R resamples.
+        p_values: For each metric, of the corrected resampled t-test over folds;
+            ``None`` with fewer than two folds.
+    """
+
+    recipe: str
+    control: str
+    differences: Mapping[str, Mapping[str, np.ndarray]]
+    p_values: Mapping[str, float | None]
+
+    def mean(self, metric: str) -> np.ndarray:
+        """Return the mean difference over all ways of stage 2, (1 + R,)."""
+        return np.mean([each[metric] for each in self.differences.values()], axis=0)
+
+    def above_zero(self, metric: str) -> int:
+        """Return in how many ways of stage 2 the measured difference is above 0."""
+        return sum(each[metric][0] > 0 for each in self.differences.values())
+
+
+def plug_in_effect(
+    comparison: Comparison, recipe: str, control: str
+) -> PlugInEffect | None:
+    """Compare two methods of stage 1 under all ways of stage 2 that both have.
+
+    Args:
+        comparison: Comparison of a data set.
+        recipe: Method with metric learning.
+        control: Method to compare with.
+
+    Returns:
+        The effect; ``None`` if they have no stage 2 in common yet.
+    """
+    ways = {
+        row.stage2: name
+        for name, row in comparison.rows.items()
+        if row.method == recipe and row.stage2
+    }
+    others = {
+        row.stage2: name
+        for name, row in comparison.rows.items()
+        if row.method == control and row.stage2
+    }
+    shared = sorted(ways.keys() & others.keys())
+    if not shared:
+        return None
+    differences = {
+        way: {
+            metric: comparison.difference(ways[way], others[way], metric)
+            for metric in JUDGED_BY
+        }
+        for way in shared
+    }
+    pairs = [(comparison.rows[ways[w]], comparison.rows[others[w]]) for w in shared]
+    p_values = {
+        metric: _p_value(pairs, metric, list(comparison.folds)) for metric in JUDGED_BY
+    }
+    return PlugInEffect(recipe, control, differences, p_values)
+
+
+def _p_value(
+    pairs: Sequence[tuple[Row, Row]], metric: str, folds: Sequence
+) -> float | None:
+    """Return the p-value of the mean difference over all pairs, one value a fold."""
+    if len(folds) < 2:
+        return None
+    by_fold = [
+        mean(
+            mean(_of_fold(ours, fold, metric)) - mean(_of_fold(other, fold, metric))
+            for ours, other in pairs
+        )
+        for fold in folds
+    ]
+    return corrected_t_test(by_fold, test_share=1 / len(folds))
+
+
+def _of_fold(row: Row, fold: object, metric: str) -> list[float]:
+    """Return a metric of all seeds on the test images of a fold."""
+    return [run['test'][metric] for (of, _), run in row.runs.items() if of == fold]

@@ -1,0 +1,53 @@
+"""Draw plug-in effects: a recipe minus its controls for each way of stage 2."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from mmimbal.evaluation.bootstrap import interval
+from mmimbal.visualization.style import COLOURS
+
+Effects = Mapping[str, Mapping[str, np.ndarray]]
+
+
+def draw_plug_in_effects(by_dataset: Mapping[str, Effects], metric: str) -> Figure:
+    """Draw differences with their 95% intervals.
+
+    Args:
+        by_dataset: For each data set (a panel), for each control, for each way of
+            stage 2: the measured difference and R resamples, (1 + R,), in percentage
+            points. The last way is the mean.
+        metric: Name of the metric, for the axis.
+    """
+    ways = list(next(iter(next(iter(by_dataset.values())).values())))
+    places = np.arange(len(ways), 0, -1)
+    figure = Figure(
+        figsize=(2.4 + 3.4 * len(by_dataset), 1.4 + 0.34 * len(ways)),
+        layout='constrained',
+    )
+    panels = figure.subplots(1, len(by_dataset), sharey=True, squeeze=False)[0]
+    for axes, (dataset, effects) in zip(panels, by_dataset.items(), strict=True):
+        axes.axvline(0, color='#888888', linewidth=1, linestyle=':')
+        shifts = np.linspace(0.15, -0.15, len(effects))
+        for number, (control, by_way) in enumerate(effects.items()):
+            colour = COLOURS[number]
+            for place, way in zip(places + shifts[number], ways, strict=True):
+                values = by_way[way]
+                axes.plot(interval(values[1:]), (place, place), color=colour)
+                axes.plot(values[0], place, color=colour, marker='o', markersize=4)
+            axes.plot([], [], color=colour, marker='o', label=f'minus {control}')
+        axes.axhline(1.5, color='#bbbbbb', linewidth=0.8)
+        axes.set_title(dataset, fontsize=10)
+        axes.set_xlabel(f'{metric}, points')
+        axes.grid(axis='x', alpha=0.3)
+        axes.spines[['top', 'right']].set_visible(False)
+    panels[0].set_yticks(places, ways)
+    panels[0].set_ylim(0.4, len(ways) + 0.6)
+    figure.legend(
+        *panels[0].get_legend_handles_labels(),
+        loc='outside lower center',
+        ncols=2,
+        frameon=False,
+    )
+    return figure

@@ -1,0 +1,75 @@
+import json
+
+import numpy as np
+import pytest
+from scipy.stats import ttest_1samp
+
+from mmimbal.experiments.comparison import compare
+from mmimbal.experiments.page import write_page
+from mmimbal.experiments.plug_in import plug_in_effect
+from mmimbal.experiments.rows import read_rows, read_runs
+from tests.example_results import METRIC, change_results
+
+
+@pytest.fixture
+def comparison(results):
+    """Of triplet and ce with two ways of stage 2; the second is the first again."""
+
+    def add_a_way(result):
+        rows = result['rows']
+        rows += [dict(r, stage2='lws') for r in rows if r['stage2'] == 'crt']
+
+    folder = results / 'study'
+    change_results(folder, add_a_way)
+    rows = read_rows(read_runs(folder), METRIC)['one']
+    return compare(rows, folder, 'one', resamples=50)
+
+
+def test_it_is_the_mean_over_all_ways_of_stage_2(comparison):
+    effect = plug_in_effect(comparison, 'triplet', 'ce')
+    assert list(effect.differences) == ['crt', 'lws']
+    for metric in ('balanced_accuracy', 'macro_f1'):
+        values = comparison.metrics
+        expected = values['triplet + crt'][metric] - values['ce + crt'][metric]
+        assert np.allclose(effect.differences['crt'][metric], expected)
+        assert np.allclose(effect.mean(metric), expected)  # both ways are equal
+        assert effect.above_zero(metric) == 2
+    turned = plug_in_effect(comparison, 'ce', 'triplet')
+    assert turned.above_zero('macro_f1') == 0
+    assert turned.mean('macro_f1')[0] == -effect.mean('macro_f1')[0]
+
+
+def test_the_p_value_is_over_folds_and_means_of_seeds_and_ways(comparison):
+    effect = plug_in_effect(comparison, 'triplet', 'ce')
+
+    def of_fold(row, fold):
+        runs = comparison.rows[row].runs
+        return np.mean([runs[fold, s]['test']['macro_f1'] for s in (0, 1)])
+
+    values = [of_fold('triplet + crt', k) - of_fold('ce + crt', k) for k in (0, 1)]
+    # Two folds: half of the images are tested, so that n_test / n_train is 1.
+    corrected = ttest_1samp(values, 0).statistic * np.sqrt(0.5 / (0.5 + 1))
+    expected = 2 * (0.5 - np.arctan(abs(corrected)) / np.pi)  # t of one degree: Cauchy
+    assert effect.p_values['macro_f1'] == pytest.approx(expected)
+
+
+def test_without_a_shared_stage_2_there_is_none(comparison):
+    assert plug_in_effect(comparison, 'triplet', 'nothing') is None
+
+
+def test_the_page_shows_what_the_grid_asks_for(results, tmp_path):
+    file = results / 'study' / 'grid.json'
+    about = json.loads(file.read_text())
+    file.write_text(json.dumps(about | dict(plug_in=[('triplet', 'ce')])))
+    page = tmp_path / 'docs' / 'page.md'
+    write_page(results, page, resamples=50)
+    text = page.read_text()
+    rows = read_rows(read_runs(results / 'study'), METRIC)['one']
+    comparison = compare(rows, results / 'study', 'one', resamples=50)
+    effect = plug_in_effect(comparison, 'triplet', 'ce').mean('balanced_accuracy')
+    line = next(
+        x for x in text.splitlines() if x.startswith('| one | triplet minus ce')
+    )
+    assert f'{effect[0]:+.1f} [' in line and '1 of 1' in line
+    assert '(page_study_plug_in.png)' in text
+    assert (tmp_path / 'docs' / 'page_study_plug_in.png').read_bytes()[:4] == b'\x89PNG'
