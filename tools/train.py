@@ -32,7 +32,8 @@ def parse_args() -> argparse.Namespace:
         '--resume',
         nargs='?',
         const='auto',
-        help='resume from a checkpoint; default: the last checkpoint of the work dir',
+        help='resume from a checkpoint, also with more epochs or other rates; default: '
+        'the last checkpoint of the work dir',
     )
     parser.add_argument(
         '--auto-scale-lr',

@@ -8,8 +8,19 @@ import numpy as np
 import torch
 from mmengine.dist import get_rank
 from mmengine.hooks import EarlyStoppingHook, Hook
-from mmengine.runner import EpochBasedTrainLoop, Runner
+from mmengine.optim import OptimWrapperDict
+from mmengine.runner import Runner
 
+from mmimbal.engine.hooks.set_epoch_hook import first_epoch
+from mmimbal.engine.hooks.two_stage_hook import TwoStageHook
+from mmimbal.engine.resumed_numbers import (
+    SWITCH,
+    check_start,
+    counts_epochs,
+    numbers_of,
+    numbers_of_stage2,
+)
+from mmimbal.engine.resumed_optimizer import Stopped, resume_optimizer
 from mmimbal.files.checkpoint import load_from_local
 from mmimbal.registry import HOOKS
 
@@ -20,7 +31,8 @@ VALIDATED = 'epoch_validated'  # beginning with val, it would be logged as a met
 class ResumeHook(Hook):
     """Make a resumed run identical, bit for bit, to a run that was never stopped.
 
-    This hook adds three things to mmengine, for loops that count epochs:
+    This hook adds some things to mmengine; the second and third only for loops that
+    count epochs:
 
     * A run resumes from the newest checkpoint of the work dir that can be loaded. It
       warns of damaged ones.
@@ -29,14 +41,24 @@ class ResumeHook(Hook):
     * The random state is set at the start of each epoch, as a function of ``(seed,
       epoch, rank)``. Loader workers are seeded from it. Augmentations still differ
       between epochs, and an interrupted epoch is repeated exactly.
+    * If the config has other numbers than the run that was stopped, such as more
+      epochs, another schedule, learning rate or weight decay, the log names each of
+      them. They apply from this epoch on; the schedule is where it would be if it had
+      been so from the start.
 
     It warns if a resumed run will differ nevertheless: because of persistent workers,
     gradients that accumulate over the end of an epoch, or an EarlyStoppingHook, whose
     counter is not saved.
+
+    Raises:
+        ValueError: At the start of a resumed run, if a number has changed that must
+            not: the optimizer's type, its parameter groups, the batch size, the number
+            of iterations per epoch, or the end of a run to an epoch that is done.
     """
 
     priority = 'VERY_HIGH'
     pending = False
+    stopped: Stopped | None = None
 
     def before_run(self, runner: Runner) -> None:
         """Choose the checkpoint to resume from."""
@@ -50,14 +72,30 @@ class ResumeHook(Hook):
                 )
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Note whether the epoch of the checkpoint still has to be validated."""
-        if runner._resume:
-            epoch = checkpoint.get('meta', {}).get('epoch')
-            done = checkpoint.get('message_hub', {}).get('runtime_info', {})
-            self.pending = done.get(VALIDATED) != epoch
+        """Note whether an epoch has to be validated; keep the optimizer's state."""
+        if not runner._resume:
+            return
+        meta = checkpoint['meta']
+        done = checkpoint.get('message_hub', {}).get('runtime_info', {})
+        self.pending = done.get(VALIDATED) != meta['epoch']
+        switch = single_run(runner)
+        check_start(runner.train_loop, meta, switch.epoch if switch else None)
+        if not isinstance(runner.optim_wrapper, OptimWrapperDict):
+            # Loaded when a second stage has its own optimizer and schedule.
+            self.stopped = Stopped(
+                checkpoint.pop('optimizer', None),
+                checkpoint.pop('param_schedulers', None),
+                meta.get('numbers'),
+            )
 
     def before_train(self, runner: Runner) -> None:
-        """Seed loader workers from the main process; warn of what will differ."""
+        """Resume the optimizer; seed loader workers; warn of what will differ."""
+        if self.stopped:
+            length, start = len(runner.train_dataloader), first_epoch(runner)
+            by_epoch = counts_epochs(runner.train_loop)
+            iterations = (runner.epoch - start) * length if by_epoch else runner.iter
+            resume_optimizer(runner, self.stopped, all_numbers(runner), iterations)
+            self.stopped = None
         loader = runner.train_dataloader
         loader.worker_init_fn = seed_worker
         if loader.num_workers and loader.persistent_workers:
@@ -90,18 +128,40 @@ class ResumeHook(Hook):
         """Record, for the next checkpoint, that this epoch was validated."""
         runner.message_hub.update_info(VALIDATED, runner.epoch)
 
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Save the numbers that a resumed run compares."""
+        checkpoint['meta']['numbers'] = all_numbers(runner)
+
     def _validate(self, runner: Runner) -> None:
         if not self.pending:
             return
         self.pending = False
         loop = runner.train_loop
-        if not isinstance(loop, EpochBasedTrainLoop) or runner.val_loop is None:
+        if not counts_epochs(loop) or runner.val_loop is None:
             return
         loop._decide_current_val_interval()
         due = loop.epoch % loop.val_interval == 0 or loop.epoch == loop.max_epochs
         if due and loop.epoch >= loop.val_begin:
             runner.logger.info(f'Running the missing validation of epoch {loop.epoch}')
             runner.val_loop.run()
+
+
+def single_run(runner: Runner) -> TwoStageHook | None:
+    """Return the hook of a single run of two stages, if it is one."""
+    hooks = (hook for hook in runner.hooks if isinstance(hook, TwoStageHook))
+    return next((hook for hook in hooks if hook.epoch is not None), None)
+
+
+def all_numbers(runner: Runner) -> dict:
+    """Return the numbers of the current stage, and of a second one that will come."""
+    cfg, others, switch = runner.cfg, {}, single_run(runner)
+    if switch:
+        others, stage2 = {SWITCH: switch.epoch}, switch.config_of_stage2(runner)
+        if switch.stage == 2:
+            cfg = stage2
+        else:
+            others |= numbers_of_stage2(stage2)
+    return numbers_of(cfg, runner.train_loop, runner.world_size) | others
 
 
 def newest_loadable(work_dir: Path, logger) -> Path | None:

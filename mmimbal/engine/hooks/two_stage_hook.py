@@ -160,7 +160,7 @@ class TwoStageHook(Hook):
         """Return the first epoch of the current stage."""
         return self.epoch if self.epoch is not None and self.stage == 2 else 0
 
-    def _config(self, runner: Runner) -> Config:
+    def config_of_stage2(self, runner: Runner) -> Config:
         """Return the config of stage 2 of a single run."""
         cfg = copy.deepcopy(runner.cfg)
         cfg.merge_from_dict(copy.deepcopy(self.stage2))
@@ -168,7 +168,7 @@ class TwoStageHook(Hook):
 
     def _check(self, runner: Runner) -> None:
         """Find errors in the config of stage 2 before stage 1 is trained."""
-        cfg = self._config(runner)
+        cfg = self.config_of_stage2(runner)
         try:
             build_fresh_head(
                 unwrap_model(runner.model).head, cfg.model.head, runner.seed
@@ -184,7 +184,7 @@ class TwoStageHook(Hook):
 
     def _switch(self, runner: Runner, seed: int) -> None:
         """Replace head, loader, optimizer and schedule with those of stage 2."""
-        cfg = self._config(runner)
+        cfg = self.config_of_stage2(runner)
         model, loop = unwrap_model(runner.model), runner.train_loop
         model.head = build_fresh_head(model.head, cfg.model.head, seed)
         self._freeze(runner)

@@ -96,7 +96,7 @@ def test_single_run_switches_everything(tmp_path):
     assert not end['head.fc.weight'].equal(start['head.fc.weight'])
     assert isinstance(runner.train_dataloader.sampler, ClassBalancedSampler)
     assert runner.train_dataloader.sampler.epoch == 3
-    assert runner.model.head.metric_weight == 0
+    assert runner.model.head.metric_weight.start == 0
     options = runner.optim_wrapper.optimizer.param_groups[0]
     assert options['initial_lr'] == 0.05
     momenta = runner.optim_wrapper.optimizer.state
@@ -145,7 +145,7 @@ def test_single_run_resumes_in_its_stage(tmp_path, resume_from):
     resumed = train(cfg)
     # Augmentations differ (their random state is not resumed), so compare structure
     # exactly and the frozen backbone with that of the checkpoint.
-    assert resumed.model.head.metric_weight == 0
+    assert resumed.model.head.metric_weight.start == 0
     for attribute in ('last_step', '_global_step'):
         assert [getattr(s, attribute) for s in resumed.param_schedulers] == [
             getattr(s, attribute) for s in whole.param_schedulers
