@@ -79,14 +79,11 @@ class ImbalanceMetric(BaseMetric):
 
     def compute_metrics(self, results: list[tuple[int, np.ndarray]]) -> dict:
         """Compute all metrics from labels and scores of the complete dataset."""
-        classes = (self.dataset_meta or {}).get('classes')
-        if not classes:
-            raise ValueError(
-                'ImbalanceMetric needs class names, but the dataset has none. Give the '
-                'dataset metainfo=dict(classes=[...])'
-            )
+        classes = self._classes()
         labels, scores = map(np.array, zip(*results, strict=True))
-        metrics = summarise(scores, labels, classes, self._class_groups(classes))
+        groups = self.class_groups()
+        self._log_groups(groups)
+        metrics = summarise(scores, labels, classes, groups)
         self._log_table(metrics, labels, classes)
         missed = never_predicted(scores, classes)
         if missed:
@@ -95,29 +92,55 @@ class ImbalanceMetric(BaseMetric):
             )
         return {name: value for name, value in metrics.items() if self._reports(name)}
 
+    def names(self, counts: np.ndarray) -> list[str]:
+        """Return the metrics that are reported for any scores.
+
+        Args:
+            counts: Images per class, (K,).
+
+        Raises:
+            ValueError: As in the class, and if there are no images.
+        """
+        labels = np.repeat(np.arange(len(counts)), np.minimum(counts, 2))
+        scores = np.eye(len(counts))[labels]
+        found = summarise(scores, labels, self._classes(), self.class_groups())
+        prefix = f'{self.prefix}/' if self.prefix else ''
+        return [prefix + name for name in found if self._reports(name)]
+
+    def class_groups(self) -> dict[str, list[int]]:
+        """Return the classes of each group, none if neither they nor counts are known.
+
+        Raises:
+            ValueError: As in the class.
+        """
+        if self.groups is not None:
+            return groups_by_name(self.groups, list(self._classes()))
+        return {} if self.class_counts is None else groups_by_count(self.class_counts)
+
+    def _classes(self) -> Sequence[str]:
+        classes = (self.dataset_meta or {}).get('classes')
+        if not classes:
+            raise ValueError(
+                'ImbalanceMetric needs class names, but the dataset has none. Give the '
+                'dataset metainfo=dict(classes=[...])'
+            )
+        return classes
+
     def _reports(self, name: str) -> bool:
         return self.items is None or bool({name, item_of(name)} & {*self.items})
 
-    def _class_groups(self, classes: Sequence[str]) -> dict[str, list[int]]:
-        if self.groups is not None:
-            groups = groups_by_name(self.groups, list(classes))
-        elif self.class_counts is not None:
-            groups = groups_by_count(self.class_counts)
-        elif not any(self._reports(f'{name}_recall') for name in GROUPS):
-            return {}
-        else:
-            MMLogger.get_current_instance().warning(
+    def _log_groups(self, groups: dict[str, list[int]]) -> None:
+        log = MMLogger.get_current_instance()
+        unknown = self.groups is None and self.class_counts is None
+        if unknown and any(self._reports(f'{name}_recall') for name in GROUPS):
+            log.warning(
                 'No recall of head, medium and tail: neither groups nor class counts '
                 'are known. Add dict(type="mmimbal.ClassCountsHook") to the hooks, or '
                 'set groups of ImbalanceMetric'
             )
-            return {}
         empty = [name for name, members in groups.items() if not members]
         if empty:
-            MMLogger.get_current_instance().info(
-                f'Not reported, because they have no classes: {", ".join(empty)}'
-            )
-        return groups
+            log.info(f'Not reported, because they have no classes: {", ".join(empty)}')
 
     def _log_table(
         self, metrics: dict, labels: np.ndarray, classes: Sequence[str]

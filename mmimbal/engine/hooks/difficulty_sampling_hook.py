@@ -8,6 +8,7 @@ from torch.utils.data import DataLoader, Sampler
 from mmimbal.datasets import PKBatchSampler, get_class_names, get_sampler
 from mmimbal.engine.hooks.resume_hook import ResumeHook
 from mmimbal.engine.hooks.set_epoch_hook import first_epoch
+from mmimbal.engine.needed_metrics import check_reported
 from mmimbal.registry import HOOKS
 
 
@@ -30,10 +31,11 @@ class DifficultySamplingHook(Hook):
         floor: Weight of a class with a recall of 1, before normalisation.
 
     Raises:
-        ValueError: If an option is outside its range.
+        ValueError: If an option is outside its range. At the start of training, if
+            validation has no images of a class.
         TypeError: At the start of training, if the sampler has no class weights, or is
             used by a PKBatchSampler without a natural part.
-        KeyError: If validation gives no recall for a class.
+        KeyError: If validation gives no recall for a class, with other metrics.
     """
 
     def __init__(self, strength: float = 1.0, floor: float = 0.1) -> None:
@@ -51,6 +53,10 @@ class DifficultySamplingHook(Hook):
         if not first_epoch(runner):  # a second stage may use another sampler
             check_sampler(runner.train_dataloader)
         sampler = get_sampler(runner.train_dataloader)
+        if takes_weights(sampler):
+            names = get_class_names(runner.train_dataloader.dataset)
+            recalls = [f'recall/{name}' for name in names]
+            check_reported(runner, 'DifficultySamplingHook', recalls)
         for epoch, weights in self.resumed or ():
             sampler.set_class_weights(weights, epoch)
 

@@ -6,7 +6,7 @@ from mmengine.dist import all_reduce
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Sampler
 
 from mmimbal.datasets import (
     ClassBalancedSampler,
@@ -16,6 +16,7 @@ from mmimbal.datasets import (
 )
 from mmimbal.datasets.views import is_for_metric_loss
 from mmimbal.engine.ddp import unwrap_model
+from mmimbal.engine.last_batch import check_last_batch
 from mmimbal.registry import HOOKS
 
 
@@ -30,19 +31,21 @@ class DrawnClassesHook(Hook):
 
     Raises:
         ValueError: When training or a stage begins, if ``natural_size`` or
-            ``separate_views`` differs between batch sampler and head.
+            ``separate_views`` differs between batch sampler and head, or if the last
+            batch has one image and batch norm needs two.
     """
 
     priority = 'BELOW_NORMAL'  # after hooks that switch losses
     warned: str | None = None
+    checked: Sampler | None = None
 
     def before_train(self, runner: Runner) -> None:
-        """Check that the head can use the batches."""
-        check_batches(runner)
+        """Check that the model can use the batches."""
+        self._check(runner)
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Start to count; warn of rebalancing twice, once for each loss."""
-        check_batches(runner)  # stage 2 of a single run has another loader
+        self._check(runner)  # stage 2 of a single run has another loader
         self.names = get_class_names(runner.train_dataloader.dataset)
         self.drawn = torch.zeros(len(self.names), dtype=torch.long)
         loss = find_prior_based_loss(runner.model)
@@ -77,6 +80,13 @@ class DrawnClassesHook(Hook):
             for name, count in zip(self.names, drawn.tolist(), strict=True)
         )
         runner.logger.info(f'Drawn in epoch {runner.epoch + 1}: {shares}')
+
+    def _check(self, runner: Runner) -> None:
+        check_batches(runner)
+        batches = runner.train_dataloader.batch_sampler
+        if batches is not self.checked:
+            check_last_batch(runner.model, runner.train_dataloader)
+            self.checked = batches
 
 
 def check_batches(runner: Runner) -> None:

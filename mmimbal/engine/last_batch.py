@@ -1,0 +1,63 @@
+"""Find a last batch of one image, which batch norm refuses, before training."""
+
+import copy
+import random
+
+import numpy as np
+import torch
+from mmengine.dataset import InfiniteSampler
+from mmengine.dist import get_world_size
+from torch import nn
+from torch.utils.data import BatchSampler, DataLoader
+
+from mmimbal.engine.ddp import unwrap_model
+
+NEEDS_TWO = 'Expected more than 1 value per channel'  # torch
+
+
+def check_last_batch(model: nn.Module, loader: DataLoader) -> None:
+    """Raise a ValueError if a batch of an epoch has one image and the model needs two.
+
+    Batch norm needs two values per channel. A model that can be trained with one image
+    passes. Neither the model nor the random state changes.
+
+    Args:
+        model: As it will be trained, possibly in a distributed wrapper.
+        loader: Loader of the training images.
+    """
+    batches = loader.batch_sampler
+    if type(batches) is not BatchSampler:  # others make batches of their own
+        return
+    size, images = batches.batch_size, len(batches.sampler)
+    ends = not (batches.drop_last or isinstance(batches.sampler, InfiniteSampler))
+    if size > 1 and not (ends and images % size == 1):
+        return
+    if needs_two_images(model, loader):
+        ranks = get_world_size()
+        raise ValueError(
+            f'{"every" if size == 1 else "the last"} batch of an epoch has one image '
+            f'({images * ranks} images, batch size {size}, {ranks} ranks), but batch '
+            f'normalization needs two: set '
+            f'{"" if size == 1 else "train_dataloader.drop_last=True or "}another '
+            'train_dataloader.batch_size'
+        )
+
+
+def needs_two_images(model: nn.Module, loader: DataLoader) -> bool:
+    """Return whether a copy of the model fails in training with one image.
+
+    It fails by batch norm; any other error is left to the training.
+    """
+    states = random.getstate(), np.random.get_state()
+    cuda = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    try:
+        with torch.random.fork_rng(devices=cuda), torch.no_grad():
+            trial = copy.deepcopy(unwrap_model(model)).train()
+            batch = loader.collate_fn([loader.dataset[0]])
+            trial(**trial.data_preprocessor(batch, True), mode='loss')
+    except Exception as error:
+        return NEEDS_TWO in str(error)
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+    return False

@@ -1,0 +1,84 @@
+"""Check before training that validation reports the metrics that hooks need."""
+
+import difflib
+from collections.abc import Iterable
+
+import numpy as np
+from mmengine.hooks import CheckpointHook, EarlyStoppingHook
+from mmengine.runner import Runner
+
+from mmimbal.datasets import get_class_counts, get_class_names
+from mmimbal.evaluation.imbalance_metric import ImbalanceMetric
+
+
+def check_needed_metrics(runner: Runner) -> None:
+    """Raise a ValueError if a hook or schedule needs a metric that cannot be reported.
+
+    Only ImbalanceMetric is judged; it is not known what other metrics report.
+    """
+    for hook in runner.hooks:
+        if isinstance(hook, CheckpointHook) and hook.save_best:
+            wanted = [name for name in hook.save_best if name != 'auto']
+            check_reported(runner, 'save_best of CheckpointHook', wanted)
+        if isinstance(hook, EarlyStoppingHook) and hook.strict:
+            check_reported(runner, 'monitor of EarlyStoppingHook', [hook.monitor])
+    schedulers = runner.param_schedulers
+    for scheduler in schedulers if isinstance(schedulers, list) else ():
+        if hasattr(scheduler, 'monitor'):
+            asker = f'monitor of {type(scheduler).__name__}'
+            check_reported(runner, asker, [scheduler.monitor])
+
+
+def check_reported(runner: Runner, asker: str, wanted: Iterable[str]) -> None:
+    """Raise a ValueError if a metric will be missing after validation.
+
+    Args:
+        runner: The runner; without validation nothing is checked.
+        asker: Who needs the metrics.
+        wanted: Their names.
+    """
+    metrics = getattr(getattr(runner.val_loop, 'evaluator', None), 'metrics', [])
+    ours = [metric for metric in metrics if isinstance(metric, ImbalanceMetric)]
+    if not ours:
+        return
+    dataset = runner.val_dataloader.dataset
+    try:
+        counts, classes = get_class_counts(dataset), get_class_names(dataset)
+    except TypeError:  # its labels are known only when images are loaded
+        return
+    reported = [name for metric in ours for name in metric.names(counts)]
+    for name in wanted:
+        if name in reported:
+            continue
+        reasons = [why_missing(metric, name, counts, classes) for metric in ours]
+        reason = next(filter(None, reasons), None)
+        if reason or len(ours) == len(metrics):
+            near = difflib.get_close_matches(name, reported)
+            others = [each for each in reported if 'recall/' not in each]
+            raise ValueError(
+                f'{asker} needs the metric {name!r}, but validation will not report '
+                f'it{f": {reason}" if reason else ""}. '
+                f'{"Similar names" if near else "It reports"}: '
+                f'{", ".join(near or others or reported)}'
+            )
+
+
+def why_missing(
+    metric: ImbalanceMetric, name: str, counts: np.ndarray, classes: tuple[str, ...]
+) -> str | None:
+    """Return why validation cannot report a metric that exists; ``None`` otherwise.
+
+    Args:
+        metric: The metric that would report it.
+        name: Its name, with a prefix.
+        counts: Validation images per class, (K,).
+        classes: Their names.
+    """
+    empty = [label for label, count in zip(classes, counts, strict=True) if not count]
+    groups = metric.class_groups()
+    group = next((each for each in groups if name.endswith(f'{each}_recall')), None)
+    if name in metric.names(np.ones_like(counts)):
+        one = [label for label in empty if name.endswith(f'recall/{label}')]
+        members = [classes[label] for label in groups.get(group, ())]
+        return f'class {", ".join(one or members or empty)} has no validation image'
+    return f'group {group} has no classes' if groups.get(group) == [] else None
