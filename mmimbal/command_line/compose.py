@@ -12,6 +12,7 @@ from mmimbal.command_line.experiment import (
     Experiment,
     load_base,
     parse_experiment,
+    text_of_prepared,
 )
 
 LINE = 88  # characters
@@ -52,7 +53,13 @@ def compose(
     experiment.check()
     with tempfile.TemporaryDirectory() as temporary:
         leaf = Path(temporary, f'{experiment.file_name}.py')
-        leaf.write_text(leaf_text(experiment, folder, BASES.as_posix()))
+        text = leaf_text(experiment, folder, BASES.as_posix())
+        dataset = f'datasets/{experiment.dataset}'
+        if of_prepared := text_of_prepared(dataset):
+            base = Path(temporary, 'dataset_base.py')
+            base.write_text(of_prepared, encoding='utf-8')
+            text = text.replace(f'{BASES.as_posix()}/{dataset}.py', base.as_posix())
+        leaf.write_text(text, encoding='utf-8')
         cfg = Config.fromfile(leaf)
     if work_dir:
         cfg.work_dir = work_dir

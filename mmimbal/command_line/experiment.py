@@ -7,6 +7,8 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from mmimbal.command_line.prepared import OWN, base_of_prepared, is_prepared
+
 CONFIGS = Path(__file__).resolve().parents[1] / '.mim' / 'configs'
 BASES = CONFIGS / '_base_'
 # Folder of each word below ``configs/_base_/``.
@@ -21,7 +23,8 @@ class Experiment:
     """An experiment: four words, each the name of a base below ``configs/_base_/``.
 
     Attributes:
-        dataset: Base in ``datasets/``.
+        dataset: Base in ``datasets/``, or the folder of a prepared data set; see
+            :mod:`mmimbal.command_line.prepared`.
         profile: Base in ``profiles/``: image size, net and schedule.
         stage1: Base in ``stage1/``; ``None`` if the net is trained in one stage, with
             head and sampler of ``stage2``.
@@ -102,7 +105,8 @@ class Experiment:
         """
         for word, group in GROUPS.items():
             name = getattr(self, word)
-            if name is not None and name not in words_of(group):
+            is_word = name is None or name in words_of(group)
+            if not is_word and not (word == 'dataset' and is_prepared(name)):
                 raise ValueError(unknown_word(str(self), group, name))
         dataset = load_base(f'datasets/{self.dataset}')
         profile = load_base(f'profiles/{self.profile}')
@@ -181,7 +185,23 @@ def unknown_word(where: str, group: str, word: str) -> str:
     return f'{where}: no {word} in {group}. {hint}Known are {", ".join(words)}'
 
 
-@cache
 def load_base(name: str) -> Config:
     """Load a base; ``name`` is its path below ``configs/_base_/``, without ``.py``."""
+    if text := text_of_prepared(name):
+        return Config.fromstring(text, '.py')
+    return _load_file(name)
+
+
+def text_of_prepared(name: str) -> str | None:
+    """Return the text of the base of a prepared data set; ``None`` for other bases."""
+    group, _, word = name.partition('/')
+    own = BASES / 'datasets' / f'{OWN}.py'
+    has_file = word != OWN and (BASES / f'{name}.py').is_file()
+    if group != 'datasets' or has_file or not is_prepared(word):
+        return None
+    return base_of_prepared(word, own)
+
+
+@cache
+def _load_file(name: str) -> Config:
     return Config.fromfile(BASES / f'{name}.py')

@@ -1,7 +1,9 @@
 """Write a page of tables from the results of experiments."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from mmimbal.evaluation.bootstrap import RESAMPLES
@@ -14,6 +16,7 @@ from mmimbal.experiments.page_tables import (
     plug_in,
     ranks,
 )
+from mmimbal.experiments.plug_in import PlugInEffect
 from mmimbal.files.atomic import atomic_write, check_is_no_folder, write_text
 from mmimbal.visualization.differences import draw_differences
 from mmimbal.visualization.plug_in import draw_plug_in_effects
@@ -45,7 +48,8 @@ def write_page(results: Path, page: Path, resamples: int = RESAMPLES) -> None:
         if grid.comparisons and grid.best:
             _save(_draw_differences(grid), picture)
         if grid.plug_in_effects:
-            _save(_draw_plug_in_effects(grid), effects)
+            by_way = effects_by_way(grid.plug_in_effects)
+            _save(draw_plug_in_effects(by_way, 'balanced accuracy'), effects)
     text = render(
         'mmimbal.experiments', 'results.md', results=results.name, grids=sections
     )
@@ -136,17 +140,18 @@ def _draw_differences(grid: GridResults) -> Figure:
     return draw_differences(differences, against, with_metric)
 
 
-def _draw_plug_in_effects(grid: GridResults) -> Figure:
-    """Draw the effect for each way of stage 2, and their mean as the last one."""
+def effects_by_way(
+    effects: Mapping[str, Sequence[PlugInEffect]],
+) -> dict[str, dict[str, dict[str, np.ndarray]]]:
+    """Return differences by data set, control and way of stage 2, with their mean."""
     metric = 'balanced_accuracy'
-    differences = {
+    return {
         dataset: {
             effect.control: {
                 **{way: each[metric] for way, each in effect.differences.items()},
                 'mean': effect.mean(metric),
             }
-            for effect in effects
+            for effect in of_dataset
         }
-        for dataset, effects in grid.plug_in_effects.items()
+        for dataset, of_dataset in effects.items()
     }
-    return draw_plug_in_effects(differences, 'balanced accuracy')

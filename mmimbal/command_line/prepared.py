@@ -1,0 +1,40 @@
+"""Data sets that have no base in configs/: any folder of tools/prepare_dataset.py."""
+
+import json
+import os
+from pathlib import Path
+
+OWN = 'own'  # the base that is the model of theirs
+
+
+def data_folder(word: str) -> Path:
+    """Return the folder of a data set: ``$MMIMBAL_DATA/WORD``, or ``data/WORD``."""
+    return Path(os.environ.get('MMIMBAL_DATA', 'data'), word)
+
+
+def is_prepared(word: str) -> bool:
+    """Return whether there is a prepared data set of this name."""
+    folder = data_folder(word)
+    return all((folder / name).is_file() for name in ('index.csv', 'dataset.json'))
+
+
+def base_of_prepared(word: str, own: Path) -> str:
+    """Return the text of the base of a prepared data set.
+
+    Args:
+        word: Name of its folder.
+        own: The base ``own.py``, whose number of classes and folder are replaced.
+
+    Raises:
+        ValueError: If its ``dataset.json`` has no classes.
+    """
+    file = data_folder(word) / 'dataset.json'
+    try:
+        classes = json.loads(file.read_text(encoding='utf-8'))['classes']
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f'{file} does not list the classes: {error!r}') from None
+    text = own.read_text(encoding='utf-8')
+    for line in text.splitlines():
+        if line.startswith('num_classes = '):
+            text = text.replace(line, f'num_classes = {len(classes)}')
+    return text.replace('}}/own', '}}/' + word)

@@ -1,0 +1,80 @@
+"""The page that compares methods on one data set."""
+
+from pathlib import Path
+
+from mmimbal.experiments.grid_results import GridResults
+from mmimbal.experiments.own_data import OwnData
+from mmimbal.experiments.page import effects_by_way
+from mmimbal.experiments.page_tables import compared, means, plug_in
+from mmimbal.experiments.verdict import limits, verdict
+from mmimbal.files.atomic import write_text
+from mmimbal.visualization.plug_in import draw_plug_in_effects
+from mmimbal.visualization.svg import picture
+from mmimbal.visualization.tables import Table
+from mmimbal.visualization.templating import render
+
+
+def write_compare_page(
+    results: GridResults, data: OwnData, commands: list[str], quick: bool, page: Path
+) -> str:
+    """Write the page, and return its verdict.
+
+    Args:
+        results: Results of the grid of one data set.
+        data: The data set.
+        commands: Commands that train the winner.
+        quick: Whether this was a quick look.
+        page: The HTML file to write.
+    """
+    comparison = results.comparisons[data.word]
+    effects = results.plug_in_effects.get(data.word, [])
+    words = verdict(comparison, results.chosen, effects)
+    done, wanted = sum(results.devices.values()), len(results.about['experiments'])
+    warnings = []
+    if done < wanted:
+        warnings.append(f'Only {done} of {wanted} trainings are finished.')
+    all_rows = compared(comparison)
+    best = set(results.chosen)
+    picked = [row for row in all_rows['table'].rows if row[0].rstrip('\\* ') in best]
+    methods = {row.method for row in comparison.rows.values()}
+    text = render(
+        'mmimbal.visualization',
+        'comparison.html',
+        title=f'Does metric learning help on {data.word}?',
+        warnings=warnings,
+        verdict=words,
+        limits=limits(data, comparison, quick),
+        commands=commands,
+        counts=_counts(data),
+        methods=_methods(results, methods),
+        unit='groups' if data.groups else 'images',
+        plug_in=plug_in({data.word: effects}, results.comparisons),
+        effects=picture(
+            'Plug-in effect for each way of stage 2',
+            draw_plug_in_effects,
+            effects_by_way(results.plug_in_effects),
+            'balanced accuracy',
+        ),
+        chosen=Table(all_rows['table'].header, picked),
+        rows=means(results.tables[data.word], 'test'),
+    )
+    write_text(text, page)
+    return words
+
+
+def _counts(data: OwnData) -> Table:
+    rows = [
+        [split, *map(str, counts.tolist()), str(counts.sum())]
+        for split, counts in data.counts.items()
+    ]
+    return Table(['images', *data.classes, 'total'], rows)
+
+
+def _methods(results: GridResults, methods: set[str]) -> Table:
+    about = dict(
+        ce='cross-entropy alone',
+        recommended='the recommended recipe with metric learning',
+        control='the recommended recipe with metric weight 0',
+    )
+    rows = [[name, about.get(name, '')] for name in sorted(methods)]
+    return Table(['stage 1', 'what it is'], rows)

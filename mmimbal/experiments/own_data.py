@@ -1,0 +1,152 @@
+"""A data set to compare methods on: its folder, its folds, what is known of it."""
+
+import csv
+import json
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from mmimbal.command_line.prepared import data_folder, is_prepared
+from mmimbal.datasets.index_file import (
+    encode_labels,
+    known_groups,
+    read_classes,
+    read_index,
+)
+from mmimbal.datasets.splits import folds_by_group
+from mmimbal.files.atomic import atomic_folder
+
+FOLD = re.compile(r'fold\d+')
+OFFICIAL = 'of the download'  # in the dataset.json of tools/prepare_dataset.py
+
+
+@dataclass(frozen=True)
+class OwnData:
+    """A data set and how it is tested.
+
+    Attributes:
+        word: Its name in experiments.
+        folder: Its folder.
+        folds: Numbers of its folds; ``[None]`` for its own split.
+        classes: Class names, K.
+        counts: For each split of the first fold, images of each class, (K,).
+        images: Number of images.
+        groups: Number of groups; ``None`` if no groups are known.
+        is_official: Whether its own split is one of the download.
+    """
+
+    word: str
+    folder: Path
+    folds: Sequence[int | None]
+    classes: Sequence[str]
+    counts: dict[str, np.ndarray]
+    images: int
+    groups: int | None
+    is_official: bool
+
+
+def find_data(name: str) -> tuple[str, Path]:
+    """Return word and folder of a prepared data set.
+
+    Args:
+        name: Path of its folder, or its word. For a folder elsewhere, the environment
+            variable ``MMIMBAL_DATA`` is set to the folder above.
+
+    Raises:
+        FileNotFoundError: If it is not prepared.
+    """
+    path = Path(name)
+    if path.is_dir():
+        if path.resolve().parent != data_folder('').resolve():
+            os.environ['MMIMBAL_DATA'] = str(path.resolve().parent)
+        word = path.resolve().name
+    else:
+        word = name
+    if not is_prepared(word):
+        raise FileNotFoundError(
+            f'{data_folder(word)} is no prepared data set: it lacks index.csv or '
+            'dataset.json. Make it with tools/prepare_dataset.py folders --src IMAGES '
+            f'--out {data_folder(word)}'
+        )
+    return word, data_folder(word)
+
+
+def describe_data(word: str, folder: Path) -> OwnData:
+    """Read the index of a data set, and find its folds."""
+    table = read_index(folder / 'index.csv')
+    classes = read_classes(folder / 'index.csv', table)
+    labels = encode_labels(table, classes, folder / 'index.csv')
+    folds = sorted(int(name[4:]) for name in table.column_names if FOLD.fullmatch(name))
+    column = f'fold{folds[0]}' if folds else 'split'
+    splits = np.array(table[column].to_pylist())
+    counts = {
+        split: np.bincount(labels[splits == split], minlength=len(classes))
+        for split in ('train', 'val', 'test')
+    }
+    origin = json.loads((folder / 'dataset.json').read_text(encoding='utf-8'))
+    return OwnData(
+        word,
+        folder,
+        folds or [None],
+        classes,
+        counts,
+        len(table),
+        _number_of_groups(table),
+        str(origin.get('split', '')).startswith(OFFICIAL) and not folds,
+    )
+
+
+def _number_of_groups(table: pa.Table) -> int | None:
+    """Return the number of groups; ``None`` if every image is a group of its own."""
+    if 'group' not in table.column_names:
+        return None
+    groups = [group for group in known_groups(table).to_pylist() if group]
+    number = len(set(groups))
+    return number if number < len(groups) else None
+
+
+def with_folds(word: str, folder: Path, out: Path, folds: int, seed: int = 0) -> Path:
+    """Make a folder of links to a data set, with columns for cross-validation.
+
+    The folder of the data set is not changed.
+
+    Args:
+        word: Name of the data set.
+        folder: Its folder.
+        out: Folder in which to make one of the same name.
+        folds: Number of folds.
+        seed: Seed of the folds.
+
+    Returns:
+        The new folder. If it exists, it is kept.
+
+    Raises:
+        ValueError: If its groups cannot be split.
+    """
+    target = out / word
+    if target.is_dir():
+        return target
+    table = read_index(folder / 'index.csv')
+    classes = read_classes(folder / 'index.csv', table)
+    labels = encode_labels(table, classes, folder / 'index.csv')
+    files = table['file'].to_pylist()
+    groups = files
+    if 'group' in table.column_names:
+        known = known_groups(table).to_pylist()
+        groups = [group or file for group, file in zip(known, files, strict=True)]
+    made = folds_by_group(labels, groups, folds, seed)
+    columns = table.to_pydict() | {f'fold{k}': fold for k, fold in enumerate(made)}
+    with atomic_folder(target) as unfinished:
+        for entry in folder.resolve().iterdir():
+            if entry.name not in ('index.csv', 'check.json', 'class_counts.png'):
+                (unfinished / entry.name).symlink_to(entry)
+        with open(unfinished / 'index.csv', 'w', newline='', encoding='utf-8') as file:
+            writer = csv.writer(file, lineterminator='\n')
+            writer.writerow(columns)
+            writer.writerows(zip(*columns.values(), strict=True))
+    return target

@@ -1,0 +1,100 @@
+"""What a comparison says about metric learning on a data set, in words."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mmimbal.evaluation.bootstrap import interval
+from mmimbal.experiments.comparison import Comparison
+from mmimbal.experiments.own_data import OwnData
+from mmimbal.experiments.plug_in import PlugInEffect
+
+METRIC = 'balanced_accuracy'
+
+
+def verdict(
+    comparison: Comparison, chosen: Sequence[str], effects: Sequence[PlugInEffect]
+) -> str:
+    """Return one paragraph: what is best, by how much, and how sure that is.
+
+    Args:
+        comparison: Comparison of the data set.
+        chosen: One row for each stage 1, the best on validation first.
+        effects: Plug-in effects.
+    """
+    rows = comparison.rows
+    best = chosen[0]
+    sentences = [
+        f'Validation chooses {best} among {len(rows)} rows: balanced accuracy '
+        f'{_value(comparison, best, METRIC)} and macro F1 '
+        f'{_value(comparison, best, "macro_f1")} on test images.'
+    ]
+    others = [
+        name
+        for name in chosen
+        if rows[name].has_metric_loss != rows[best].has_metric_loss
+    ]
+    if others:
+        kind = 'without' if rows[best].has_metric_loss else 'with'
+        gain = comparison.difference(best, others[0], METRIC)
+        sentences.append(
+            f'The best row {kind} metric learning is {others[0]}: the first row minus '
+            f'this one is {_difference(gain, comparison.caution)}.'
+        )
+    for effect in effects:
+        values = effect.mean(METRIC)
+        ways = len(effect.differences)
+        sentences.append(
+            f'Over all {ways} ways of stage 2, {effect.recipe} minus {effect.control} '
+            f'is {_difference(values, comparison.caution)}, and above 0 in '
+            f'{effect.above_zero(METRIC)} of them.'
+        )
+    return ' '.join(sentences)
+
+
+def limits(data: OwnData, comparison: Comparison, quick: bool) -> list[str]:
+    """Return what the comparison cannot tell."""
+    sentences = []
+    if quick:
+        sentences.append(
+            'This was a quick look: one fold and few epochs. Run the command without '
+            '--quick before you decide.'
+        )
+    if data.groups is None:
+        sentences.append(
+            'No groups (patients, lesions) are known, so each image counts as '
+            'independent. If some show the same patient, the intervals are too narrow '
+            'and all scores are too high. Add a column group to the index.'
+        )
+    else:
+        sentences.append(
+            f'Intervals are over {data.groups} groups: they hold for new groups of the '
+            'same kind, not for another hospital or camera.'
+        )
+    if comparison.caution:
+        sentences.append(comparison.caution)
+    if data.is_official:
+        sentences.append(
+            'The split of the download was kept, so each method was trained once.'
+        )
+    seeds = {seed for row in comparison.rows.values() for _, seed in row.runs}
+    if len(seeds) == 1:
+        sentences.append(
+            'Each method was trained with one seed: how much results vary with the '
+            'seed is not in the intervals.'
+        )
+    return sentences
+
+
+def _value(comparison: Comparison, name: str, metric: str) -> str:
+    values = comparison.metrics[name][metric]
+    low, high = interval(values[1:])
+    return f'{values[0]:.1f} [{low:.1f}, {high:.1f}]'
+
+
+def _difference(values: np.ndarray, caution: str) -> str:
+    """Return a difference in words; it may be chance if its interval contains 0."""
+    low, high = interval(values[1:])
+    sure = not caution and (low > 0 or high < 0)
+    chance = '' if sure else ' (may be chance)'
+    return f'{values[0]:+.1f} points [{low:+.1f}, {high:+.1f}]{chance}'

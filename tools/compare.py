@@ -1,0 +1,117 @@
+"""Compare plain cross-entropy, metric learning and its control on a data set."""
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from joblib import cpu_count
+
+from mmimbal.command_line.experiment import words_of
+from mmimbal.command_line.failures import ToolFailedError
+from mmimbal.command_line.run_tool import run_tool
+from mmimbal.datasets.checking.check_result import read_check_result
+from mmimbal.evaluation.bootstrap import RESAMPLES
+from mmimbal.experiments.compare_grid import (
+    choose_profile,
+    commands_of_winner,
+    estimated_seconds,
+    readable,
+    write_grid,
+)
+from mmimbal.experiments.compare_page import write_compare_page
+from mmimbal.experiments.executors import add_executor_flags, build_executor
+from mmimbal.experiments.grid import load_grid
+from mmimbal.experiments.grid_results import read_grid_results
+from mmimbal.experiments.grid_runner import GridFolders
+from mmimbal.experiments.jobs import failure_report, run_jobs
+from mmimbal.experiments.own_data import OwnData, describe_data, find_data, with_folds
+
+TOOLS = Path(__file__).resolve().parent
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('data', help='folder of a prepared data set, e.g. data/own')
+    parser.add_argument(
+        '--profile',
+        choices=words_of('profiles'),
+        help='default: 224px with a GPU; pretrained on a CPU',
+    )
+    parser.add_argument(
+        '--folds',
+        type=int,
+        default=5,
+        help='folds that are made if the data set has none, and no split of the '
+        'download; default: 5',
+    )
+    parser.add_argument(
+        '--quick', action='store_true', help='one fold, few epochs: a first look'
+    )
+    parser.add_argument(
+        '--work-dir', type=Path, help='default: work_dirs/compare/DATA[_quick]'
+    )
+    add_executor_flags(parser)
+    return parser.parse_args()
+
+
+def prepare(args: argparse.Namespace, word: str, folder: Path) -> tuple[OwnData, Path]:
+    """Check the data set, and make folds if it has none; return it and the work dir."""
+    work_dir = args.work_dir or Path(
+        'work_dirs/compare', word + ('_quick' if args.quick else '')
+    )
+    data = describe_data(word, folder)
+    if data.is_official:
+        print('The split of the download is kept: its test images are the test')
+    elif data.folds == [None]:
+        folder = with_folds(word, folder, work_dir / 'data', args.folds)
+        word, folder = find_data(str(folder))
+        data = describe_data(word, folder)
+        print(f'{args.folds} folds, grouped and stratified: {folder / "index.csv"}')
+    column = 'split' if data.folds == [None] else f'fold{data.folds[0]}'
+    if read_check_result(folder / 'index.csv', column) == 'unchecked':
+        checked = subprocess.run(
+            [sys.executable, TOOLS / 'check_dataset.py', folder], check=False
+        )
+        if checked.returncode:
+            raise ToolFailedError(f'{folder} has errors: mend them first')
+    return data, work_dir
+
+
+def main() -> None:
+    """Check, estimate, train, and write a page with a verdict."""
+    args = parse_args()
+    word, folder = find_data(args.data)
+    root = os.environ.get('MMIMBAL_DATA')
+    data, work_dir = prepare(args, word, folder)
+    profile = args.profile or choose_profile()
+    file = work_dir / 'compare.py'
+    write_grid(data, profile, args.quick, work_dir / 'decoded', file)
+    grid = load_grid(file)
+    folders = GridFolders(TOOLS, work_dir / 'runs', work_dir / 'results' / 'compare')
+    folders.describe(grid)
+    jobs = [job for job in folders.jobs(grid, grid.runs) if not job.is_done()]
+    executor = build_executor(args, work_dir)
+    if jobs:
+        workers = args.workers or cpu_count()
+        seconds = estimated_seconds(grid, data, workers) * len(jobs) / len(grid.runs)
+        print(
+            f'{len(jobs)} trainings with the profile {profile}, and all ways of stage '
+            f'2 on each: about {readable(seconds)}'
+        )
+    failed = run_jobs(jobs, executor, 'Comparison')
+    if failed:
+        raise ToolFailedError(failure_report(failed, len(grid.runs), 'trainings'))
+    results = read_grid_results(folders.results, RESAMPLES)
+    best = results.comparisons[data.word].rows[results.chosen[0]]
+    commands = commands_of_winner(data.word, profile, best, root)
+    page = work_dir / 'compare.html'
+    words = write_compare_page(results, data, commands, args.quick, page)
+    shown = '\n'.join(f'  {command}' for command in commands)
+    print(f'\n{words}\n\nTo train the winner:\n{shown}\n\nWritten: {page}')
+
+
+if __name__ == '__main__':
+    run_tool(main, goes_on=True)
