@@ -29,10 +29,6 @@ def write_compare_page(
     comparison = results.comparisons[data.word]
     effects = results.plug_in_effects.get(data.word, [])
     words = verdict(comparison, results.chosen, effects)
-    done, wanted = sum(results.devices.values()), len(results.about['experiments'])
-    warnings = []
-    if done < wanted:
-        warnings.append(f'Only {done} of {wanted} trainings are finished.')
     all_rows = compared(comparison)
     best = set(results.chosen)
     picked = [row for row in all_rows['table'].rows if row[0].rstrip('\\* ') in best]
@@ -41,7 +37,6 @@ def write_compare_page(
         'mmimbal.visualization',
         'comparison.html',
         title=f'Does metric learning help on {data.word}?',
-        warnings=warnings,
         verdict=words,
         limits=limits(data, comparison, quick),
         commands=commands,

@@ -1,0 +1,214 @@
+"""tools/compare.py: its grid, its verdict and its page."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mmimbal.datasets.checking.check_result import hash_of
+from mmimbal.experiments.compare_grid import (
+    choose_profile,
+    commands_of_winner,
+    estimated_seconds,
+    readable,
+    write_grid,
+)
+from mmimbal.experiments.grid import load_grid
+from mmimbal.experiments.grid_runner import GridFolders
+from mmimbal.experiments.own_data import describe_data
+from mmimbal.experiments.results import images_file, pack
+from mmimbal.experiments.rows import Row
+from mmimbal.files.json_file import write_json
+from tests.conftest import ROOT, write_index
+from tests.example_results import scores_of
+from tests.tools import explain
+
+RIGHT = dict(ce=0.5, recommended=0.9, control=0.6)  # share of right predictions
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    """data/cells: 400 images of two classes, with two folds."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv('MMIMBAL_DATA', raising=False)
+    rows = [
+        {
+            'file': f'{n}.png',
+            'label': 'ab'[n % 2],
+            'group': f'p{n // 4}',
+            'fold0': ('train', 'train', 'val', 'test')[n // 100],
+            'fold1': ('test', 'val', 'train', 'train')[n // 100],
+        }
+        for n in range(400)
+    ]
+    folder = write_index(tmp_path / 'data' / 'cells', rows, size=8)
+    described = json.dumps(dict(classes=['a', 'b'], split='made here'))
+    (folder / 'dataset.json').write_text(described)
+    report = dict(index=hash_of(folder / 'index.csv'), errors=0)
+    write_json(dict(report, split_columns=['fold0', 'fold1']), folder / 'check.json')
+    return describe_data('cells', Path('data/cells'))
+
+
+def test_the_grid_has_the_recipe_and_its_control_on_every_fold(data, tmp_path):
+    write_grid(data, '64px', False, tmp_path / 'decoded', tmp_path / 'grid.py')
+    grid = load_grid(tmp_path / 'grid.py')
+    names = {(run.method, run.fold) for run in grid.runs}
+    assert names == {(method, fold) for method in RIGHT for fold in (0, 1)}
+    runs = {run.method: run for run in grid.runs}
+    assert runs['recommended'].experiment == 'cells/64px/recommended'
+    assert runs['control'].experiment == 'cells/64px/recommended'
+    changed = runs['control'].options.items() - runs['recommended'].options.items()
+    assert changed == {('model.head.metric_weight', 0.0)}
+    assert all(run.stage2 == ['all'] for run in grid.runs)
+    assert 'train_cfg.max_epochs' not in runs['ce'].options
+    assert runs['ce'].options['train_dataloader.drop_last']
+
+
+def test_a_quick_look_is_one_fold_and_few_epochs(data, tmp_path):
+    write_grid(data, '64px', True, tmp_path / 'decoded', tmp_path / 'grid.py')
+    runs = load_grid(tmp_path / 'grid.py').runs
+    assert {run.fold for run in runs} == {0}
+    assert {run.options['train_cfg.max_epochs'] for run in runs} == {3}
+    assert {run.options['param_scheduler.1.T_max'] for run in runs} == {3}
+
+
+def test_the_estimate_grows_with_epochs_and_shrinks_with_jobs(
+    data, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(
+        'mmimbal.experiments.compare_grid._seconds_per_row', lambda cfg: 0.001
+    )
+    found = {}
+    for quick in (True, False):
+        write_grid(data, '64px', quick, tmp_path / 'decoded', tmp_path / 'grid.py')
+        grid = load_grid(tmp_path / 'grid.py')
+        found[quick] = estimated_seconds(grid, data, jobs=1)
+        assert estimated_seconds(grid, data, 2) == pytest.approx(found[quick] / 2)
+    # Two folds instead of one, and 40 epochs instead of 3.
+    trained = {quick: seconds for quick, seconds in found.items()}
+    assert trained[False] > trained[True]
+
+
+def test_durations_are_readable():
+    assert readable(20) == '1 min' and readable(60 * 59) == '59 min'
+    assert readable(60 * 140) == '2 h 20 min'
+
+
+def test_the_profile_is_that_of_the_machine(monkeypatch):
+    monkeypatch.setattr('torch.cuda.is_available', lambda: False)
+    assert choose_profile() == 'pretrained'
+    monkeypatch.setattr('mmimbal.experiments.compare_grid.WEIGHTS', 'no-such-package')
+    assert choose_profile() == '64px'
+    monkeypatch.setattr('torch.cuda.is_available', lambda: True)
+    assert choose_profile() == '224px'
+
+
+def test_the_commands_train_the_winner_with_what_most_folds_chose():
+    row = Row('control', 'crt', False)
+    for fold, rate in enumerate((0.1, 0.02, 0.1)):
+        row.runs[fold, 0] = dict(params={'optim_wrapper.optimizer.lr': rate})
+    first, second = commands_of_winner('cells', '64px', row, None)
+    assert first == (
+        'python tools/train.py cells/64px/recommended --cfg-options '
+        'model.head.metric_weight=0.0'
+    )
+    assert second == (
+        'python tools/train.py cells/64px/recommended/crt --cfg-options '
+        'optim_wrapper.optimizer.lr=0.1'
+    )
+    elsewhere = commands_of_winner('cells', '64px', Row('ce', '', False), '/my data')
+    assert elsewhere == ["MMIMBAL_DATA='/my data' python tools/train.py cells/64px/ce"]
+
+
+def write_results(data, work_dir, right=RIGHT):
+    """Write the results of all runs, as if they were trained."""
+    write_grid(data, '64px', False, work_dir / 'decoded', work_dir / 'compare.py')
+    grid = load_grid(work_dir / 'compare.py')
+    folders = GridFolders(
+        ROOT / 'tools', work_dir / 'runs', work_dir / 'results/compare'
+    )
+    random = np.random.default_rng(0)
+    for job in folders.jobs(grid, grid.runs):
+        labels = np.arange(100) % 2
+        images = dict(
+            classes=['a', 'b'],
+            files=f'fold{job.run.fold}',
+            labels=pack(labels),
+            groups=pack(np.arange(100) // 4),
+        )
+        write_json(images, images_file(results, 'cells', job.run.fold))
+        rows = []
+        for stage2 in ('', 'crt', 'vs'):
+            is_right = random.random(100) < right[job.run.method]
+            predicted = np.where(is_right, labels, 1 - labels)
+            scores = scores_of(labels, predicted)
+            row = dict(stage2=stage2, params={}, val=scores, test=scores)
+            rows.append(row | dict(predicted=pack(predicted)))
+        result = dict(
+            dataset='cells',
+            fold=job.run.fold,
+            seed=0,
+            settings=job.run.settings,
+            method=job.run.method,
+            batch_norm='frozen',
+            views=4,
+            device='CPU',
+            left_out=[],
+            images=images['files'],
+            rows=rows,
+        )
+        write_json(result, job.result)
+
+
+def test_the_tool_ends_with_a_page_and_a_verdict(data, tmp_path, capsys):
+    work_dir = tmp_path / 'work_dirs' / 'compare' / 'cells'
+    write_results(data, work_dir)
+    assert explain('compare', 'data/cells', '--profile', '64px') is None
+    said = capsys.readouterr().out
+    assert 'Validation chooses recommended' in said
+    assert 'ways of stage 2, recommended minus control is +' in said
+    assert 'above 0 in 2 of them' in said
+    assert 'python tools/train.py cells/64px/recommended' in said
+    page = (work_dir / 'compare.html').read_text()
+    assert 'Intervals are over 100 groups' in page
+    assert 'Each method was trained with one seed' in page
+    assert '<svg' in page and 'recommended minus ce' in page
+    assert 'may be chance' not in page
+
+
+def test_a_small_difference_is_no_claim(data, tmp_path, capsys):
+    work_dir = tmp_path / 'work_dirs' / 'compare' / 'cells'
+    write_results(data, work_dir, dict.fromkeys(RIGHT, 0.6))
+    explain('compare', 'data/cells', '--profile', '64px')
+    assert '(may be chance)' in capsys.readouterr().out
+
+
+def test_errors_of_the_data_stop_it(data):
+    (data.folder / 'check.json').unlink()
+    (data.folder / '5.png').write_bytes(b'no image')
+    message = explain('compare', 'data/cells', '--profile', '64px')
+    assert 'data/cells has errors: mend them first' in message
+
+
+@pytest.mark.slow
+def test_a_quick_look_from_folders_to_the_page(tmp_path, monkeypatch, capsys):
+    """All trainings and heads, on a small net."""
+    monkeypatch.chdir(tmp_path)
+    rows = [
+        {
+            'file': f'{n}.png',
+            'label': 'ab'[n % 2],
+            'group': f'p{n // 2}',
+            'split': 'train',
+        }
+        for n in range(80)
+    ]
+    folder = write_index(tmp_path / 'data' / 'cells', rows, size=64)
+    (folder / 'dataset.json').write_text(json.dumps(dict(classes=['a', 'b'])))
+    assert explain('compare', 'data/cells', '--profile', '64px', '--quick') is None
+    said = capsys.readouterr().out
+    assert 'To train the winner:' in said and 'about ' in said
+    work_dir = tmp_path / 'work_dirs/compare/cells_quick'
+    assert 'This was a quick look' in (work_dir / 'compare.html').read_text()
+    assert not (folder / 'check.json').exists()

@@ -1,0 +1,104 @@
+"""A data set to compare methods on: found, described, and given folds."""
+
+import csv
+import json
+import os
+
+import numpy as np
+import pytest
+
+from mmimbal.datasets import CSVDataset
+from mmimbal.datasets.splits import check_groups
+from mmimbal.experiments.own_data import describe_data, find_data, with_folds
+from tests.conftest import write_index
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    """data/cells: 40 images of two classes, two images of each patient."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv('MMIMBAL_DATA', raising=False)
+    rows = [
+        {
+            'file': f'images/{n}.png',
+            'label': 'ab'[n % 4 // 2],
+            'group': f'p{n // 2}',
+            'split': 'train' if n < 30 else 'val' if n < 34 else 'test',
+        }
+        for n in range(40)
+    ]
+    folder = write_index(tmp_path / 'data' / 'cells', rows)
+    described = dict(classes=['a', 'b'], split='70/10/20, made here')
+    (folder / 'dataset.json').write_text(json.dumps(described))
+    return folder
+
+
+def rows_of(folder):
+    with open(folder / 'index.csv', newline='', encoding='utf-8') as file:
+        return list(csv.DictReader(file))
+
+
+def test_it_is_found_by_its_word_or_its_folder(data, tmp_path):
+    assert find_data('cells') == ('cells', data.relative_to(tmp_path))
+    assert find_data('data/cells') == ('cells', data.relative_to(tmp_path))
+    assert 'MMIMBAL_DATA' not in os.environ
+
+
+def test_a_folder_elsewhere_sets_the_variable(data, tmp_path, monkeypatch):
+    other = tmp_path / 'other'
+    data.parent.rename(other)
+    monkeypatch.setenv('MMIMBAL_DATA', 'nowhere')
+    assert find_data('other/cells') == ('cells', other / 'cells')
+    assert os.environ['MMIMBAL_DATA'] == str(other)
+
+
+@pytest.mark.parametrize('name', ['data/cell', 'cell', 'data'])
+def test_what_is_not_prepared_is_explained(data, name):
+    with pytest.raises(FileNotFoundError, match=r'no prepared data set.*--src IMAGES'):
+        find_data(name)
+
+
+def test_what_is_known_of_it(data):
+    found = describe_data('cells', data)
+    assert (found.folds, found.images, found.groups) == ([None], 40, 20)
+    assert found.classes == ('a', 'b') and not found.is_official
+    assert {split: counts.tolist() for split, counts in found.counts.items()} == {
+        'train': [16, 14],
+        'val': [2, 2],
+        'test': [2, 4],
+    }
+
+
+def test_groups_of_one_image_are_no_groups(data):
+    index = data / 'index.csv'
+    rows = rows_of(data)
+    for row in rows:
+        row['group'] = row['file']
+    lines = [','.join(rows[0]), *(','.join(row.values()) for row in rows)]
+    index.write_text('\n'.join(lines))
+    assert describe_data('cells', data).groups is None
+
+
+def test_the_split_of_a_download_is_kept(data):
+    described = dict(classes=['a', 'b'], split='of the download; val is new')
+    (data / 'dataset.json').write_text(json.dumps(described))
+    assert describe_data('cells', data).is_official
+
+
+def test_folds_are_made_beside_the_data_set_which_stays_as_it_is(data, tmp_path):
+    before = {path: path.stat().st_mtime_ns for path in data.rglob('*')}
+    made = with_folds('cells', data, tmp_path / 'work', folds=3)
+    assert made == tmp_path / 'work' / 'cells'
+    assert {path: path.stat().st_mtime_ns for path in data.rglob('*')} == before
+    rows = rows_of(made)
+    tested = np.zeros(len(rows), int)
+    for fold in range(3):
+        splits = [row[f'fold{fold}'] for row in rows]
+        check_groups([row['group'] for row in rows], splits)
+        tested += np.array(splits) == 'test'
+        dataset = CSVDataset(str(made), 'test', f'fold{fold}', test_mode=True)
+        assert dataset.get_data_info(0)['img_path'].startswith(str(made / 'images'))
+    assert (tested == 1).all()
+    assert describe_data('cells', made).folds == [0, 1, 2]
+    assert with_folds('cells', data, tmp_path / 'work', folds=5) == made  # is kept
+    assert describe_data('cells', made).folds == [0, 1, 2]
