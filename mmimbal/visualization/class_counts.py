@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from mmimbal.visualization.style import COLOURS, legend_name
+from mmimbal.visualization.figure import Figure
+from mmimbal.visualization.names import columns_of, legend_name, plain, plain_names
+from mmimbal.visualization.style import COLOURS
 
 
 def draw_class_counts(
@@ -21,7 +22,11 @@ def draw_class_counts(
     order = np.argsort(-table.sum(0), kind='stable')
     places = np.arange(len(classes))
     width = 0.8 / len(table)
-    figure = Figure(figsize=(max(6, 0.55 * len(classes) + 2), 4), layout='constrained')
+    names = plain_names(classes)
+    height = 3.6 + 0.055 * max(map(columns_of, names))  # names are turned by 45 degrees
+    figure = Figure(
+        figsize=(max(6, 0.55 * len(classes) + 2), height), layout='constrained'
+    )
     axes = figure.subplots()
     for number, (split, row) in enumerate(zip(counts, table, strict=True)):
         offset = width * (number - (len(table) - 1) / 2)
@@ -29,12 +34,12 @@ def draw_class_counts(
             places + offset,
             row[order],
             width,
-            label=legend_name(split or 'all'),
+            label=legend_name(plain(split) or 'all'),
             color=COLOURS[(number + 1) % len(COLOURS)],
         )
     axes.set_yscale('symlog', linthresh=1)
     axes.set_ylabel('images')
-    axes.set_xticks(places, [classes[k] for k in order], rotation=45, ha='right')
+    axes.set_xticks(places, [names[k] for k in order], rotation=45, ha='right')
     axes.spines[['top', 'right']].set_visible(False)
     axes.grid(axis='y', alpha=0.3)
     axes.legend(frameon=False)

@@ -3,10 +3,13 @@
 from collections.abc import Collection, Mapping
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from mmimbal.evaluation.bootstrap import interval
+from mmimbal.visualization.figure import Figure
+from mmimbal.visualization.names import columns_of, plain, plain_names
 from mmimbal.visualization.style import COLOURS
+
+COLUMN = 0.085  # inches of a letter
 
 
 def draw_differences(
@@ -23,24 +26,29 @@ def draw_differences(
         with_metric: Names of the rows with metric learning.
     """
     names = list(next(iter(differences.values())))
+    shown = plain_names(names)
+    titles = [f'{plain(d)}\nagainst {plain(against[d], 36)}' for d in differences]
+    longest = max(columns_of(line) for title in titles for line in title.split('\n'))
+    beside = max(3.2, COLUMN * max(map(columns_of, shown)))
+    panel = max(3.4, COLUMN * longest)
     places = range(len(names), 0, -1)
     figure = Figure(
-        figsize=(3.2 + 3.4 * len(differences), 1.2 + 0.3 * len(names)),
+        figsize=(beside + panel * len(differences), 1.2 + 0.3 * len(names)),
         layout='constrained',
     )
     panels = figure.subplots(1, len(differences), sharey=True, squeeze=False)[0]
-    for axes, (dataset, by_row) in zip(panels, differences.items(), strict=True):
+    for axes, title, by_row in zip(panels, titles, differences.values(), strict=True):
         axes.axvline(0, color='#888888', linewidth=1, linestyle=':')
         for place, name in zip(places, names, strict=True):
             values = by_row[name]
             colour = COLOURS[name in with_metric]
             axes.plot(interval(values[1:]), (place, place), color=colour, linewidth=2)
             axes.plot(values[0], place, color=colour, marker='o')
-        axes.set_title(f'{dataset}\nagainst {against[dataset]}', fontsize=10)
+        axes.set_title(title, fontsize=10)
         axes.set_xlabel('balanced accuracy, points')
         axes.grid(axis='x', alpha=0.3)
         axes.spines[['top', 'right']].set_visible(False)
-    panels[0].set_yticks(places, names)
+    panels[0].set_yticks(places, shown)
     panels[0].set_ylim(0.4, len(names) + 0.6)
     for colour, label in zip(COLOURS, ('without', 'with'), strict=False):
         panels[0].plot([], [], color=colour, marker='o', label=label)

@@ -1,19 +1,22 @@
 """Figures of one or several runs, from their predictions."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from mmimbal.evaluation.calibration import reliability
 from mmimbal.evaluation.confusion import count_confusions, divide
 from mmimbal.evaluation.predictions import Predictions
 from mmimbal.evaluation.ranking import ranked
-from mmimbal.visualization.style import legend_name, line_of
+from mmimbal.visualization.figure import Figure
+from mmimbal.visualization.names import columns_of, legend_name, plain_names
+from mmimbal.visualization.style import line_of
 
 Runs = Mapping[str, Predictions]
+Value = TypeVar('Value')
 MARKERS = 'osD^vP*X'
 
 
@@ -22,7 +25,9 @@ def draw_confusion(run: Predictions) -> Figure:
     size = len(run.classes)
     confusion = confusion_of(run)
     shares = 100 * np.nan_to_num(divide(confusion, confusion.sum(1, keepdims=True)))
-    figure = Figure(figsize=(2.2 + 0.45 * size,) * 2, layout='constrained')
+    names = plain_names(run.classes)
+    labels = 0.08 * max(0, max(map(columns_of, names)) - 12)
+    figure = Figure(figsize=(2.2 + 0.45 * size + labels,) * 2, layout='constrained')
     axes = figure.subplots()
     axes.imshow(shares, 'Blues', vmin=0, vmax=100)
     for row, column in np.ndindex(shares.shape):
@@ -36,8 +41,8 @@ def draw_confusion(run: Predictions) -> Figure:
                 fontsize=9,
                 color='white' if shares[row, column] > 55 else '#222222',
             )
-    axes.set_xticks(range(size), run.classes, rotation=90)
-    axes.set_yticks(range(size), run.classes)
+    axes.set_xticks(range(size), names, rotation=90)
+    axes.set_yticks(range(size), names)
     axes.set_xlabel('predicted')
     axes.set_ylabel('true')
     return figure
@@ -47,7 +52,7 @@ def draw_reliability(runs: Runs) -> Figure:
     """Draw accuracy against confidence; larger dots have more images."""
     figure, axes = _square()
     axes.plot((0, 1), (0, 1), color='#888888', linewidth=1, linestyle=':')
-    for number, (name, run) in enumerate(runs.items()):
+    for number, (name, run) in enumerate(_named(runs)):
         once = np.ones((1, len(run.labels)))
         _, confidence, accuracy, share = reliability(run.scores, run.labels, once)
         line, label = line_of(number), legend_name(name)
@@ -84,6 +89,7 @@ def draw_embedding(places: np.ndarray, run: Predictions) -> Figure:
     figure = Figure(figsize=(6, 5), layout='constrained')
     axes = figure.subplots()
     map_ = colormaps['tab10' if len(run.classes) <= 10 else 'tab20']
+    names = plain_names(run.classes)
     common_first = np.argsort(-np.bincount(run.labels, minlength=len(run.classes)))
     for label in common_first:
         chosen = run.labels == label
@@ -93,7 +99,7 @@ def draw_embedding(places: np.ndarray, run: Predictions) -> Figure:
                 s=9,
                 color=map_(label % map_.N),
                 marker=MARKERS[label // map_.N % len(MARKERS)],
-                label=legend_name(run.classes[label]),
+                label=legend_name(names[label]),
                 linewidths=0,
                 rasterized=True,
             )
@@ -113,7 +119,7 @@ def draw_training(curves: Mapping[str, Mapping[int, float]]) -> Figure:
     """
     figure = Figure(figsize=(4.6, 3.2), layout='constrained')
     axes = figure.subplots()
-    for number, (run, curve) in enumerate(curves.items()):
+    for number, (run, curve) in enumerate(_named(curves)):
         if not curve:
             continue
         axes.plot(
@@ -140,13 +146,14 @@ def _panels(runs: Runs, curve, xlabel: str, ylabel: str) -> Figure:
     """Draw one panel for each class that has images."""
     first = next(iter(runs.values()))
     counts = np.bincount(first.labels, minlength=len(first.classes))
+    names = plain_names(first.classes, 26)
     present = [k for k in np.argsort(-counts) if 0 < counts[k] < len(first.labels)]
     columns = min(2, max(1, len(present)))  # readable on a phone
     lines = -(-max(1, len(present)) // columns)
     figure = Figure(figsize=(2.6 * columns, 2.7 * lines), layout='constrained')
     grid = figure.subplots(lines, columns, squeeze=False).ravel()
     for axes, label in zip(grid, present, strict=False):
-        for number, (name, run) in enumerate(runs.items()):
+        for number, (name, run) in enumerate(_named(runs)):
             once = np.ones((1, len(run.labels)))
             hits, false_alarms = ranked(run.scores[:, label], run.labels == label, once)
             axes.plot(
@@ -155,7 +162,7 @@ def _panels(runs: Runs, curve, xlabel: str, ylabel: str) -> Figure:
                 linewidth=1.3,
                 label=legend_name(name),
             )
-        axes.set_title(f'{first.classes[label]} ({counts[label]})', fontsize=10)
+        axes.set_title(f'{names[label]} ({counts[label]})', fontsize=10)
         axes.set_xlim(0, 1)
         axes.set_ylim(0, 1.02)
         _tidy(axes)
@@ -167,6 +174,11 @@ def _panels(runs: Runs, curve, xlabel: str, ylabel: str) -> Figure:
         handles, labels = grid[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc='outside upper left', frameon=False)
     return figure
+
+
+def _named(by_name: Mapping[str, Value]) -> Iterable[tuple[str, Value]]:
+    """Return pairs of a name, as it is drawn, and a value."""
+    return zip(plain_names(by_name), by_name.values(), strict=True)
 
 
 def _square() -> tuple[Figure, Axes]:

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from mmimbal.evaluation.bootstrap import interval
+from mmimbal.visualization.figure import Figure
+from mmimbal.visualization.names import plain, plain_names
 from mmimbal.visualization.style import COLOURS
 
 Effects = Mapping[str, Mapping[str, np.ndarray]]
@@ -36,13 +37,13 @@ def draw_plug_in_effects(by_dataset: Mapping[str, Effects], metric: str) -> Figu
                 values = by_way[way]
                 axes.plot(interval(values[1:]), (place, place), color=colour)
                 axes.plot(values[0], place, color=colour, marker='o', markersize=4)
-            axes.plot([], [], color=colour, marker='o', label=f'minus {control}')
+            axes.plot([], [], color=colour, marker='o', label=f'minus {plain(control)}')
         axes.axhline(1.5, color='#bbbbbb', linewidth=0.8)
-        axes.set_title(dataset, fontsize=10)
+        axes.set_title(plain(dataset), fontsize=10)
         axes.set_xlabel(f'{metric}, points')
         axes.grid(axis='x', alpha=0.3)
         axes.spines[['top', 'right']].set_visible(False)
-    panels[0].set_yticks(places, ways)
+    panels[0].set_yticks(places, plain_names(ways))
     panels[0].set_ylim(0.4, len(ways) + 0.6)
     figure.legend(
         *panels[0].get_legend_handles_labels(),

@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from mmimbal.visualization.style import legend_name, line_of
+from mmimbal.visualization.figure import Figure
+from mmimbal.visualization.names import columns_of, legend_name, plain_names
+from mmimbal.visualization.style import line_of
 
-CROWDED = 80  # letters below the axis; with more, labels are rotated
+CROWDED = 80  # columns of letters below the axis; with more, labels are rotated
 
 
 def draw_recall_by_count(
@@ -27,11 +28,17 @@ def draw_recall_by_count(
     """
     order = np.argsort(-np.asarray(counts), kind='stable')
     places = np.arange(len(order))
-    crowded = max(map(len, classes)) * len(classes) > CROWDED
+    shown = plain_names(classes)
+    longest = max(map(columns_of, shown))
+    crowded = longest * len(classes) > CROWDED
     width = max(7.5, 0.5 * len(classes)) if crowded else 7.5
-    figure = Figure(figsize=(width, 4.2), layout='constrained')
+    height = 4.2 + 0.055 * max(0, longest - 16) if crowded else 4.2
+    figure = Figure(figsize=(width, height), layout='constrained')
     axes = figure.subplots()
-    for number, (method, values) in enumerate(recalls.items()):
+    methods = plain_names(recalls)
+    for number, (method, values) in enumerate(
+        zip(methods, recalls.values(), strict=True)
+    ):
         values = np.asarray(values)[:, order]
         axes.errorbar(
             places + 0.12 * (number - (len(recalls) - 1) / 2),
@@ -46,7 +53,7 @@ def draw_recall_by_count(
         )
     between = ' ' if crowded else '\n'
     turned = dict(rotation=45, ha='right', rotation_mode='anchor') if crowded else {}
-    names = [f'{classes[label]}{between}{counts[label]}' for label in order]
+    names = [f'{shown[label]}{between}{counts[label]}' for label in order]
     axes.set_xticks(places, names, **turned)
     axes.set_xlabel(f'class, and its {images} images')
     axes.set_ylabel('recall on test, %')

@@ -1,4 +1,4 @@
-"""Colours, lines and names of runs, the same in all figures."""
+"""Colours and lines of runs, the same in all figures."""
 
 COLOURS = ('#9a9a9a', '#3b7dd8', '#d1495b', '#3a9b6e', '#c77d0a', '#8e5bbf')
 LINES = ('-', '--', ':', '-.')
@@ -10,8 +10,3 @@ def line_of(number: int) -> dict[str, str]:
         color=COLOURS[number % len(COLOURS)],
         linestyle=LINES[number // len(COLOURS) % len(LINES)],
     )
-
-
-def legend_name(name: str) -> str:
-    """Return a name for a legend: matplotlib hides names that begin with ``_``."""
-    return f' {name}' if name.startswith('_') else name

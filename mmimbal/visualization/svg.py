@@ -10,6 +10,8 @@ import matplotlib as mpl
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from mmimbal.visualization.figure import prepare_texts
+
 INK = '#010203'  # placeholder for the text colour of the page
 SMALLEST_SCALE = 0.72  # how much a figure may shrink on a narrow screen
 
@@ -35,13 +37,13 @@ def picture(caption: str, draw: Callable[..., Figure], *arguments) -> Picture:
     """
     ink = ('text.color', 'axes.labelcolor', 'axes.edgecolor', 'xtick.color')
     style = dict.fromkeys((*ink, 'ytick.color'), INK) | {
-        'text.parse_math': False,  # names may contain $
         'svg.fonttype': 'none',
         'svg.hashsalt': 'mmimbal',
     }
     content = io.StringIO()
     with mpl.rc_context(style):
         figure = draw(*arguments)
+        prepare_texts(figure)  # of any figure
         figure.savefig(content, format='svg', transparent=True, metadata={'Date': None})
     svg = content.getvalue()
     svg = svg[svg.index('<svg') :].replace(INK, 'currentColor')
