@@ -1,12 +1,14 @@
 """Log which classes the sampler draws, and warn of rebalancing twice."""
 
+import weakref
+
 import numpy as np
 import torch
 from mmengine.dist import all_reduce
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import nn
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader
 
 from mmimbal.datasets import (
     ClassBalancedSampler,
@@ -37,7 +39,7 @@ class DrawnClassesHook(Hook):
 
     priority = 'BELOW_NORMAL'  # after hooks that switch losses
     warned: str | None = None
-    checked: Sampler | None = None
+    checked: weakref.ref | None = None  # a batch sampler; it holds its images
 
     def before_train(self, runner: Runner) -> None:
         """Check that the model can use the batches."""
@@ -84,9 +86,9 @@ class DrawnClassesHook(Hook):
     def _check(self, runner: Runner) -> None:
         check_batches(runner)
         batches = runner.train_dataloader.batch_sampler
-        if batches is not self.checked:
+        if self.checked is None or self.checked() is not batches:
             check_last_batch(runner.model, runner.train_dataloader)
-            self.checked = batches
+            self.checked = weakref.ref(batches)
 
 
 def check_batches(runner: Runner) -> None:
