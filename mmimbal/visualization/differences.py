@@ -29,7 +29,7 @@ def draw_differences(
     shown = plain_names(names)
     titles = [f'{plain(d)}\nagainst {plain(against[d], 36)}' for d in differences]
     longest = max(columns_of(line) for title in titles for line in title.split('\n'))
-    beside = max(3.2, COLUMN * max(map(columns_of, shown)))
+    beside = max(3.2, COLUMN * (4 + max(map(columns_of, shown))))
     panel = max(3.4, COLUMN * longest)
     places = range(len(names), 0, -1)
     figure = Figure(
