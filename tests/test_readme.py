@@ -61,10 +61,8 @@ def test_results_in_the_readme_stand_in_the_page_word_for_word():
         assert line in page
     for number in re.findall(r'\d+\.\d+', ''.join(section.split('\n|')[0])):
         assert number in PAGE.read_text()
-    assert (
-        '(docs/results_study.png)' in section
-        and '(results_study.png)' in PAGE.read_text()
-    )
+    figure = 'results_study_plug_in.png)'
+    assert f'docs/{figure}' in section and f'({figure}' in PAGE.read_text()
 
 
 @pytest.mark.parametrize('file', [p for p in PAGES if p.stem != 'migration'])
@@ -102,7 +100,7 @@ def test_links_lead_somewhere(file):
 def test_experiments_that_are_named_exist(file):
     """Names of four words in commands, but for words that a page tells to add."""
     names = re.findall(
-        r'(?<![\w/.-])\w+/(?:64px|224px|digits)/[\w+/]+', file.read_text()
+        r'(?<![\w/.-])\w+/(?:64px|224px|pretrained|digits)/[\w+/]+', file.read_text()
     )
     for name in names:
         if not any(word in name for word in ('my_', 'METHOD', 'SET')):

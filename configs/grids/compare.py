@@ -1,4 +1,4 @@
-# Does metric learning help on this data? tools/compare.py sets data set, profile, folds.
+# Does metric learning help on this data? For tools/compare.py, which names the data.
 profile = 'pretrained'
 datasets = dict(own=dict())
 seeds = [0]

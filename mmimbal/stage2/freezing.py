@@ -7,6 +7,19 @@ from torch import nn
 FROZEN_PARTS = ('backbone', 'neck')
 
 
+def freeze_features(model: nn.Module, update_bn: bool) -> list[str]:
+    """Freeze backbone and neck of a classifier; return the names of these parts.
+
+    Args:
+        model: The classifier.
+        update_bn: As in :func:`freeze`.
+    """
+    parts = [part for part in FROZEN_PARTS if getattr(model, part, None) is not None]
+    for part in parts:
+        freeze(getattr(model, part), update_bn)
+    return parts
+
+
 def freeze(module: nn.Module, update_bn: bool) -> None:
     """Freeze all parameters of a module; this works with any backbone.
 

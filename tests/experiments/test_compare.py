@@ -125,9 +125,8 @@ def write_results(data, work_dir, right=RIGHT):
     """Write the results of all runs, as if they were trained."""
     write_grid(data, '64px', False, work_dir / 'decoded', work_dir / 'compare.py')
     grid = load_grid(work_dir / 'compare.py')
-    folders = GridFolders(
-        ROOT / 'tools', work_dir / 'runs', work_dir / 'results/compare'
-    )
+    results = work_dir / 'results' / 'compare'
+    folders = GridFolders(ROOT / 'tools', work_dir / 'runs', results)
     random = np.random.default_rng(0)
     for job in folders.jobs(grid, grid.runs):
         labels = np.arange(100) % 2

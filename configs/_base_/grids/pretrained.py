@@ -17,6 +17,10 @@ options = {
 }
 
 _pk = {'train_dataloader.drop_last': False}
+# Untouched ImageNet features, for all ways of stage 2.
+_imagenet = dict(
+    stage1='frozen', options={'train_cfg.max_epochs': 1, 'param_scheduler.1.T_max': 1}
+)
 _recipes = dict(
     ce=dict(stage1='ce'),
     balanced_softmax=dict(one_stage='balanced_softmax'),

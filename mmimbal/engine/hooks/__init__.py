@@ -2,6 +2,7 @@ from .channels_last_hook import ChannelsLastHook
 from .class_counts_hook import ClassCountsHook
 from .difficulty_sampling_hook import DifficultySamplingHook
 from .drawn_classes_hook import DrawnClassesHook
+from .frozen_backbone_hook import FrozenBackboneHook
 from .metric_monitor_hook import MetricMonitorHook
 from .resume_hook import ResumeHook
 from .safe_checkpoint_hook import SafeCheckpointHook

@@ -11,7 +11,7 @@ from torch import nn
 from mmimbal.datasets import get_sampler
 from mmimbal.engine.ddp import rewrap_model, unwrap_model
 from mmimbal.registry import HOOKS
-from mmimbal.stage2.freezing import FROZEN_PARTS, freeze
+from mmimbal.stage2.freezing import freeze_features
 from mmimbal.stage2.fresh_head import build_fresh_head
 from mmimbal.stage2.stage1 import find_stage1, load_stage1
 
@@ -227,11 +227,7 @@ class TwoStageHook(Hook):
 
     def _freeze(self, runner: Runner) -> None:
         model = unwrap_model(runner.model)
-        parts = [
-            part for part in FROZEN_PARTS if getattr(model, part, None) is not None
-        ]
-        for part in parts:
-            freeze(getattr(model, part), update_bn=self.bn == 'updated')
+        parts = freeze_features(model, update_bn=self.bn == 'updated')
         rewrap_model(runner)
         self.stage = 2
         runner.logger.info(
