@@ -1,5 +1,5 @@
-# Your own images, written to data/own by tools/prepare_dataset.py. Any other folder that
-# it has written, such as data/skin, is a word too, without a file here. The classes are
+# Your own images, written to data/own by tools/prepare_dataset.py. Any other folder it
+# has written, such as data/skin, is a word too, without a file here. The classes are
 # those of its dataset.json.
 num_classes = 3
 data_root = '{{$MMIMBAL_DATA:data}}/own'
