@@ -14,16 +14,15 @@ from mmpretrain.datasets import BaseDataset
 from mmimbal.datasets.checking.check_result import REPORT, read_check_result
 from mmimbal.datasets.image_cache import cache_images
 from mmimbal.datasets.index_file import (
-    check_files,
     check_no_class_is_empty,
     check_no_group_straddles,
-    check_paths,
     encode_labels,
     known_groups,
     read_classes,
     read_index,
     rows_of_split,
 )
+from mmimbal.datasets.listed_files import check_files, check_paths
 from mmimbal.registry import DATASETS
 
 

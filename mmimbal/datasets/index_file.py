@@ -2,9 +2,8 @@
 
 import csv
 import json
-import os
 from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -39,6 +38,7 @@ def read_index(index: Path) -> pa.Table:
     try:
         with open(index, newline='', encoding='utf-8-sig') as file:
             header = next(csv.reader(file), [])
+        _refuse_other_separators(header, index)
         require_columns(header, ('file', 'label'), index)
         if len(set(header)) != len(header):
             raise ValueError(f'{index} names a column twice: {", ".join(header)}')
@@ -65,6 +65,16 @@ def read_index(index: Path) -> pa.Table:
         repeated = counts.filter(pc.greater(counts.field('counts'), 1))[0]['values']
         raise ValueError(f'{index} lists {repeated.as_py()!r} more than once')
     return table
+
+
+def _refuse_other_separators(header: list[str], index: Path) -> None:
+    """Raise a ValueError if columns are separated by semicolons or tabs."""
+    line = header[0] if len(header) == 1 else ''
+    for separator, name in ((';', 'semicolons'), ('\t', 'tabs')):
+        if separator in line:
+            raise ValueError(
+                f'{index} has {name} between its columns: save it with commas'
+            )
 
 
 def require_columns(columns: Iterable[str], needed: Iterable[str], index: Path) -> None:
@@ -189,46 +199,6 @@ def encode_labels(table: pa.Table, classes: tuple[str, ...], index: Path) -> np.
             f'{", ".join(classes)}'
         )
     return np.array([codes[label] for label in labels])[encoded.indices.to_numpy()]
-
-
-def check_paths(table: pa.Table, index: Path) -> None:
-    """Raise a ValueError if a path is absolute or leaves the folder of the CSV."""
-    files = table['file']
-    suspicious = pc.or_(pc.starts_with(files, '/'), pc.match_substring(files, '..'))
-    for file in files.filter(suspicious).to_pylist():
-        path = PurePosixPath(file)
-        if path.is_absolute() or '..' in path.parts:
-            raise ValueError(
-                f'{index} lists {file!r}, outside its own folder: use a relative path'
-            )
-
-
-def check_files(table: pa.Table, index: Path) -> None:
-    """Check that every image exists.
-
-    Raises:
-        FileNotFoundError: If an image is missing.
-    """
-    missing = missing_files(table, index)
-    if missing:
-        raise FileNotFoundError(
-            f'{len(missing)} of the {len(table)} images that {index} lists are '
-            f'missing, the first is {index.parent / missing[0]}'
-        )
-
-
-def missing_files(table: pa.Table, index: Path) -> list[str]:
-    """Return the files that do not exist. Each folder is read only once."""
-    files = table['file']
-    folders = pc.unique(pc.replace_substring_regex(files, '[^/]*$', '')).to_pylist()
-    existing = [
-        f'{folder}{name}'
-        for folder in folders
-        if (index.parent / folder).is_dir()
-        for name in os.listdir(index.parent / folder)
-    ]
-    exists = pc.is_in(files, value_set=pa.array(existing, pa.string()))
-    return files.filter(pc.invert(exists)).to_pylist()
 
 
 def check_no_class_is_empty(

@@ -65,11 +65,15 @@ def wanted_checkpoints(
 
 def check_metric(metric: str, dataset: Dataset) -> None:
     """Raise a ValueError if a metric is not defined on the validation images."""
-    counted = zip(get_class_names(dataset), get_class_counts(dataset), strict=True)
-    recalls = [f'recall/{name}' for name, count in counted if count]
+    counts = dict(zip(get_class_names(dataset), get_class_counts(dataset), strict=True))
+    recalls = [f'recall/{name}' for name, count in counts.items() if count]
     names = ['balanced_accuracy', 'macro_f1', *recalls]
-    if metric not in names:
-        raise ValueError(f'--metric {metric} is unknown; known are {", ".join(names)}')
+    if metric in names:
+        return
+    of_class = metric.removeprefix('recall/')
+    if of_class != metric and counts.get(of_class) == 0:
+        raise ValueError(f'--metric {metric}: {of_class} has no validation image')
+    raise ValueError(f'--metric {metric} is unknown; known are {", ".join(names)}')
 
 
 def apply_options(

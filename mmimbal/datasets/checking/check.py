@@ -18,13 +18,13 @@ from mmimbal.datasets.checking.finding import Finding, findings_of
 from mmimbal.datasets.checking.image_facts import ImageFacts, read_image_facts
 from mmimbal.datasets.checking.unusual import unusual
 from mmimbal.datasets.index_file import (
-    check_paths,
     encode_labels,
-    missing_files,
+    known_groups,
     read_classes,
     read_index,
     require_columns,
 )
+from mmimbal.datasets.listed_files import check_paths, missing_files
 from mmimbal.datasets.splits import straddling_groups
 
 FEW = 10  # images of a class in a split: fewer are a warning
@@ -64,7 +64,9 @@ def check_dataset(
     labels = encode_labels(table, classes, index)
     files = table['file'].to_pylist()
     columns = _split_columns(table, split_column, index)
-    groups = table['group'].to_pylist() if 'group' in table.column_names else files
+    groups = files
+    if 'group' in table.column_names:
+        groups = known_groups(table).to_pylist()
     groups = [group or file for group, file in zip(groups, files, strict=True)]
     missing = set(missing_files(table, index))
     facts = list(read_image_facts(root, files, missing, processes))

@@ -1,16 +1,17 @@
 """Datasets with an ``index.csv``: own images, and shared copies of public sets."""
 
 import unicodedata
-from collections import Counter
-from pathlib import Path
+from collections import Counter, defaultdict
+from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from mmimbal.datasets import index_file
+from mmimbal.datasets.listed_files import check_paths
 from mmimbal.datasets.names import check_near_equal, is_unknown, split_of
 from mmimbal.datasets.sources.source import Image, Source, missing_file
-from mmimbal.datasets.sources.walk import files_below
+from mmimbal.datasets.sources.walk import files_below, reason_to_leave_out
 
 IMAGE_FOLDERS = ('', 'images', 'jpg')
 LAYOUT = 'index.csv (file,label[,group][,split]) and the images it lists'
@@ -42,7 +43,7 @@ def read_csv(
     if not index.is_file():
         raise missing_file(index, LAYOUT)
     table = index_file.read_index(index)
-    index_file.check_paths(table, index)
+    check_paths(table, index)
     if group is not None:
         index_file.require_columns(table.column_names, (group,), index)
     description = {} if classes else index_file.read_description(index) or {}
@@ -84,8 +85,24 @@ def read_csv(
         classes,
         origin or description.get('source', 'unknown'),
         licence or description.get('licence', 'unknown'),
+        left_out=_not_listed(src, folder, files),
         unsure=unsure,
     )
+
+
+def _not_listed(
+    src: Path, folder: Path, files: list[str]
+) -> dict[str, list[PurePosixPath]]:
+    """Return the files of a folder that its index does not list, by reason."""
+    listed = {(folder / file).relative_to(src).as_posix() for file in files}
+    own = {'index.csv', 'dataset.json', 'check.json', 'class_counts.png'}
+    left_out = defaultdict(list)
+    for file in files_below(src):
+        if str(file) in listed | own:
+            continue
+        reason = reason_to_leave_out(src, file, set(), len(file.parts))
+        left_out[reason or 'images that index.csv does not list'].append(file)
+    return dict(left_out)
 
 
 def _classes(table: pa.Table, index: Path) -> list[str]:

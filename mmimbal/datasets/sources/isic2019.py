@@ -23,9 +23,9 @@ LAYOUT = f'{IMAGES}/*.jpg, {TRUTH} and {LESIONS}'
 def read_isic2019(src: Path) -> Source:
     """Read the training images of the challenge; the group is the lesion.
 
-    Reads the official download (https://challenge.isic-archive.com/data/#2019). Written
-    from its documentation, not tried on the download. An image without a lesion id is
-    its own group.
+    Reads the official download (https://challenge.isic-archive.com/data/#2019). The
+    columns were checked with public copies of both tables, not with the images. An
+    image without a lesion id is its own group.
 
     Raises:
         FileNotFoundError: If a file of the download is missing.

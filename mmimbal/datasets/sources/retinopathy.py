@@ -30,8 +30,8 @@ def read_aptos2019(src: Path) -> Source:
 def read_eyepacs(src: Path) -> Source:
     """Read the training images of EyePACS; the group is the patient, with two eyes.
 
-    Reads the download of https://www.kaggle.com/c/diabetic-retinopathy-detection.
-    Written from its documentation, not tried on the download.
+    Reads the download of https://www.kaggle.com/c/diabetic-retinopathy-detection. The
+    names and grades were checked with a public copy of its table, not with the images.
 
     Raises:
         FileNotFoundError: If a file of the download is missing.

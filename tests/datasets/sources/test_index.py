@@ -25,6 +25,26 @@ def test_labels_of_two_spellings_are_refused_in_preparing_and_training(tmp_path)
         CSVDataset(str(tmp_path)).full_init()
 
 
+def test_what_the_index_does_not_list_is_counted(tmp_path):
+    write_index(tmp_path, [*rows('ab'), {'file': 'images/x.png', 'label': 'a'}])
+    lines = (tmp_path / 'index.csv').read_text().splitlines()
+    (tmp_path / 'index.csv').write_text('\n'.join(lines[:-1]))
+    (tmp_path / 'notes.txt').write_text('')
+    found = read_csv(tmp_path).left_out
+    assert {reason: list(map(str, files)) for reason, files in found.items()} == {
+        'images that index.csv does not list': ['images/x.png'],
+        'no images (.txt)': ['notes.txt'],
+    }
+
+
+@pytest.mark.parametrize(('separator', 'name'), [(';', 'semicolons'), ('\t', 'tabs')])
+def test_other_separators_are_named(tmp_path, separator, name):
+    """As a spreadsheet writes them in many countries."""
+    (tmp_path / 'index.csv').write_text(f'file{separator}label\na.png{separator}a\n')
+    with pytest.raises(ValueError, match=f'has {name} between its columns'):
+        read_csv(tmp_path)
+
+
 def test_unknown_groups_are_no_group(tmp_path):
     groups = ['nan', 'NA', '', 'p1', 'nan', 'p1']
     source = read_csv(write_index(tmp_path, rows('ababab', group=groups)))
