@@ -7,9 +7,11 @@ from pathlib import Path
 from mmimbal.command_line.run_tool import run_tool
 from mmimbal.experiments.executors import add_executor_flags, build_executor
 from mmimbal.experiments.grid import load_grid
+from mmimbal.experiments.grid_results import read_grid_results
 from mmimbal.experiments.grid_runner import GridFolders
 from mmimbal.experiments.jobs import failure_report, run_jobs
 from mmimbal.experiments.page import write_page
+from mmimbal.experiments.per_image import write_per_image
 from mmimbal.files.atomic import check_is_no_file, check_is_no_folder
 
 TOOLS = Path(__file__).resolve().parent
@@ -44,6 +46,13 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--page-only', action='store_true', help='write the page, but run nothing'
     )
+    parser.add_argument(
+        '--per-image',
+        type=Path,
+        metavar='FOLDER',
+        help='also write a CSV file for each data set of this grid: label, group and '
+        'all predictions for each test image',
+    )
     add_executor_flags(parser)
     return parser.parse_args()
 
@@ -75,6 +84,10 @@ def main() -> None:
         failed = run_jobs(folders.jobs(grid, missing), executor, 'Experiments')
     write_page(args.results, args.page)
     print(f'Written: {args.page}, from the results in {args.results}')
+    if args.per_image:
+        comparisons = read_grid_results(folders.results, resamples=1).comparisons
+        for file in write_per_image(comparisons, args.per_image):
+            print(f'Written: {file}')
     if failed:
         raise SystemExit(failure_report(failed, len(wanted), 'experiments'))
 

@@ -7,7 +7,7 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
-from mmimbal.command_line.flags import add_common_flags, load_config
+from mmimbal.command_line.flags import add_common_flags, can_use_amp, load_config
 from mmimbal.command_line.memory import keep_memory
 from mmimbal.command_line.quiet import without_upstream_noise
 from mmimbal.engine.ddp import unwrap_model
@@ -99,7 +99,7 @@ def main() -> None:
     if not args.work_dir:  # do not overwrite the config in the work dir of training
         cfg.work_dir = str(Path(cfg.work_dir, 'test'))
     cfg.load_from = None
-    cfg.test_cfg.fp16 = args.amp or cfg.test_cfg.get('fp16', False)
+    cfg.test_cfg.fp16 = cfg.test_cfg.get('fp16', False) or (args.amp and can_use_amp())
     if args.tta:
         load_views(cfg)
     if args.show_dir:

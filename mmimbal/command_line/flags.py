@@ -17,6 +17,7 @@ from mmengine.runner import Runner
 
 from mmimbal.command_line.compose import load_experiment
 from mmimbal.command_line.experiment import words_of
+from mmimbal.engine.amp import has_bf16
 from mmimbal.files.atomic import check_is_no_file
 
 # Config keys that a Runner reads: its arguments, and keys that it looks up itself.
@@ -49,7 +50,9 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
         help='image size, net and schedule, e.g. 64px: small images, for a CPU',
     )
     parser.add_argument(
-        '--amp', action='store_true', help='mixed precision; bfloat16 on a CPU'
+        '--amp',
+        action='store_true',
+        help='mixed precision; on a CPU bfloat16, if it has instructions for it',
     )
     parser.add_argument(
         '--cfg-options',
@@ -151,8 +154,22 @@ def warn_unless_deterministic(cfg: Config) -> None:
         )
 
 
+def can_use_amp() -> bool:
+    """Return whether mixed precision is faster here; if not, log a line."""
+    if torch.cuda.is_available() or has_bf16():
+        return True
+    print_log(
+        '--amp: this CPU has no instructions for bfloat16, which would be slower than '
+        'float32, so float32 is used',
+        logger='current',
+    )
+    return False
+
+
 def use_amp(cfg: Config) -> None:
-    """Train in mixed precision: float16 on a GPU, bfloat16 on a CPU."""
+    """Train in mixed precision: float16 on a GPU, bfloat16 on a CPU that has it."""
+    if not can_use_amp():
+        return
     on_gpu = torch.cuda.is_available()
     cfg.optim_wrapper.type = (
         'AmpOptimWrapper' if on_gpu else 'mmimbal.CPUAmpOptimWrapper'

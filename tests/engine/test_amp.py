@@ -1,5 +1,8 @@
+import pytest
 import torch
 
+from mmimbal.command_line import flags
+from mmimbal.engine import amp
 from tests.conftest import tiny_digits
 
 
@@ -25,3 +28,38 @@ def test_forward_runs_in_bfloat16_and_weights_stay_float32(tmp_path):
     assert (torch.float32, True) not in seen
     assert {p.dtype for p in runner.model.parameters()} == {torch.float32}
     assert not head.metric_loss.proxies.equal(start)
+
+
+@pytest.mark.parametrize(
+    ('text', 'expected'),
+    [
+        ('flags\t\t: fpu avx512f avx512_bf16 vnni\n', True),
+        ('flags\t\t: fpu amx_bf16 amx_tile\n', True),
+        ('Features\t: fp asimd bf16 sve\n', True),
+        ('flags\t\t: fpu avx512f avx2 bf16x\n', False),
+        ('model name\t: bf16\nflags\t\t: fpu\n', False),
+        ('', False),
+    ],
+)
+def test_bf16_is_that_of_the_cpu(tmp_path, monkeypatch, text, expected):
+    (tmp_path / 'cpuinfo').write_text(text)
+    monkeypatch.setattr(amp, 'CPU_INFO', tmp_path / 'cpuinfo')
+    assert amp.has_bf16() is expected
+
+
+def test_a_system_that_does_not_tell_has_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(amp, 'CPU_INFO', tmp_path / 'nowhere')
+    assert amp.has_bf16() is False
+
+
+@pytest.mark.parametrize('has', [True, False])
+def test_the_flag_is_used_only_where_it_helps(tmp_path, monkeypatch, has):
+    monkeypatch.setattr(flags, 'has_bf16', lambda: has)
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    said = []
+    monkeypatch.setattr(flags, 'print_log', lambda line, logger: said.append(line))
+    cfg = tiny_digits('stage1_triplet', tmp_path)
+    flags.use_amp(cfg)
+    wrapper = cfg.optim_wrapper.get('type')
+    assert wrapper == ('mmimbal.CPUAmpOptimWrapper' if has else None)
+    assert [line[:5] for line in said] == ([] if has else ['--amp'])

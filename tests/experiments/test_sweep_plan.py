@@ -6,7 +6,8 @@ from mmimbal.experiments.sweep_plan import check_metric
 class Images:
     """Validation images without one of class c."""
 
-    CLASSES = ('a', 'b', 'c')
+    def __init__(self):
+        self.metainfo = dict(classes=('a', 'b', 'c'))
 
     def __len__(self):
         return 3

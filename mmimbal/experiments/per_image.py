@@ -1,0 +1,62 @@
+"""Predictions for each test image as CSV, for statistics of your own."""
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from mmimbal.experiments.comparison import Comparison
+from mmimbal.experiments.results import unpack
+from mmimbal.files.atomic import atomic_write, check_is_no_file
+
+
+def write_per_image(comparisons: Mapping[str, Comparison], folder: Path) -> list[Path]:
+    """Write a CSV file for each data set, with a row for each test image.
+
+    Columns are ``fold``, ``image`` (its number in the fold), ``group`` (its number in
+    the fold), ``label``, and the predicted class of each row and seed that is compared,
+    such as ``ce + crt, seed 0``. Classes are names.
+
+    Args:
+        comparisons: Comparison of each data set.
+        folder: Folder of the files.
+
+    Returns:
+        The files.
+    """
+    check_is_no_file(folder)
+    files = []
+    for dataset, comparison in comparisons.items():
+        file = folder / f'{dataset}.csv'
+        with (
+            atomic_write(file) as unfinished,
+            open(unfinished, 'w', newline='', encoding='utf-8') as opened,
+        ):
+            writer = csv.writer(opened, lineterminator='\n')
+            columns = columns_of(comparison)
+            writer.writerow(columns)
+            writer.writerows(zip(*columns.values(), strict=True))
+        files.append(file)
+    return files
+
+
+def columns_of(comparison: Comparison) -> dict[str, np.ndarray]:
+    """Return the columns of a data set, (N,) each."""
+    folds = comparison.folds
+    classes = np.array(next(iter(folds.values())).classes)
+    parts = [
+        (np.full(len(images.labels), 'split' if fold is None else fold), images)
+        for fold, images in folds.items()
+    ]
+    columns = dict(
+        fold=np.concatenate([numbers for numbers, _ in parts]),
+        image=np.concatenate([np.arange(len(images.labels)) for _, images in parts]),
+        group=np.concatenate([images.groups for _, images in parts]),
+        label=classes[np.concatenate([images.labels for _, images in parts])],
+    )
+    for name, row in comparison.rows.items():
+        for seed in sorted({seed for _, seed in row.runs}):
+            predicted = [unpack(row.runs[fold, seed]['predicted']) for fold in folds]
+            columns[f'{name}, seed {seed}'] = classes[np.concatenate(predicted)]
+    return columns
