@@ -16,6 +16,7 @@ LAYERS = (
     'evaluation',
     'stage2',
     'engine',
+    'inference',
     'visualization',
     'command_line',
     'experiments',

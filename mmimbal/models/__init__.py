@@ -1,4 +1,5 @@
 from .backbones import EfficientNetLite
+from .ensemble import EnsembleClassifier
 from .heads import (
     BalancedContrastiveClsHead,
     CosineClsHead,

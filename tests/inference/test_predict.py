@@ -1,0 +1,174 @@
+"""New images are predicted by one model or the mean of several."""
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmpretrain.registry import MODELS
+
+from mmimbal.files.checkpoint import load_from_local
+from mmimbal.inference.image_files import find_images
+from mmimbal.inference.predict import predict_files
+from mmimbal.inference.predictor import find_members, load_predictor
+from mmimbal.stage2.stage1 import find_checkpoint
+from tests.distributed import run_on_ranks
+from tests.inference.conftest import CLASSES, read_table
+
+
+def probabilities(work_dir, files):
+    """Work out the probabilities of a trained model, one image after the other."""
+    cfg = Config.fromfile(next(work_dir.glob('*.py')))
+    model = MODELS.build(cfg.model)
+    checkpoint = load_from_local(find_checkpoint(str(work_dir)))
+    model.load_state_dict(checkpoint['state_dict'])
+    model.eval()
+    rows = []
+    mean, std = (
+        torch.tensor(cfg.model.data_preprocessor[k])[:, None, None]
+        for k in ('mean', 'std')
+    )
+    for file in files:
+        image = torch.from_numpy(cv2.imread(file)).permute(2, 0, 1).float()
+        with torch.no_grad():
+            features = model.extract_feat(((image - mean) / std)[None])
+            rows.append(model.head(features).softmax(1)[0].numpy())
+    return np.stack(rows)
+
+
+def table_of(table):
+    return np.array([[float(row[name]) for name in CLASSES] for row in table])
+
+
+def test_one_model(data, members, tmp_path):
+    files = find_images([data / 'images'])
+    predictor = load_predictor([members / 'fold0'])
+    assert predict_files(predictor, files, tmp_path / 'out.csv', workers=0) == 0
+    table = read_table(tmp_path / 'out.csv')
+    expected = probabilities(members / 'fold0', files)
+    assert [row['file'] for row in table] == files and len(files) == 48
+    assert np.allclose(table_of(table), expected, atol=2e-6)
+    labels = [CLASSES[k] for k in expected.argmax(1)]
+    assert [row['predicted'] for row in table] == labels
+    assert [path.name for path in tmp_path.iterdir()] == ['out.csv']
+
+
+def test_an_ensemble_is_the_mean_of_its_members(data, members, tmp_path):
+    files = find_images([data], split='test')
+    assert len(files) == 15
+    predict_files(load_predictor([members]), files, tmp_path / 'out.csv', workers=0)
+    each = [probabilities(members / f'fold{k}', files) for k in (0, 1)]
+    found = table_of(read_table(tmp_path / 'out.csv'))
+    assert np.allclose(found, np.mean(each, axis=0), atol=2e-6)
+    assert not np.allclose(each[0], each[1], atol=1e-3)
+
+
+def test_an_ensemble_of_one_equals_the_member(data, members, tmp_path):
+    files = find_images([data], split='test')
+    for name, paths in (('one', ['fold0']), ('twice', ['fold0', 'fold0'])):
+        predictor = load_predictor([members / path for path in paths])
+        predict_files(predictor, files, tmp_path / f'{name}.csv', workers=0)
+    one, twice = (read_table(tmp_path / f'{name}.csv') for name in ('one', 'twice'))
+    assert np.allclose(table_of(one), table_of(twice), atol=1.5e-6)
+
+
+def test_mirrored_views_are_averaged(data, members, tmp_path):
+    """Of an image that is its own mirror image, they change nothing."""
+    random = np.random.default_rng(0)
+    half = random.integers(0, 256, (8, 4, 3), np.uint8)
+    images = dict(
+        same=np.concatenate([half, half[:, ::-1]], axis=1),
+        other=random.integers(0, 256, (8, 8, 3), np.uint8),
+    )
+    images['mirrored'] = images['other'][:, ::-1]
+    for name, image in images.items():
+        cv2.imwrite(str(tmp_path / f'{name}.png'), image)
+    files = [str(tmp_path / f'{name}.png') for name in images]
+    predictor = load_predictor([members / 'fold1'])
+    tables = {}
+    for tta in (True, False):
+        predict_files(predictor, files, tmp_path / 'out.csv', workers=0, tta=tta)
+        tables[tta] = table_of(read_table(tmp_path / 'out.csv'))
+    assert np.allclose(tables[True][0], tables[False][0], atol=1.5e-6)
+    expected = tables[False][1:].mean(0)
+    assert np.allclose(tables[True][1:], expected, atol=1.5e-6)
+
+
+@pytest.mark.parametrize('workers', [0, 1])
+def test_broken_images_are_rows_with_their_reason(data, members, tmp_path, workers):
+    (tmp_path / 'bad.png').write_bytes(b'no image')
+    files = [*find_images([data], 'val'), str(tmp_path / 'bad.png')]
+    files.insert(2, str(tmp_path / 'missing.png'))
+    predictor = load_predictor([members / 'fold0'])
+    out = tmp_path / 'out.csv'
+    assert predict_files(predictor, files, out, batch_size=3, workers=workers) == 2
+    table = read_table(out)
+    assert [row['file'] for row in table] == files
+    problems = [row['problem'] for row in table]
+    assert [bool(text) for text in problems] == [n in (2, 10) for n in range(11)]
+    assert 'FileNotFoundError' in problems[2] and table[2]['predicted'] == ''
+
+
+class Stop(Exception):
+    """Stands for a kill."""
+
+
+def test_it_goes_on_where_it_was_stopped(data, members, tmp_path, monkeypatch):
+    files = find_images([data / 'images'])
+    predictor = load_predictor([members / 'fold0'])
+    predict_files(predictor, files, tmp_path / 'whole.csv', workers=0)
+    read = []
+
+    def read_or_stop(self, index):
+        read.append(index)
+        if len(read) == 20:
+            raise Stop
+        return original(self, index)
+
+    original = torch.utils.data.Subset.__getitem__
+    monkeypatch.setattr(torch.utils.data.Subset, '__getitem__', read_or_stop)
+    monkeypatch.delattr(torch.utils.data.Subset, '__getitems__', raising=False)
+    with pytest.raises(Stop):
+        predict_files(predictor, files, tmp_path / 'o.csv', batch_size=6, workers=0)
+    part = tmp_path / 'o.csv.part0'
+    assert len(part.read_text().splitlines()) == 18
+    with open(part, 'a') as opened:
+        opened.write('half a ro')
+    predict_files(predictor, files, tmp_path / 'o.csv', batch_size=6, workers=0)
+    assert read[20] == 0 and len(read) - 20 == 48 - 18
+    whole, found = (read_table(tmp_path / name) for name in ('whole.csv', 'o.csv'))
+    assert [row['file'] for row in found] == files
+    assert np.allclose(table_of(found), table_of(whole), atol=1.5e-6)
+
+
+def test_other_settings_do_not_go_on(data, members, tmp_path):
+    files = find_images([data], 'val')
+    predictor = load_predictor([members / 'fold0'])
+    out = tmp_path / 'o.csv'
+    predict_files(predictor, files, out, workers=0)
+    (tmp_path / 'o.csv.part0').write_text('x,a,1,0,0,\n')
+    (tmp_path / 'o.csv.settings.json').write_text('{"tta": true}')
+    with pytest.raises(ValueError, match=r'of a run with other .*members.*tta'):
+        predict_files(predictor, files, out, workers=0)
+
+
+def predict_on_rank(rank, members, files, out):
+    predict_files(load_predictor([members / 'fold0']), files, out, workers=0)
+
+
+def test_two_ranks_write_one_table(data, members, tmp_path):
+    files = find_images([data / 'images'])[:47]
+    predict_files(
+        load_predictor([members / 'fold0']), files, tmp_path / 'one.csv', workers=0
+    )
+    run_on_ranks(2, predict_on_rank, members, files, tmp_path / 'two.csv')
+    one, two = (read_table(tmp_path / f'{n}.csv') for n in ('one', 'two'))
+    assert [row['file'] for row in two] == files
+    assert np.allclose(table_of(one), table_of(two), atol=1.5e-6)
+
+
+def test_members_of_a_cross_validation(members):
+    found = find_members(members)
+    assert [path.parent.name for path in found] == ['fold0', 'fold1']
+    with pytest.raises(FileNotFoundError, match=r'no best_\*\.pth'):
+        find_members(members.parent)

@@ -1,0 +1,69 @@
+"""What cannot be averaged is refused, before any image is read."""
+
+from dataclasses import replace
+
+import pytest
+
+from mmimbal.inference.predictor import check_members, load_member, load_predictor
+from mmimbal.models import EnsembleClassifier
+from tests.tools import explain
+
+
+@pytest.fixture
+def pair(members):
+    return [
+        load_member(next((members / f'fold{k}').glob('best_*.pth'))) for k in (0, 1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        (dict(classes=('a', 'b', 'd')), 'only one of them has the classes c, d'),
+        (dict(classes=('b', 'a', 'c')), 'the order of their classes differs'),
+        (dict(pipeline=[dict(type='Resize', scale=9)]), 'pipelines .* differ'),
+        (
+            dict(model=dict(data_preprocessor=dict(mean=[1.0]))),
+            'normalized in another way',
+        ),
+    ],
+)
+def test_members_that_do_not_go_together_are_named(pair, changes, message):
+    check_members(pair)
+    first, second = pair
+    with pytest.raises(ValueError, match=message) as error:
+        check_members([first, replace(second, **changes)])
+    assert str(first.checkpoint) in str(error.value)
+    assert str(second.checkpoint) in str(error.value)
+
+
+def test_an_ensemble_needs_members_and_is_not_trained(members):
+    with pytest.raises(ValueError, match='at least one member'):
+        EnsembleClassifier([])
+    ensemble = load_predictor([members]).model
+    with pytest.raises(ValueError, match='an ensemble is not trained'):
+        ensemble(None, None, mode='loss')
+
+
+@pytest.mark.parametrize(
+    ('models', 'images', 'message'),
+    [
+        (['nowhere'], 'images', 'no checkpoint: nowhere does not exist'),
+        (['MEMBERS/fold0'], 'nowhere', 'no image or folder nowhere'),
+        (['MEMBERS/fold0'], 'MEMBERS/fold0', 'no images in'),
+    ],
+)
+def test_mistakes_are_one_sentence(members, data, tmp_path, models, images, message):
+    models = [name.replace('MEMBERS', str(members)) for name in models]
+    images = data / 'images' if images == 'images' else images
+    images = str(images).replace('MEMBERS', str(members))
+    out = tmp_path / 'out.csv'
+    assert message in explain('predict', *models, images, '--out', out)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_tool_writes_the_table_of_an_ensemble(members, data, tmp_path, capsys):
+    out = tmp_path / 'out.csv'
+    code = explain('predict', members, data, '--split', 'val', '--out', out)
+    assert code is None and len(out.read_text().splitlines()) == 10
+    assert '9 images by the mean of 2 models' in capsys.readouterr().out

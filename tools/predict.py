@@ -1,0 +1,66 @@
+"""Predict new images with a model, or with the mean of several."""
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from mmimbal.command_line.memory import keep_memory
+from mmimbal.command_line.run_tool import run_tool
+from mmimbal.files.atomic import check_is_no_folder
+from mmimbal.inference.image_files import find_images
+from mmimbal.inference.predict import predict_files
+from mmimbal.inference.predictor import load_predictor
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        'models',
+        type=Path,
+        nargs='+',
+        metavar='MODEL',
+        help='a published file, a checkpoint, a work dir, or the folder of a '
+        'cross-validation; several are averaged',
+    )
+    parser.add_argument(
+        'images', type=Path, metavar='IMAGES', help='a folder, or an image'
+    )
+    parser.add_argument(
+        '--more-images', type=Path, nargs='+', default=[], metavar='IMAGES'
+    )
+    parser.add_argument(
+        '--split', help='predict this split; then IMAGES is a prepared data set'
+    )
+    parser.add_argument(
+        '--out', type=Path, default=Path('predictions.csv'), help='the CSV file'
+    )
+    parser.add_argument(
+        '--tta', action='store_true', help='average over the image and its mirror image'
+    )
+    parser.add_argument('--batch-size', type=int, default=64)
+    parser.add_argument('--workers', type=int, default=2, help='processes that read')
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Load the models, predict, and write the file."""
+    args = parse_args()
+    keep_memory()
+    check_is_no_folder(args.out)
+    files = find_images([args.images, *args.more_images], args.split)
+    device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    predictor = load_predictor(args.models, device)
+    broken = predict_files(
+        predictor, files, args.out, args.batch_size, args.workers, args.tta
+    )
+    members = len(predictor.members)
+    what = f'the mean of {members} models' if members > 1 else 'one model'
+    print(f'Written: {args.out}, {len(files)} images by {what}')
+    if broken:
+        print(f'{broken} images could not be read: see the column problem')
+
+
+if __name__ == '__main__':
+    run_tool(main, goes_on=True)
