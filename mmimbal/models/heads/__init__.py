@@ -7,4 +7,5 @@ from .frozen_classifier_head import (
     LWSClsHead,
     TauNormClsHead,
 )
+from .image_views_head import ImageViewsClsHead
 from .metric_learning_head import MetricLearningClsHead

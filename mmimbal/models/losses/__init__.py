@@ -9,8 +9,10 @@ from .class_centre import (
 )
 from .class_counts_loss import ClassCountsLoss
 from .gather import gather_embeddings, gather_labels
+from .k_positives import KPositivesLoss
 from .label_aware_smoothing import LabelAwareSmoothingLoss
 from .logit_adjustment import BalancedSoftmaxLoss, LogitAdjustmentLoss, VSLoss
 from .margins import GCLLoss, LDAMLoss
 from .repaired import DynamicSoftMarginLoss, SmoothAPLoss
 from .reweighting import ClassBalancedLoss, ClassImbalanceLoss, PriorWeightedLoss
+from .targeted import TargetedLoss

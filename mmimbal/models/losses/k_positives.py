@@ -1,0 +1,136 @@
+"""Supervised contrastive learning with equally many positives for each image."""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from mmimbal.models.losses.pairs import refuse_miner
+from mmimbal.registry import MODELS
+
+
+@MODELS.register_module()
+class KPositivesLoss(nn.Module):
+    """K-positive contrastive loss (KCL, https://openreview.net/forum?id=OqtLIabPTit).
+
+    Positives of an image are its other views, and K images of its class that are drawn
+    at random: so common classes do not have more of them than rare ones. All other
+    images are in the denominator. :class:`mmimbal.models.ImageViewsClsHead` tells which
+    rows are views of one image. Draws depend on a counter in the state dict alone, so
+    that all ranks and a resumed run have the same.
+
+    Args:
+        k: Number of positives besides the other views, at least 1.
+        temperature: Divisor of the cosine similarities, > 0.
+
+    Raises:
+        ValueError: If an option is outside its range, there is a miner, or no image of
+            a batch has a second view.
+    """
+
+    def __init__(self, k: int = 6, temperature: float = 0.1) -> None:
+        super().__init__()
+        if k < 1 or temperature <= 0:
+            raise ValueError(
+                f'k={k} must be at least 1, and temperature={temperature} must be '
+                'positive'
+            )
+        self.k = k
+        self.temperature = temperature
+        self.register_buffer('draws', torch.zeros((), dtype=torch.long))
+
+    def forward(
+        self,
+        embeddings: torch.Tensor,
+        labels: torch.Tensor,
+        indices_tuple: tuple | None = None,
+        images: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Compute the loss of a batch.
+
+        Args:
+            embeddings: (B, D); they are normalized here.
+            labels: (B,).
+            indices_tuple: Must be ``None``: this loss takes no miner.
+            images: Number of the image of each row, (B,). All rows are images of their
+                own if ``None``.
+        """
+        positive = self.draw(labels, indices_tuple, images)
+        logits = cosine_logits_of_others(embeddings, self.temperature)
+        return mean_over_positives(logits.log_softmax(1), positive).mean()
+
+    def draw(
+        self,
+        labels: torch.Tensor,
+        indices_tuple: tuple | None,
+        images: torch.Tensor | None,
+    ) -> torch.Tensor:
+        """Draw the positives of each row, a mask, (B, B), bool."""
+        refuse_miner(self, indices_tuple)
+        check_views(self, images)
+        # Seeds that follow each other give unrelated numbers in NumPy, not in torch.
+        random = np.random.default_rng(int(self.draws))
+        if self.training:
+            self.draws += 1
+        return draw_positives(labels, images, self.k, random)
+
+
+def draw_positives(
+    labels: torch.Tensor,
+    images: torch.Tensor | None,
+    k: int,
+    random: np.random.Generator,
+) -> torch.Tensor:
+    """Draw k positives of each row among the other images of its class.
+
+    Args:
+        labels: (B,).
+        images: Number of the image of each row, (B,), or ``None``.
+        k: Number of positives; all if there are fewer.
+        random: Random numbers.
+
+    Returns:
+        A mask of them and of the other views of the image, (B, B), bool.
+    """
+    size = len(labels)
+    if images is None:
+        images = torch.arange(size, device=labels.device)
+    view = images[:, None] == images
+    other = (labels[:, None] == labels) & ~view
+    drawn = torch.from_numpy(random.random((size, size), dtype=np.float32))
+    drawn = drawn.to(labels.device).masked_fill(~other, -1.0)
+    chosen = drawn.topk(min(k, size), dim=1).indices
+    positive = torch.zeros_like(other).scatter(1, chosen, True) & other
+    return positive | view.fill_diagonal_(False)
+
+
+def cosine_logits_of_others(
+    embeddings: torch.Tensor, temperature: float
+) -> torch.Tensor:
+    """Return cosines / temperature of all pairs, (B, B); of a row with itself, lowest.
+
+    The lowest number in place of -inf keeps the softmax of a single row finite.
+    """
+    directions = F.normalize(embeddings)
+    cosines = directions @ directions.T / temperature
+    itself = torch.eye(len(cosines), dtype=torch.bool, device=cosines.device)
+    return cosines.masked_fill(itself, torch.finfo(cosines.dtype).min / 2)
+
+
+def mean_over_positives(log_prob: torch.Tensor, positive: torch.Tensor) -> torch.Tensor:
+    """Return the mean of -log_prob, (B, M), over the positives of each row, (B,).
+
+    It is 0 for a row without a positive.
+    """
+    chosen = torch.where(positive, log_prob, 0.0)
+    return -chosen.sum(1) / positive.sum(1).clamp(min=1)
+
+
+def check_views(loss: nn.Module, images: torch.Tensor | None) -> None:
+    """Raise a ValueError if images are numbered, but none has a second view."""
+    if images is not None and len(images.unique()) == len(images):
+        raise ValueError(
+            f'{type(loss).__name__} needs two views of an image in a batch, but there '
+            "is one of each: set views = dict(type='MultiView', num_views=2) in the "
+            'method, or mmimbal.ViewsByLoss'
+        )
