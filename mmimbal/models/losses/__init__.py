@@ -13,6 +13,7 @@ from .k_positives import KPositivesLoss
 from .label_aware_smoothing import LabelAwareSmoothingLoss
 from .logit_adjustment import BalancedSoftmaxLoss, LogitAdjustmentLoss, VSLoss
 from .margins import GCLLoss, LDAMLoss
+from .probabilistic_contrastive import ProCoLoss
 from .repaired import DynamicSoftMarginLoss, SmoothAPLoss
 from .reweighting import ClassBalancedLoss, ClassImbalanceLoss, PriorWeightedLoss
 from .targeted import TargetedLoss
