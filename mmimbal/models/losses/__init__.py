@@ -1,6 +1,7 @@
 from . import pml
 from .balanced_contrastive import BalancedContrastiveLoss
 from .batch_all_triplet import BatchAllTripletLoss
+from .centre import CentreLoss
 from .class_balanced_memory import ClassBalancedMemory
 from .class_centre import (
     ClassCentreQuadrupletLoss,
@@ -13,7 +14,10 @@ from .k_positives import KPositivesLoss
 from .label_aware_smoothing import LabelAwareSmoothingLoss
 from .logit_adjustment import BalancedSoftmaxLoss, LogitAdjustmentLoss, VSLoss
 from .margins import GCLLoss, LDAMLoss
+from .parametric_contrastive import ParametricContrastiveLoss
 from .probabilistic_contrastive import ProCoLoss
+from .range import RangeLoss
 from .repaired import DynamicSoftMarginLoss, SmoothAPLoss
 from .reweighting import ClassBalancedLoss, ClassImbalanceLoss, PriorWeightedLoss
+from .supervised_prototypes import SupervisedPrototypesLoss
 from .targeted import TargetedLoss

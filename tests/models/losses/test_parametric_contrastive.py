@@ -1,0 +1,81 @@
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from mmimbal.models.losses import ParametricContrastiveLoss
+
+K, D = 3, 4
+COUNTS = np.array([70, 20, 10])
+LABELS = torch.tensor([0, 0, 0, 1, 2])
+
+
+def build(counts=COUNTS, **options):
+    loss = ParametricContrastiveLoss(K, D, **options)
+    loss.set_class_counts(counts)
+    return loss
+
+
+def naive(embeddings, labels, centres, queue, temperature, weight):
+    """The formula of the paper, image by image."""
+    prior = torch.tensor(COUNTS / COUNTS.sum()).log()
+    total = 0.0
+    for i, x in enumerate(embeddings):
+        anchor = F.normalize(x, dim=0)
+        terms = [(centres[c] @ x + prior[c], float(c == labels[i])) for c in range(K)]
+        others = [(e, int(c)) for e, c in zip(embeddings, labels, strict=True)]
+        for e, c in [*others[:i], *others[i + 1 :], *queue]:
+            cosine = anchor @ F.normalize(e, dim=0) / temperature
+            terms.append((cosine, weight * (c == labels[i])))
+        below = torch.log(sum(torch.exp(logit) for logit, _ in terms))
+        loss = -sum(w * (logit - below) for logit, w in terms)
+        total = total + loss / sum(w for _, w in terms)
+    return total / len(embeddings)
+
+
+@pytest.mark.parametrize('queue_size', [0, 3, 7])
+def test_value_and_gradient_equal_the_paper(queue_size):
+    loss = build(queue_size=queue_size, positive_weight=0.3).double()
+    queue = []
+    for step in range(4):  # the queue fills, and then loses its oldest
+        ours = torch.randn(5, D, dtype=torch.float64, requires_grad=True)
+        theirs = ours.detach().clone().requires_grad_()
+        labels = LABELS.roll(step)
+        centres = loss.centres.weight.detach().clone().requires_grad_()
+        value = loss(ours, labels)
+        expected = naive(theirs, labels, centres, queue, 0.2, 0.3)
+        torch.testing.assert_close(value, expected, rtol=1e-6, atol=1e-6)
+        loss.zero_grad()
+        value.backward()
+        expected.backward()
+        close = dict(rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(ours.grad, theirs.grad, **close)
+        torch.testing.assert_close(loss.centres.weight.grad, centres.grad, **close)
+        queue += zip(ours.detach(), labels.tolist(), strict=True)
+        queue = queue[-queue_size:] if queue_size else []
+
+
+def test_a_resumed_run_goes_on_to_the_bit():
+    loss = build(queue_size=7)
+    for _ in range(3):
+        loss(torch.randn(5, D), LABELS)
+    resumed = build(queue_size=7)
+    resumed.load_state_dict(loss.state_dict())
+    for _ in range(3):
+        batch = torch.randn(5, D)
+        assert resumed(batch, LABELS).equal(loss(batch, LABELS))
+
+
+def test_a_validation_batch_is_not_remembered():
+    loss = build(queue_size=7).eval()
+    loss(torch.randn(5, D), LABELS)
+    assert (loss.queue_labels == -1).all()
+
+
+def test_what_is_missing_is_said():
+    with pytest.raises(RuntimeError, match='ClassCountsHook'):
+        ParametricContrastiveLoss(K, D)(torch.randn(5, D), LABELS)
+    with pytest.raises(ValueError, match='temperature=0 must be positive'):
+        build(temperature=0)
+    with pytest.raises(ValueError, match='takes no miner'):
+        build()(torch.randn(5, D), LABELS, (0,))
