@@ -8,7 +8,8 @@ import torch
 from mmimbal.command_line.memory import keep_memory
 from mmimbal.command_line.run_tool import run_tool
 from mmimbal.files.atomic import check_is_no_folder
-from mmimbal.inference.image_files import find_images
+from mmimbal.inference.image_files import find_images, groups_of_split
+from mmimbal.inference.leaks import check_no_leak
 from mmimbal.inference.predict import predict_files
 from mmimbal.inference.predictor import load_predictor
 
@@ -52,6 +53,11 @@ def main() -> None:
     files = find_images([args.images, *args.more_images], args.split)
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     predictor = load_predictor(args.models, device)
+    is_ensemble = predictor.cfg['type'] == 'mmimbal.EnsembleClassifier'
+    if args.split and is_ensemble:
+        groups = groups_of_split(args.images, args.split)
+        if warning := check_no_leak(predictor.members, groups):
+            print(f'Warning: {warning}')
     broken = predict_files(
         predictor, files, args.out, args.batch_size, args.workers, args.tta
     )

@@ -55,6 +55,12 @@ def parse_args() -> argparse.Namespace:
         '--folds', type=int, default=0, help='folds of cross-validation, e.g. 5'
     )
     parser.add_argument(
+        '--keep-test',
+        action='store_true',
+        help='folds of train and val alone, for the members of an ensemble: no member '
+        'is trained on a test image',
+    )
+    parser.add_argument(
         '--link', action='store_true', help='make symbolic links instead of copies'
     )
     parser.add_argument(
@@ -144,12 +150,14 @@ def main() -> None:
     out = args.out or Path(os.environ.get('MMIMBAL_DATA', 'data'), args.name)
     if not args.dry_run:
         check_is_new(out)
+    if args.keep_test and not args.folds:
+        raise ValueError('--keep-test needs --folds, e.g. --folds 5')
     options = options_of_reader(args)
     with opened(args.src, out.parent, args.zip_encoding) as src:
         if args.link and (src != args.src or args.range):
             raise ValueError('--link needs --src to be a folder, and no --range')
         source = with_conversions(READERS[args.name](src, **options), args.range)
-        plan = plan_dataset(source, args.seed, args.split, args.folds)
+        plan = plan_dataset(source, args.seed, args.split, args.folds, args.keep_test)
         print_summary(source, src, plan)
         if args.dry_run:
             print('Nothing was written')

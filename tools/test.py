@@ -10,6 +10,7 @@ from mmengine.runner import Runner
 from mmimbal.command_line.flags import add_common_flags, can_use_amp, load_config
 from mmimbal.command_line.memory import keep_memory
 from mmimbal.command_line.quiet import without_upstream_noise
+from mmimbal.datasets.group_hashes import groups_or_files
 from mmimbal.engine.ddp import unwrap_model
 from mmimbal.engine.draw_images import DrawImages
 from mmimbal.evaluation.curves import read_curves
@@ -19,6 +20,8 @@ from mmimbal.evaluation.predictions import SUFFIX, predictions_for
 from mmimbal.evaluation.tta import average_views, load_views
 from mmimbal.files.atomic import check_is_no_file
 from mmimbal.files.checkpoint import safe_loading
+from mmimbal.inference.leaks import check_no_leak
+from mmimbal.models import EnsembleClassifier
 from mmimbal.stage2.stage1 import find_checkpoint
 
 # The default of MMPretrain, for a config without a visualizer.
@@ -111,6 +114,9 @@ def main() -> None:
     with safe_loading():
         loaded = runner.load_checkpoint(str(checkpoint), strict=True)
     meta = loaded.get('meta', {})
+    if isinstance(unwrap_model(runner.model), EnsembleClassifier):
+        groups = groups_or_files(runner.test_dataloader.dataset)
+        check_no_leak({checkpoint: meta}, groups.tolist())
     head = unwrap_model(runner.model).head if args.embeddings else None
     if args.tta:
         average_views(runner)

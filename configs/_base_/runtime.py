@@ -18,6 +18,7 @@ default_hooks = dict(
     safe_checkpoint=dict(type='mmimbal.SafeCheckpointHook'),
     resume=dict(type='mmimbal.ResumeHook'),
     class_counts=dict(type='mmimbal.ClassCountsHook'),
+    training_groups=dict(type='mmimbal.TrainingGroupsHook'),
     set_epoch=dict(type='mmimbal.SetEpochHook'),
     metric_monitor=dict(type='mmimbal.MetricMonitorHook'),
     drawn_classes=dict(type='mmimbal.DrawnClassesHook'),

@@ -3,7 +3,6 @@
 import json
 import zipfile
 import zlib
-from collections import Counter
 from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -172,28 +171,6 @@ def check_same_images(runs: Mapping[str, Predictions]) -> None:
                 f'{first_name} and {name} cannot be compared in pairs: {reason}. Test '
                 'both on the same dataset'
             )
-
-
-def pooled(parts: Sequence[Predictions]) -> Predictions:
-    """Return the predictions of several folds as one, without class counts.
-
-    Raises:
-        ValueError: If the classes differ, or an image is in several folds.
-    """
-    if len({part.classes for part in parts}) > 1:
-        raise ValueError('folds cannot be pooled: their classes differ')
-    files = np.concatenate([part.files for part in parts])
-    folds_of = Counter(file for part in parts for file in set(part.files.tolist()))
-    for file, number in folds_of.items():
-        if number > 1:
-            raise ValueError(f'{file} is in the test split of {number} folds')
-    return Predictions(
-        np.concatenate([part.scores for part in parts]),
-        np.concatenate([part.labels for part in parts]),
-        files,
-        np.concatenate([part.groups for part in parts]),
-        parts[0].classes,
-    )
 
 
 def _from_arrays(content: dict[str, np.ndarray]) -> Predictions:

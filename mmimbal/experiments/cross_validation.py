@@ -11,7 +11,8 @@ from mmimbal.command_line.compose import read_experiment
 from mmimbal.command_line.experiment import Experiment, parse_experiment
 from mmimbal.evaluation.bootstrap import caution, interval_of, resampled_metrics
 from mmimbal.evaluation.metrics import NAMES, summarise
-from mmimbal.evaluation.predictions import Predictions, pooled
+from mmimbal.evaluation.pooling import averaged, pooled
+from mmimbal.evaluation.predictions import Predictions
 from mmimbal.evaluation.table import format_table, mean_and_spread
 from mmimbal.experiments.grid_run import fold_options
 from mmimbal.experiments.jobs import Job, Step
@@ -168,14 +169,18 @@ def report(parts: Sequence[Predictions]) -> tuple[dict, str]:
     """Return the metrics of single folds and of pooled folds, and a table of them.
 
     Args:
-        parts: Predictions of each fold.
+        parts: Predictions of each fold. If all folds have the same test images
+            (``--keep-test``), the mean of their probabilities is an ensemble;
+            otherwise, they are pooled.
 
     Returns:
-        A dict with ``folds``, ``mean``, ``sd``, ``pooled`` and ``interval`` of each
-        metric, in %; and a text with the table.
+        A dict with ``folds``, ``mean``, ``sd``, ``pooled`` (or ``ensemble``) and
+        ``interval`` of each metric, in %; and a text with the table.
     """
     folds = [summarise(part.scores, part.labels, part.classes) for part in parts]
-    together = pooled(parts)
+    same_test = len(parts) > 1 and len({tuple(part.files) for part in parts}) == 1
+    title = 'ensemble' if same_test else 'pooled'
+    together = averaged(parts) if same_test else pooled(parts)
     measured = summarise(together.scores, together.labels, together.classes)
     resampled = resampled_metrics(together)
     recalls = [f'recall/{name}' for name in together.classes]
@@ -193,8 +198,8 @@ def report(parts: Sequence[Predictions]) -> tuple[dict, str]:
             folds=[fold.get(name) for fold in folds],
             mean=mean(values),
             sd=stdev(values) if len(values) > 1 else None,
-            pooled=measured[name],
             interval=[low, high],
+            **{title: measured[name]},
         )
     groups = len(set(together.groups.tolist()))
     about = (
@@ -202,5 +207,5 @@ def report(parts: Sequence[Predictions]) -> tuple[dict, str]:
         'from resampled groups. '
         + caution(together.groups, together.labels, together.classes)
     )
-    header = ('%', f'{len(parts)} folds', 'pooled', '95% interval')
+    header = ('%', f'{len(parts)} folds', title, '95% interval')
     return summary, f'{about.rstrip()}\n\n{format_table(header, rows)}'

@@ -7,6 +7,7 @@ from mmcv.transforms import Compose
 from mmengine.dataset import pseudo_collate
 from torch.utils.data import Dataset
 
+from mmimbal.datasets.csv_dataset import CSVDataset
 from mmimbal.datasets.index_file import read_index, rows_of_split
 from mmimbal.datasets.sources.walk import files_below, reason_to_leave_out
 
@@ -44,6 +45,12 @@ def find_images(paths: Sequence[Path], split: str | None = None) -> list[str]:
     if not found:
         raise FileNotFoundError(f'no images in {", ".join(map(str, paths))}')
     return found
+
+
+def groups_of_split(folder: Path, split: str) -> list[str]:
+    """Return the group of each image of a split, (N,); its file without groups."""
+    dataset = CSVDataset(str(folder), split, test_mode=True)
+    return dataset.get_groups()
 
 
 class ImageFiles(Dataset):

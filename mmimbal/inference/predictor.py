@@ -1,7 +1,7 @@
 """Trained models, loaded for the prediction of new images."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +29,7 @@ class Member:
 
     Attributes:
         checkpoint: Its file.
-        model: Its config, for inference.
+        cfg: Its config, for inference.
         state: Its weights.
         pipeline: Its pipeline of test images.
         classes: Class names, K.
@@ -37,11 +37,16 @@ class Member:
     """
 
     checkpoint: Path
-    model: dict
+    cfg: Config
     state: dict[str, torch.Tensor]
     pipeline: list[dict]
     classes: tuple[str, ...]
     meta: dict
+
+    @property
+    def model(self) -> dict:
+        """Config of the model."""
+        return self.cfg.model.to_dict()
 
 
 @dataclass(frozen=True)
@@ -53,14 +58,14 @@ class Predictor:
         cfg: Its config, for inference.
         pipeline: Pipeline of the images.
         classes: Class names, K.
-        members: Checkpoints of its members.
+        members: Checkpoints of its members, with their ``meta``.
     """
 
     model: BaseModel
     cfg: dict
     pipeline: list[dict]
     classes: tuple[str, ...]
-    members: Sequence[Path]
+    members: Mapping[Path, Mapping]
 
 
 def find_members(path: Path) -> list[Path]:
@@ -83,15 +88,19 @@ def find_members(path: Path) -> list[Path]:
     return [find_checkpoint(str(folder)) for folder in folds or [path]]
 
 
-def load_member(checkpoint: Path) -> Member:
-    """Load a checkpoint with the config beside it.
+def load_member(checkpoint: Path, config: str | None = None) -> Member:
+    """Load a checkpoint.
+
+    Args:
+        checkpoint: The file.
+        config: Its config; the one beside it if ``None``.
 
     Raises:
         FileNotFoundError: If it has no config.
         ValueError: If the config has no pipeline of test images, or does not fit; or
             if the checkpoint has no class names.
     """
-    cfg = Config.fromfile(find_config(checkpoint))
+    cfg = Config.fromfile(config or find_config(checkpoint))
     loaded = load_from_local(checkpoint, 'cpu')
     if cfg.model.get('type') != 'mmimbal.EnsembleClassifier':
         cfg = inference_config(cfg)
@@ -102,7 +111,7 @@ def load_member(checkpoint: Path) -> Member:
         raise ValueError(f'{checkpoint} has no class names (meta.dataset_meta.classes)')
     return Member(
         checkpoint,
-        cfg.model.to_dict(),
+        cfg,
         loaded['state_dict'],
         find_pipeline(cfg),
         classes,
@@ -161,7 +170,8 @@ def load_predictor(paths: Sequence[Path], device: str = 'cpu') -> Predictor:
     model.load_state_dict(state, strict=False)
     model = model.to(device)
     model.eval()
-    return Predictor(model, cfg, first.pipeline, first.classes, checkpoints)
+    metas = {member.checkpoint: member.meta for member in members}
+    return Predictor(model, cfg, first.pipeline, first.classes, metas)
 
 
 def ensemble_of(members: Sequence[Member]) -> tuple[dict, dict[str, torch.Tensor]]:

@@ -66,8 +66,8 @@ def inference_checkpoint(checkpoint: dict, cfg: Config) -> dict:
     Returns:
         ``state_dict`` without weights that only training needs (projection, metric
         loss, ...), and ``meta`` with ``dataset_meta`` (the class names),
-        ``class_counts`` if they are known, and the config as text. It contains only
-        tensors and plain types.
+        ``class_counts`` and ``training_groups`` if they are known, and the config. It
+        contains only tensors and plain types.
 
     Raises:
         ValueError: If the checkpoint does not fit the model, or has no class names.
@@ -91,7 +91,8 @@ def inference_checkpoint(checkpoint: dict, cfg: Config) -> dict:
             'the checkpoint has no class names (meta.dataset_meta.classes): train with '
             'a dataset that has classes in its metainfo'
         )
-    kept = {key: meta[key] for key in ('dataset_meta', 'class_counts') if key in meta}
+    known = ('dataset_meta', 'class_counts', 'training_groups')
+    kept = {key: meta[key] for key in known if key in meta}
     kept['dataset_meta'] = dict(classes=list(meta['dataset_meta']['classes']))
     about = dict(mmimbal_version=mmimbal.__version__, cfg=cfg.pretty_text)
     return dict(state_dict=state, meta=dict(kept, **about))

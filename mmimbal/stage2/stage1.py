@@ -4,11 +4,12 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import torch
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import nn
 
-from mmimbal.files.checkpoint import safe_loading
+from mmimbal.files.checkpoint import load_from_local, safe_loading
 from mmimbal.stage2.freezing import FROZEN_PARTS
 
 CONFIGS = Path(__file__).resolve().parents[1] / '.mim' / 'configs'
@@ -114,6 +115,17 @@ def load_stage1(model: nn.Module, checkpoint: Path) -> dict[str, torch.Tensor]:
     if hasattr(model.head, 'load_stage1'):
         model.head.load_stage1(head_of(stage1))
     return stage1
+
+
+def training_groups_of(stage1: str) -> np.ndarray:
+    """Return the hashes of the groups that stage 1 was trained on, (G,); perhaps none.
+
+    Args:
+        stage1: As for :func:`find_checkpoint`.
+    """
+    meta = load_from_local(find_checkpoint(stage1), 'cpu').get('meta', {})
+    hashes = meta.get('training_groups', torch.zeros(0, dtype=torch.long))
+    return hashes.numpy()
 
 
 def head_of(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

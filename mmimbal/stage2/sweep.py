@@ -4,12 +4,14 @@ import copy
 import hashlib
 from pathlib import Path
 
+import numpy as np
 import torch
 from mmengine.config import Config
 from mmpretrain.registry import MODELS
 from torch import nn
 
 from mmimbal.datasets import get_class_counts, get_class_names, get_labels
+from mmimbal.datasets.group_hashes import groups_or_files, hash_groups
 from mmimbal.evaluation.metrics import summarise
 from mmimbal.evaluation.predictions import Predictions, predictions_for
 from mmimbal.files.atomic import check_is_no_file, write_text
@@ -17,6 +19,7 @@ from mmimbal.files.checkpoint import load_from_local, save_checkpoint_file
 from mmimbal.stage2.freezing import FROZEN_PARTS
 from mmimbal.stage2.head_run import HeadRun
 from mmimbal.stage2.head_training import build_head, probabilities, train_head
+from mmimbal.stage2.stage1 import training_groups_of
 from mmimbal.stage2.stage1_features import Stage1Features
 from mmimbal.stage2.sweep_result import STAGE1, SweepRow
 
@@ -195,6 +198,11 @@ class Sweep:
             seed=run.seed,
             cfg=cfg.pretty_text,
         )
+        groups = groups_or_files(train)
+        if groups is not None:
+            of_stage1 = training_groups_of(self.stage1.checkpoint)
+            hashes = np.union1d(hash_groups(groups), of_stage1)
+            meta['training_groups'] = torch.from_numpy(hashes)
         save_checkpoint_file(dict(state_dict=state, meta=meta), file)
         write_text(cfg.pretty_text, file.with_suffix('.py'))
 

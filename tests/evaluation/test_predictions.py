@@ -10,7 +10,6 @@ from mmimbal.evaluation.predictions import (
     Predictions,
     check_same_images,
     load_predictions,
-    pooled,
     predictions_for,
 )
 
@@ -164,15 +163,6 @@ def test_labels_of_any_size_are_those_of_their_classes(tmp_path, kind):
     np.savez(path, **content | dict(labels=labels.astype(kind)))
     read = load_predictions(path)
     assert summarise(read.scores, read.labels, classes)['macro_f1'] == 100
-
-
-def test_folds_are_pooled(found):
-    other = dataclasses.replace(found, files=np.array(['d', 'e', 'f']))
-    both = pooled([found, other])
-    assert both.files.tolist() == [*found.files, 'd', 'e', 'f']
-    assert both.scores.shape == (6, 2) and len(both.groups) == 6
-    with pytest.raises(ValueError, match=r'a\.png is in the test split of 2 folds'):
-        pooled([found, dataclasses.replace(other, files=np.array(['d', 'a.png', 'e']))])
 
 
 def test_of_a_dataset(folder):

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from mmengine.config import Config
 
 from mmimbal.inference.predictor import check_members, load_member, load_predictor
 from mmimbal.models import EnsembleClassifier
@@ -23,7 +24,7 @@ def pair(members):
         (dict(classes=('b', 'a', 'c')), 'the order of their classes differs'),
         (dict(pipeline=[dict(type='Resize', scale=9)]), 'pipelines .* differ'),
         (
-            dict(model=dict(data_preprocessor=dict(mean=[1.0]))),
+            dict(cfg=Config(dict(model=dict(data_preprocessor=dict(mean=[1.0]))))),
             'normalized in another way',
         ),
     ],

@@ -47,7 +47,11 @@ class Plan:
 
 
 def plan_dataset(
-    source: Source, seed: int = 0, split: str = 'official', folds: int = 0
+    source: Source,
+    seed: int = 0,
+    split: str = 'official',
+    folds: int = 0,
+    keep_test: bool = False,
 ) -> Plan:
     """Split the images of a download.
 
@@ -59,6 +63,9 @@ def plan_dataset(
             Groups that share an identical image stay together.
         folds: Number of cross-validation folds, added as columns ``fold0``, ``fold1``,
             ...
+        keep_test: Whether all folds have the test images of the split: the members of
+            an ensemble are trained on folds of the other images. Fold k validates on
+            one part of them.
 
     Raises:
         FileNotFoundError: If an image is missing.
@@ -90,13 +97,35 @@ def plan_dataset(
         origin_of_split = f'70/10/20, {made_here}'
     columns = dict(split=splits)
     if folds:
-        by_fold = folds_by_group(labels, joined_groups, folds, seed)
+        if keep_test:
+            by_fold = _folds_beside_test(labels, joined_groups, splits, folds, seed)
+            origin_of_split += '; test is that of the split in all folds'
+        else:
+            by_fold = folds_by_group(labels, joined_groups, folds, seed)
         columns |= {f'fold{k}': fold.tolist() for k, fold in enumerate(by_fold)}
         origin_of_split += f'; {folds} folds, {made_here}'
     for cells in columns.values():
         check_groups(groups, cells)
         _count(images, cells)
     return Plan(source, names, groups, columns, origin_of_split, warnings)
+
+
+def _folds_beside_test(
+    labels: np.ndarray,
+    groups: Sequence[str],
+    splits: Sequence[str],
+    folds: int,
+    seed: int,
+) -> list[np.ndarray]:
+    """Return folds of the images that are not in test; each validates on one part."""
+    rest = np.flatnonzero(np.array(splits) != 'test')
+    parts = folds_by_group(labels[rest], np.array(groups)[rest], folds, seed)
+    made = []
+    for part in parts:
+        fold = np.full(len(splits), 'test', dtype='<U5')
+        fold[rest] = np.where(part == 'test', 'val', 'train')
+        made.append(fold)
+    return made
 
 
 def _with_validation(

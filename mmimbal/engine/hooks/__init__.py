@@ -8,5 +8,6 @@ from .resume_hook import ResumeHook
 from .safe_checkpoint_hook import SafeCheckpointHook
 from .set_epoch_hook import SetEpochHook
 from .sync_buffers_hook import SyncBuffersHook
+from .training_groups_hook import TrainingGroupsHook
 from .two_stage_hook import TwoStageHook
 from .work_dir_hook import WorkDirHook

@@ -1,0 +1,45 @@
+"""An ensemble is not scored on images that one of its members was trained on."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mmimbal.datasets.group_hashes import hash_groups
+
+
+def check_no_leak(metas: Mapping[Path, Mapping], groups: Sequence[str]) -> str:
+    """Check that no group was in the training of a member.
+
+    Args:
+        metas: ``meta`` of the checkpoint of each member.
+        groups: Group of each image to score, (N,).
+
+    Returns:
+        A sentence if a member does not tell its groups, else ''.
+
+    Raises:
+        ValueError: If a group was; the message names member and group.
+    """
+    names = sorted(set(groups))
+    silent = []
+    for checkpoint, meta in metas.items():
+        trained = meta.get('training_groups')
+        if trained is None:
+            silent.append(str(checkpoint))
+            continue
+        leaked = np.isin([hash_groups([name])[0] for name in names], trained.numpy())
+        if leaked.any():
+            first = names[int(np.flatnonzero(leaked)[0])]
+            raise ValueError(
+                f'{checkpoint} was trained on {leaked.sum()} of the {len(names)} '
+                f'groups of these images, the first is {first}: the score of the '
+                'ensemble would be too high. Train members on folds that keep the test '
+                'split: tools/prepare_dataset.py --folds 5 --keep-test'
+            )
+    if not silent:
+        return ''
+    return (
+        f'{" and ".join(silent)} do not tell which groups they were trained on: leaks '
+        'cannot be excluded'
+    )

@@ -1,0 +1,138 @@
+"""Which groups a model has seen is kept, and an ensemble is not scored on them."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmpretrain import ImageClassificationInferencer
+
+from mmimbal.datasets import CSVDataset
+from mmimbal.datasets.group_hashes import hash_groups
+from mmimbal.datasets.sources import plan_dataset, read_csv, write_plan
+from mmimbal.files.checkpoint import load_from_local
+from mmimbal.inference.image_files import find_images
+from mmimbal.inference.leaks import check_no_leak
+from mmimbal.stage2.stage1 import find_checkpoint
+from tests.conftest import rows_of, tiny_digits, train, write_index
+from tests.inference.conftest import CLASSES, config_of, read_table
+from tests.inference.test_predict import probabilities, table_of
+from tests.tools import explain
+
+
+def groups_in(checkpoint):
+    return load_from_local(checkpoint)['meta']['training_groups'].numpy()
+
+
+def groups_of(folder, split, column='split'):
+    return CSVDataset(str(folder), split, column, test_mode=True).get_groups()
+
+
+def test_hashes_are_those_of_the_names():
+    first, second = hash_groups(['b', 'a', 'b']), hash_groups(['a', 'b'])
+    assert np.array_equal(first, second) and len(first) == 2
+    assert not set(first) & set(hash_groups(['c', 'A']))
+    assert len(hash_groups(map(str, range(10_000)))) == 10_000
+
+
+def test_a_checkpoint_knows_its_training_groups(data, members):
+    found = groups_in(find_checkpoint(str(members / 'fold0')))
+    assert np.array_equal(found, hash_groups(groups_of(data, 'train')))
+
+
+def test_stage_2_knows_those_of_stage_1_too(data, members, tmp_path):
+    cfg = config_of(data, tmp_path / 'stage2', seed=0)
+    cfg.train_dataloader.dataset.split = 'val'  # other groups than those of stage 1
+    stage2 = tiny_digits('stage2_crt', tmp_path / 'stage2', train_cfg__max_epochs=1)
+    stage2.default_hooks.two_stage.stage1 = str(members / 'fold0')
+    stage2.model.head.num_classes = len(CLASSES)
+    for key in ('train_dataloader', 'val_dataloader', 'val_evaluator'):
+        stage2[key] = cfg[key]
+    train(stage2)
+    both = [*groups_of(data, 'train'), *groups_of(data, 'val')]
+    found = groups_in(tmp_path / 'stage2' / 'epoch_1.pth')
+    assert np.array_equal(found, hash_groups(both))
+    stage2.resume, stage2.train_cfg.max_epochs = True, 2
+    stage2.default_hooks.two_stage.stage1 = 'is gone'
+    train(stage2)
+    found = groups_in(tmp_path / 'stage2' / 'epoch_2.pth')
+    assert np.array_equal(found, hash_groups(both))
+
+
+def test_a_leak_is_named():
+    meta = dict(training_groups=torch.from_numpy(hash_groups(['p1', 'p2', 'p3'])))
+    assert check_no_leak({'one.pth': meta}, ['p4', 'p5', 'p4']) == ''
+    with pytest.raises(ValueError, match=r'two\.pth was trained on 2 of the 3 groups'):
+        check_no_leak({'one.pth': {}, 'two.pth': meta}, ['p0', 'p3', 'p1'])
+    assert 'one.pth do not tell' in check_no_leak({'one.pth': {}}, ['p1'])
+
+
+def test_predicting_a_split_with_an_ensemble(data, members, tmp_path, capsys):
+    out = tmp_path / 'out.csv'
+    leaking = explain('predict', members, data, '--split', 'train', '--out', out)
+    assert 'was trained on 24 of the 24 groups' in leaking and not out.exists()
+    assert explain('predict', members, data, '--split', 'test', '--out', out) is None
+    one = members / 'fold0'  # may be asked for what it was trained on
+    assert explain('predict', one, data, '--split', 'train', '--out', out) is None
+
+
+@pytest.fixture(scope='module')
+def published(members, tmp_path_factory):
+    out = tmp_path_factory.mktemp('published') / 'both.pth'
+    assert explain('publish', members, out) is None
+    return out
+
+
+def test_a_published_ensemble_predicts_like_its_members(
+    published, data, members, tmp_path
+):
+    files = find_images([data], 'test')
+    each = [probabilities(members / f'fold{k}', files) for k in (0, 1)]
+    expected = np.mean(each, axis=0)
+    out = tmp_path / 'out.csv'
+    assert explain('predict', published, data, '--split', 'test', '--out', out) is None
+    assert np.allclose(table_of(read_table(out)), expected, atol=2e-6)
+    inferencer = ImageClassificationInferencer(
+        str(published.with_suffix('.py')), str(published), device='cpu'
+    )
+    found = inferencer(files, batch_size=4)
+    scores = np.stack([each['pred_scores'] for each in found])
+    assert np.allclose(scores, expected, atol=2e-6)
+    assert [each['pred_class'] for each in found] == [
+        CLASSES[k] for k in expected.argmax(1)
+    ]
+
+
+def test_a_published_ensemble_is_not_scored_on_its_training_images(
+    published, data, tmp_path
+):
+    cfg = Config.fromfile(published.with_suffix('.py'))
+    cfg.test_dataloader = config_of(data, tmp_path, 0).test_dataloader
+    cfg.test_evaluator, cfg.test_cfg = dict(type='mmimbal.ImbalanceMetric'), dict()
+    leaking = cfg.copy()
+    cfg.dump(tmp_path / 'fine.py')
+    leaking.test_dataloader.dataset.split = 'train'
+    leaking.dump(tmp_path / 'leaking.py')
+    out = ['--work-dir', tmp_path / 'test', '--out', tmp_path / 'out.npz']
+    assert explain('test', tmp_path / 'fine.py', published, *out) is None
+    with pytest.raises(ValueError, match='was trained on 24 of the 24 groups'):
+        explain('test', tmp_path / 'leaking.py', published, *out)
+
+
+def test_folds_beside_the_test_images(tmp_path):
+    """Each image that is not in test is validated on once."""
+    rows = rows_of(['a', 'b'], dict(train=30, val=5, test=10))
+    source = read_csv(write_index(tmp_path / 'src', rows))
+    write_plan(plan_dataset(source, folds=5, keep_test=True), tmp_path / 'out')
+    with open(tmp_path / 'out/index.csv', newline='', encoding='utf-8') as file:
+        table = list(csv.DictReader(file))
+    for row in table:
+        folds = [row[f'fold{k}'] for k in range(5)]
+        if row['split'] == 'test':
+            assert folds == ['test'] * 5
+        else:
+            assert sorted(folds) == ['train'] * 4 + ['val']
+    described = json.loads((tmp_path / 'out/dataset.json').read_text())['split']
+    assert 'test is that of the split in all folds' in described
