@@ -9,14 +9,18 @@ from .class_centre import (
     ClassCentreTripletLoss,
 )
 from .class_counts_loss import ClassCountsLoss
+from .dot_regression import DotRegressionLoss
+from .equalization import SoftmaxEqualizationLoss
 from .gather import gather_embeddings, gather_labels
 from .k_positives import KPositivesLoss
 from .label_aware_smoothing import LabelAwareSmoothingLoss
+from .lade import LADELoss
 from .logit_adjustment import BalancedSoftmaxLoss, LogitAdjustmentLoss, VSLoss
 from .margins import GCLLoss, LDAMLoss
 from .parametric_contrastive import ParametricContrastiveLoss
 from .probabilistic_contrastive import ProCoLoss
 from .range import RangeLoss
+from .remix import RemixLoss
 from .repaired import DynamicSoftMarginLoss, SmoothAPLoss
 from .reweighting import ClassBalancedLoss, ClassImbalanceLoss, PriorWeightedLoss
 from .supervised_prototypes import SupervisedPrototypesLoss

@@ -1,0 +1,46 @@
+"""A linear classifier whose class weights have a largest norm."""
+
+import torch
+from mmpretrain.models import LinearClsHead
+
+from mmimbal.registry import MODELS
+
+
+@MODELS.register_module()
+class MaxNormClsHead(LinearClsHead):
+    """Bound the norm of the weights of each class (https://arxiv.org/abs/2203.14197).
+
+    Weights beyond the bound are set back to it before each step and each prediction
+    (projected gradient descent), so that common classes cannot have much larger weights
+    than rare ones. The paper combines it with a tuned weight decay, which keeps small
+    weights balanced too.
+
+    Args:
+        num_classes: Number of classes, K.
+        in_channels: Size of the features.
+        max_norm: Largest norm, > 0. Weights begin with ``0.01 * sqrt(in_channels)``.
+        **kwargs: As in :class:`mmpretrain.models.LinearClsHead`.
+
+    Raises:
+        ValueError: If ``max_norm`` is not positive.
+    """
+
+    def __init__(
+        self, num_classes: int, in_channels: int, max_norm: float = 1.0, **kwargs
+    ) -> None:
+        super().__init__(num_classes, in_channels, **kwargs)
+        if max_norm <= 0:
+            raise ValueError(f'max_norm={max_norm} must be positive')
+        self.max_norm = max_norm
+
+    def forward(self, feats: tuple[torch.Tensor]) -> torch.Tensor:
+        """Return logits, (N, K), of the last features, (N, in_channels)."""
+        # Of the data, so that a second call before the backward pass is allowed.
+        self.fc.weight.data.copy_(bounded(self.fc.weight.data, self.max_norm))
+        return super().forward(feats)
+
+
+def bounded(weights: torch.Tensor, max_norm: float) -> torch.Tensor:
+    """Return weights, (K, D), with no row longer than ``max_norm``."""
+    norms = weights.norm(dim=1, keepdim=True).clamp(min=1e-12)
+    return weights * (max_norm / norms).clamp(max=1.0)

@@ -1,0 +1,51 @@
+"""Dot-regression loss for classifiers that do not learn."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from mmimbal.registry import MODELS
+
+
+@MODELS.register_module()
+class DotRegressionLoss(nn.Module):
+    """Half the squared difference of the cosine of the true class from 1.
+
+    For :class:`mmimbal.models.ETFClsHead`: other classes do not push, as the fixed
+    weights keep them apart. https://arxiv.org/abs/2203.09081
+
+    Args:
+        scale: Scale of the head; logits are divided by it.
+
+    Raises:
+        ValueError: If the scale is not positive.
+    """
+
+    def __init__(self, scale: float = 16.0) -> None:
+        super().__init__()
+        if scale <= 0:
+            raise ValueError(f'scale={scale} must be positive')
+        self.scale = scale
+
+    def forward(
+        self,
+        cls_score: torch.Tensor,
+        label: torch.Tensor,
+        weight: torch.Tensor | None = None,
+        avg_factor: int | None = None,
+    ) -> torch.Tensor:
+        """Compute the loss of a batch.
+
+        Args:
+            cls_score: Scaled cosines, (N, K).
+            label: (N,), or class shares, (N, K), as of Mixup.
+            weight: Weight of each image, (N,).
+            avg_factor: Divisor of the sum over images; N if ``None``.
+        """
+        cosines = cls_score.float() / self.scale
+        if label.dim() == 1:
+            label = F.one_hot(label, cosines.shape[1])
+        losses = 0.5 * (label * (cosines - 1).square()).sum(1)
+        if weight is not None:
+            losses = losses * weight
+        return losses.sum() / (avg_factor or len(losses))
