@@ -1,0 +1,88 @@
+"""Vector scaling: a scale and a shift for the log-probability of each class."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import log_softmax
+
+from mmimbal.evaluation.calibration_images import check_all_present, check_images
+from mmimbal.evaluation.recalibration import Calibration, log_probabilities
+
+GRADIENT = 1e-8  # of the mean loss, where the search stops
+
+
+def fit_vector_scaling(
+    probabilities: np.ndarray, labels: np.ndarray, classes: Sequence[str]
+) -> Calibration:
+    """Fit a scale and a shift for each class on calibration images.
+
+    It is the vector scaling of https://arxiv.org/abs/1706.04599 on log-probabilities,
+    with a standard normal prior for each ``scale - 1`` and ``shift``. The prior is
+    worth about one image; it keeps rare classes finite, which a plain fit does not. The
+    predicted class of an image may change.
+
+    Args:
+        probabilities: Probabilities of N calibration images, (N, K).
+        labels: True class of each, (N,).
+        classes: K class names.
+
+    Raises:
+        ValueError: If the input is bad (see :func:`check_images`), or a class has no
+            calibration image.
+        RuntimeError: If the search does not end.
+    """
+    probabilities, labels = check_images(probabilities, labels, classes)
+    shares = check_all_present(labels, classes)
+    logits, number = log_probabilities(probabilities), len(classes)
+    found = minimize(
+        loss_and_gradient,
+        np.repeat([1.0, 0.0], number),
+        (logits, labels),
+        method='trust-exact',
+        jac=True,
+        hess=hessian,
+        options=dict(gtol=GRADIENT, maxiter=1000),
+    )
+    if not found.success:
+        raise RuntimeError(f'vector scaling was not fitted: {found.message}')
+    scale, shift = found.x.reshape(2, number).tolist()
+    return Calibration(
+        tuple(classes), 'vector', tuple(scale), tuple(shift), tuple(shares.tolist())
+    )
+
+
+def loss_and_gradient(
+    parameters: np.ndarray, logits: np.ndarray, labels: np.ndarray
+) -> tuple[float, np.ndarray]:
+    """Return the mean loss of scales and shifts, and its gradient, (2K,).
+
+    Args:
+        parameters: K scales, then K shifts, (2K,).
+        logits: Log-probabilities, (N, K).
+        labels: True class of each image, (N,).
+    """
+    scale, shift = parameters.reshape(2, -1)
+    logs = log_softmax(logits * scale + shift, axis=1)
+    rows = np.arange(len(labels))
+    wrong = np.exp(logs)
+    wrong[rows, labels] -= 1
+    pull = parameters - np.repeat([1.0, 0.0], len(scale))
+    loss = -logs[rows, labels].sum() + (pull**2).sum() / 2
+    gradient = np.concatenate([(wrong * logits).sum(0), wrong.sum(0)]) + pull
+    return loss / len(labels), gradient / len(labels)
+
+
+def hessian(
+    parameters: np.ndarray, logits: np.ndarray, labels: np.ndarray
+) -> np.ndarray:
+    """Return the second derivatives of the mean loss, (2K, 2K)."""
+    scale, shift = parameters.reshape(2, -1)
+    new = np.exp(log_softmax(logits * scale + shift, axis=1))
+    moved = new * logits
+    both = np.hstack([moved, new])
+    corner = np.diag(moved.sum(0))
+    diagonals = np.block(
+        [[np.diag((moved * logits).sum(0)), corner], [corner, np.diag(new.sum(0))]]
+    )
+    return (diagonals - both.T @ both + np.eye(len(parameters))) / len(labels)

@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+from scipy.optimize import approx_fprime, minimize
+
+from mmimbal.evaluation.recalibration import log_probabilities
+from mmimbal.evaluation.vector_scaling import (
+    fit_vector_scaling,
+    hessian,
+    loss_and_gradient,
+)
+from tests.evaluation.simulated import CLASSES, distorted, simulate
+
+
+def naive_loss(parameters, probabilities, labels):
+    """Return the mean loss, image by image."""
+    scale, shift = parameters[:3], parameters[3:]
+    total = ((scale - 1) ** 2).sum() / 2 + (shift**2).sum() / 2
+    for row, label in zip(probabilities, labels, strict=True):
+        powers = [p**a * np.exp(b) for p, a, b in zip(row, scale, shift, strict=True)]
+        total -= np.log(powers[label] / sum(powers))
+    return total / len(labels)
+
+
+def test_it_is_what_l_bfgs_finds():
+    true, labels = simulate(np.random.default_rng(0), 150)
+    images = distorted(true, 1.7, (0.0, -1.0, 1.0)), labels
+    best = minimize(naive_loss, np.ones(6), images, method='L-BFGS-B')
+    fitted = fit_vector_scaling(*images, CLASSES)
+    assert fitted.scale + fitted.shift == pytest.approx(best.x, abs=2e-3)
+    assert naive_loss(np.array(fitted.scale + fitted.shift), *images) <= best.fun + 1e-9
+
+
+def test_derivatives_are_those_of_differences():
+    random = np.random.default_rng(1)
+    probabilities, labels = simulate(random, 40)
+    at, images = random.normal(size=6), (log_probabilities(probabilities), labels)
+    slopes = approx_fprime(at, lambda p: loss_and_gradient(p, *images)[0])
+    assert loss_and_gradient(at, *images)[1] == pytest.approx(slopes, abs=1e-5)
+    curves = approx_fprime(at, lambda p: loss_and_gradient(p, *images)[1])
+    assert hessian(at, *images) == pytest.approx(curves, abs=1e-5)
+
+
+def test_true_probabilities_are_found_again():
+    true, labels = simulate(np.random.default_rng(0), 6000)
+    wrong = distorted(true, 2.0, (0.0, 2.0, -1.0))
+    fitted = fit_vector_scaling(wrong, labels, CLASSES)
+    found = fitted.apply(wrong)
+    assert np.abs(wrong - true).mean() > 0.08
+    assert np.abs(found - true).mean() < 0.01
+    assert found.mean(0) == pytest.approx(fitted.shares, abs=1e-3)
+    assert fitted.method == 'vector'
+
+
+@pytest.mark.parametrize('shape', ['right', 'equal', 'certain'])
+def test_a_fit_exists_for_degenerate_probabilities(shape):
+    labels = np.array([0] * 20 + [1] * 5 + [2])
+    rows = dict(
+        right=np.eye(3)[labels] * 0.7 + 0.1,
+        equal=np.full((26, 3), 1 / 3),
+        certain=np.eye(3)[labels[::-1]],
+    )[shape]
+    fitted = fit_vector_scaling(rows, labels, CLASSES)
+    found = fitted.apply(rows)
+    assert np.isfinite(found).all() and found.sum(1) == pytest.approx(1)
+    if shape == 'equal':
+        assert found[0] == pytest.approx(np.array([20, 5, 1]) / 26, abs=0.08)
+
+
+def test_a_class_without_calibration_images_is_named():
+    with pytest.raises(ValueError, match='no calibration image of scar'):
+        fit_vector_scaling(np.full((2, 3), 1 / 3), np.array([0, 1]), CLASSES)
