@@ -1,0 +1,208 @@
+"""Abstention: answer for confident images alone, and pass the others on.
+
+The confidence of an image is its highest probability. Coverage is the share of images
+that are answered, risk is the share of errors among these.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mmimbal.evaluation.calibration_images import check_images, check_share
+from mmimbal.evaluation.confusion import divide
+from mmimbal.evaluation.fitted import Fitted
+
+TOLERANCE = 1e-12  # of an accuracy
+
+
+@dataclass(frozen=True)
+class ConfidenceThreshold(Fitted):
+    """A confidence below which no answer is given.
+
+    Attributes:
+        classes: K class names, in the order of the columns of probabilities.
+        wanted: The wanted accuracy of the answers, in 0..1.
+        value: An image is answered where its highest probability is at least this.
+        accuracy: Accuracy of the answers on the calibration images.
+        coverage: Share of the calibration images that are answered.
+        answered: Number of these images.
+    """
+
+    classes: tuple[str, ...]
+    wanted: float
+    value: float
+    accuracy: float
+    coverage: float
+    answered: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.value <= 1:
+            raise ValueError(f'a confidence must be in 0..1, got {self.value}')
+
+    def apply(
+        self, probabilities: np.ndarray, classes: Sequence[str] | None = None
+    ) -> np.ndarray:
+        """Return whether each image is answered, (N,).
+
+        Args:
+            probabilities: Probabilities of N images, (N, K).
+            classes: Their class names; if given, they are compared with the fitted.
+
+        Raises:
+            ValueError: If the classes are others or in another order, or a row is not
+                finite or no probabilities.
+        """
+        return self.check(probabilities, classes).max(1) >= self.value
+
+
+def fit_confidence_threshold(
+    probabilities: np.ndarray,
+    labels: np.ndarray,
+    classes: Sequence[str],
+    accuracy: float,
+) -> ConfidenceThreshold:
+    """Fit the threshold that answers most images at a wanted accuracy.
+
+    The accuracy is measured on calibration images, not promised for others: the best of
+    many thresholds was taken, so that new images are on average a little worse. Measure
+    it on test images with :func:`answered`.
+
+    Args:
+        probabilities: Probabilities of N calibration images, (N, K).
+        labels: True class of each, (N,).
+        classes: K class names.
+        accuracy: The wanted accuracy of the answers.
+
+    Raises:
+        ValueError: If the input is bad (see :func:`check_images`), or no threshold has
+            this accuracy; the message says what can be reached.
+    """
+    probabilities, labels = check_images(probabilities, labels, classes)
+    check_share('accuracy', accuracy)
+    once = np.ones((1, len(labels)))
+    confidence, coverage, risk = risk_coverage(probabilities, labels, once)
+    right = np.flatnonzero(1 - risk[0] >= accuracy - TOLERANCE)
+    if not len(right):
+        best = risk[0].argmin()
+        raise ValueError(
+            f'no confidence gives an accuracy of {accuracy:g} on {len(labels)} '
+            f'calibration images: the best is {1 - risk[0, best]:.3g}, for '
+            f'{coverage[0, best]:.3g} of the images. Use a lower accuracy'
+        )
+    last = right[-1]
+    return ConfidenceThreshold(
+        tuple(classes),
+        float(accuracy),
+        float(confidence[last]),
+        float(1 - risk[0, last]),
+        float(coverage[0, last]),
+        round(coverage[0, last] * len(labels)),
+    )
+
+
+def risk_coverage(
+    probabilities: np.ndarray, labels: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the risk-coverage curve, from the most confident image on.
+
+    Images with equal confidence are answered together. See
+    https://arxiv.org/abs/1705.08500.
+
+    Args:
+        probabilities: Probabilities, (N, K), with T different confidences.
+        labels: True class of each image, (N,).
+        weights: How often each image counts, (B, N); (1, N) ones for the images as they
+            are, :func:`mmimbal.evaluation.bootstrap.draw_weights` for intervals.
+
+    Returns:
+        Thresholds, descending, (T,); coverage, (B, T); risk, (B, T), NaN where no image
+        is answered yet.
+    """
+    confidence = np.asarray(probabilities, float).max(1)
+    wrong = (probabilities.argmax(1) != labels).astype(float)
+    order = np.argsort(-confidence, kind='stable')
+    last_of_equals = np.flatnonzero(np.diff(confidence[order], append=-np.inf))
+    weights = weights[:, order].astype(float)
+    answered = weights.cumsum(1)
+    errors = (weights * wrong[order]).cumsum(1)[:, last_of_equals]
+    return (
+        confidence[order][last_of_equals],
+        answered[:, last_of_equals] / answered[:, -1:],
+        divide(errors, answered[:, last_of_equals]),
+    )
+
+
+def area_under_risk(
+    probabilities: np.ndarray, labels: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
+    """Return the area under the risk-coverage curve (AURC), (B,), 0..1.
+
+    It is the mean risk over all coverages; lower is better. Arguments are those of
+    :func:`risk_coverage`.
+    """
+    _, coverage, risk = risk_coverage(probabilities, labels, weights)
+    return np.nansum(np.diff(coverage, axis=1, prepend=0.0) * risk, axis=1)
+
+
+def excess_area_under_risk(
+    probabilities: np.ndarray, labels: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
+    """Return the AURC minus that of the best order with as many errors, (B,).
+
+    With all errors last, a model with the risk r has ``r + (1 - r) ln(1 - r)``
+    (https://arxiv.org/abs/1805.08206). Arguments are those of :func:`risk_coverage`.
+    """
+    _, _, risk = risk_coverage(probabilities, labels, weights)
+    right = 1 - risk[:, -1]
+    best = 1 - right + right * np.log(np.where(right > 0, right, 1.0))
+    return area_under_risk(probabilities, labels, weights) - best
+
+
+def coverage_at_accuracy(
+    probabilities: np.ndarray,
+    labels: np.ndarray,
+    weights: np.ndarray,
+    accuracy: float,
+) -> np.ndarray:
+    """Return the highest coverage at a wanted accuracy, (B,); 0 if there is none.
+
+    The best threshold is looked up on the same images: this compares models, and is no
+    forecast. Other arguments are those of :func:`risk_coverage`.
+
+    Args:
+        probabilities: Probabilities, (N, K).
+        labels: True class of each image, (N,).
+        weights: How often each image counts, (B, N).
+        accuracy: The wanted accuracy, in 0..1.
+
+    Raises:
+        ValueError: If the accuracy is not between 0 and 1.
+    """
+    check_share('accuracy', accuracy)
+    _, coverage, risk = risk_coverage(probabilities, labels, weights)
+    return np.where(1 - risk >= accuracy - TOLERANCE, coverage, 0.0).max(1)
+
+
+def answered(
+    probabilities: np.ndarray,
+    labels: np.ndarray,
+    weights: np.ndarray,
+    threshold: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return coverage and accuracy of the answers at a fitted threshold, (B,) each.
+
+    The accuracy is NaN where no image is answered. Other arguments are those of
+    :func:`risk_coverage`.
+
+    Args:
+        probabilities: Probabilities, (N, K).
+        labels: True class of each image, (N,).
+        weights: How often each image counts, (B, N).
+        threshold: ``value`` of a :class:`ConfidenceThreshold`.
+    """
+    probabilities = np.asarray(probabilities, float)
+    chosen = (probabilities.max(1) >= threshold).astype(float)
+    right = chosen * (probabilities.argmax(1) == labels)
+    total = weights @ chosen
+    return total / weights.sum(1), divide(weights @ right, total)
