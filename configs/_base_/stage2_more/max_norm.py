@@ -1,0 +1,11 @@
+# Weight balancing (arXiv:2203.14197): bounded norms, a larger weight decay, and
+# weights by effective number (arXiv:1901.05555).
+_base_ = '../schedules/stage2_20e.py'
+
+stage2_head = dict(
+    type='mmimbal.MaxNormClsHead',
+    max_norm=1.0,
+    loss=dict(type='mmimbal.ClassBalancedLoss', beta=0.999),
+)
+stage2 = dict(optim_wrapper=dict(optimizer=dict(weight_decay=5e-3)))
+stage2_search = {'optim_wrapper.optimizer.weight_decay': [5e-4, 5e-3, 5e-2]}
