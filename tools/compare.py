@@ -10,6 +10,7 @@ from joblib import cpu_count
 
 from mmimbal.command_line.experiment import words_of
 from mmimbal.command_line.failures import ToolFailedError
+from mmimbal.command_line.prepared import data_folder
 from mmimbal.command_line.run_tool import run_tool
 from mmimbal.datasets.checking.check_result import read_check_result
 from mmimbal.evaluation.bootstrap import RESAMPLES
@@ -57,18 +58,19 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def prepare(args: argparse.Namespace, word: str, folder: Path) -> tuple[OwnData, Path]:
-    """Check the data set, and make folds if it has none; return it and the work dir."""
-    work_dir = args.work_dir or Path(
-        'work_dirs/compare', word + ('_quick' if args.quick else '')
-    )
-    data = describe_data(word, folder)
+def use(folder: Path) -> None:
+    """Let the words of experiments, also in child processes, mean this folder."""
+    os.environ['MMIMBAL_DATA'] = str(folder.resolve().parent)
+
+
+def prepare(args: argparse.Namespace, folder: Path, work_dir: Path) -> OwnData:
+    """Check the data set, and make folds if it has none."""
+    data = describe_data(folder)
     if data.is_official:
         print('The split of the download is kept: its test images are the test')
     elif data.folds == [None]:
-        folder = with_folds(word, folder, work_dir / 'data', args.folds)
-        word, folder = find_data(str(folder))
-        data = describe_data(word, folder)
+        folder = with_folds(folder, work_dir / 'data', args.folds)
+        data = describe_data(folder)
         print(f'{args.folds} folds, grouped and stratified: {folder / "index.csv"}')
     column = 'split' if data.folds == [None] else f'fold{data.folds[0]}'
     if read_check_result(folder / 'index.csv', column) == 'unchecked':
@@ -77,15 +79,19 @@ def prepare(args: argparse.Namespace, word: str, folder: Path) -> tuple[OwnData,
         )
         if checked.returncode:
             raise ToolFailedError(f'{folder} has errors: mend them first')
-    return data, work_dir
+    return data
 
 
 def main() -> None:
     """Check, estimate, train, and write a page with a verdict."""
     args = parse_args()
-    word, folder = find_data(args.data)
-    root = os.environ.get('MMIMBAL_DATA')
-    data, work_dir = prepare(args, word, folder)
+    folder = find_data(args.data)
+    is_usual = folder.resolve().parent == data_folder('').resolve()
+    root = os.environ.get('MMIMBAL_DATA') if is_usual else str(folder.resolve().parent)
+    name = folder.resolve().name + ('_quick' if args.quick else '')
+    work_dir = args.work_dir or Path('work_dirs/compare', name)
+    data = prepare(args, folder, work_dir)
+    use(data.folder)
     profile = args.profile or choose_profile()
     file = work_dir / 'compare.py'
     write_grid(data, profile, args.quick, work_dir / 'decoded', file)

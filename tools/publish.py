@@ -6,9 +6,17 @@ from pathlib import Path
 from mmengine.registry import init_default_scope
 
 from mmimbal.command_line.run_tool import run_tool
+from mmimbal.evaluation.predictions import load_predictions
 from mmimbal.files.atomic import check_is_no_folder, write_text
 from mmimbal.files.checkpoint import save_checkpoint_file
-from mmimbal.inference.predictor import find_members, load_member
+from mmimbal.inference.image_files import find_images
+from mmimbal.inference.model_card import model_card
+from mmimbal.inference.onnx_file import (
+    difference_from_torch,
+    size_of_images,
+    write_onnx,
+)
+from mmimbal.inference.predictor import find_members, load_member, load_predictor
 from mmimbal.inference.published import published_model
 
 
@@ -27,7 +35,37 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--config', help='config of training; default: in the folder of the checkpoint'
     )
+    parser.add_argument(
+        '--onnx',
+        action='store_true',
+        help='also write an ONNX file, from RGB images of 8 bits to probabilities',
+    )
+    parser.add_argument(
+        '--images',
+        type=Path,
+        help='a folder of images, on which ONNX and PyTorch are compared',
+    )
+    parser.add_argument(
+        '--predictions',
+        type=Path,
+        metavar='FILE.npz',
+        help='of tools/test.py: their metrics are put in the model card',
+    )
     return parser.parse_args()
+
+
+def write_onnx_beside(args: argparse.Namespace) -> tuple[int, int]:
+    """Write the published model as ONNX, compare it with PyTorch; return its size."""
+    predictor = load_predictor([args.out])
+    size = size_of_images(predictor.pipeline)
+    file = args.out.with_suffix('.onnx')
+    write_onnx(predictor, file, size)
+    print(f'{file}: RGB images, uint8, (N, 3, {size[0]}, {size[1]}), to probabilities')
+    if args.images:
+        images = find_images([args.images])
+        largest = difference_from_torch(predictor, file, images)
+        print(f'Largest difference from PyTorch on {len(images)} images: {largest:.1e}')
+    return size
 
 
 def main() -> None:
@@ -37,8 +75,11 @@ def main() -> None:
         raise ValueError(
             f'{args.out} must end in .pth: the config is written next to it, with .py'
         )
-    for file in (args.out, args.out.with_suffix('.py')):
-        check_is_no_folder(file)
+    for suffix in ('.pth', '.py', '.md', *(['.onnx'] if args.onnx else [])):
+        check_is_no_folder(args.out.with_suffix(suffix))
+    if args.images and not args.onnx:
+        raise ValueError('--images is for --onnx')
+    predictions = load_predictions(args.predictions) if args.predictions else None
     init_default_scope('mmpretrain')
     checkpoints = [file for path in args.checkpoints for file in find_members(path)]
     if any(args.out.resolve().parent == file.resolve().parent for file in checkpoints):
@@ -53,6 +94,10 @@ def main() -> None:
     cfg, published = published_model(members)
     save_checkpoint_file(published, args.out)
     write_text(cfg.pretty_text, args.out.with_suffix('.py'))
+    metas = {member.checkpoint: member.meta for member in members}
+    size = write_onnx_beside(args) if args.onnx else None
+    card = model_card(args.out.stem, members[0].classes, metas, size, predictions)
+    write_text(card, args.out.with_suffix('.md'))
     imports = ' and '.join(cfg.get('custom_imports', {}).get('imports', []))
     needs = f'needs {imports}' if imports else 'needs only MMPretrain'
     size = sum(file.stat().st_size for file in checkpoints) / 1e6

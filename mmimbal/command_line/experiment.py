@@ -7,7 +7,12 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from mmimbal.command_line.prepared import OWN, base_of_prepared, is_prepared
+from mmimbal.command_line.prepared import (
+    OWN,
+    base_of_prepared,
+    data_folder,
+    is_prepared,
+)
 
 CONFIGS = Path(__file__).resolve().parents[1] / '.mim' / 'configs'
 BASES = CONFIGS / '_base_'
@@ -106,7 +111,8 @@ class Experiment:
         for word, group in GROUPS.items():
             name = getattr(self, word)
             is_word = name is None or name in words_of(group)
-            if not is_word and not (word == 'dataset' and is_prepared(name)):
+            is_own = word == 'dataset' and name and is_prepared(data_folder(name))
+            if not is_word and not is_own:
                 raise ValueError(unknown_word(str(self), group, name))
         dataset = load_base(f'datasets/{self.dataset}')
         profile = load_base(f'profiles/{self.profile}')
@@ -197,7 +203,7 @@ def text_of_prepared(name: str) -> str | None:
     group, _, word = name.partition('/')
     own = BASES / 'datasets' / f'{OWN}.py'
     has_file = word != OWN and (BASES / f'{name}.py').is_file()
-    if group != 'datasets' or has_file or not is_prepared(word):
+    if group != 'datasets' or has_file or not is_prepared(data_folder(word)):
         return None
     return base_of_prepared(word, own)
 

@@ -12,9 +12,8 @@ def data_folder(word: str) -> Path:
     return Path(os.environ.get('MMIMBAL_DATA', 'data'), word)
 
 
-def is_prepared(word: str) -> bool:
-    """Return whether there is a prepared data set of this name."""
-    folder = data_folder(word)
+def is_prepared(folder: Path) -> bool:
+    """Return whether a folder is a prepared data set."""
     return all((folder / name).is_file() for name in ('index.csv', 'dataset.json'))
 
 

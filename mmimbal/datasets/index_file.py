@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow.csv import ConvertOptions, ParseOptions, read_csv
 
-from mmimbal.datasets.names import (
+from mmimbal.datasets.spelling import (
     UNKNOWN_WORDS,
     check_near_equal,
     classes_of,

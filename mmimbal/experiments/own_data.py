@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -50,34 +49,27 @@ class OwnData:
     is_official: bool
 
 
-def find_data(name: str) -> tuple[str, Path]:
-    """Return word and folder of a prepared data set.
+def find_data(name: str) -> Path:
+    """Return the folder of a prepared data set.
 
     Args:
-        name: Path of its folder, or its word. For a folder elsewhere, the environment
-            variable ``MMIMBAL_DATA`` is set to the folder above.
+        name: Path of the folder, or its name in ``$MMIMBAL_DATA`` or ``data/``.
 
     Raises:
         FileNotFoundError: If it is not prepared.
     """
-    path = Path(name)
-    if path.is_dir():
-        if path.resolve().parent != data_folder('').resolve():
-            os.environ['MMIMBAL_DATA'] = str(path.resolve().parent)
-        word = path.resolve().name
-    else:
-        word = name
-    if not is_prepared(word):
+    folder = Path(name) if Path(name).is_dir() else data_folder(name)
+    if not is_prepared(folder):
         raise FileNotFoundError(
-            f'{data_folder(word)} is no prepared data set: it lacks index.csv or '
-            'dataset.json. Make it with tools/prepare_dataset.py folders --src IMAGES '
-            f'--out {data_folder(word)}'
+            f'{folder} is no prepared data set: it lacks index.csv or dataset.json. '
+            'Make it with tools/prepare_dataset.py folders --src IMAGES --out '
+            f'{folder}'
         )
-    return word, data_folder(word)
+    return folder
 
 
-def describe_data(word: str, folder: Path) -> OwnData:
-    """Read the index of a data set, and find its folds."""
+def describe_data(folder: Path) -> OwnData:
+    """Read the index of a data set, and find its folds; its word is its name."""
     table = read_index(folder / 'index.csv')
     classes = read_classes(folder / 'index.csv', table)
     labels = encode_labels(table, classes, folder / 'index.csv')
@@ -90,7 +82,7 @@ def describe_data(word: str, folder: Path) -> OwnData:
     }
     origin = json.loads((folder / 'dataset.json').read_text(encoding='utf-8'))
     return OwnData(
-        word,
+        folder.resolve().name,
         folder,
         folds or [None],
         classes,
@@ -110,14 +102,13 @@ def _number_of_groups(table: pa.Table) -> int | None:
     return number if number < len(groups) else None
 
 
-def with_folds(word: str, folder: Path, out: Path, folds: int, seed: int = 0) -> Path:
+def with_folds(folder: Path, out: Path, folds: int, seed: int = 0) -> Path:
     """Make a folder of links to a data set, with columns for cross-validation.
 
     The folder of the data set is not changed.
 
     Args:
-        word: Name of the data set.
-        folder: Its folder.
+        folder: Folder of the data set.
         out: Folder in which to make one of the same name.
         folds: Number of folds.
         seed: Seed of the folds.
@@ -128,7 +119,7 @@ def with_folds(word: str, folder: Path, out: Path, folds: int, seed: int = 0) ->
     Raises:
         ValueError: If its groups cannot be split.
     """
-    target = out / word
+    target = out / folder.resolve().name
     if target.is_dir():
         return target
     table = read_index(folder / 'index.csv')

@@ -2,7 +2,7 @@
 
 import csv
 import json
-import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -38,18 +38,12 @@ def rows_of(folder):
         return list(csv.DictReader(file))
 
 
-def test_it_is_found_by_its_word_or_its_folder(data, tmp_path):
-    assert find_data('cells') == ('cells', data.relative_to(tmp_path))
-    assert find_data('data/cells') == ('cells', data.relative_to(tmp_path))
-    assert 'MMIMBAL_DATA' not in os.environ
-
-
-def test_a_folder_elsewhere_sets_the_variable(data, tmp_path, monkeypatch):
-    other = tmp_path / 'other'
-    data.parent.rename(other)
-    monkeypatch.setenv('MMIMBAL_DATA', 'nowhere')
-    assert find_data('other/cells') == ('cells', other / 'cells')
-    assert os.environ['MMIMBAL_DATA'] == str(other)
+def test_it_is_found_by_its_name_or_its_folder(data, tmp_path, monkeypatch):
+    assert find_data('cells') == find_data('data/cells') == data.relative_to(tmp_path)
+    data.parent.rename(tmp_path / 'other')
+    assert find_data('other/cells') == Path('other/cells')
+    monkeypatch.setenv('MMIMBAL_DATA', str(tmp_path / 'other'))
+    assert find_data('cells') == tmp_path / 'other' / 'cells'
 
 
 @pytest.mark.parametrize('name', ['data/cell', 'cell', 'data'])
@@ -59,7 +53,7 @@ def test_what_is_not_prepared_is_explained(data, name):
 
 
 def test_what_is_known_of_it(data):
-    found = describe_data('cells', data)
+    found = describe_data(data)
     assert (found.folds, found.images, found.groups) == ([None], 40, 20)
     assert found.classes == ('a', 'b') and not found.is_official
     assert {split: counts.tolist() for split, counts in found.counts.items()} == {
@@ -76,18 +70,18 @@ def test_groups_of_one_image_are_no_groups(data):
         row['group'] = row['file']
     lines = [','.join(rows[0]), *(','.join(row.values()) for row in rows)]
     index.write_text('\n'.join(lines))
-    assert describe_data('cells', data).groups is None
+    assert describe_data(data).groups is None
 
 
 def test_the_split_of_a_download_is_kept(data):
     described = dict(classes=['a', 'b'], split='of the download; val is new')
     (data / 'dataset.json').write_text(json.dumps(described))
-    assert describe_data('cells', data).is_official
+    assert describe_data(data).is_official
 
 
 def test_folds_are_made_beside_the_data_set_which_stays_as_it_is(data, tmp_path):
     before = {path: path.stat().st_mtime_ns for path in data.rglob('*')}
-    made = with_folds('cells', data, tmp_path / 'work', folds=3)
+    made = with_folds(data, tmp_path / 'work', folds=3)
     assert made == tmp_path / 'work' / 'cells'
     assert {path: path.stat().st_mtime_ns for path in data.rglob('*')} == before
     rows = rows_of(made)
@@ -99,6 +93,6 @@ def test_folds_are_made_beside_the_data_set_which_stays_as_it_is(data, tmp_path)
         dataset = CSVDataset(str(made), 'test', f'fold{fold}', test_mode=True)
         assert dataset.get_data_info(0)['img_path'].startswith(str(made / 'images'))
     assert (tested == 1).all()
-    assert describe_data('cells', made).folds == [0, 1, 2]
-    assert with_folds('cells', data, tmp_path / 'work', folds=5) == made  # is kept
-    assert describe_data('cells', made).folds == [0, 1, 2]
+    assert describe_data(made).folds == [0, 1, 2]
+    assert with_folds(data, tmp_path / 'work', folds=5) == made  # is kept
+    assert describe_data(made).folds == [0, 1, 2]

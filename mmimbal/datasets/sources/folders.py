@@ -4,10 +4,10 @@ from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from mmimbal.datasets.names import check_near_equal, split_of
 from mmimbal.datasets.sources.archive import is_system_file
 from mmimbal.datasets.sources.source import Image, Source
 from mmimbal.datasets.sources.walk import files_below, reason_to_leave_out
+from mmimbal.datasets.spelling import check_near_equal, split_of
 
 IGNORE = 'ignore'
 SETTLE = (

@@ -9,9 +9,9 @@ import pyarrow.compute as pc
 
 from mmimbal.datasets import index_file
 from mmimbal.datasets.listed_files import check_paths
-from mmimbal.datasets.names import check_near_equal, is_unknown, split_of
 from mmimbal.datasets.sources.source import Image, Source, missing_file
 from mmimbal.datasets.sources.walk import files_below, reason_to_leave_out
+from mmimbal.datasets.spelling import check_near_equal, is_unknown, split_of
 
 IMAGE_FOLDERS = ('', 'images', 'jpg')
 LAYOUT = 'index.csv (file,label[,group][,split]) and the images it lists'

@@ -46,7 +46,9 @@ class NearestMeanClsHead(ClsHead):
     def forward(self, feats: tuple[torch.Tensor]) -> torch.Tensor:
         """Return logits, (N, K), of the last features, (N, in_channels)."""
         features = F.normalize(self.pre_logits(feats).to(self.means))
-        return -torch.cdist(features, self.means).square()
+        # -|f - m|^2. Not by torch.cdist, which ONNX does not know.
+        squares = features.square().sum(1, keepdim=True) + self.means.square().sum(1)
+        return 2 * features @ self.means.T - squares
 
 
 @MODELS.register_module()

@@ -1,6 +1,6 @@
 import pytest
 
-from mmimbal.datasets.names import (
+from mmimbal.datasets.spelling import (
     check_near_equal,
     classes_of,
     is_unknown,

@@ -1,0 +1,147 @@
+"""A model as an ONNX file, from images of 8 bits to probabilities."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmcv.transforms import Compose
+from mmengine.model import BaseModel
+from torch import nn
+
+from mmimbal.files.atomic import atomic_write
+from mmimbal.inference.image_files import ImageFiles, collate
+from mmimbal.inference.predictor import Predictor
+
+INPUT, OUTPUT = 'images', 'probabilities'
+HOW_TO_INSTALL = "pip install 'mmimbal[onnx]'"
+
+
+class FromBytes(nn.Module):
+    """A classifier that takes RGB images of 8 bits and returns probabilities.
+
+    Args:
+        model: A classifier of MMPretrain or an ensemble, in eval mode.
+    """
+
+    def __init__(self, model: BaseModel) -> None:
+        super().__init__()
+        preprocessor = model.data_preprocessor
+        self.model = model
+        self.wants_rgb = preprocessor.to_rgb
+        mean = getattr(preprocessor, 'mean', torch.zeros(1, 1, 1))
+        std = getattr(preprocessor, 'std', torch.ones(1, 1, 1))
+        self.register_buffer('mean', mean.detach().clone().float())
+        self.register_buffer('std', std.detach().clone().float())
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return probabilities, (N, K), of RGB images, (N, 3, H, W), uint8."""
+        inputs = images.float()
+        if not self.wants_rgb:
+            inputs = inputs.flip(1)
+        inputs = (inputs - self.mean) / self.std
+        if hasattr(self.model, 'probabilities'):
+            return self.model.probabilities(inputs)
+        return self.model.head(self.model.extract_feat(inputs)).float().softmax(1)
+
+
+def size_of_images(pipeline: Sequence[Mapping]) -> tuple[int, int]:
+    """Return height and width of the images that a pipeline makes.
+
+    Raises:
+        ValueError: If they are not the same for all images.
+    """
+    steps = [step for step in pipeline if step['type'] != 'LoadImageFromFile']
+    transform = Compose(
+        [step for step in steps if 'Pack' not in step['type']] or [lambda each: each]
+    )
+    shapes = set()
+    for height, width in ((211, 307), (307, 211)):
+        image = np.zeros((height, width, 3), np.uint8)
+        results = transform(dict(img=image, img_shape=image.shape[:2]))
+        shapes.add(results['img'].shape[:2])
+    if len(shapes) > 1:
+        raise ValueError(
+            f'the pipeline makes images of several sizes, such as {shapes}: an ONNX '
+            'file needs one. Add a Resize or CenterCrop to the test pipeline'
+        )
+    return shapes.pop()
+
+
+def write_onnx(predictor: Predictor, file: Path, size: tuple[int, int]) -> None:
+    """Write a model as an ONNX file, with any number of images in a batch.
+
+    Args:
+        predictor: The model.
+        file: The file to write.
+        size: Height and width of the images.
+
+    Raises:
+        ImportError: If onnx or onnxscript is not installed.
+    """
+    try:
+        import onnx  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise ImportError(f'{error}. Install: {HOW_TO_INSTALL}') from None
+    model = FromBytes(predictor.model).cpu().eval()
+    example = torch.zeros((2, 3, *size), dtype=torch.uint8)
+    program = torch.onnx.export(
+        model,
+        (example,),
+        dynamo=True,
+        input_names=[INPUT],
+        output_names=[OUTPUT],
+        dynamic_shapes=({0: torch.export.Dim('batch', min=1)},),
+        verbose=False,
+    )
+    with atomic_write(file) as unfinished:
+        program.save(str(unfinished))
+
+
+def difference_from_torch(
+    predictor: Predictor, file: Path, images: Sequence[str]
+) -> float:
+    """Return the largest difference of a probability between ONNX and PyTorch.
+
+    Args:
+        predictor: The model.
+        file: The ONNX file.
+        images: Paths of images.
+
+    Raises:
+        ImportError: If onnxruntime is not installed.
+        ValueError: If no image can be read.
+    """
+    session = open_session(file)
+    dataset = ImageFiles(images, predictor.pipeline)
+    largest, found = 0.0, 0
+    for start in range(0, len(images), 16):
+        indices = range(start, min(start + 16, len(images)))
+        part = collate([dataset[index] for index in indices])
+        if part['batch'] is None:
+            continue
+        inputs = torch.stack(part['batch']['inputs'])
+        with torch.no_grad():
+            samples = predictor.model.test_step(part['batch'])
+        expected = np.stack([sample.pred_score.cpu().numpy() for sample in samples])
+        rgb = inputs.flip(1).numpy().astype(np.uint8)  # pipelines read BGR
+        (scores,) = session.run([OUTPUT], {INPUT: rgb})
+        largest = max(largest, float(np.abs(scores - expected).max()))
+        found += len(inputs)
+    if not found:
+        raise ValueError(f'none of the {len(images)} images can be read')
+    return largest
+
+
+def open_session(file: Path):
+    """Return a session of onnxruntime on the CPU.
+
+    Raises:
+        ImportError: If it is not installed.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ImportError(f'{error}. Install: {HOW_TO_INSTALL}') from None
+    return onnxruntime.InferenceSession(str(file), providers=['CPUExecutionProvider'])
