@@ -8,7 +8,11 @@ from mmengine.config import Config
 from tests.conftest import rows_of, tiny_digits, train, write_index
 
 CLASSES = ['a', 'b', 'c']
-PIPELINE = [dict(type='LoadImageFromFile'), dict(type='PackInputs')]
+PIPELINE = [
+    dict(type='LoadImageFromFile'),
+    dict(type='CenterCrop', crop_size=8),
+    dict(type='PackInputs'),
+]
 
 
 def config_of(folder, work_dir, seed) -> Config:
