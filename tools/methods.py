@@ -1,0 +1,25 @@
+"""Write the table of all methods, from their bases in configs/."""
+
+import argparse
+from pathlib import Path
+
+from mmengine.registry import init_default_scope
+
+from mmimbal.command_line.run_tool import run_tool
+from mmimbal.experiments.methods_table import methods_page
+from mmimbal.files.atomic import check_is_no_folder, write_text
+
+
+def main() -> None:
+    """Write the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--out', type=Path, default=Path('docs/methods.md'))
+    args = parser.parse_args()
+    check_is_no_folder(args.out)
+    init_default_scope('mmpretrain')
+    write_text(methods_page(), args.out)
+    print(f'Written: {args.out}')
+
+
+if __name__ == '__main__':
+    run_tool(main)
