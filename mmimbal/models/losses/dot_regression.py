@@ -9,13 +9,14 @@ from mmimbal.registry import MODELS
 
 @MODELS.register_module()
 class DotRegressionLoss(nn.Module):
-    """Half the squared difference of the cosine of the true class from 1.
+    """Regress the logit of the true class on the scale of the head.
 
+    ``(logit - scale) ** 2 / (2 * scale)``, where the logit is the scale times a cosine.
     For :class:`mmimbal.models.ETFClsHead`: other classes do not push, as the fixed
     weights keep them apart. https://arxiv.org/abs/2203.09081
 
     Args:
-        scale: Scale of the head; logits are divided by it.
+        scale: Scale of the head, in the paper the square root of E_W E_H.
 
     Raises:
         ValueError: If the scale is not positive.
@@ -42,10 +43,10 @@ class DotRegressionLoss(nn.Module):
             weight: Weight of each image, (N,).
             avg_factor: Divisor of the sum over images; N if ``None``.
         """
-        cosines = cls_score.float() / self.scale
         if label.dim() == 1:
-            label = F.one_hot(label, cosines.shape[1])
-        losses = 0.5 * (label * (cosines - 1).square()).sum(1)
+            label = F.one_hot(label, cls_score.shape[1])
+        squares = (cls_score.float() - self.scale).square() / (2 * self.scale)
+        losses = (label * squares).sum(1)
         if weight is not None:
             losses = losses * weight
         return losses.sum() / (avg_factor or len(losses))
