@@ -55,6 +55,14 @@ def test_without_an_index_all_rows_are_images_of_their_own():
     assert head.metric_loss.images is None
 
 
+def test_an_index_of_two_images_is_refused():
+    """As those of ConcatDataset are."""
+    batch = [*samples([4, 5]), *samples([4, 5])]
+    batch[3].set_gt_label(0)
+    with pytest.raises(ValueError, match='rows of sample_idx 5 have different'):
+        build().loss((torch.randn(4, 4),), batch)
+
+
 def test_the_control_asks_for_nothing():
     head = build(metric_weight=0.0)
     assert set(head.loss((torch.randn(2, 4),), samples([0, 1]))) == {'loss_cls'}
