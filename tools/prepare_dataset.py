@@ -127,21 +127,20 @@ def opened(src: Path, near: Path, encoding: str | None) -> Iterator[Path]:
 
 def print_summary(source: Source, src: Path, plan: Plan) -> None:
     """Print what was taken from where, what was left out, and the class counts."""
-    print(format_table(HEADER, rows_of_summary(source, src)), end='\n\n')
-    for sentence in sentences_of_summary(source):
-        print(sentence)
-    for sentence in plan.warnings:
-        print(f'Warning: {sentence}')
+    sentences = sentences_of_summary(source)
+    sentences += [f'Warning: {sentence}' for sentence in plan.warnings]
     for split, count in plan.counts.items():
         absent = [name for name in source.classes if not count[name]]
         if absent:
-            print(f'No image of {", ".join(absent)} in {split}')
+            sentences.append(f'No image of {", ".join(absent)} in {split}')
     header = ('split', *source.classes, 'total')
     rows = [
         (split, *(str(count[name]) for name in source.classes), str(count.total()))
         for split, count in plan.counts.items()
     ]
-    print(f'\n{format_table(header, rows)}')
+    taken = format_table(HEADER, rows_of_summary(source, src))
+    parts = [taken, '\n'.join(sentences), format_table(header, rows)]
+    print('\n\n'.join(filter(None, parts)))
 
 
 def main() -> None:
