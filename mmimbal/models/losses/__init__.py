@@ -19,7 +19,7 @@ from .logit_adjustment import BalancedSoftmaxLoss, LogitAdjustmentLoss, VSLoss
 from .margins import GCLLoss, LDAMLoss
 from .parametric_contrastive import ParametricContrastiveLoss
 from .probabilistic_contrastive import ProCoLoss
-from .range import RangeLoss
+from .range_loss import RangeLoss
 from .remix import RemixLoss
 from .repaired import DynamicSoftMarginLoss, SmoothAPLoss
 from .reweighting import ClassBalancedLoss, ClassImbalanceLoss, PriorWeightedLoss
