@@ -22,7 +22,7 @@ class ParametricContrastiveLoss(ClassCountsLoss):
     holds embeddings of earlier steps, in buffers, so that a resumed run is exact.
 
     Args:
-        num_classes: Number of classes, K.
+        num_classes: Number of classes, K, at least 2.
         embedding_size: Size D of the embeddings.
         temperature: Divisor of the cosine similarities of images, > 0.
         positive_weight: Weight of each image of the same class, >= 0.
@@ -42,6 +42,8 @@ class ParametricContrastiveLoss(ClassCountsLoss):
         queue_size: int = 1024,
     ) -> None:
         super().__init__()
+        if num_classes < 2:
+            raise ValueError(f'num_classes={num_classes} must be at least 2')
         if temperature <= 0 or positive_weight < 0 or queue_size < 0:
             raise ValueError(
                 f'temperature={temperature} must be positive, and '

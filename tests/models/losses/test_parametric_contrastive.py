@@ -75,6 +75,8 @@ def test_a_validation_batch_is_not_remembered():
 def test_what_is_missing_is_said():
     with pytest.raises(RuntimeError, match='ClassCountsHook'):
         ParametricContrastiveLoss(K, D)(torch.randn(5, D), LABELS)
+    with pytest.raises(ValueError, match='num_classes=1 must be at least 2'):
+        ParametricContrastiveLoss(1, D)
     with pytest.raises(ValueError, match='temperature=0 must be positive'):
         build(temperature=0)
     with pytest.raises(ValueError, match='takes no miner'):
