@@ -1,5 +1,5 @@
-# A distribution of the embeddings of each class (ProCo, arXiv:2403.06726), on a
-# projection, with logit-adjusted cross-entropy.
+# A von Mises-Fisher distribution of the embeddings of each class (ProCo,
+# arXiv:2403.06726), on a projection, with logit-adjusted cross-entropy.
 head = dict(
     type='mmimbal.MetricLearningClsHead',
     embedding_size=128,
