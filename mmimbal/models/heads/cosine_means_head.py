@@ -53,9 +53,9 @@ class CosineMeansClsHead(CosineClsHead):
 
     def forward(self, feats: tuple[torch.Tensor]) -> torch.Tensor:
         """Return scaled cosines, (N, K), of the last features, (N, in_channels)."""
-        weights = self.fc.weight
-        if self.phase == 0:  # the means, with a gradient of 0 for the weights
-            weights = self._weights() + 0.0 * weights
+        # In the first epoch the means, with a gradient of 0 for the weights. Without a
+        # branch, so that the head can be exported.
+        weights = torch.where(self.phase == 0, self._weights(), self.fc.weight)
         return cosine_logits(self.pre_logits(feats), weights, self.scale)
 
     def _weights(self) -> torch.Tensor:

@@ -1,6 +1,7 @@
 """A linear classifier whose class weights have a largest norm."""
 
 import torch
+import torch.nn.functional as F
 from mmpretrain.models import LinearClsHead
 
 from mmimbal.registry import MODELS
@@ -10,9 +11,9 @@ from mmimbal.registry import MODELS
 class MaxNormClsHead(LinearClsHead):
     """Bound the norm of the weights of each class (https://arxiv.org/abs/2203.14197).
 
-    Weights beyond the bound are set back to it before each step and each prediction
-    (projected gradient descent), so that common classes cannot have much larger weights
-    than rare ones. The paper combines it with a tuned weight decay, which keeps small
+    Weights beyond the bound are set back to it before each step (projected gradient
+    descent), and count as bounded in prediction, so that common classes cannot have
+    much larger weights than rare ones. The paper combines it with a tuned weight decay, which keeps small
     weights balanced too.
 
     Args:
@@ -35,9 +36,12 @@ class MaxNormClsHead(LinearClsHead):
 
     def forward(self, feats: tuple[torch.Tensor]) -> torch.Tensor:
         """Return logits, (N, K), of the last features, (N, in_channels)."""
-        # Of the data, so that a second call before the backward pass is allowed.
-        self.fc.weight.data.copy_(bounded(self.fc.weight.data, self.max_norm))
-        return super().forward(feats)
+        if self.training:
+            # Of the data, so that a second call before the backward pass is allowed.
+            self.fc.weight.data.copy_(bounded(self.fc.weight.data, self.max_norm))
+            return super().forward(feats)
+        weights = bounded(self.fc.weight, self.max_norm)
+        return F.linear(self.pre_logits(feats), weights, self.fc.bias)
 
 
 def bounded(weights: torch.Tensor, max_norm: float) -> torch.Tensor:
