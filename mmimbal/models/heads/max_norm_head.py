@@ -13,8 +13,8 @@ class MaxNormClsHead(LinearClsHead):
 
     Weights beyond the bound are set back to it before each step (projected gradient
     descent), and count as bounded in prediction, so that common classes cannot have
-    much larger weights than rare ones. The paper combines it with a tuned weight decay, which keeps small
-    weights balanced too.
+    much larger weights than rare ones. The paper combines it with a tuned weight decay,
+    which keeps small weights balanced too.
 
     Args:
         num_classes: Number of classes, K.
