@@ -61,6 +61,14 @@ def parse_args() -> argparse.Namespace:
         'is trained on a test image',
     )
     parser.add_argument(
+        '--calibration',
+        type=float,
+        default=0.0,
+        metavar='SHARE',
+        help='share of the training images for a split cal, to calibrate a trained '
+        'model: e.g. 0.15',
+    )
+    parser.add_argument(
         '--link', action='store_true', help='make symbolic links instead of copies'
     )
     parser.add_argument(
@@ -149,6 +157,8 @@ def main() -> None:
     out = args.out or Path(os.environ.get('MMIMBAL_DATA', 'data'), args.name)
     if not args.dry_run:
         check_is_new(out)
+    if args.calibration and args.folds and not args.keep_test:
+        raise ValueError('--calibration needs folds that keep it apart: --keep-test')
     if args.keep_test and not args.folds:
         raise ValueError('--keep-test needs --folds, e.g. --folds 5')
     options = options_of_reader(args)
@@ -156,7 +166,14 @@ def main() -> None:
         if args.link and (src != args.src or args.range):
             raise ValueError('--link needs --src to be a folder, and no --range')
         source = with_conversions(READERS[args.name](src, **options), args.range)
-        plan = plan_dataset(source, args.seed, args.split, args.folds, args.keep_test)
+        plan = plan_dataset(
+            source,
+            args.seed,
+            args.split,
+            args.folds,
+            args.keep_test,
+            args.calibration,
+        )
         print_summary(source, src, plan)
         if args.dry_run:
             print('Nothing was written')

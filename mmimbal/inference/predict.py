@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dist import barrier, get_dist_info
@@ -10,7 +11,10 @@ from mmpretrain.registry import MODELS
 from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
+from mmimbal.datasets import CSVDataset
+from mmimbal.evaluation.predictions import Predictions, predictions_for
 from mmimbal.evaluation.tta import AverageScores, load_views
+from mmimbal.inference.decisions import Decisions
 from mmimbal.inference.image_files import ImageFiles, collate
 from mmimbal.inference.predictor import Predictor
 from mmimbal.inference.table import PredictionTable
@@ -26,8 +30,9 @@ def predict_files(
 ) -> int:
     """Write a CSV file with a row for each image.
 
-    Columns are ``file``, ``predicted``, the probability of each class, and ``problem``:
-    why an image could not be predicted. The same call goes on where an earlier one was
+    Columns are ``file``, ``predicted``, the probability of each class, those of the
+    decisions of a calibrated model, and ``problem``: why an image could not be
+    predicted. The same call goes on where an earlier one was
     stopped. Each process of a distributed run predicts every W-th image.
 
     Args:
@@ -45,7 +50,9 @@ def predict_files(
         ValueError: If an earlier run for the same file had other settings.
     """
     rank, world_size = get_dist_info()
-    header = ('file', 'predicted', *predictor.classes, 'problem')
+    decisions = predictor.decisions or Decisions(predictor.classes)
+    columns = (*predictor.classes, *decisions.columns)
+    header = ('file', 'predicted', *columns, 'problem')
     settings = dict(
         members=list(map(str, predictor.members)), tta=tta, files=len(files)
     )
@@ -56,14 +63,12 @@ def predict_files(
     with tqdm(total=len(own), initial=done, unit=' images', disable=None) as bar:
         batches = _batches(predictor, files, own[done:], batch_size, workers, tta)
         for scores, problems in batches:
-            rows = []
-            for index in sorted(scores.keys() | problems.keys()):
-                if index in problems:
-                    cells = ['', *[''] * len(predictor.classes), problems[index]]
-                else:
-                    label = predictor.classes[int(scores[index].argmax())]
-                    cells = [label, *(f'{p:.6f}' for p in scores[index].tolist()), '']
-                rows.append([files[index], *cells])
+            cells = dict(
+                zip(scores, _cells(list(scores.values()), decisions), strict=True)
+            )
+            empty = [''] * (1 + len(columns))
+            cells |= {index: [*empty, text] for index, text in problems.items()}
+            rows = [[files[index], *cells[index]] for index in sorted(cells)]
             table.append(rows)
             broken += len(problems)
             bar.update(len(rows))
@@ -71,6 +76,45 @@ def predict_files(
     if rank == 0:
         table.finish()
     return broken
+
+
+def _cells(scores: list[np.ndarray], decisions: Decisions) -> list[list[str]]:
+    """Return the cells of images from their probabilities, (K,) each."""
+    if not scores:
+        return []
+    calibrated = decisions.calibrate(np.stack(scores).astype(float))
+    decided = decisions.cells(calibrated) if decisions.columns else [[]] * len(scores)
+    return [
+        [decisions.classes[row.argmax()], *(f'{p:.6f}' for p in row), *more, '']
+        for row, more in zip(calibrated, decided, strict=True)
+    ]
+
+
+def predict_split(
+    predictor: Predictor, folder: Path, split: str, batch_size: int = 64
+) -> Predictions:
+    """Return the probabilities of a model for a split, before any calibration.
+
+    Args:
+        predictor: The model.
+        folder: A prepared data set.
+        split: Its split.
+        batch_size: Images in a batch.
+
+    Raises:
+        ValueError: If an image cannot be read, or the classes are others.
+    """
+    dataset = CSVDataset(
+        str(folder), split, test_mode=True, metainfo=dict(classes=predictor.classes)
+    )
+    files = [str(folder / file) for file in dataset.get_files()]
+    found: dict[int, np.ndarray] = {}
+    indices = range(len(files))
+    for scores, problems in _batches(predictor, files, indices, batch_size, 0, False):
+        for index, problem in problems.items():
+            raise ValueError(f'{files[index]} cannot be read: {problem}')
+        found |= scores
+    return predictions_for(dataset, np.stack([found[index] for index in indices]))
 
 
 @torch.no_grad()
@@ -81,7 +125,7 @@ def _batches(
     batch_size: int,
     workers: int,
     tta: bool,
-) -> Iterator[tuple[dict[int, torch.Tensor], dict[int, str]]]:
+) -> Iterator[tuple[dict[int, np.ndarray], dict[int, str]]]:
     """Yield probabilities, (K,), and problems of images, by index."""
     model, pipeline = predictor.model, predictor.pipeline
     if tta:
@@ -102,7 +146,7 @@ def _batches(
         if part['batch']:
             samples = model.test_step(part['batch'])
             scores = {
-                index: sample.pred_score.float().cpu()
+                index: sample.pred_score.float().cpu().numpy()
                 for index, sample in zip(part['indices'], samples, strict=True)
             }
         yield scores, part['problems']

@@ -12,6 +12,7 @@ from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
 
 from mmimbal.files.checkpoint import load_from_local
+from mmimbal.inference.decisions import Decisions
 from mmimbal.stage2.config import find_config
 from mmimbal.stage2.publishing import (
     find_pipeline,
@@ -59,6 +60,7 @@ class Predictor:
         pipeline: Pipeline of the images.
         classes: Class names, K.
         members: Checkpoints of its members, with their ``meta``.
+        decisions: What was fitted on calibration images, if anything was.
     """
 
     model: BaseModel
@@ -66,6 +68,7 @@ class Predictor:
     pipeline: list[dict]
     classes: tuple[str, ...]
     members: Mapping[Path, Mapping]
+    decisions: Decisions | None = None
 
 
 def find_members(path: Path) -> list[Path]:
@@ -171,7 +174,14 @@ def load_predictor(paths: Sequence[Path], device: str = 'cpu') -> Predictor:
     model = model.to(device)
     model.eval()
     metas = {member.checkpoint: member.meta for member in members}
-    return Predictor(model, cfg, first.pipeline, first.classes, metas)
+    stored = first.meta.get('decisions')
+    if stored and len(members) > 1:
+        raise ValueError(
+            f'{first.checkpoint} is calibrated by itself: average the members before '
+            'calibration, publish them, and calibrate the ensemble'
+        )
+    decisions = Decisions.from_dict(stored, first.classes) if stored else None
+    return Predictor(model, cfg, first.pipeline, first.classes, metas, decisions)
 
 
 def ensemble_of(members: Sequence[Member]) -> tuple[dict, dict[str, torch.Tensor]]:

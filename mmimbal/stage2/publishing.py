@@ -91,7 +91,7 @@ def inference_checkpoint(checkpoint: dict, cfg: Config) -> dict:
             'the checkpoint has no class names (meta.dataset_meta.classes): train with '
             'a dataset that has classes in its metainfo'
         )
-    known = ('dataset_meta', 'class_counts', 'training_groups')
+    known = ('dataset_meta', 'class_counts', 'training_groups', 'decisions')
     kept = {key: meta[key] for key in known if key in meta}
     kept['dataset_meta'] = dict(classes=list(meta['dataset_meta']['classes']))
     about = dict(mmimbal_version=mmimbal.__version__, cfg=cfg.pretty_text)

@@ -52,6 +52,7 @@ def plan_dataset(
     split: str = 'official',
     folds: int = 0,
     keep_test: bool = False,
+    calibration: float = 0.0,
 ) -> Plan:
     """Split the images of a download.
 
@@ -66,6 +67,8 @@ def plan_dataset(
         keep_test: Whether all folds have the test images of the split: the members of
             an ensemble are trained on folds of the other images. Fold k validates on
             one part of them.
+        calibration: Share of the training images that become a split of their own,
+            ``cal``, without groups in both: to calibrate a trained model.
 
     Raises:
         FileNotFoundError: If an image is missing.
@@ -79,7 +82,7 @@ def plan_dataset(
     made_here = f'stratified by class, grouped, scikit-learn, seed {seed}'
     is_official = split == 'official' and any(image.split for image in images)
     joined_groups, warnings = groups, []
-    if folds or not is_official:
+    if folds or calibration or not is_official:
         joined_groups = join_groups(groups, _contents(images))
     if is_official:
         splits, origin_of_split = [image.split for image in images], 'of the download'
@@ -95,6 +98,9 @@ def plan_dataset(
         )
         splits = made.tolist()
         origin_of_split = f'70/10/20, {made_here}'
+    if calibration:
+        splits = _with_calibration(labels, joined_groups, splits, calibration, seed)
+        origin_of_split += f'; cal is {calibration:g} of train, {made_here}'
     columns = dict(split=splits)
     if folds:
         if keep_test:
@@ -110,6 +116,25 @@ def plan_dataset(
     return Plan(source, names, groups, columns, origin_of_split, warnings)
 
 
+def _with_calibration(
+    labels: np.ndarray,
+    groups: Sequence[str],
+    splits: Sequence[str],
+    share: float,
+    seed: int,
+) -> list[str]:
+    """Move a share of the groups of train to ``cal``."""
+    if not 0 < share <= 0.5:
+        raise ValueError(f'--calibration {share} must be above 0 and at most 0.5')
+    train = np.flatnonzero(np.array(splits) == 'train')
+    parts = folds_by_group(
+        labels[train], np.array(groups)[train], max(2, round(1 / share)), seed
+    )
+    new = np.array(splits, dtype='<U5')
+    new[train[parts[0] == 'test']] = 'cal'
+    return new.tolist()
+
+
 def _folds_beside_test(
     labels: np.ndarray,
     groups: Sequence[str],
@@ -118,11 +143,12 @@ def _folds_beside_test(
     seed: int,
 ) -> list[np.ndarray]:
     """Return folds of the images that are not in test; each validates on one part."""
-    rest = np.flatnonzero(np.array(splits) != 'test')
+    apart = np.isin(splits, ('test', 'cal'))
+    rest = np.flatnonzero(~apart)
     parts = folds_by_group(labels[rest], np.array(groups)[rest], folds, seed)
     made = []
     for part in parts:
-        fold = np.full(len(splits), 'test', dtype='<U5')
+        fold = np.array(splits, dtype='<U5')
         fold[rest] = np.where(part == 'test', 'val', 'train')
         made.append(fold)
     return made

@@ -1,0 +1,190 @@
+"""A model is calibrated on images that it was not trained on, and decides with them."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from mmimbal.datasets.sources import plan_dataset, read_csv, write_plan
+from mmimbal.evaluation.abstention import fit_confidence_threshold
+from mmimbal.evaluation.conformal import fit_conformal_sets
+from mmimbal.evaluation.predictions import Predictions
+from mmimbal.evaluation.recalibration import with_prevalence
+from mmimbal.evaluation.thresholds import fit_threshold
+from mmimbal.evaluation.vector_scaling import fit_vector_scaling
+from mmimbal.files.checkpoint import load_from_local
+from mmimbal.inference.decisions import (
+    Decisions,
+    Wanted,
+    first_half_of_groups,
+    fit_decisions,
+)
+from mmimbal.inference.predict import predict_split
+from mmimbal.inference.predictor import load_predictor
+from tests.conftest import rows_of, train, write_index
+from tests.inference.conftest import CLASSES, config_of, read_table
+from tests.tools import explain
+
+COSTS = [[0, 5, 1], [1, 0, 1], [1, 1, 0]]
+
+
+@pytest.fixture(scope='module')
+def images():
+    """900 calibration images in 450 groups, of a model that is too sure."""
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 3, 900)
+    logits = 3 * (np.eye(3)[labels] * 1.5 + random.normal(size=(900, 3)))
+    scores = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    return Predictions(
+        scores,
+        labels,
+        np.array([f'{n}.png' for n in range(900)]),
+        np.array([f'p{n // 2}' for n in range(900)]),
+        tuple(CLASSES),
+    )
+
+
+def test_half_of_the_groups_calibrate_and_the_others_decide(images):
+    wanted = Wanted(
+        sensitivity=dict(a=0.8),
+        prevalence=dict(a=0.05),
+        accuracy=0.9,
+        confidence=0.9,
+        costs=COSTS,
+    )
+    found = fit_decisions(images, wanted)
+    first = first_half_of_groups(images.groups, seed=0)
+    assert not set(images.groups[first]) & set(images.groups[~first])
+    assert abs(first.mean() - 0.5) < 0.01
+    fitted = fit_vector_scaling(images.scores[first], images.labels[first], CLASSES)
+    fitted = with_prevalence(fitted, dict(a=0.05))
+    assert found.calibration == fitted
+    calibrated = fitted.apply(images.scores)
+    others = (calibrated[~first], images.labels[~first])
+    groups = images.groups[~first].tolist()
+    (threshold,) = found.thresholds
+    assert threshold == fit_threshold(*others, groups, CLASSES, 'a', sensitivity=0.8)
+    assert found.abstention == fit_confidence_threshold(*others, CLASSES, 0.9)
+    assert found.sets == fit_conformal_sets(*others, groups, CLASSES, confidence=0.9)
+    assert np.array_equal(found.calibrate(images.scores), calibrated)
+
+    cells = found.cells(calibrated[:5])
+    expected = (calibrated[:5] @ np.array(COSTS)).argmin(1)
+    assert found.columns == ['decision', 'a: sensitivity', 'answered', 'set']
+    for row, probabilities, decision in zip(cells, calibrated, expected, strict=False):
+        assert row[0] == CLASSES[decision]
+        assert row[1] == ('yes' if probabilities[0] >= threshold.value else 'no')
+        sure = probabilities.max() >= found.abstention.value
+        assert row[2] == ('yes' if sure else 'no')
+        inside = found.sets.apply(probabilities[None])[0]
+        assert row[3] == ' | '.join(np.array(CLASSES)[inside])
+
+
+def test_they_are_plain_values(images):
+    wanted = Wanted(sensitivity=dict(b=0.7), accuracy=0.8, confidence=0.8, costs=COSTS)
+    for fitted in (fit_decisions(images, wanted), Decisions(tuple(CLASSES))):
+        content = json.loads(json.dumps(fitted.to_dict()))
+        assert Decisions.from_dict(content, CLASSES) == fitted
+        with pytest.raises(ValueError, match='were fitted for the classes'):
+            Decisions.from_dict(content, ['b', 'a', 'c'])
+
+
+def test_what_cannot_be_fitted_is_refused(images):
+    lacking = Predictions(
+        images.scores, images.labels % 2, images.files, images.groups, images.classes
+    )
+    with pytest.raises(ValueError, match='no calibration image of c'):
+        fit_decisions(lacking, Wanted())
+    with pytest.raises(ValueError, match='prevalences need a calibration'):
+        fit_decisions(images, Wanted(method='none', prevalence=dict(a=0.1)))
+    with pytest.raises(ValueError, match='are needed'):
+        fit_decisions(images, Wanted(sensitivity=dict(a=0.999)))
+
+
+@pytest.fixture(scope='module')
+def calibrated(members, data, tmp_path_factory):
+    """A published model, calibrated on another data set of the same classes."""
+    folder = tmp_path_factory.mktemp('calibrated')
+    assert explain('publish', members / 'fold0', folder / 'plain' / 'x.pth') is None
+    rows = rows_of(CLASSES, dict(cal=30))
+    cal = write_index(tmp_path_factory.mktemp('cal') / 'own', rows, size=8)
+    flags = ['--out', folder / 'y.pth', '--sensitivity', 'a=0.5', '--sets', '0.7']
+    assert explain('calibrate', folder / 'plain' / 'x.pth', cal, *flags) is None
+    return folder, cal
+
+
+def test_the_published_file_keeps_and_applies_them(calibrated, data, tmp_path):
+    folder, cal = calibrated
+    meta = load_from_local(folder / 'y.pth')['meta']
+    plain = load_predictor([folder / 'plain' / 'x.pth'])
+    images = predict_split(plain, cal, 'cal')
+    fitted = fit_decisions(images, Wanted(sensitivity=dict(a=0.5), confidence=0.7))
+    assert Decisions.from_dict(meta['decisions'], CLASSES) == fitted
+    tables = {}
+    for name in ('plain/x', 'y'):
+        out = tmp_path / 'out.csv'
+        model = folder / f'{name}.pth'
+        assert explain('predict', model, data, '--split', 'val', '--out', out) is None
+        tables[name] = read_table(out)
+    before, after = (
+        np.array([[float(row[c]) for c in CLASSES] for row in table])
+        for table in tables.values()
+    )
+    assert np.allclose(after, fitted.calibrate(before), atol=1e-4)
+    header = ['file', 'predicted', *CLASSES, 'a: sensitivity', 'set', 'problem']
+    assert list(tables['y'][0]) == header
+    assert {row['a: sensitivity'] for row in tables['y']} <= {'yes', 'no'}
+
+
+def test_calibration_on_training_images_is_refused(members, data, tmp_path):
+    model = tmp_path / 'model' / 'x.pth'
+    assert explain('publish', members / 'fold0', model) is None
+    flags = ['--split', 'train', '--out', tmp_path / 'y.pth']
+    message = explain('calibrate', model, data, *flags)
+    assert 'was trained on 24 of the 24 groups' in message
+    assert not (tmp_path / 'y.pth').exists()
+
+
+def test_a_calibrated_model_is_not_a_member(calibrated, members):
+    folder, _ = calibrated
+    with pytest.raises(ValueError, match='average the members before calibration'):
+        load_predictor([folder / 'y.pth', folder / 'plain' / 'x.pth'])
+
+
+@pytest.mark.parametrize(
+    ('flags', 'message'),
+    [
+        (['--sensitivity', 'a'], 'a: expected CLASS=SHARE'),
+        (['--sensitivity', 'z=0.5'], 'z is not a class'),
+        (['--sets', '1.5'], 'confidence'),
+        (['--split', 'nowhere'], "no split 'nowhere'"),
+    ],
+)
+def test_mistakes_of_calibration_are_one_sentence(calibrated, tmp_path, flags, message):
+    folder, cal = calibrated
+    out = tmp_path / 'z.pth'
+    found = explain('calibrate', folder / 'plain' / 'x.pth', cal, '--out', out, *flags)
+    assert message in found and not out.exists()
+
+
+def test_a_split_for_calibration(tmp_path):
+    rows = rows_of(['a', 'b'], dict(train=40, val=5, test=10))
+    source = read_csv(write_index(tmp_path / 'src', rows))
+    plan = plan_dataset(source, folds=4, keep_test=True, calibration=0.2)
+    write_plan(plan, tmp_path / 'out')
+    with open(tmp_path / 'out/index.csv', newline='', encoding='utf-8') as file:
+        table = list(csv.DictReader(file))
+    splits = [row['split'] for row in table]
+    assert {s: splits.count(s) for s in set(splits)} == dict(
+        train=64, cal=16, val=10, test=20
+    )
+    for row in table:
+        folds = {row[f'fold{k}'] for k in range(4)}
+        kept = {row['split']} if row['split'] in ('cal', 'test') else {'train', 'val'}
+        assert folds == kept
+    cfg = config_of(tmp_path / 'out', tmp_path / 'run', 0)
+    cfg.model.head.num_classes = 2
+    train(cfg)  # cal is no part of training
+    with pytest.raises(ValueError, match=r'at most 0\.5'):
+        plan_dataset(source, calibration=0.6)

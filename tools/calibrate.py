@@ -1,0 +1,140 @@
+"""Calibrate a published model on a split, and fit its decisions."""
+
+import argparse
+import csv
+from pathlib import Path
+
+from mmimbal.command_line.run_tool import run_tool
+from mmimbal.files.atomic import check_is_no_folder, write_text
+from mmimbal.files.checkpoint import load_from_local, save_checkpoint_file
+from mmimbal.inference.decisions import METHODS, Decisions, Wanted, fit_decisions
+from mmimbal.inference.leaks import check_no_leak
+from mmimbal.inference.predict import predict_split
+from mmimbal.inference.predictor import load_predictor
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('model', type=Path, help='a file of tools/publish.py')
+    parser.add_argument('data', type=Path, help='a prepared data set')
+    parser.add_argument(
+        '--split',
+        default='cal',
+        help='of images that the model was not trained on, see --calibration of '
+        'tools/prepare_dataset.py; default: cal',
+    )
+    parser.add_argument(
+        '--out', type=Path, required=True, help='e.g. calibrated.pth, with its .py'
+    )
+    parser.add_argument(
+        '--method', choices=[*METHODS, 'none'], default='vector', help='default: vector'
+    )
+    for name in ('sensitivity', 'specificity', 'prevalence'):
+        parser.add_argument(
+            f'--{name}', nargs='+', default=[], metavar='CLASS=SHARE', help='e.g. 0.95'
+        )
+    parser.add_argument('--accuracy', type=float, help='of the images with an answer')
+    parser.add_argument('--sets', type=float, help='coverage of prediction sets: 0.9')
+    parser.add_argument(
+        '--costs',
+        type=Path,
+        help='CSV file: a row for each true class, a column for each predicted one, '
+        'with names',
+    )
+    parser.add_argument(
+        '--no-promise',
+        action='store_true',
+        help='thresholds of the calibration images alone, also with few groups',
+    )
+    return parser.parse_args()
+
+
+def shares(pairs: list[str]) -> dict[str, float]:
+    """Return shares by class.
+
+    Raises:
+        ValueError: If a pair is not CLASS=SHARE.
+    """
+    found = {}
+    for pair in pairs:
+        name, _, share = pair.rpartition('=')
+        try:
+            found[name] = float(share)
+        except ValueError:
+            raise ValueError(f'{pair}: expected CLASS=SHARE, e.g. mel=0.95') from None
+    return found
+
+
+def read_costs(file: Path, classes: tuple[str, ...]) -> list[list[float]]:
+    """Return the costs in the order of the classes, (K, K).
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If its names are not the classes.
+    """
+    with open(file, newline='', encoding='utf-8-sig') as opened:
+        rows = list(csv.DictReader(opened))
+    first = next(iter(rows[0])) if rows else ''
+    table = {row[first]: row for row in rows}
+    if set(table) != set(classes) or set(rows[0]) - {first} != set(classes):
+        raise ValueError(
+            f'{file} must have a row and a column for each of {", ".join(classes)}'
+        )
+    return [[float(table[true][said]) for said in classes] for true in classes]
+
+
+def describe(decisions: Decisions) -> list[str]:
+    """Return sentences about what was fitted."""
+    lines = []
+    if decisions.calibration:
+        lines.append(f'Calibrated by {decisions.calibration.method} scaling')
+    for each in decisions.thresholds:
+        lines.append(
+            f'{each.name}: present from a probability of {each.value:.3f}; at least '
+            f'{each.bound:.1%} {each.goal} is promised for new groups, from '
+            f'{each.groups} groups at level {each.level:.0%}'
+        )
+    if decisions.abstention:
+        each = decisions.abstention
+        lines.append(
+            f'Answers from a confidence of {each.value:.3f}: {each.accuracy:.1%} '
+            f'right, {each.coverage:.1%} of the calibration images'
+        )
+    if decisions.sets:
+        lines.append(f'Prediction sets of {decisions.sets.confidence:.0%} coverage')
+        lines += decisions.sets.notes()
+    return lines
+
+
+def main() -> None:
+    """Predict the split, fit, and write the model with its decisions."""
+    args = parse_args()
+    for file in (args.out, args.out.with_suffix('.py')):
+        check_is_no_folder(file)
+    predictor = load_predictor([args.model])
+    images = predict_split(predictor, args.data, args.split)
+    if warning := check_no_leak(predictor.members, images.groups.tolist()):
+        print(f'Warning: {warning}')
+    wanted = Wanted(
+        args.method,
+        shares(args.sensitivity),
+        shares(args.specificity),
+        shares(args.prevalence),
+        args.accuracy,
+        args.sets,
+        read_costs(args.costs, predictor.classes) if args.costs else None,
+        not args.no_promise,
+    )
+    decisions = fit_decisions(images, wanted)
+    checkpoint = load_from_local(args.model, 'cpu')
+    checkpoint['meta']['decisions'] = decisions.to_dict()
+    save_checkpoint_file(checkpoint, args.out)
+    config = args.model.with_suffix('.py').read_text(encoding='utf-8')
+    write_text(config, args.out.with_suffix('.py'))
+    print('\n'.join(describe(decisions)))
+    print(f'Written: {args.out}, fitted on {len(images.labels)} images of {args.split}')
+
+
+if __name__ == '__main__':
+    run_tool(main)
