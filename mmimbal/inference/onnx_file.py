@@ -9,6 +9,7 @@ from mmcv.transforms import Compose
 from mmengine.model import BaseModel
 from torch import nn
 
+from mmimbal.evaluation.recalibration import LOWEST, Calibration
 from mmimbal.files.atomic import atomic_write
 from mmimbal.inference.image_files import ImageFiles, collate
 from mmimbal.inference.predictor import Predictor
@@ -22,9 +23,12 @@ class FromBytes(nn.Module):
 
     Args:
         model: A classifier of MMPretrain or an ensemble, in eval mode.
+        calibration: Calibrates the probabilities.
     """
 
-    def __init__(self, model: BaseModel) -> None:
+    def __init__(
+        self, model: BaseModel, calibration: Calibration | None = None
+    ) -> None:
         super().__init__()
         preprocessor = model.data_preprocessor
         self.model = model
@@ -33,6 +37,14 @@ class FromBytes(nn.Module):
         std = getattr(preprocessor, 'std', torch.ones(1, 1, 1))
         self.register_buffer('mean', mean.detach().clone().float())
         self.register_buffer('std', std.detach().clone().float())
+        self.is_calibrated = calibration is not None
+        if calibration:
+            shift = np.array(calibration.shift)
+            if calibration.prevalence is not None:
+                shift += np.log(calibration.prevalence) - np.log(calibration.shares)
+            scale = torch.tensor(calibration.scale, dtype=torch.float32)
+            self.register_buffer('scale', scale)
+            self.register_buffer('shift', torch.from_numpy(shift).float())
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return probabilities, (N, K), of RGB images, (N, 3, H, W), uint8."""
@@ -41,8 +53,13 @@ class FromBytes(nn.Module):
             inputs = inputs.flip(1)
         inputs = (inputs - self.mean) / self.std
         if hasattr(self.model, 'probabilities'):
-            return self.model.probabilities(inputs)
-        return self.model.head(self.model.extract_feat(inputs)).float().softmax(1)
+            scores = self.model.probabilities(inputs)
+        else:
+            logits = self.model.head(self.model.extract_feat(inputs))
+            scores = logits.float().softmax(1)
+        if not self.is_calibrated:
+            return scores
+        return (scores.clamp(min=LOWEST).log() * self.scale + self.shift).softmax(1)
 
 
 def size_of_images(pipeline: Sequence[Mapping]) -> tuple[int, int]:
@@ -84,7 +101,8 @@ def write_onnx(predictor: Predictor, file: Path, size: tuple[int, int]) -> None:
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise ImportError(f'{error}. Install: {HOW_TO_INSTALL}') from None
-    model = FromBytes(predictor.model).cpu().eval()
+    calibration = predictor.decisions and predictor.decisions.calibration
+    model = FromBytes(predictor.model, calibration).cpu().eval()
     example = torch.zeros((2, 3, *size), dtype=torch.uint8)
     program = torch.onnx.export(
         model,
@@ -125,6 +143,8 @@ def difference_from_torch(
         with torch.no_grad():
             samples = predictor.model.test_step(part['batch'])
         expected = np.stack([sample.pred_score.cpu().numpy() for sample in samples])
+        if predictor.decisions:
+            expected = predictor.decisions.calibrate(expected)
         rgb = inputs.flip(1).numpy().astype(np.uint8)  # pipelines read BGR
         (scores,) = session.run([OUTPUT], {INPUT: rgb})
         largest = max(largest, float(np.abs(scores - expected).max()))

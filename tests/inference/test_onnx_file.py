@@ -1,5 +1,7 @@
 """ONNX files compute what PyTorch does, with any number of images."""
 
+from dataclasses import replace
+
 import numpy as np
 import onnx
 import pytest
@@ -10,6 +12,8 @@ from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
 
 from mmimbal.command_line.experiment import words_of
+from mmimbal.evaluation.recalibration import Calibration
+from mmimbal.inference.decisions import Decisions
 from mmimbal.inference.image_files import find_images
 from mmimbal.inference.onnx_file import (
     FromBytes,
@@ -67,6 +71,23 @@ def test_a_published_ensemble(data, members, tmp_path):
         images = np.zeros((batch, 3, 8, 8), np.uint8)
         (found,) = open_session(tmp_path / 'x.onnx').run(None, {'images': images})
         assert found.shape == (batch, 3)
+
+
+def test_the_calibration_is_inside(data, members, tmp_path):
+    calibration = Calibration(
+        tuple('abc'),
+        'vector',
+        (0.5, 1.5, 0.8),
+        (0.3, -0.2, 0.1),
+        (0.3, 0.3, 0.4),
+        (0.8, 0.1, 0.1),
+    )
+    plain = load_predictor([members / 'fold0'])
+    predictor = replace(plain, decisions=Decisions(tuple('abc'), calibration))
+    write_onnx(predictor, tmp_path / 'x.onnx', (8, 8))
+    files = find_images([data], 'test')
+    assert difference_from_torch(predictor, tmp_path / 'x.onnx', files) < 1e-5
+    assert difference_from_torch(plain, tmp_path / 'x.onnx', files) > 0.1
 
 
 @pytest.mark.parametrize('to_rgb', [True, False])
