@@ -16,13 +16,23 @@ from mmimbal.stage2.head_run import HeadRun
 def load_methods(names: list[str]) -> dict[str, Config]:
     """Load the bases of methods, by name.
 
+    Args:
+        names: Words or paths; ``['all']`` for all words but those that say
+            ``by_name_only``.
+
     Raises:
         FileNotFoundError: If there is no such base.
         ValueError: If two methods have the same name.
     """
     known = {word: BASES / 'stage2' / f'{word}.py' for word in words_of('stage2')}
+    if names == ['all']:
+        names = [
+            word
+            for word, path in known.items()
+            if not Config.fromfile(path).get('by_name_only')
+        ]
     methods = {}
-    for name in known if names == ['all'] else names:
+    for name in names:
         path = known.get(name, Path(name))
         if path.suffix != '.py' or not path.is_file():
             raise FileNotFoundError(

@@ -11,3 +11,5 @@ stage2_search = {
     'optim_wrapper.optimizer.lr': [5e-4, 0.004, 0.02],
     'model.head.loss.label_smooth_val': [0.9, 0.95, 0.98, 0.99],
 }
+
+by_name_only = True  # not one of --methods all, which the studies compare

@@ -9,3 +9,5 @@ stage2 = dict(
     )
 )
 stage2_search = {'model.head.scale': [8.0, 16.0, 32.0]}
+
+by_name_only = True  # not one of --methods all, which the studies compare

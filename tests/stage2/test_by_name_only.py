@@ -1,4 +1,4 @@
-"""Ways of stage 2 that are not in a sweep of all: each trains on cached features."""
+"""Ways of stage 2 that are not among ``--methods all`` train on cached features."""
 
 from pathlib import Path
 
@@ -9,11 +9,13 @@ from mmengine.config import Config
 from mmpretrain.models.losses import LabelSmoothLoss
 
 from mmimbal.command_line.compose import load_experiment
+from mmimbal.command_line.experiment import words_of
+from mmimbal.experiments.sweep_plan import load_methods
 from mmimbal.stage2.config import stage2_config
 from mmimbal.stage2.head_training import build_head, probabilities, train_head
 from tests.conftest import CONFIGS
 
-NAMES = sorted(path.stem for path in (CONFIGS / '_base_/stage2_more').glob('*.py'))
+NAMES = [word for word in words_of('stage2') if word not in load_methods(['all'])]
 COUNTS, D = (200, 40, 10), 8
 
 
@@ -66,7 +68,7 @@ def linear():
 
 @pytest.mark.parametrize('name', NAMES)
 def test_it_finds_rare_classes_more_often_than_cross_entropy(name, linear):
-    base = Config.fromfile(CONFIGS / f'_base_/stage2_more/{name}.py')
+    base = Config.fromfile(CONFIGS / f'_base_/stage2/{name}.py')
     cfg, head = trained(base, linear.state_dict())
     found, expected = recalls(head), recalls(linear)
     decay = dict(max_norm=5e-3, los=0.0).get(name, 5e-4)
@@ -84,3 +86,9 @@ def test_label_over_smoothing_gives_little_more_than_an_equal_share():
     targets[range(4), labels] = 1 - 0.98 + 0.98 / 5
     expected = -(targets * logits.log_softmax(1)).sum(1).mean()
     torch.testing.assert_close(loss(logits, labels), expected)
+
+
+def test_all_are_the_ways_that_the_studies_compare():
+    assert len(load_methods(['all'])) == 17
+    assert set(NAMES) == {'causal', 'cosine_means', 'experts', 'los', 'max_norm'}
+    assert list(load_methods(['los', 'crt'])) == ['los', 'crt']

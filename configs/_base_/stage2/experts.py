@@ -2,3 +2,5 @@
 _base_ = '../schedules/stage2_20e.py'
 
 stage2_head = dict(type='mmimbal.ExpertsClsHead', taus=[0.0, 1.0, 2.0])
+
+by_name_only = True  # not one of --methods all, which the studies compare

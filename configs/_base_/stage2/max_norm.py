@@ -9,3 +9,5 @@ stage2_head = dict(
 )
 stage2 = dict(optim_wrapper=dict(optimizer=dict(weight_decay=5e-3)))
 stage2_search = {'optim_wrapper.optimizer.weight_decay': [5e-4, 5e-3, 5e-2]}
+
+by_name_only = True  # not one of --methods all, which the studies compare

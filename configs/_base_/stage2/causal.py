@@ -4,3 +4,5 @@ _base_ = '../schedules/stage2_20e.py'
 
 stage2_head = dict(type='mmimbal.CausalClsHead', alpha=0.5)
 stage2_search = {'model.head.alpha': [0.0, 0.25, 0.5, 1.0, 1.5, 3.0]}
+
+by_name_only = True  # not one of --methods all, which the studies compare
