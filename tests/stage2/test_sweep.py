@@ -5,6 +5,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from mmimbal.experiments.sweep_plan import load_methods
 from mmimbal.stage2.config import stage2_config
 from mmimbal.stage2.head_run import HeadRun
 from mmimbal.stage2.stage1_features import Stage1Features
@@ -145,9 +146,7 @@ def plain(sweep):
     return sweep.score(head, 'test')
 
 
-@pytest.mark.parametrize(
-    'name', sorted(path.stem for path in (CONFIGS / '_base_/stage2').glob('*.py'))
-)
+@pytest.mark.parametrize('name', load_methods(['all']))
 def test_it_learns_what_cross_entropy_gets_wrong(name, sweep, plain):
     rates = {'optim_wrapper.optimizer.lr': [0.004, 0.05]}
     first = run(name)
