@@ -10,6 +10,7 @@ from mmimbal.command_line.run_tool import run_tool
 from mmimbal.files.atomic import check_is_no_folder
 from mmimbal.inference.image_files import find_images, groups_of_split
 from mmimbal.inference.leaks import check_no_leak
+from mmimbal.inference.neighbours import load_neighbours
 from mmimbal.inference.predict import predict_files
 from mmimbal.inference.predictor import load_predictor
 
@@ -40,9 +41,25 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--tta', action='store_true', help='average over the image and its mirror image'
     )
+    parser.add_argument(
+        '--neighbours',
+        type=int,
+        metavar='N',
+        help='name the N nearest images of --index, their classes and cosines',
+    )
+    parser.add_argument(
+        '--index',
+        type=Path,
+        metavar='FILE',
+        help='embeddings of training images by the same model, written by '
+        'tools/test.py --split train --embeddings --out FILE',
+    )
     parser.add_argument('--batch-size', type=int, default=64)
     parser.add_argument('--workers', type=int, default=2, help='processes that read')
-    return parser.parse_args()
+    args = parser.parse_args()
+    if (args.neighbours is None) != (args.index is None):
+        parser.error('--neighbours N and --index FILE go together')
+    return args
 
 
 def main() -> None:
@@ -58,8 +75,17 @@ def main() -> None:
         groups = groups_of_split(args.images, args.split)
         if warning := check_no_leak(predictor.members, groups):
             print(f'Warning: {warning}')
+    neighbours = None
+    if args.index:
+        neighbours = load_neighbours(args.index, predictor.classes, args.neighbours)
     broken = predict_files(
-        predictor, files, args.out, args.batch_size, args.workers, args.tta
+        predictor,
+        files,
+        args.out,
+        args.batch_size,
+        args.workers,
+        args.tta,
+        neighbours,
     )
     members = len(predictor.members)
     what = f'the mean of {members} models' if members > 1 else 'one model'

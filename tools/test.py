@@ -7,7 +7,12 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
-from mmimbal.command_line.flags import add_common_flags, can_use_amp, load_config
+from mmimbal.command_line.flags import (
+    add_common_flags,
+    can_use_amp,
+    choose_split,
+    load_config,
+)
 from mmimbal.command_line.memory import keep_memory
 from mmimbal.command_line.quiet import without_upstream_noise
 from mmimbal.datasets.group_hashes import groups_or_files
@@ -53,6 +58,7 @@ def parse_args() -> argparse.Namespace:
         help='as in MMPretrain: write metrics, or data samples (pred), to all FILEs '
         'except .npz; in .json and .yaml, tensors become lists',
     )
+    parser.add_argument('--split', help='test on this split, such as train or val')
     parser.add_argument(
         '--embeddings',
         action='store_true',
@@ -102,6 +108,8 @@ def main() -> None:
     if not args.work_dir:  # do not overwrite the config in the work dir of training
         cfg.work_dir = str(Path(cfg.work_dir, 'test'))
     cfg.load_from = None
+    if args.split:
+        choose_split(cfg, args.split)
     cfg.test_cfg.fp16 = cfg.test_cfg.get('fp16', False) or (args.amp and can_use_amp())
     if args.tta:
         load_views(cfg)

@@ -174,3 +174,24 @@ def use_amp(cfg: Config) -> None:
     cfg.optim_wrapper.type = (
         'AmpOptimWrapper' if on_gpu else 'mmimbal.CPUAmpOptimWrapper'
     )
+
+
+def choose_split(cfg: Config, split: str) -> None:
+    """Test on another split of the data set.
+
+    Args:
+        cfg: The config, which is changed.
+        split: Name of the split.
+
+    Raises:
+        ValueError: If the data set has no splits.
+    """
+    dataset = cfg.test_dataloader.dataset
+    while 'split' not in dataset and 'dataset' in dataset:  # a wrapper
+        dataset = dataset.dataset
+    if 'split' not in dataset:
+        raise ValueError(
+            f'--split needs a data set with splits, such as mmimbal.CSVDataset; '
+            f'{dataset.type} has none'
+        )
+    dataset.split = split

@@ -7,6 +7,7 @@ from mmengine.evaluator import BaseMetric
 from torch import nn
 
 from mmimbal.datasets import get_labels
+from mmimbal.evaluation.head_inputs import HeadInputs
 
 
 class KeepScores(BaseMetric):
@@ -32,19 +33,16 @@ class KeepScores(BaseMetric):
         self.dataset = dataset
         self.scores: np.ndarray | None = None
         self.embeddings: np.ndarray | None = None
-        self.features = None
-        if head is not None:
-            head.register_forward_pre_hook(self._keep_features)
-
-    def _keep_features(self, head: nn.Module, inputs: tuple) -> None:
-        self.features = inputs[0][-1].float().flatten(1).cpu().numpy()
+        self.inputs = None if head is None else HeadInputs(head)
 
     def process(self, data_batch, data_samples: Sequence[dict]) -> None:
         """Keep label, scores and features of each sample."""
-        for row, sample in enumerate(data_samples):
+        features = [None] * len(data_samples)
+        if self.inputs:
+            features = self.inputs.embeddings.cpu().numpy()
+        for sample, of_sample in zip(data_samples, features, strict=True):
             scores = sample['pred_score'].float().cpu().numpy()
-            features = None if self.features is None else self.features[row]
-            self.results.append((sample['gt_label'].item(), scores, features))
+            self.results.append((sample['gt_label'].item(), scores, of_sample))
 
     def compute_metrics(self, results: list[tuple]) -> dict:
         """Stack scores and features of all images; there are no metrics."""

@@ -12,10 +12,12 @@ from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
 from mmimbal.datasets import CSVDataset
+from mmimbal.evaluation.head_inputs import HeadInputs
 from mmimbal.evaluation.predictions import Predictions, predictions_for
 from mmimbal.evaluation.tta import AverageScores, load_views
 from mmimbal.inference.decisions import Decisions
 from mmimbal.inference.image_files import ImageFiles, collate
+from mmimbal.inference.neighbours import Neighbours
 from mmimbal.inference.predictor import Predictor
 from mmimbal.inference.table import PredictionTable
 
@@ -27,12 +29,13 @@ def predict_files(
     batch_size: int = 64,
     workers: int = 2,
     tta: bool = False,
+    neighbours: Neighbours | None = None,
 ) -> int:
     """Write a CSV file with a row for each image.
 
     Columns are ``file``, ``predicted``, the probability of each class, those of the
-    decisions of a calibrated model, and ``problem``: why an image could not be
-    predicted. The same call goes on where an earlier one was
+    decisions of a calibrated model, those of the neighbours, and ``problem``: why an
+    image could not be predicted. The same call goes on where an earlier one was
     stopped. Each process of a distributed run predicts every W-th image.
 
     Args:
@@ -42,19 +45,29 @@ def predict_files(
         batch_size: Images in a batch.
         workers: Number of processes that read images.
         tta: Whether to average over the image and its mirror image.
+        neighbours: The images of which the nearest are named, if any.
 
     Returns:
         Number of images that could not be predicted, in this call and process.
 
     Raises:
-        ValueError: If an earlier run for the same file had other settings.
+        ValueError: If an earlier run for the same file had other settings, or if
+            neighbours are wanted of an ensemble, of several views, or of an index
+            that another model has written.
     """
     rank, world_size = get_dist_info()
     decisions = predictor.decisions or Decisions(predictor.classes)
-    columns = (*predictor.classes, *decisions.columns)
+    inputs = None
+    columns = [*predictor.classes, *decisions.columns]
+    if neighbours:
+        inputs = _head_inputs(predictor, tta)
+        columns += neighbours.columns
     header = ('file', 'predicted', *columns, 'problem')
     settings = dict(
-        members=list(map(str, predictor.members)), tta=tta, files=len(files)
+        members=list(map(str, predictor.members)),
+        tta=tta,
+        files=len(files),
+        columns=columns,
     )
     table = PredictionTable(out, header, settings, rank, world_size)
     own = range(rank, len(files), world_size)
@@ -63,9 +76,13 @@ def predict_files(
     with tqdm(total=len(own), initial=done, unit=' images', disable=None) as bar:
         batches = _batches(predictor, files, own[done:], batch_size, workers, tta)
         for scores, problems in batches:
-            cells = dict(
-                zip(scores, _cells(list(scores.values()), decisions), strict=True)
-            )
+            found = _cells(list(scores.values()), decisions)
+            if inputs and found:
+                near = neighbours.cells(inputs.embeddings)
+                found = [a + b for a, b in zip(found, near, strict=True)]
+            cells = {
+                index: [*row, ''] for index, row in zip(scores, found, strict=True)
+            }
             empty = [''] * (1 + len(columns))
             cells |= {index: [*empty, text] for index, text in problems.items()}
             rows = [[files[index], *cells[index]] for index in sorted(cells)]
@@ -78,6 +95,17 @@ def predict_files(
     return broken
 
 
+def _head_inputs(predictor: Predictor, tta: bool) -> HeadInputs:
+    head = getattr(predictor.model, 'head', None)
+    if head is None:
+        raise ValueError('neighbours need one model: an ensemble has many embeddings')
+    if tta:
+        raise ValueError(
+            'neighbours need one view of each image, but --tta has several'
+        )
+    return HeadInputs(head)
+
+
 def _cells(scores: list[np.ndarray], decisions: Decisions) -> list[list[str]]:
     """Return the cells of images from their probabilities, (K,) each."""
     if not scores:
@@ -85,7 +113,7 @@ def _cells(scores: list[np.ndarray], decisions: Decisions) -> list[list[str]]:
     calibrated = decisions.calibrate(np.stack(scores).astype(float))
     decided = decisions.cells(calibrated) if decisions.columns else [[]] * len(scores)
     return [
-        [decisions.classes[row.argmax()], *(f'{p:.6f}' for p in row), *more, '']
+        [decisions.classes[row.argmax()], *(f'{p:.6f}' for p in row), *more]
         for row, more in zip(calibrated, decided, strict=True)
     ]
 

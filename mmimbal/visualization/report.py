@@ -8,6 +8,7 @@ import numpy as np
 from mmimbal.evaluation.bootstrap import RESAMPLES, caution, resampled_metrics
 from mmimbal.evaluation.metrics import LOWER_IS_BETTER, NAMES, summarise
 from mmimbal.evaluation.predictions import Predictions, check_same_images
+from mmimbal.evaluation.retrieval import retrieve
 from mmimbal.visualization import figures, projection
 from mmimbal.visualization.recall_by_count import draw_recall_by_count
 from mmimbal.visualization.svg import Picture, picture
@@ -67,6 +68,7 @@ def build_report(runs: Mapping[str, Predictions], resamples: int = RESAMPLES) ->
         ],
         projection=projection.method(),
         embeddings=_embeddings(runs),
+        retrieval=_retrieval(runs),
         training=_training(runs),
         sources=[_source(name, run.about) for name, run in runs.items()],
     )
@@ -156,6 +158,32 @@ def _embeddings(runs: Mapping[str, Predictions]) -> list[Picture]:
             places = projection.project(run.embeddings[drawn])
             pictures.append(picture(name, figures.draw_embedding, places, part))
     return pictures
+
+
+def _retrieval(runs: Mapping[str, Predictions]) -> Table | None:
+    """Return recall@1 and mAP@R of each class, of all runs that have embeddings."""
+    found = {
+        name: retrieve(run.embeddings, run.labels, run.groups, len(run.classes))
+        for name, run in runs.items()
+        if run.embeddings is not None
+    }
+    if not found:
+        return None
+    columns = {}
+    for name, run in found.items():
+        columns[f'{name}: recall@1'] = _percent(run.recall_at_1)
+        columns[f'{name}: mAP@R'] = _percent(run.map_at_r)
+    classes = next(iter(runs.values())).classes
+    titles = (*classes, 'mean of classes')
+    rows = [list(row) for row in zip(titles, *columns.values(), strict=True)]
+    return Table(['class', *columns], rows)
+
+
+def _percent(values: np.ndarray) -> list[str]:
+    """Return the cells of values by class, and of their mean; ``-`` for NaN."""
+    known = values[~np.isnan(values)]
+    mean = known.mean() if len(known) else np.nan
+    return ['-' if np.isnan(each) else f'{100 * each:.1f}' for each in (*values, mean)]
 
 
 def _training(runs: Mapping[str, Predictions]) -> list[Picture]:

@@ -2,7 +2,7 @@ import pytest
 from mmengine.config import Config
 
 from mmimbal.command_line import flags
-from mmimbal.command_line.flags import RUNNER_KEYS, check_options
+from mmimbal.command_line.flags import RUNNER_KEYS, check_options, choose_split
 from tests.conftest import CONFIGS
 
 
@@ -46,3 +46,16 @@ def test_starting_on_a_cpu_keeps_what_the_config_says_of_ddp(cfg, monkeypatch):
         broadcast_buffers=False,
         device_ids=None,
     )
+
+
+def test_another_split_is_tested_below_any_wrapper():
+    images = dict(type='mmimbal.CSVDataset', data_root='x', split='test')
+    wrapper = dict(type='RepeatDataset', times=1, dataset=images)
+    for dataset in (images, wrapper):
+        cfg = Config(dict(test_dataloader=dict(dataset=dataset)))
+        choose_split(cfg, 'train')
+        found = cfg.test_dataloader.dataset
+        assert found.get('dataset', found).split == 'train'
+    cfg = Config(dict(test_dataloader=dict(dataset=dict(type='ImageNet'))))
+    with pytest.raises(ValueError, match='CSVDataset; ImageNet has none'):
+        choose_split(cfg, 'train')

@@ -9,6 +9,7 @@ import pytest
 from mmimbal.evaluation.bootstrap import BIASED, interval, resampled_metrics
 from mmimbal.evaluation.metrics import LOWER_IS_BETTER, NAMES, summarise
 from mmimbal.evaluation.predictions import Predictions
+from mmimbal.evaluation.retrieval import retrieve
 from mmimbal.visualization.figures import draw_precision_recall, draw_roc
 from mmimbal.visualization.projection import project
 from mmimbal.visualization.report import build_report
@@ -23,6 +24,7 @@ HEADINGS = [
     'Calibration',
     'Ranking, each class against the rest',
     'Embeddings of test images, by t-SNE',
+    'Retrieval among test images, %',
     'Training, by epoch',
     'Where the runs come from',
 ]
@@ -120,6 +122,17 @@ def test_metrics_and_intervals_are_those_of_the_predictions(page, runs):
     assert differences[1][1].startswith('+') and low > 0
 
 
+def test_retrieval_is_shown_of_each_class(page, runs):
+    header, *rows = outline(page).tables[2]
+    run = runs['two & <i>']
+    found = retrieve(run.embeddings, run.labels, run.groups, 3)
+    assert header[3:5] == ['two & <i>: recall@1', 'two & <i>: mAP@R']
+    assert [row[0] for row in rows] == [*CLASSES, 'mean of classes']
+    for column, values in ((3, found.recall_at_1), (4, found.map_at_r)):
+        expected = [f'{100 * value:.1f}' for value in (*values, values.mean())]
+        assert [row[column] for row in rows] == expected
+
+
 def test_metrics_with_symmetric_intervals_are_named(page):
     (sentence,) = re.findall(r'Noise makes (.*?) than they really are', page)
     larger, smaller = re.fullmatch(r'(.*) larger and (.*) smaller', sentence).groups()
@@ -147,7 +160,9 @@ def test_one_run_without_counts_embeddings_and_curves(runs):
     page = build_report({'one': bare}, resamples=20)
     found = outline(page)
     headings = [h for h in found.headings if h]
-    assert headings == [h for h in HEADINGS if h[:4] not in ('Diff', 'Embe', 'Trai')]
+    assert headings == [
+        h for h in HEADINGS if h[:4] not in ('Diff', 'Embe', 'Retr', 'Trai')
+    ]
     assert 'training counts are not known' in page
     assert 'class, and its test images' in page
     assert 'class, and its training images' not in page

@@ -1,0 +1,67 @@
+"""Images of the same class are searched by their embeddings."""
+
+import numpy as np
+import pytest
+
+from mmimbal.evaluation.retrieval import retrieve
+
+
+def naive(embeddings, labels, classes):
+    """Work out recall@1 and mAP@R image by image."""
+    unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+    of_class = [([], []) for _ in range(classes)]
+    for query, label in enumerate(labels):
+        others = [i for i in range(len(labels)) if i != query]
+        others.sort(key=lambda i: -unit[query] @ unit[i])
+        right = labels[others] == label
+        total = right.sum()
+        if total:
+            top = right[:total]
+            ranks = np.arange(1, total + 1)
+            of_class[label][0].append(right[0])
+            of_class[label][1].append((top * np.cumsum(top) / ranks).sum() / total)
+    with np.errstate(all='ignore'):
+        return [
+            np.array([np.mean(each[n]) if each[n] else np.nan for each in of_class])
+            for n in (0, 1)
+        ]
+
+
+@pytest.mark.parametrize('seed', range(3))
+def test_against_one_image_after_the_other(seed):
+    random = np.random.default_rng(seed)
+    labels = np.repeat([0, 1, 2, 3, 4], [30, 9, 4, 2, 1])
+    random.shuffle(labels)
+    centres = random.normal(size=(5, 5))
+    embeddings = centres[labels] + random.normal(size=(46, 5))
+    found = retrieve(embeddings.astype(np.float32), labels, np.arange(46), 5)
+    recall, precision = naive(embeddings, labels, 5)
+    assert np.allclose(found.recall_at_1, recall, equal_nan=True)
+    assert np.allclose(found.map_at_r, precision, atol=1e-6, equal_nan=True)
+    assert 0 < np.nanmean(precision) < 1
+
+
+def test_another_photo_of_the_same_lesion_is_not_searched():
+    """Each image has a twin in its group, but the nearest other one is wrong."""
+    embeddings = np.array([[1, 0], [1, 0], [0.9, 1], [1, 0.9], [-1, 0.1], [-1, 0]])
+    labels = np.array([0, 0, 0, 1, 1, 1])
+    twins = np.repeat(embeddings, 2, axis=0)
+    each = np.repeat(np.arange(6), 2)
+    alone = retrieve(embeddings, labels, np.arange(6), 2)
+    found = retrieve(twins, labels.repeat(2), each, 2)
+    assert np.array_equal(found.recall_at_1, alone.recall_at_1)
+    assert np.array_equal(found.map_at_r, alone.map_at_r)
+    easy = retrieve(twins, labels.repeat(2), np.arange(12), 2)
+    assert (easy.recall_at_1 == 1).all() and (alone.recall_at_1 < 1).all()
+
+
+def test_the_only_image_of_a_class_has_no_value_but_can_be_found():
+    embeddings = np.array([[1.0, 0], [0, 1.0], [1, 0.05]])
+    found = retrieve(embeddings, np.array([0, 0, 2]), np.arange(3), 3)
+    assert np.array_equal(np.isnan(found.recall_at_1), [False, True, True])
+    assert found.recall_at_1[0] == 0
+
+
+def test_no_class_has_two_images():
+    found = retrieve(np.eye(3), np.arange(3), np.arange(3), 3)
+    assert np.isnan(found.recall_at_1).all() and np.isnan(found.map_at_r).all()

@@ -1,0 +1,123 @@
+"""The nearest training images of an image are named."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmpretrain.registry import MODELS
+
+from mmimbal.datasets import CSVDataset
+from mmimbal.evaluation.predictions import predictions_for
+from mmimbal.files.checkpoint import load_from_local
+from mmimbal.inference.image_files import find_images
+from mmimbal.inference.neighbours import load_neighbours, nearest
+from mmimbal.inference.predict import predict_files
+from mmimbal.inference.predictor import load_predictor
+from mmimbal.stage2.stage1 import find_checkpoint
+from tests.inference.conftest import CLASSES, PIPELINE, read_table
+
+
+def features_of(work_dir, dataset):
+    """Work out the embeddings of a trained model, one image after the other."""
+    cfg = Config.fromfile(next(work_dir.glob('*.py')))
+    model = MODELS.build(cfg.model)
+    checkpoint = load_from_local(find_checkpoint(str(work_dir)))
+    model.load_state_dict(checkpoint['state_dict'])
+    model.eval()
+    rows = []
+    for item in dataset:
+        batch = dict(inputs=item['inputs'][None], data_samples=[item['data_samples']])
+        inputs = model.data_preprocessor(batch)['inputs']
+        with torch.no_grad():
+            rows.append(model.extract_feat(inputs)[-1].flatten().double().numpy())
+    return np.stack(rows)
+
+
+@pytest.fixture(scope='module')
+def train_images(data):
+    return CSVDataset(str(data), 'train', test_mode=True, pipeline=PIPELINE)
+
+
+@pytest.fixture(scope='module')
+def embeddings(members, train_images):
+    return features_of(members / 'fold0', train_images)
+
+
+@pytest.fixture(scope='module')
+def index(embeddings, train_images, tmp_path_factory):
+    scores = np.full((len(train_images), len(CLASSES)), 1 / len(CLASSES))
+    file = tmp_path_factory.mktemp('index') / 'train.npz'
+    predictions_for(train_images, scores, None, embeddings).save(file)
+    return file
+
+
+def test_the_nearest_training_images_are_named(
+    data, members, index, embeddings, train_images, tmp_path
+):
+    files = find_images([data], 'test')
+    bad = tmp_path / 'bad.png'
+    bad.write_bytes(b'no image')
+    predictor = load_predictor([members / 'fold0'])
+    neighbours = load_neighbours(index, CLASSES, 3)
+    out = tmp_path / 'out.csv'
+    predict_files(
+        predictor, [str(bad), *files], out, 4, workers=0, neighbours=neighbours
+    )
+    broken, *table = read_table(out)
+    assert broken['problem'] and not broken['neighbour 1']
+
+    images = CSVDataset(str(data), 'test', test_mode=True, pipeline=PIPELINE)
+    queries = features_of(members / 'fold0', images)
+    for query, row in zip(queries, table, strict=True):
+        lengths = np.linalg.norm(query) * np.linalg.norm(embeddings, axis=1)
+        cosines = embeddings @ query / lengths
+        order = np.argsort(-cosines)[:3]
+        for rank, image in enumerate(order, 1):
+            assert row[f'neighbour {rank}'] == train_images.get_files()[image]
+            label = train_images.get_gt_labels()[image]
+            assert row[f'neighbour {rank}: class'] == CLASSES[label]
+            found = float(row[f'neighbour {rank}: cosine'])
+            assert found == pytest.approx(cosines[image], abs=1e-4)
+
+
+@pytest.mark.parametrize('chunk', [1, 2, 7, 20])
+def test_chunks_of_any_size_find_the_same(chunk):
+    generator = torch.Generator().manual_seed(0)
+    queries = 5 * torch.randn(6, 4, generator=generator, dtype=torch.float64)
+    references = torch.randn(20, 4, generator=generator, dtype=torch.float64)
+    references = references / references.norm(dim=1, keepdim=True)
+    cosines, images = nearest(queries, references, 5, chunk)
+    expected = queries / queries.norm(dim=1, keepdim=True) @ references.T
+    order = expected.argsort(dim=1, descending=True)[:, :5]
+    assert torch.equal(images, order)
+    assert torch.allclose(cosines, expected.gather(1, order))
+
+
+def test_what_does_not_fit_is_refused(data, members, index, tmp_path):
+    files = find_images([data], 'val')
+    out = tmp_path / 'o.csv'
+    for count in (0, 25):
+        with pytest.raises(ValueError, match='of 24 images: choose 1 to 24'):
+            load_neighbours(index, CLASSES, count)
+    with pytest.raises(ValueError, match='has the classes a, b, c, the model b, a'):
+        load_neighbours(index, ['b', 'a'], 1)
+
+    neighbours = load_neighbours(index, CLASSES, 1)
+    other = dataclasses.replace(neighbours, embeddings=torch.ones(24, 2))
+    predictor = load_predictor([members / 'fold0'])
+    with pytest.raises(ValueError, match='2 numbers, those of the model'):
+        predict_files(predictor, files, out, workers=0, neighbours=other)
+    with pytest.raises(ValueError, match='one view of each image'):
+        predict_files(predictor, files, out, workers=0, tta=True, neighbours=neighbours)
+    ensemble = load_predictor([members])
+    with pytest.raises(ValueError, match='one model: an ensemble'):
+        predict_files(ensemble, files, out, workers=0, neighbours=neighbours)
+
+
+def test_predictions_without_embeddings_are_no_index(train_images, tmp_path):
+    scores = np.full((len(train_images), len(CLASSES)), 1 / len(CLASSES))
+    predictions_for(train_images, scores).save(tmp_path / 'train.npz')
+    with pytest.raises(ValueError, match='no embeddings: write it with'):
+        load_neighbours(tmp_path / 'train.npz', CLASSES, 1)
