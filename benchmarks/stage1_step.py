@@ -12,7 +12,7 @@ from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
-from mmimbal.command_line.flags import use_amp
+from mmimbal.command_line.run_config import use_amp
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs' / 'isic'
 DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'

@@ -4,14 +4,10 @@ import argparse
 from fnmatch import fnmatch
 from pathlib import Path
 
+from mmimbal.command_line.flags import add_executor_flags
 from mmimbal.command_line.run_tool import run_tool
-from mmimbal.experiments.executors import add_executor_flags, build_executor
 from mmimbal.experiments.grid import load_grid
-from mmimbal.experiments.grid_results import read_grid_results
-from mmimbal.experiments.grid_runner import GridFolders
 from mmimbal.experiments.jobs import failure_report, run_jobs
-from mmimbal.experiments.page import write_page
-from mmimbal.experiments.per_image import write_per_image
 from mmimbal.files.atomic import check_is_no_file, check_is_no_folder
 
 TOOLS = Path(__file__).resolve().parent
@@ -60,6 +56,13 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Run experiments without a result, write the page, and fail if one failed."""
     args = parse_args()
+    # Imported here, so that --help is quick.
+    from mmimbal.experiments.executors import build_executor
+    from mmimbal.experiments.grid_results import read_grid_results
+    from mmimbal.experiments.grid_runner import GridFolders
+    from mmimbal.experiments.page import write_page
+    from mmimbal.experiments.per_image import write_per_image
+
     work_dir = args.work_dir or Path('work_dirs', args.grid.stem)
     check_is_no_folder(args.page)
     for folder in (args.results, work_dir):

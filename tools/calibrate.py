@@ -6,11 +6,6 @@ from pathlib import Path
 
 from mmimbal.command_line.run_tool import run_tool
 from mmimbal.files.atomic import check_is_no_folder, write_text
-from mmimbal.files.checkpoint import load_from_local, save_checkpoint_file
-from mmimbal.inference.decisions import METHODS, Decisions, Wanted, fit_decisions
-from mmimbal.inference.leaks import check_no_leak
-from mmimbal.inference.predict import predict_split
-from mmimbal.inference.predictor import load_predictor
 
 
 def parse_args() -> argparse.Namespace:
@@ -28,7 +23,10 @@ def parse_args() -> argparse.Namespace:
         '--out', type=Path, required=True, help='e.g. calibrated.pth, with its .py'
     )
     parser.add_argument(
-        '--method', choices=[*METHODS, 'none'], default='vector', help='default: vector'
+        '--method',
+        choices=['vector', 'temperature', 'none'],
+        default='vector',
+        help='default: vector',
     )
     for name in ('sensitivity', 'specificity', 'prevalence'):
         parser.add_argument(
@@ -84,32 +82,16 @@ def read_costs(file: Path, classes: tuple[str, ...]) -> list[list[float]]:
     return [[float(table[true][said]) for said in classes] for true in classes]
 
 
-def describe(decisions: Decisions) -> list[str]:
-    """Return sentences about what was fitted."""
-    lines = []
-    if decisions.calibration:
-        lines.append(f'Calibrated by {decisions.calibration.method} scaling')
-    for each in decisions.thresholds:
-        lines.append(
-            f'{each.name}: present from a probability of {each.value:.3f}; at least '
-            f'{each.bound:.1%} {each.goal} is promised for new groups, from '
-            f'{each.groups} groups at level {each.level:.0%}'
-        )
-    if decisions.abstention:
-        each = decisions.abstention
-        lines.append(
-            f'Answers from a confidence of {each.value:.3f}: {each.accuracy:.1%} '
-            f'right, {each.coverage:.1%} of the calibration images'
-        )
-    if decisions.sets:
-        lines.append(f'Prediction sets of {decisions.sets.confidence:.0%} coverage')
-        lines += decisions.sets.notes()
-    return lines
-
-
 def main() -> None:
     """Predict the split, fit, and write the model with its decisions."""
     args = parse_args()
+    # Imported here, so that --help is quick.
+    from mmimbal.files.checkpoint import load_from_local, save_checkpoint_file
+    from mmimbal.inference.decisions import Wanted, describe, fit_decisions
+    from mmimbal.inference.leaks import check_no_leak
+    from mmimbal.inference.predict import predict_split
+    from mmimbal.inference.predictor import load_predictor
+
     for file in (args.out, args.out.with_suffix('.py')):
         check_is_no_folder(file)
     predictor = load_predictor([args.model])

@@ -5,18 +5,16 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from mmimbal.command_line.run_tool import run_tool
-from mmimbal.datasets.checking.check import check_dataset
-from mmimbal.datasets.checking.check_result import REPORT
-from mmimbal.evaluation.table import format_table
 from mmimbal.files.atomic import atomic_write, check_is_no_file, check_is_no_folder
 from mmimbal.files.json_file import write_json
-from mmimbal.visualization import draw_class_counts
 
 PICTURE = 'class_counts.png'
 
 
 def describe(report: dict) -> str:
     """Return a table of class counts, and a list of findings."""
+    from mmimbal.evaluation.table import format_table
+
     counts = report['counts']
     rows = [
         (split or 'all', *map(str, row), str(sum(row))) for split, row in counts.items()
@@ -41,6 +39,9 @@ def why_unwritable(folder: Path) -> OSError | None:
 
 def write(report: dict, folder: Path) -> None:
     """Write the report, and a picture of its class counts."""
+    from mmimbal.datasets.checking.check_result import REPORT
+    from mmimbal.visualization import draw_class_counts
+
     write_json(report, folder / REPORT)
     figure = draw_class_counts(report['counts'], report['classes'])
     with atomic_write(folder / PICTURE) as unfinished:
@@ -61,10 +62,14 @@ def main() -> None:
     parser.add_argument(
         '--out',
         type=Path,
-        help=f'folder for {REPORT} and {PICTURE}; default: the checked folder, where '
+        help=f'folder for check.json and {PICTURE}; default: the checked folder, where '
         'training looks for them',
     )
     args = parser.parse_args()
+    # Imported here, so that --help is quick.
+    from mmimbal.datasets.checking.check import check_dataset
+    from mmimbal.datasets.checking.check_result import REPORT
+
     out = args.out or args.folder
     for name in (REPORT, PICTURE):
         check_is_no_folder(out / name)

@@ -10,24 +10,11 @@ from joblib import cpu_count
 
 from mmimbal.command_line.experiment import words_of
 from mmimbal.command_line.failures import ToolFailedError
+from mmimbal.command_line.flags import add_executor_flags
 from mmimbal.command_line.prepared import data_folder
 from mmimbal.command_line.run_tool import run_tool
-from mmimbal.datasets.checking.check_result import read_check_result
-from mmimbal.evaluation.bootstrap import RESAMPLES
-from mmimbal.experiments.compare_grid import (
-    choose_profile,
-    commands_of_winner,
-    estimated_seconds,
-    readable,
-    write_grid,
-)
-from mmimbal.experiments.compare_page import write_compare_page
-from mmimbal.experiments.executors import add_executor_flags, build_executor
 from mmimbal.experiments.grid import load_grid
-from mmimbal.experiments.grid_results import read_grid_results
-from mmimbal.experiments.grid_runner import GridFolders
 from mmimbal.experiments.jobs import failure_report, run_jobs
-from mmimbal.experiments.own_data import OwnData, describe_data, find_data, with_folds
 
 TOOLS = Path(__file__).resolve().parent
 
@@ -63,8 +50,11 @@ def use(folder: Path) -> None:
     os.environ['MMIMBAL_DATA'] = str(folder.resolve().parent)
 
 
-def prepare(args: argparse.Namespace, folder: Path, work_dir: Path) -> OwnData:
-    """Check the data set, and make folds if it has none."""
+def prepare(args: argparse.Namespace, folder: Path, work_dir: Path) -> Path:
+    """Check the data set, make folds if it has none, and return the folder to use."""
+    from mmimbal.datasets.checking.check_result import read_check_result
+    from mmimbal.experiments.own_data import describe_data, with_folds
+
     data = describe_data(folder)
     if data.is_official:
         print('The split of the download is kept: its test images are the test')
@@ -79,18 +69,33 @@ def prepare(args: argparse.Namespace, folder: Path, work_dir: Path) -> OwnData:
         )
         if checked.returncode:
             raise ToolFailedError(f'{folder} has errors: mend them first')
-    return data
+    return folder
 
 
 def main() -> None:
     """Check, estimate, train, and write a page with a verdict."""
     args = parse_args()
+    # Imported here, so that --help is quick.
+    from mmimbal.evaluation.bootstrap import RESAMPLES
+    from mmimbal.experiments.compare_grid import (
+        choose_profile,
+        commands_of_winner,
+        estimated_seconds,
+        readable,
+        write_grid,
+    )
+    from mmimbal.experiments.compare_page import write_compare_page
+    from mmimbal.experiments.executors import build_executor
+    from mmimbal.experiments.grid_results import read_grid_results
+    from mmimbal.experiments.grid_runner import GridFolders
+    from mmimbal.experiments.own_data import describe_data, find_data
+
     folder = find_data(args.data)
     is_usual = folder.resolve().parent == data_folder('').resolve()
     root = os.environ.get('MMIMBAL_DATA') if is_usual else str(folder.resolve().parent)
     name = folder.resolve().name + ('_quick' if args.quick else '')
     work_dir = args.work_dir or Path('work_dirs/compare', name)
-    data = prepare(args, folder, work_dir)
+    data = describe_data(prepare(args, folder, work_dir))
     use(data.folder)
     profile = args.profile or choose_profile()
     file = work_dir / 'compare.py'

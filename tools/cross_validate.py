@@ -6,12 +6,9 @@ from pathlib import Path
 from mmimbal.command_line.compose import load_experiment
 from mmimbal.command_line.experiment import words_of
 from mmimbal.command_line.failures import ToolFailedError
+from mmimbal.command_line.flags import add_executor_flags
 from mmimbal.command_line.run_tool import run_tool
-from mmimbal.evaluation.predictions import load_predictions
-from mmimbal.experiments.cross_validation import FoldJob, report, stages_of
-from mmimbal.experiments.executors import add_executor_flags, build_executor
 from mmimbal.experiments.jobs import failure_report, run_jobs
-from mmimbal.experiments.run_settings import record_settings
 from mmimbal.files.atomic import check_is_no_file
 from mmimbal.files.json_file import write_json
 
@@ -64,6 +61,12 @@ def parse_args() -> tuple[argparse.Namespace, list[str]]:
 def main() -> None:
     """Run all folds, and report the results."""
     args, flags = parse_args()
+    # Imported here, so that --help is quick.
+    from mmimbal.evaluation.predictions import load_predictions
+    from mmimbal.experiments.cross_validation import FoldJob, report, stages_of
+    from mmimbal.experiments.executors import build_executor
+    from mmimbal.experiments.run_settings import record_settings
+
     if args.folds < 1:
         raise ValueError(f'--folds {args.folds} must be at least 1')
     stages = stages_of(

@@ -3,24 +3,20 @@
 import argparse
 from pathlib import Path
 
-import numpy as np
-
 from mmimbal.command_line.failures import ToolFailedError
 from mmimbal.command_line.run_tool import run_tool
-from mmimbal.datasets import DigitsLT, get_class_counts
-from mmimbal.evaluation.table import format_table, mean_and_spread
-from mmimbal.experiments.demo import METHODS, SeedJob
 from mmimbal.experiments.jobs import failure_report, run_jobs
-from mmimbal.experiments.local_executor import LocalExecutor
 from mmimbal.files.atomic import atomic_write, check_is_no_file
 from mmimbal.files.json_file import write_json
-from mmimbal.visualization import draw_recall_by_count
 
 SCORES = ('balanced_accuracy', 'macro_f1', 'tail_recall')
 
 
 def summarise(results: list[dict]) -> str:
     """Return a table with mean and standard deviation of each score over seeds."""
+    from mmimbal.evaluation.table import format_table, mean_and_spread
+    from mmimbal.experiments.demo import METHODS
+
     rows = []
     for method in METHODS:
         runs = [row for row in results if row['method'] == method]
@@ -37,6 +33,14 @@ def main() -> None:
     parser.add_argument('--seeds', type=int, default=3)
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/demo'))
     args = parser.parse_args()
+    # Imported here, so that --help is quick.
+    import numpy as np
+
+    from mmimbal.datasets import DigitsLT, get_class_counts
+    from mmimbal.experiments.demo import METHODS, SeedJob
+    from mmimbal.experiments.local_executor import LocalExecutor
+    from mmimbal.visualization import draw_recall_by_count
+
     check_is_no_file(args.work_dir)
     jobs = [SeedJob(seed, args.work_dir) for seed in range(args.seeds)]
     failed = run_jobs(jobs, LocalExecutor(), 'Seeds')

@@ -3,10 +3,7 @@
 import argparse
 from pathlib import Path
 
-from mmengine.registry import init_default_scope
-
 from mmimbal.command_line.run_tool import run_tool
-from mmimbal.experiments.methods_table import methods_page
 from mmimbal.files.atomic import check_is_no_folder, write_text
 
 
@@ -15,6 +12,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--out', type=Path, default=Path('docs/methods.md'))
     args = parser.parse_args()
+    # Imported here, so that --help is quick.
+    from mmengine.registry import init_default_scope
+
+    from mmimbal.experiments.methods_table import methods_page
+
     check_is_no_folder(args.out)
     init_default_scope('mmpretrain')
     write_text(methods_page(), args.out)

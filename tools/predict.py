@@ -3,16 +3,8 @@
 import argparse
 from pathlib import Path
 
-import torch
-
-from mmimbal.command_line.memory import keep_memory
 from mmimbal.command_line.run_tool import run_tool
 from mmimbal.files.atomic import check_is_no_folder
-from mmimbal.inference.image_files import find_images, groups_of_split
-from mmimbal.inference.leaks import check_no_leak
-from mmimbal.inference.neighbours import load_neighbours
-from mmimbal.inference.predict import predict_files
-from mmimbal.inference.predictor import load_predictor
 
 
 def parse_args() -> argparse.Namespace:
@@ -65,6 +57,16 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Load the models, predict, and write the file."""
     args = parse_args()
+    # Imported here, so that --help is quick.
+    import torch
+
+    from mmimbal.command_line.memory import keep_memory
+    from mmimbal.inference.image_files import find_images, groups_of_split
+    from mmimbal.inference.leaks import check_no_leak
+    from mmimbal.inference.neighbours import load_neighbours
+    from mmimbal.inference.predict import predict_files
+    from mmimbal.inference.predictor import load_predictor
+
     keep_memory()
     check_is_no_folder(args.out)
     files = find_images([args.images, *args.more_images], args.split)

@@ -8,17 +8,22 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from mmimbal.command_line.run_tool import run_tool
-from mmimbal.datasets.sources import READERS, Source, plan_dataset, write_plan
-from mmimbal.datasets.sources.archive import unpack
-from mmimbal.datasets.sources.convert import with_conversions
-from mmimbal.datasets.sources.plan import Plan
-from mmimbal.datasets.sources.summary import (
-    HEADER,
-    rows_of_summary,
-    sentences_of_summary,
-)
-from mmimbal.evaluation.table import format_table
 from mmimbal.files.atomic import check_is_new
+
+# The keys of READERS, whose import takes seconds.
+SOURCES = (
+    'aptos2019',
+    'covidx',
+    'csv',
+    'eyepacs',
+    'folders',
+    'isic2018',
+    'isic2019',
+    'kvasir',
+    'medmnist',
+    'pbc',
+    'rbc12',
+)
 
 
 def parse_args() -> argparse.Namespace:
@@ -26,7 +31,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         'name',
-        choices=READERS,
+        choices=SOURCES,
         help='folders: a folder for each class; csv: an index.csv; or a public data '
         'set',
     )
@@ -125,6 +130,8 @@ def options_of_reader(args: argparse.Namespace) -> dict:
 @contextmanager
 def opened(src: Path, near: Path, encoding: str | None) -> Iterator[Path]:
     """Yield the folder of a download; an archive is unpacked to a temporary folder."""
+    from mmimbal.datasets.sources.archive import unpack
+
     if not src.is_file() or src.suffix == '.npz':
         yield src
         return
@@ -133,27 +140,20 @@ def opened(src: Path, near: Path, encoding: str | None) -> Iterator[Path]:
         yield unpack(src, Path(folder), encoding)
 
 
-def print_summary(source: Source, src: Path, plan: Plan) -> None:
-    """Print what was taken from where, what was left out, and the class counts."""
-    sentences = sentences_of_summary(source)
-    sentences += [f'Warning: {sentence}' for sentence in plan.warnings]
-    for split, count in plan.counts.items():
-        absent = [name for name in source.classes if not count[name]]
-        if absent:
-            sentences.append(f'No image of {", ".join(absent)} in {split}')
-    header = ('split', *source.classes, 'total')
-    rows = [
-        (split, *(str(count[name]) for name in source.classes), str(count.total()))
-        for split, count in plan.counts.items()
-    ]
-    taken = format_table(HEADER, rows_of_summary(source, src))
-    parts = [taken, '\n'.join(sentences), format_table(header, rows)]
-    print('\n\n'.join(filter(None, parts)))
-
-
 def main() -> None:
     """Read the download, split it, write the data set, print what was taken."""
     args = parse_args()
+    # Imported here, so that --help is quick.
+    from mmimbal.datasets.sources import READERS, plan_dataset, write_plan
+    from mmimbal.datasets.sources.convert import with_conversions
+    from mmimbal.datasets.sources.summary import (
+        HEADER,
+        counts_of_plan,
+        rows_of_summary,
+        sentences_of_summary,
+    )
+    from mmimbal.evaluation.table import format_table
+
     out = args.out or Path(os.environ.get('MMIMBAL_DATA', 'data'), args.name)
     if not args.dry_run:
         check_is_new(out)
@@ -174,7 +174,10 @@ def main() -> None:
             args.keep_test,
             args.calibration,
         )
-        print_summary(source, src, plan)
+        taken = format_table(HEADER, rows_of_summary(source, src))
+        sentences = '\n'.join(sentences_of_summary(source, plan))
+        counts = format_table(*counts_of_plan(source, plan))
+        print('\n\n'.join(filter(None, (taken, sentences, counts))))
         if args.dry_run:
             print('Nothing was written')
             return

@@ -3,21 +3,8 @@
 import argparse
 from pathlib import Path
 
-from mmengine.registry import init_default_scope
-
 from mmimbal.command_line.run_tool import run_tool
-from mmimbal.evaluation.predictions import load_predictions
 from mmimbal.files.atomic import check_is_no_folder, write_text
-from mmimbal.files.checkpoint import save_checkpoint_file
-from mmimbal.inference.image_files import find_images
-from mmimbal.inference.model_card import model_card
-from mmimbal.inference.onnx_file import (
-    difference_from_torch,
-    size_of_images,
-    write_onnx,
-)
-from mmimbal.inference.predictor import find_members, load_member, load_predictor
-from mmimbal.inference.published import published_model
 
 
 def parse_args() -> argparse.Namespace:
@@ -56,6 +43,14 @@ def parse_args() -> argparse.Namespace:
 
 def write_onnx_beside(args: argparse.Namespace) -> tuple[int, int]:
     """Write the published model as ONNX, compare it with PyTorch; return its size."""
+    from mmimbal.inference.image_files import find_images
+    from mmimbal.inference.onnx_file import (
+        difference_from_torch,
+        size_of_images,
+        write_onnx,
+    )
+    from mmimbal.inference.predictor import load_predictor
+
     predictor = load_predictor([args.out])
     size = size_of_images(predictor.pipeline)
     file = args.out.with_suffix('.onnx')
@@ -71,6 +66,15 @@ def write_onnx_beside(args: argparse.Namespace) -> tuple[int, int]:
 def main() -> None:
     """Write both files."""
     args = parse_args()
+    # Imported here, so that --help is quick.
+    from mmengine.registry import init_default_scope
+
+    from mmimbal.evaluation.predictions import load_predictions
+    from mmimbal.files.checkpoint import save_checkpoint_file
+    from mmimbal.inference.model_card import model_card
+    from mmimbal.inference.predictor import find_members, load_member
+    from mmimbal.inference.published import published_model
+
     if args.out.suffix != '.pth':
         raise ValueError(
             f'{args.out} must end in .pth: the config is written next to it, with .py'

@@ -4,34 +4,12 @@ import argparse
 from pathlib import Path
 from time import perf_counter
 
-import torch
 from joblib import cpu_count
 from mmengine.config import Config, DictAction
-from mmengine.logging import MMLogger
-from mmengine.registry import init_default_scope
 
-from mmimbal.command_line.memory import keep_memory
 from mmimbal.command_line.run_tool import run_tool
-from mmimbal.datasets import get_class_names
-from mmimbal.experiments.sweep_plan import (
-    apply_options,
-    check_metric,
-    load_methods,
-    wanted_checkpoints,
-)
-from mmimbal.experiments.sweep_runner import (
-    search_and_train,
-    write_checkpoints,
-    write_predictions,
-)
 from mmimbal.files.atomic import check_is_no_file, check_is_no_folder, write_text
 from mmimbal.files.lock import locked
-from mmimbal.stage2.config import find_config, stage2_config
-from mmimbal.stage2.head_run import HeadRun
-from mmimbal.stage2.stage1 import find_checkpoint
-from mmimbal.stage2.stage1_features import SPLITS, build_datasets, extract
-from mmimbal.stage2.sweep import Sweep
-from mmimbal.stage2.sweep_result import SweepResult, best_first, report_text
 
 
 def parse_args() -> argparse.Namespace:
@@ -119,6 +97,31 @@ def check_args(args: argparse.Namespace) -> None:
 def main() -> None:
     """Compute features once, train all heads, choose on validation, test once."""
     args = parse_args()
+    # Imported here, so that --help is quick.
+    import torch
+    from mmengine.logging import MMLogger
+    from mmengine.registry import init_default_scope
+
+    from mmimbal.command_line.memory import keep_memory
+    from mmimbal.datasets import get_class_names
+    from mmimbal.experiments.sweep_plan import (
+        apply_options,
+        check_metric,
+        load_methods,
+        wanted_checkpoints,
+    )
+    from mmimbal.experiments.sweep_runner import (
+        search_and_train,
+        write_checkpoints,
+        write_predictions,
+    )
+    from mmimbal.stage2.config import find_config, stage2_config
+    from mmimbal.stage2.head_run import HeadRun
+    from mmimbal.stage2.stage1 import find_checkpoint
+    from mmimbal.stage2.stage1_features import SPLITS, build_datasets, extract
+    from mmimbal.stage2.sweep import Sweep
+    from mmimbal.stage2.sweep_result import SweepResult, best_first, report_text
+
     keep_memory()
     check_args(args)
     checkpoint = find_checkpoint(args.stage1).resolve()

@@ -3,31 +3,9 @@
 import argparse
 from pathlib import Path
 
-from mmengine.config import Config
-from mmengine.dist import is_main_process
-from mmengine.runner import Runner
-
-from mmimbal.command_line.flags import (
-    add_common_flags,
-    can_use_amp,
-    choose_split,
-    load_config,
-)
-from mmimbal.command_line.memory import keep_memory
+from mmimbal.command_line.flags import add_common_flags
 from mmimbal.command_line.quiet import without_upstream_noise
-from mmimbal.datasets.group_hashes import groups_or_files
-from mmimbal.engine.ddp import unwrap_model
-from mmimbal.engine.draw_images import DrawImages
-from mmimbal.evaluation.curves import read_curves
-from mmimbal.evaluation.keep_samples import FORMATS, KeepSamples, write
-from mmimbal.evaluation.keep_scores import KeepScores
-from mmimbal.evaluation.predictions import SUFFIX, predictions_for
-from mmimbal.evaluation.tta import average_views, load_views
 from mmimbal.files.atomic import check_is_no_file
-from mmimbal.files.checkpoint import safe_loading
-from mmimbal.inference.leaks import check_no_leak
-from mmimbal.models import EnsembleClassifier
-from mmimbal.stage2.stage1 import find_checkpoint
 
 # The default of MMPretrain, for a config without a visualizer.
 VISUALIZER = dict(
@@ -81,6 +59,9 @@ def parse_args() -> argparse.Namespace:
     )
     add_common_flags(parser)
     args = parser.parse_args()
+    from mmimbal.evaluation.keep_samples import FORMATS
+    from mmimbal.evaluation.predictions import SUFFIX
+
     for file in args.out:
         if file.suffix not in (*FORMATS, SUFFIX):
             parser.error(f'--out {file} must end in one of {", ".join(FORMATS)}, .npz')
@@ -102,6 +83,25 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Merge the flags into the config, test, and write the files."""
     args = parse_args()
+    # Imported here, so that --help is quick.
+    from mmengine.dist import is_main_process
+    from mmengine.runner import Runner
+
+    from mmimbal.command_line.memory import keep_memory
+    from mmimbal.command_line.run_config import can_use_amp, choose_split, load_config
+    from mmimbal.datasets.group_hashes import groups_or_files
+    from mmimbal.engine.ddp import unwrap_model
+    from mmimbal.engine.draw_images import drawing_hook
+    from mmimbal.evaluation.curves import read_curves
+    from mmimbal.evaluation.keep_samples import KeepSamples, write
+    from mmimbal.evaluation.keep_scores import KeepScores
+    from mmimbal.evaluation.predictions import predictions_for
+    from mmimbal.evaluation.tta import average_views, load_views
+    from mmimbal.files.checkpoint import safe_loading
+    from mmimbal.inference.leaks import check_no_leak
+    from mmimbal.models import EnsembleClassifier
+    from mmimbal.stage2.stage1 import find_checkpoint
+
     keep_memory()
     cfg = load_config(args)
     checkpoint = find_checkpoint(args.checkpoint)
@@ -117,7 +117,7 @@ def main() -> None:
         cfg.setdefault('visualizer', VISUALIZER)
     runner = Runner.from_cfg(cfg)
     if args.show_dir:
-        runner.register_hook(drawing_hook(cfg, args))
+        runner.register_hook(drawing_hook(cfg, args.show_dir, args.interval))
     # strict: a checkpoint of another model must be an error.
     with safe_loading():
         loaded = runner.load_checkpoint(str(checkpoint), strict=True)
@@ -155,17 +155,12 @@ def main() -> None:
 
 def item_of(file: Path, out_item: str | None) -> str:
     """Return the content of a file: ``scores``, ``metrics`` or ``pred``."""
+    from mmimbal.evaluation.keep_samples import FORMATS
+    from mmimbal.evaluation.predictions import SUFFIX
+
     if file.suffix == SUFFIX:
         return 'scores'
     return out_item or ('pred' if FORMATS[file.suffix] == 'pkl' else 'metrics')
-
-
-def drawing_hook(cfg: Config, args: argparse.Namespace) -> DrawImages:
-    """Return a hook that draws images, with the options of the config's own hook."""
-    hook = cfg.get('default_hooks', {}).get('visualization') or {}
-    others = ('type', 'enable', 'interval', 'show', 'out_dir')
-    options = {name: value for name, value in hook.items() if name not in others}
-    return DrawImages(args.show_dir, args.interval, **options)
 
 
 if __name__ == '__main__':

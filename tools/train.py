@@ -4,21 +4,9 @@ import argparse
 from contextlib import nullcontext
 from pathlib import Path
 
-from mmengine.dist import is_main_process
-from mmengine.runner import Runner
-
-from mmimbal.command_line.flags import (
-    add_common_flags,
-    load_config,
-    use_amp,
-    warn_unless_deterministic,
-)
-from mmimbal.command_line.memory import keep_memory
+from mmimbal.command_line.flags import add_common_flags
 from mmimbal.command_line.quiet import without_upstream_noise
-from mmimbal.command_line.sigterm import exit_on_sigterm, explain_dead_workers
-from mmimbal.files.checkpoint import atomic_saving, safe_loading
 from mmimbal.files.lock import locked_work_dir
-from mmimbal.stage2.config import two_stage_hooks
 
 
 def parse_args() -> argparse.Namespace:
@@ -53,6 +41,20 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Merge the flags into the config and train."""
     args = parse_args()
+    # Imported here, so that --help is quick.
+    from mmengine.dist import is_main_process
+    from mmengine.runner import Runner
+
+    from mmimbal.command_line.memory import keep_memory
+    from mmimbal.command_line.run_config import (
+        load_config,
+        use_amp,
+        warn_unless_deterministic,
+    )
+    from mmimbal.command_line.sigterm import exit_on_sigterm, explain_dead_workers
+    from mmimbal.files.checkpoint import atomic_saving, safe_loading
+    from mmimbal.stage2.config import two_stage_hooks
+
     keep_memory()
     cfg = load_config(args)
     if args.amp:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from mmengine.config import Config
 from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from mmengine.model import BaseTTAModel
@@ -72,3 +73,17 @@ def as_picture(image: torch.Tensor) -> np.ndarray:
     """Turn an image, (3 or 1, H, W), into a uint8 array, (H, W, 3)."""
     picture = image.permute(1, 2, 0).cpu().numpy().astype('uint8')
     return picture.repeat(3, 2) if picture.shape[2] == 1 else picture
+
+
+def drawing_hook(cfg: Config, folder: Path, interval: int) -> DrawImages:
+    """Return a hook that draws images, with the options of the config's own hook.
+
+    Args:
+        cfg: The config.
+        folder: Folder of the pictures.
+        interval: Every which image is drawn.
+    """
+    hook = cfg.get('default_hooks', {}).get('visualization') or {}
+    others = ('type', 'enable', 'interval', 'show', 'out_dir')
+    options = {name: value for name, value in hook.items() if name not in others}
+    return DrawImages(folder, interval, **options)

@@ -209,3 +209,26 @@ def first_half_of_groups(groups: np.ndarray, seed: int) -> np.ndarray:
     names, codes = np.unique(groups, return_inverse=True)
     order = np.random.default_rng(seed).permutation(len(names))
     return order[codes] < len(names) / 2
+
+
+def describe(decisions: Decisions) -> list[str]:
+    """Return sentences about what was fitted."""
+    lines = []
+    if decisions.calibration:
+        lines.append(f'Calibrated by {decisions.calibration.method} scaling')
+    for each in decisions.thresholds:
+        lines.append(
+            f'{each.name}: present from a probability of {each.value:.3f}; at least '
+            f'{each.bound:.1%} {each.goal} is promised for new groups, from '
+            f'{each.groups} groups at level {each.level:.0%}'
+        )
+    if decisions.abstention:
+        each = decisions.abstention
+        lines.append(
+            f'Answers from a confidence of {each.value:.3f}: {each.accuracy:.1%} '
+            f'right, {each.coverage:.1%} of the calibration images'
+        )
+    if decisions.sets:
+        lines.append(f'Prediction sets of {decisions.sets.confidence:.0%} coverage')
+        lines += decisions.sets.notes()
+    return lines

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mmimbal.command_line import flags
+from mmimbal.command_line import run_config
 from mmimbal.engine import amp
 from tests.conftest import tiny_digits
 
@@ -54,12 +54,12 @@ def test_a_system_that_does_not_tell_has_none(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize('has', [True, False])
 def test_the_flag_is_used_only_where_it_helps(tmp_path, monkeypatch, has):
-    monkeypatch.setattr(flags, 'has_bf16', lambda: has)
+    monkeypatch.setattr(run_config, 'has_bf16', lambda: has)
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     said = []
-    monkeypatch.setattr(flags, 'print_log', lambda line, logger: said.append(line))
+    monkeypatch.setattr(run_config, 'print_log', lambda line, logger: said.append(line))
     cfg = tiny_digits('stage1_triplet', tmp_path)
-    flags.use_amp(cfg)
+    run_config.use_amp(cfg)
     wrapper = cfg.optim_wrapper.get('type')
     assert wrapper == ('mmimbal.CPUAmpOptimWrapper' if has else None)
     assert [line[:5] for line in said] == ([] if has else ['--amp'])

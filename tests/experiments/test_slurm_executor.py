@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import submitit  # noqa: F401 - closes the log files of this process, so at once
 
-from mmimbal.experiments.executors import add_executor_flags, build_executor
+from mmimbal.command_line.flags import add_executor_flags
+from mmimbal.experiments.executors import build_executor
 from mmimbal.experiments.jobs import run_jobs
 from mmimbal.experiments.local_executor import LocalExecutor
 from tests.experiments.example_jobs import CommandJob

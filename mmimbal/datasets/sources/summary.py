@@ -3,6 +3,7 @@
 from collections import Counter
 from pathlib import Path
 
+from mmimbal.datasets.sources.plan import Plan
 from mmimbal.datasets.sources.source import Image, Source
 
 MOST_ROWS = 40
@@ -29,13 +30,35 @@ def rows_of_summary(source: Source, src: Path) -> list[tuple[str, ...]]:
     return [(*key, str(count)) for key, count in sorted(counts.items())]
 
 
-def sentences_of_summary(source: Source) -> list[str]:
-    """Return what was left out, by reason, and then what was guessed."""
+def sentences_of_summary(source: Source, plan: Plan) -> list[str]:
+    """Return what was left out, what was guessed, warnings, and absent classes."""
     left_out = [
         f'Left out: {len(files)} {reason}, the first is {files[0]}'
         for reason, files in sorted(source.left_out.items())
     ]
-    return left_out + [f'Note: {sentence}' for sentence in source.unsure]
+    guessed = [f'Note: {sentence}' for sentence in source.unsure]
+    warnings = [f'Warning: {sentence}' for sentence in plan.warnings]
+    absent = {
+        split: [name for name in source.classes if not count[name]]
+        for split, count in plan.counts.items()
+    }
+    no_image = [
+        f'No image of {", ".join(names)} in {split}'
+        for split, names in absent.items()
+        if names
+    ]
+    return left_out + guessed + warnings + no_image
+
+
+def counts_of_plan(
+    source: Source, plan: Plan
+) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Return header and rows of a table: images of each split and class."""
+    rows = [
+        (split, *(str(count[name]) for name in source.classes), str(count.total()))
+        for split, count in plan.counts.items()
+    ]
+    return ('split', *source.classes, 'total'), rows
 
 
 def _folder_of(image: Image, src: Path, depth: int) -> str:

@@ -1,8 +1,8 @@
 import pytest
 from mmengine.config import Config
 
-from mmimbal.command_line import flags
-from mmimbal.command_line.flags import RUNNER_KEYS, check_options, choose_split
+from mmimbal.command_line import run_config
+from mmimbal.command_line.run_config import RUNNER_KEYS, check_options, choose_split
 from tests.conftest import CONFIGS
 
 
@@ -36,10 +36,10 @@ def test_what_it_never_reads_is_an_error(cfg, option, hint):
 
 
 def test_starting_on_a_cpu_keeps_what_the_config_says_of_ddp(cfg, monkeypatch):
-    monkeypatch.setattr(flags.dist, 'init_process_group', lambda backend: None)
+    monkeypatch.setattr(run_config.dist, 'init_process_group', lambda backend: None)
     cfg.find_unused_parameters = True
     cfg.model_wrapper_cfg = dict(broadcast_buffers=False)
-    flags.start_on_cpu(cfg)
+    run_config.start_on_cpu(cfg)
     assert cfg.model_wrapper_cfg == dict(
         type='MMDistributedDataParallel',
         find_unused_parameters=True,

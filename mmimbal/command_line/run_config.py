@@ -1,0 +1,162 @@
+"""What command-line flags do to a config."""
+
+import argparse
+import atexit
+import difflib
+import gc
+import inspect
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from mmengine.config import Config
+from mmengine.logging import print_log
+from mmengine.runner import Runner
+
+from mmimbal.command_line.compose import load_experiment
+from mmimbal.engine.amp import has_bf16
+from mmimbal.files.atomic import check_is_no_file
+
+# Config keys that a Runner reads: its arguments, and keys that it looks up itself.
+RUNNER_KEYS = {
+    *inspect.signature(Runner.__init__).parameters,
+    'activation_checkpointing',
+    'compile',
+    'efficient_conv_bn_eval',
+    'find_unused_parameters',
+    'model_wrapper_cfg',
+    'sync_bn',
+    'tta_model',
+    'tta_pipeline',
+} - {'self', 'cfg'}
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """Load ``args.config`` and apply the common flags.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        KeyError: If an option would have no effect; see :func:`check_options`.
+        ValueError: If it is not an experiment; see
+            :func:`mmimbal.command_line.compose.load_experiment`.
+    """
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    cfg = load_experiment(args.config, args.profile, args.base)
+    check_options(args.cfg_options, cfg)
+    cfg.merge_from_dict(args.cfg_options)
+    if args.work_dir:
+        cfg.work_dir = args.work_dir
+    cfg.setdefault('work_dir', f'work_dirs/{Path(args.config).stem}')
+    check_is_no_file(Path(cfg.work_dir))
+    cfg.launcher = args.launcher
+    if args.launcher != 'none' and not torch.cuda.is_available():
+        start_on_cpu(cfg)
+    return cfg
+
+
+def check_options(options: Iterable[str], cfg: Config) -> None:
+    """Refuse ``--cfg-options`` that would have no effect.
+
+    Config files have variables for their own use, such as ``head``. To change them
+    after the file was read has no effect.
+
+    Raises:
+        KeyError: If an option does not start with a key that the Runner reads.
+    """
+    for option in options:
+        key, _, rest = option.partition('.')
+        if key == 'launcher':
+            raise KeyError(
+                '--cfg-options launcher would have no effect: use --launcher'
+            )
+        if key in RUNNER_KEYS:
+            continue
+        if key in cfg:
+            hint = f"'{key}' is a variable of the config files. "
+            if 'head' in key:
+                hint += f"Did you mean 'model.head{'.' + rest if rest else ''}'?"
+        else:
+            near = difflib.get_close_matches(key, RUNNER_KEYS, n=1)
+            hint = f"Did you mean '{near[0]}'?" if near else ''
+        message = f'--cfg-options {option} would have no effect. {hint}'
+        raise KeyError(message.rstrip())
+
+
+def start_on_cpu(cfg: Config) -> None:
+    """Start a gloo process group; mmengine's launchers need a GPU for each rank."""
+    dist.init_process_group('gloo')
+    atexit.register(end_on_cpu)
+    wrapper = dict(
+        type='MMDistributedDataParallel',
+        find_unused_parameters=cfg.get('find_unused_parameters', False),
+    )
+    wrapper.update(cfg.get('model_wrapper_cfg') or {}, device_ids=None)
+    cfg.model_wrapper_cfg = wrapper
+
+
+def end_on_cpu() -> None:
+    """Destroy the process group and end its threads before Python exits.
+
+    A gloo thread that frees a tensor while Python exits would abort the process. The
+    destructor of gloo waits for its threads, but reference cycles in DDP delay it.
+    Therefore, garbage is collected here.
+    """
+    if dist.is_initialized():
+        dist.destroy_process_group()
+    gc.collect()
+
+
+def warn_unless_deterministic(cfg: Config) -> None:
+    """Warn if two runs with the same seed may differ."""
+    if torch.cuda.is_available() and not cfg.get('randomness', {}).get('deterministic'):
+        print_log(
+            'On a GPU, two runs with the same seed, or a resumed run, may differ by '
+            'rounding. --cfg-options randomness.deterministic=True makes them equal, '
+            'but slower',
+            logger='current',
+        )
+
+
+def can_use_amp() -> bool:
+    """Return whether mixed precision is faster here; if not, log a line."""
+    if torch.cuda.is_available() or has_bf16():
+        return True
+    print_log(
+        '--amp: this CPU has no instructions for bfloat16, which would be slower than '
+        'float32, so float32 is used',
+        logger='current',
+    )
+    return False
+
+
+def use_amp(cfg: Config) -> None:
+    """Train in mixed precision: float16 on a GPU, bfloat16 on a CPU that has it."""
+    if not can_use_amp():
+        return
+    on_gpu = torch.cuda.is_available()
+    cfg.optim_wrapper.type = (
+        'AmpOptimWrapper' if on_gpu else 'mmimbal.CPUAmpOptimWrapper'
+    )
+
+
+def choose_split(cfg: Config, split: str) -> None:
+    """Test on another split of the data set.
+
+    Args:
+        cfg: The config, which is changed.
+        split: Name of the split.
+
+    Raises:
+        ValueError: If the data set has no splits.
+    """
+    dataset = cfg.test_dataloader.dataset
+    while 'split' not in dataset and 'dataset' in dataset:  # a wrapper
+        dataset = dataset.dataset
+    if 'split' not in dataset:
+        raise ValueError(
+            f'--split needs a data set with splits, such as mmimbal.CSVDataset; '
+            f'{dataset.type} has none'
+        )
+    dataset.split = split
