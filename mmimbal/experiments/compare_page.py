@@ -5,7 +5,7 @@ from pathlib import Path
 from mmimbal.experiments.grid_results import GridResults
 from mmimbal.experiments.own_data import OwnData
 from mmimbal.experiments.page import effects_by_way
-from mmimbal.experiments.page_tables import compared, means, plug_in
+from mmimbal.experiments.page_tables import differences_from, means, plug_in
 from mmimbal.experiments.verdict import limits, verdict
 from mmimbal.files.atomic import write_text
 from mmimbal.visualization.plug_in import draw_plug_in_effects
@@ -29,9 +29,7 @@ def write_compare_page(
     comparison = results.comparisons[data.word]
     effects = results.plug_in_effects.get(data.word, [])
     words = verdict(comparison, results.chosen, effects)
-    all_rows = compared(comparison)
-    best = set(results.chosen)
-    picked = [row for row in all_rows['table'].rows if row[0].rstrip('\\* ') in best]
+    plain = [n for n in results.chosen if not comparison.rows[n].has_metric_loss]
     methods = {row.method for row in comparison.rows.values()}
     text = render(
         'mmimbal.visualization',
@@ -50,7 +48,8 @@ def write_compare_page(
             effects_by_way(results.plug_in_effects),
             'balanced accuracy',
         ),
-        chosen=Table(all_rows['table'].header, picked),
+        plain=plain[0],
+        chosen=differences_from(comparison, plain[0], results.chosen),
         rows=means(results.tables[data.word], 'test'),
     )
     write_text(text, page)

@@ -124,16 +124,11 @@ def means(rows: Mapping[str, Row], split: str) -> Table:
 
 def compared(comparison: Comparison) -> dict:
     """Return paired differences from the best row without metric learning."""
-    best = comparison.best_plain
     order = sorted(
         comparison.rows,
         key=lambda name: -comparison.metrics[name]['balanced_accuracy'][0],
     )
-    header = [each for m in JUDGED_BY for each in (TITLES[m], 'difference')]
-    rows = [
-        [marked(comparison.rows[n]), *_with_difference(comparison, n, n, best)]
-        for n in order
-    ]
+    best = comparison.best_plain
     return dict(
         images=sum(len(fold.labels) for fold in comparison.folds.values()),
         folds=len(comparison.folds),
@@ -141,8 +136,20 @@ def compared(comparison: Comparison) -> dict:
         best=best,
         caution=comparison.caution,
         not_compared=Counter(name.split(' + ')[0] for name in comparison.not_compared),
-        table=Table(['method', *header], rows),
+        table=differences_from(comparison, best, order),
     )
+
+
+def differences_from(
+    comparison: Comparison, baseline: str, names: Sequence[str]
+) -> Table:
+    """Return a table of rows, each with its paired difference from one of them."""
+    header = [each for m in JUDGED_BY for each in (TITLES[m], 'difference')]
+    rows = [
+        [marked(comparison.rows[n]), *_with_difference(comparison, n, n, baseline)]
+        for n in names
+    ]
+    return Table(['method', *header], rows)
 
 
 def ranks(tables: Mapping[str, Mapping[str, Row]], split: str) -> dict | None:
@@ -219,4 +226,4 @@ def _with_difference(
 
 def marked(row: Row) -> str:
     """Return the name of a row, with a star if it has a metric loss."""
-    return f'{row.name} \\*' if row.has_metric_loss else row.name
+    return f'{row.name} *' if row.has_metric_loss else row.name
