@@ -11,7 +11,7 @@ from mmpretrain import ImageClassificationInferencer
 
 from mmimbal.files.checkpoint import load_from_local, safe_loading
 from tests.conftest import ROOT, rows_of, tiny_digits, train, write_index
-from tests.tools import OPTIONS, fail, run, succeed
+from tests.tools import OPTIONS, explain, fail, run, succeed
 
 
 @pytest.fixture(scope='module')
@@ -87,12 +87,10 @@ def test_obvious_mistakes_are_explained(tmp_path):
         'tools/train.py', leaf, '--stage1', 'nowhere', '--work-dir', tmp_path
     )
     assert 'nowhere does not exist' in message.splitlines()[-1]
-    message = fail('tools/train.py', 'configs/nowhere.py')
-    assert 'configs/nowhere.py' in message.splitlines()[-1]
-    message = fail('tools/test.py', leaf, 'nowhere.pth')
-    assert message.splitlines()[-1].endswith(
-        'no checkpoint: nowhere.pth does not exist'
-    )
+    message = explain('train', 'configs/nowhere.py')
+    assert message == 'train: no config configs/nowhere.py'
+    message = explain('test', leaf, 'nowhere.pth')
+    assert message == 'test: no checkpoint: nowhere.pth does not exist'
     torch.save({'state_dict': torch.nn.Linear(2, 2).state_dict()}, tmp_path / 'x.pth')
     message = fail('tools/test.py', leaf, tmp_path / 'x.pth', '--work-dir', tmp_path)
     assert 'head.fc.weight' in message  # not scored

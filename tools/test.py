@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mmimbal.command_line.flags import add_common_flags
 from mmimbal.command_line.quiet import without_upstream_noise
+from mmimbal.command_line.run_tool import messages_for_mistakes
 from mmimbal.files.atomic import check_is_no_file
 
 # The default of MMPretrain, for a config without a visualizer.
@@ -103,13 +104,14 @@ def main() -> None:
     from mmimbal.stage2.stage1 import find_checkpoint
 
     keep_memory()
-    cfg = load_config(args)
-    checkpoint = find_checkpoint(args.checkpoint)
+    with messages_for_mistakes():
+        cfg = load_config(args)
+        checkpoint = find_checkpoint(args.checkpoint)
+        if args.split:
+            choose_split(cfg, args.split)
     if not args.work_dir:  # do not overwrite the config in the work dir of training
         cfg.work_dir = str(Path(cfg.work_dir, 'test'))
     cfg.load_from = None
-    if args.split:
-        choose_split(cfg, args.split)
     cfg.test_cfg.fp16 = cfg.test_cfg.get('fp16', False) or (args.amp and can_use_amp())
     if args.tta:
         load_views(cfg)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mmimbal.command_line.flags import add_common_flags
 from mmimbal.command_line.quiet import without_upstream_noise
+from mmimbal.command_line.run_tool import messages_for_mistakes
 from mmimbal.files.lock import locked_work_dir
 
 
@@ -56,7 +57,8 @@ def main() -> None:
     from mmimbal.stage2.config import two_stage_hooks
 
     keep_memory()
-    cfg = load_config(args)
+    with messages_for_mistakes():
+        cfg = load_config(args)
     if args.amp:
         use_amp(cfg)
     if args.resume:

@@ -38,8 +38,8 @@ def load_config(args: argparse.Namespace) -> Config:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        KeyError: If an option would have no effect; see :func:`check_options`.
-        ValueError: If it is not an experiment; see
+        ValueError: If an option would have no effect, see :func:`check_options`; or if
+            it is not an experiment, see
             :func:`mmimbal.command_line.compose.load_experiment`.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
@@ -63,12 +63,12 @@ def check_options(options: Iterable[str], cfg: Config) -> None:
     after the file was read has no effect.
 
     Raises:
-        KeyError: If an option does not start with a key that the Runner reads.
+        ValueError: If an option does not start with a key that the Runner reads.
     """
     for option in options:
         key, _, rest = option.partition('.')
         if key == 'launcher':
-            raise KeyError(
+            raise ValueError(
                 '--cfg-options launcher would have no effect: use --launcher'
             )
         if key in RUNNER_KEYS:
@@ -81,7 +81,7 @@ def check_options(options: Iterable[str], cfg: Config) -> None:
             near = difflib.get_close_matches(key, RUNNER_KEYS, n=1)
             hint = f"Did you mean '{near[0]}'?" if near else ''
         message = f'--cfg-options {option} would have no effect. {hint}'
-        raise KeyError(message.rstrip())
+        raise ValueError(message.rstrip())
 
 
 def start_on_cpu(cfg: Config) -> None:

@@ -30,7 +30,7 @@ def test_what_the_runner_reads_passes(cfg, option):
     ],
 )
 def test_what_it_never_reads_is_an_error(cfg, option, hint):
-    with pytest.raises(KeyError, match='would have no effect') as error:
+    with pytest.raises(ValueError, match='would have no effect') as error:
         check_options([option], cfg)
     assert hint in str(error.value)
 
