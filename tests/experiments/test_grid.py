@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from mmimbal.command_line.experiment import words_of
 from mmimbal.experiments.grid import load_grid
 from tests.conftest import ROOT
 
@@ -141,3 +142,10 @@ def test_a_config_of_your_own_is_of_one_data_set_and_of_stage_1(write, tmp_path)
         ValueError, match=r'own\.py is a stage 2\. Its stage 1 may have'
     ):
         load_grid(write(text))
+
+
+def test_the_grid_of_methods_has_every_word():
+    runs = load_grid(ROOT / 'configs' / 'grids' / 'methods.py').runs
+    assert {run.experiment.split('/')[-1] for run in runs} == set(words_of('stage1'))
+    assert {word for run in runs for word in run.stage2} == set(words_of('stage2'))
+    assert len(runs) == len(words_of('stage1'))
