@@ -18,6 +18,13 @@ This page is written by `tools/methods.py` from the files in `configs/_base_/sta
 and `configs/_base_/stage2/`. Do not edit it by hand. A word is a part of the name of an
 experiment, such as `isic2018/64px/triplet/crt`. Mixup: whether it can be combined with
 `batch_augments`.
+
+All of them on Digits-LT, in minutes (a smoke test, not evidence):
+
+```bash
+python tools/benchmark.py configs/grids/methods.py \\
+    --results work_dirs/methods_digits/results --page docs/methods_digits.md
+```
 """
 
 
