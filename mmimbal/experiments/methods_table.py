@@ -19,7 +19,8 @@ and `configs/_base_/stage2/`. Do not edit it by hand. A word is a part of the na
 experiment, such as `isic2018/64px/triplet/crt`. Mixup: whether it can be combined with
 `batch_augments`.
 
-All of them on Digits-LT, in minutes (a smoke test, not evidence; [its page](methods_digits.md)):
+All of them on Digits-LT, in minutes (a smoke test, not evidence;
+[its page](methods_digits.md)):
 
 ```bash
 python tools/benchmark.py configs/grids/methods.py \\
