@@ -1,6 +1,6 @@
 """Confidence intervals of metrics, by resampling groups of images (bootstrap)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -28,12 +28,30 @@ def resampled_metrics(
         resamples: Number of resamples, R.
         seed: Seed of the draws.
     """
-    parts = [
-        weighted_metrics(
+
+    def measure(weights: np.ndarray) -> dict[str, np.ndarray]:
+        return weighted_metrics(
             predictions.scores, predictions.labels, predictions.classes, weights
         )
-        for weights in draw_weights(predictions.groups, resamples, seed)
-    ]
+
+    return resample(measure, predictions.groups, resamples, seed)
+
+
+def resample(
+    measure: Callable[[np.ndarray], Mapping[str, np.ndarray]],
+    groups: Sequence[str],
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> dict[str, np.ndarray]:
+    """Return what a function measures on all resamples of the groups, (R,) each.
+
+    Args:
+        measure: Returns values, (B,) each, for weights of the images, (B, N).
+        groups: Group of each image, (N,).
+        resamples: Number of resamples, R.
+        seed: Seed of the draws.
+    """
+    parts = [measure(weights) for weights in draw_weights(groups, resamples, seed)]
     return {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
 
 

@@ -5,6 +5,7 @@ import numpy as np
 from mmimbal.evaluation.confusion import divide
 
 BINS = 15
+LOWEST = float(np.finfo(np.float32).tiny)  # float32 rounds lower ones to 0
 
 
 def calibration_error(
@@ -55,3 +56,13 @@ def brier(scores: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.nda
     """
     truth = np.eye(scores.shape[1])[labels]
     return weights @ ((scores - truth) ** 2).sum(1) / weights.sum(1)
+
+
+def log_loss(scores: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the mean of -log(probability of the true class), (B,), in nats.
+
+    A probability of 0 counts as the smallest normal number of float32. Arguments are
+    those of :func:`calibration_error`.
+    """
+    true = scores[np.arange(len(labels)), labels].astype(float)
+    return -weights @ np.log(np.maximum(true, LOWEST)) / weights.sum(1)

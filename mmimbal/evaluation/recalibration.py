@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import softmax
 
+from mmimbal.evaluation.calibration import LOWEST
 from mmimbal.evaluation.fitted import Fitted
 
-LOWEST = float(np.finfo(np.float32).tiny)  # float32 rounds lower probabilities to 0
 SUM_TOLERANCE = 1e-6
 
 

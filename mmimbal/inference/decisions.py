@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from mmimbal.datasets.group_hashes import hash_groups
 from mmimbal.evaluation.abstention import (
     ConfidenceThreshold,
     fit_confidence_threshold,
@@ -56,6 +57,7 @@ class Decisions:
         abstention: Below this confidence, there is no answer.
         sets: Prediction sets.
         costs: Cost of each true and predicted class, (K, K).
+        groups: Hashes of the calibration groups; empty if they are not known.
     """
 
     classes: tuple[str, ...]
@@ -64,6 +66,7 @@ class Decisions:
     abstention: ConfidenceThreshold | None = None
     sets: ConformalSets | None = None
     costs: tuple[tuple[float, ...], ...] | None = None
+    groups: tuple[int, ...] = ()
 
     def calibrate(self, probabilities: np.ndarray) -> np.ndarray:
         """Return calibrated probabilities, (N, K)."""
@@ -103,6 +106,7 @@ class Decisions:
             classes=list(self.classes),
             thresholds=[each.to_dict() for each in self.thresholds],
             costs=[list(row) for row in self.costs] if self.costs else None,
+            groups=list(self.groups),
             **{name: part.to_dict() if part else None for name, part in parts.items()},
         )
 
@@ -133,6 +137,7 @@ class Decisions:
             tuple(classes),
             thresholds=tuple(thresholds),
             costs=tuple(map(tuple, costs)) if costs else None,
+            groups=tuple(content.get('groups', ())),  # not in older files
             **parts,
         )
 
@@ -191,6 +196,7 @@ def fit_decisions(images: Predictions, wanted: Wanted, seed: int = 0) -> Decisio
         if wanted.confidence
         else None,
         costs,
+        tuple(hash_groups(images.groups).tolist()),
     )
 
 

@@ -28,12 +28,10 @@ def check_no_leak(metas: Mapping[Path, Mapping], groups: Sequence[str]) -> str:
         if trained is None:
             silent.append(str(checkpoint))
             continue
-        leaked = np.isin([hash_groups([name])[0] for name in names], trained.numpy())
-        if leaked.any():
-            first = names[int(np.flatnonzero(leaked)[0])]
+        if leaked := known_groups(names, trained.numpy()):
             raise ValueError(
-                f'{checkpoint} was trained on {leaked.sum()} of the {len(names)} '
-                f'groups of these images, the first is {first}: the score of the '
+                f'{checkpoint} was trained on {len(leaked)} of the {len(names)} '
+                f'groups of these images, the first is {leaked[0]}: the score of the '
                 'ensemble would be too high. Train members on folds that keep the test '
                 'split: tools/prepare_dataset.py --folds 5 --keep-test'
             )
@@ -43,3 +41,10 @@ def check_no_leak(metas: Mapping[Path, Mapping], groups: Sequence[str]) -> str:
         f'{" and ".join(silent)} do not tell which groups they were trained on: leaks '
         'cannot be excluded'
     )
+
+
+def known_groups(groups: Sequence[str], hashes: Sequence[int]) -> list[str]:
+    """Return which of some groups have one of these hashes, sorted."""
+    names = sorted(set(groups))
+    known = np.isin([hash_groups([name])[0] for name in names], hashes)
+    return [name for name, is_known in zip(names, known, strict=True) if is_known]

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 
+from mmimbal.evaluation.abstention import risk_coverage
 from mmimbal.evaluation.calibration import reliability
 from mmimbal.evaluation.confusion import count_confusions, divide
 from mmimbal.evaluation.predictions import Predictions
@@ -61,6 +62,24 @@ def draw_reliability(runs: Runs) -> Figure:
     axes.set_xlabel('confidence')
     axes.set_ylabel('accuracy')
     axes.legend(frameon=False)
+    return figure
+
+
+def draw_risk_coverage(runs: Runs) -> Figure:
+    """Draw the share of errors against the share of images that are answered."""
+    figure = Figure(figsize=(4.6, 3.6), layout='constrained')
+    axes = figure.subplots()
+    for number, (name, run) in enumerate(_named(runs)):
+        once = np.ones((1, len(run.labels)))
+        _, coverage, risk = risk_coverage(run.scores, run.labels, once)
+        label = legend_name(name)
+        axes.plot(coverage[0], risk[0], **line_of(number), linewidth=1.3, label=label)
+    axes.set_xlim(0, 1)
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel('coverage')
+    axes.set_ylabel('risk')
+    axes.legend(frameon=False)
+    _tidy(axes)
     return figure
 
 

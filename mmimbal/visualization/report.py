@@ -1,30 +1,44 @@
 """A report that compares runs: one HTML file, without network access or scripts."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 
-from mmimbal.evaluation.bootstrap import RESAMPLES, caution, resampled_metrics
-from mmimbal.evaluation.metrics import LOWER_IS_BETTER, NAMES, summarise
+from mmimbal.evaluation.bootstrap import RESAMPLES, caution
+from mmimbal.evaluation.metrics import LOWER_IS_BETTER, NAMES
 from mmimbal.evaluation.predictions import Predictions, check_same_images
 from mmimbal.evaluation.retrieval import retrieve
+from mmimbal.inference.decisions import Decisions
+from mmimbal.inference.worst_errors import ErrorImage
 from mmimbal.visualization import figures, projection
+from mmimbal.visualization.abstention import abstention
+from mmimbal.visualization.decisions import apply_decisions
+from mmimbal.visualization.error_cards import cards_of
+from mmimbal.visualization.measured import RunMetrics, measure_run
 from mmimbal.visualization.recall_by_count import draw_recall_by_count
 from mmimbal.visualization.svg import Picture, picture
-from mmimbal.visualization.tables import Cell, Table, estimate, estimate_difference
+from mmimbal.visualization.tables import Cell, Table
 from mmimbal.visualization.templating import render
 
 
-def build_report(runs: Mapping[str, Predictions], resamples: int = RESAMPLES) -> str:
+def build_report(
+    runs: Mapping[str, Predictions],
+    resamples: int = RESAMPLES,
+    decisions: Decisions | None = None,
+    errors: Sequence[ErrorImage] | None = None,
+) -> str:
     """Return the HTML page for one or several runs.
 
     Args:
         runs: Predictions by name; the others are compared with the first.
         resamples: Number of resamples of groups (bootstrap).
+        decisions: What was fitted on calibration images, measured on the first run.
+        errors: The worst errors of the first run. Only they put images on the page.
 
     Raises:
-        ValueError: If the runs have different images, or a class has no images.
+        ValueError: If the runs have different images, a class has no images, or the
+            decisions are for other classes.
     """
     check_same_images(runs)
     baseline, *others = runs
@@ -37,7 +51,7 @@ def build_report(runs: Mapping[str, Predictions], resamples: int = RESAMPLES) ->
             'all classes'
         )
     warning = caution(first.groups, first.labels, first.classes)
-    metrics = {name: measure(run, resamples) for name, run in runs.items()}
+    metrics = {name: measure_run(run, resamples) for name, run in runs.items()}
 
     def difference(run: str, metric: str) -> Cell:
         return metrics[run].minus(metrics[baseline], metric, bold=not warning)
@@ -66,6 +80,9 @@ def build_report(runs: Mapping[str, Predictions], resamples: int = RESAMPLES) ->
             picture('ROC', figures.draw_roc, runs),
             picture('Precision and recall', figures.draw_precision_recall, runs),
         ],
+        abstention=abstention({**runs, **_calibrated(runs, decisions)}, resamples),
+        decisions=decisions and apply_decisions(decisions, first, resamples),
+        errors=None if errors is None else cards_of(errors),
         projection=projection.method(),
         embeddings=_embeddings(runs),
         retrieval=_retrieval(runs),
@@ -74,40 +91,15 @@ def build_report(runs: Mapping[str, Predictions], resamples: int = RESAMPLES) ->
     )
 
 
-@dataclass(frozen=True)
-class RunMetrics:
-    """All metrics of a run.
-
-    Attributes:
-        measured: Values on all images, in %; without metrics that are not defined.
-        resampled: Values of each resample, (R,), in 0..1.
-    """
-
-    measured: Mapping[str, float]
-    resampled: Mapping[str, np.ndarray]
-
-    def estimate(self, metric: str) -> Cell:
-        """Return a metric with its interval, ``-`` if it is not defined."""
-        if metric not in self.measured:
-            return '-'
-        return estimate(metric, self.measured[metric], 100 * self.resampled[metric])
-
-    def minus(self, other: 'RunMetrics', metric: str, bold: bool) -> Cell:
-        """Return a paired difference with its interval, ``-`` if it is not defined."""
-        if metric not in self.measured or metric not in other.measured:
-            return '-'
-        return estimate_difference(
-            metric,
-            self.measured[metric] - other.measured[metric],
-            100 * (self.resampled[metric] - other.resampled[metric]),
-            bold,
-        )
-
-
-def measure(run: Predictions, resamples: int) -> RunMetrics:
-    """Return all metrics of a run, measured and resampled."""
-    measured = summarise(run.scores, run.labels, run.classes)
-    return RunMetrics(measured, resampled_metrics(run, resamples))
+def _calibrated(
+    runs: Mapping[str, Predictions], decisions: Decisions | None
+) -> dict[str, Predictions]:
+    """Return the first run, calibrated; nothing without a calibration."""
+    if decisions is None or decisions.calibration is None:
+        return {}
+    name, run = next(iter(runs.items()))
+    scores = decisions.calibrate(run.scores)
+    return {f'{name}, calibrated': replace(run, scores=scores)}
 
 
 def _table(runs: Sequence[str], cell: Callable[[str, str], Cell]) -> Table:

@@ -1,7 +1,7 @@
 """Tables of metrics with 95% intervals, for the report and the page of results."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,6 +18,7 @@ class Estimate:
         high: Upper bound of the interval.
         signed: Whether a positive value has a plus sign, as differences do.
         bold: Whether it is set in bold.
+        decimals: Number of decimals.
     """
 
     value: float
@@ -25,16 +26,23 @@ class Estimate:
     high: float
     signed: bool = False
     bold: bool = False
+    decimals: int = 1
 
     @property
     def text(self) -> str:
-        """The value, with one decimal."""
-        return f'{self.value:{"+" if self.signed else ""}.1f}'
+        """The value."""
+        return f'{self.value:{"+" if self.signed else ""}.{self.decimals}f}'
 
     @property
     def interval(self) -> str:
         """The interval in brackets."""
-        return f'[{self.low:.1f}, {self.high:.1f}]'
+        low, high = (f'{each:.{self.decimals}f}' for each in (self.low, self.high))
+        return f'[{low}, {high}]'
+
+    def as_number(self, decimals: int = 2) -> 'Estimate':
+        """Return a value that is no percentage, with more decimals."""
+        value, low, high = (each / 100 for each in (self.value, self.low, self.high))
+        return replace(self, value=value, low=low, high=high, decimals=decimals)
 
 
 Cell = str | Estimate

@@ -1,0 +1,140 @@
+"""The images that a model is most wrong about, and what it looked at."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mmimbal.evaluation.predictions import Predictions
+from mmimbal.inference.class_activation import class_activation_maps
+from mmimbal.inference.image_files import ImageFiles, collate
+from mmimbal.inference.predictor import Predictor
+
+NUMBER = 12
+TOLERANCE = 0.05  # of a probability: predictions may be in mixed precision
+
+
+@dataclass(frozen=True)
+class ErrorImage:
+    """An image with a wrong prediction.
+
+    Attributes:
+        file: Its path.
+        true: Name of its class.
+        predicted: Name of the predicted class.
+        probability: Of the predicted class, in 0..1.
+        image: What the model saw, RGB, (H, W, 3), uint8.
+        activation: Class activation map of the predicted class, (h, w), in 0..1.
+    """
+
+    file: str
+    true: str
+    predicted: str
+    probability: float
+    image: np.ndarray
+    activation: np.ndarray
+
+
+def worst_errors(run: Predictions, number: int = NUMBER) -> np.ndarray:
+    """Return the indices of the errors with the highest probabilities, worst first."""
+    wrong = np.flatnonzero(run.scores.argmax(1) != run.labels)
+    order = np.argsort(-run.scores[wrong].max(1), kind='stable')
+    return wrong[order[:number]]
+
+
+def model_of(run: Predictions) -> Path:
+    """Return the checkpoint that predictions were made with.
+
+    Raises:
+        FileNotFoundError: If it is not known, or not there.
+    """
+    checkpoint = run.about.get('checkpoint')
+    if not checkpoint or not Path(str(checkpoint)).is_file():
+        raise FileNotFoundError(
+            f'the model of the predictions ({checkpoint or "unknown"}) is not there: '
+            'name it with --model'
+        )
+    return Path(str(checkpoint))
+
+
+@torch.no_grad()
+def show_errors(
+    predictor: Predictor, run: Predictions, folder: Path, number: int = NUMBER
+) -> list[ErrorImage]:
+    """Return the worst errors with their images and class activation maps.
+
+    Args:
+        predictor: The model that has made the predictions.
+        run: Its predictions.
+        folder: The folder that the files of the predictions are in.
+        number: How many errors, at most.
+
+    Raises:
+        FileNotFoundError: If an image is not in the folder.
+        ValueError: If an image cannot be read, the model has other classes or gives
+            other probabilities, or has no class activation maps.
+    """
+    if predictor.classes != run.classes:
+        raise ValueError(
+            f'the model has the classes {", ".join(predictor.classes)}, but the '
+            f'predictions have {", ".join(run.classes)}: name their model with --model'
+        )
+    chosen = worst_errors(run, number)
+    if not len(chosen):
+        return []
+    files = [folder / file for file in run.files[chosen]]
+    for file in files:
+        if not file.is_file():
+            raise FileNotFoundError(
+                f'no image {file}: give --images the folder of the data set, which the '
+                'files of the predictions are relative to'
+            )
+    dataset = ImageFiles(list(map(str, files)), predictor.pipeline)
+    part = collate([dataset[index] for index in range(len(files))])
+    for index, problem in part['problems'].items():
+        raise ValueError(f'{files[index]} cannot be read: {problem}')
+    images = [_rgb(image) for image in part['batch']['inputs']]
+    samples = predictor.model.test_step(part['batch'])
+    scores = np.stack([sample.pred_score.float().cpu().numpy() for sample in samples])
+    _check_same_model(scores, run.scores[chosen], files)
+    predicted = run.scores[chosen].argmax(1)
+    inputs = predictor.model.data_preprocessor(part['batch'])['inputs']
+    maps = class_activation_maps(
+        predictor.model, inputs, torch.from_numpy(predicted).to(inputs.device)
+    )
+    return [
+        ErrorImage(
+            str(run.files[index]),
+            run.classes[run.labels[index]],
+            run.classes[label],
+            float(run.scores[index, label]),
+            image,
+            activation,
+        )
+        for index, label, image, activation in zip(
+            chosen, predicted, images, maps.float().cpu().numpy(), strict=True
+        )
+    ]
+
+
+def _check_same_model(
+    scores: np.ndarray, expected: np.ndarray, files: list[Path]
+) -> None:
+    """Raise a ValueError if the probabilities of a model are not those of the run."""
+    image, label = np.unravel_index(np.abs(scores - expected).argmax(), scores.shape)
+    found, stored = scores[image, label], expected[image, label]
+    if abs(found - stored) > TOLERANCE:
+        raise ValueError(
+            f'the model is not that of the predictions: for {files[image]}, it gives '
+            f'{found:.3f} instead of {stored:.3f}. Name their model with --model; '
+            'predictions with --tta cannot be explained'
+        )
+
+
+def _rgb(image: torch.Tensor) -> np.ndarray:
+    """Return an image of the pipeline, which reads BGR, (C, H, W), as RGB bytes."""
+    if image.dtype != torch.uint8:  # normalized by the pipeline
+        low, high = image.min(), image.max()
+        image = ((image - low) / (high - low).clamp(min=1e-12) * 255).byte()
+    return image.flip(0).expand(3, -1, -1).permute(1, 2, 0).numpy().copy()

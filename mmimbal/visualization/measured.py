@@ -1,0 +1,65 @@
+"""Metrics of a run, measured and resampled, as cells of tables."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mmimbal.evaluation.bootstrap import resample, resampled_metrics
+from mmimbal.evaluation.metrics import summarise
+from mmimbal.evaluation.predictions import Predictions
+from mmimbal.visualization.tables import Cell, estimate, estimate_difference
+
+
+@dataclass(frozen=True)
+class RunMetrics:
+    """All metrics of a run.
+
+    Attributes:
+        measured: Values on all images, in %; without metrics that are not defined.
+        resampled: Values of each resample, (R,), in 0..1.
+    """
+
+    measured: Mapping[str, float]
+    resampled: Mapping[str, np.ndarray]
+
+    def estimate(self, metric: str) -> Cell:
+        """Return a metric with its interval, ``-`` if it is not defined."""
+        if metric not in self.measured:
+            return '-'
+        return estimate(metric, self.measured[metric], 100 * self.resampled[metric])
+
+    def minus(self, other: 'RunMetrics', metric: str, bold: bool) -> Cell:
+        """Return a paired difference with its interval, ``-`` if it is not defined."""
+        if metric not in self.measured or metric not in other.measured:
+            return '-'
+        return estimate_difference(
+            metric,
+            self.measured[metric] - other.measured[metric],
+            100 * (self.resampled[metric] - other.resampled[metric]),
+            bold,
+        )
+
+
+def measure_run(run: Predictions, resamples: int) -> RunMetrics:
+    """Return all metrics of a run, measured and resampled."""
+    measured = summarise(run.scores, run.labels, run.classes)
+    return RunMetrics(measured, resampled_metrics(run, resamples))
+
+
+def measure(
+    function: Callable[[np.ndarray], Mapping[str, np.ndarray]],
+    groups: Sequence[str],
+    resamples: int,
+) -> RunMetrics:
+    """Return what a function measures on all images, and on resamples of the groups.
+
+    Arguments are those of :func:`mmimbal.evaluation.bootstrap.resample`.
+    """
+    once = function(np.ones((1, len(groups))))
+    measured = {
+        name: 100 * float(values[0])
+        for name, values in once.items()
+        if not np.isnan(values[0])
+    }
+    return RunMetrics(measured, resample(function, groups, resamples))
