@@ -6,3 +6,4 @@ from .heads import (
     MetricLearningClsHead,
 )
 from .multi_view import MultiViewDataPreprocessor
+from .necks import AdapterNeck

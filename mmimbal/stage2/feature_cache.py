@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from mmimbal.files.lock import locked
 from mmimbal.stage2.extraction import extract
 
 DTYPES = ('float32', 'float16')
+PARTS = ('data_preprocessor', 'backbone', 'neck')
 
 
 def cached_features(
@@ -88,14 +89,15 @@ def _locked_by_main_rank(cache: Path) -> Iterator[None]:
         barrier()
 
 
-def describe(cfg: Config, loader: str) -> str:
+def describe(cfg: Config, loader: str, parts: Sequence[str] = PARTS) -> str:
     """Return the parts of a config that features depend on, as text.
 
     Args:
         cfg: Config of a run.
         loader: Key of the dataset's loader: ``'train_dataloader'``, ...
+        parts: Parts of the model that compute the features.
     """
-    model = [cfg.model.get(key) for key in ('data_preprocessor', 'backbone', 'neck')]
+    model = [cfg.model.get(key) for key in parts]
     return repr((cfg.get('data_preprocessor'), model, cfg[loader].dataset))
 
 

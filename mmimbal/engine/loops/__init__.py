@@ -1,1 +1,2 @@
+from .adapter_loop import AdapterTrainLoop
 from .cached_features_loop import CachedFeaturesTrainLoop, FitLoop

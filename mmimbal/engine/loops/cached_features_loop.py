@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from mmimbal.datasets.labels_and_groups import get_labels, read_through_wrappers
 from mmimbal.engine.ddp import unwrap_model
 from mmimbal.registry import LOOPS
-from mmimbal.stage2.feature_cache import cached_features, describe
+from mmimbal.stage2.feature_cache import PARTS, cached_features, describe
 from mmimbal.stage2.freezing import FROZEN_PARTS
 from mmimbal.stage2.head_training import check_size
 
@@ -24,15 +24,16 @@ class CachedFeatures(Dataset):
     A batch is read with one call, by a list of indices.
 
     Args:
-        dataset: N images.
+        image_loader: Loader of N images.
         features: Features of V views of each image, (V, N, ...).
         device: Device of the labels.
     """
 
     def __init__(
-        self, dataset: Dataset, features: np.ndarray, device: torch.device
+        self, image_loader: DataLoader, features: np.ndarray, device: torch.device
     ) -> None:
-        self.dataset = dataset
+        self.image_loader = image_loader
+        self.dataset = dataset = image_loader.dataset
         self.metainfo = dataset.metainfo
         self.features = features
         self.view = 0
@@ -82,6 +83,8 @@ class CachedFeaturesTrainLoop(EpochBasedTrainLoop):
             mixes images (Mixup, CutMix).
     """
 
+    frozen_parts = PARTS
+
     def __init__(
         self,
         runner: Runner,
@@ -99,27 +102,56 @@ class CachedFeaturesTrainLoop(EpochBasedTrainLoop):
 
     def run(self) -> nn.Module:
         """Train; restore the model's image part and the loaders at the end."""
-        model = unwrap_model(self.runner.model)
-        loops = [self, self.runner.val_loop] if self.runner.val_loop else [self]
-        loaders = [loop.dataloader for loop in loops]
         try:
             return super().run()
         finally:
-            vars(model.data_preprocessor).pop('forward', None)
-            vars(model).pop('extract_feat', None)
-            for loop, loader in zip(loops, loaders, strict=True):
-                loop.dataloader = loader
+            self._take_images()
 
     def run_epoch(self) -> None:
         """Train on one view of each image."""
-        if not isinstance(self.dataloader.dataset, CachedFeatures):
-            self._cache()
+        self._cache_images()
+        self.runner.call_hook('before_train_epoch')
+        self._cache_images()  # a single run may have begun stage 2, on new batches
         self.dataloader.dataset.view = self.epoch % self.views
-        super().run_epoch()
+        self.runner.model.train()
+        for index, batch in enumerate(self.dataloader):
+            self.run_iter(index, batch)
+        self.runner.call_hook('after_train_epoch')
+        self._epoch += 1
+
+    def _cache_images(self) -> None:
+        if not isinstance(self.dataloader.dataset, CachedFeatures):
+            self._take_images()
+            self._cache()
+
+    def _take_images(self) -> None:
+        """Let the model and the loops take images again."""
+        model = unwrap_model(self.runner.model)
+        vars(model.data_preprocessor).pop('forward', None)
+        vars(model).pop('extract_feat', None)
+        for loop in (self, self.runner.val_loop):
+            if loop and isinstance(loop.dataloader.dataset, CachedFeatures):
+                loop.dataloader = loop.dataloader.dataset.image_loader
+
+    def frozen_part(self, model: nn.Module) -> nn.Module:
+        """Return what makes the cached features: backbone and neck."""
+        return model
+
+    def check_features(self, model: nn.Module, shape: tuple[int, ...]) -> None:
+        """Raise a ValueError if the head does not fit features of this shape."""
+        check_size(model.head, shape)
+
+    @staticmethod
+    def extract_feat(
+        model: nn.Module, inputs: torch.Tensor, stage: str = 'neck'
+    ) -> tuple[torch.Tensor]:
+        """Return the features of the head, (N, C), from cached ones."""
+        return (inputs,)
 
     def _cache(self) -> None:
         model = unwrap_model(self.runner.model)
-        check_frozen(model)
+        frozen = self.frozen_part(model)
+        check_frozen(frozen)
         if getattr(model.data_preprocessor, 'batch_augments', None) is not None:
             raise ValueError(
                 'Mixup and CutMix mix images, which cached features do not allow: '
@@ -133,9 +165,9 @@ class CachedFeaturesTrainLoop(EpochBasedTrainLoop):
         for loop, key, views in loops:
             loader = loop.dataloader
             features = cached_features(
-                model,
+                frozen,
                 loader.dataset,
-                describe(self.runner.cfg, key),
+                describe(self.runner.cfg, key, self.frozen_parts),
                 self.cache_dir,
                 views,
                 self.runner.seed,
@@ -144,8 +176,8 @@ class CachedFeaturesTrainLoop(EpochBasedTrainLoop):
                 loader.num_workers,
                 name=key.removesuffix('_dataloader'),
             )
-            check_size(model.head, features.shape[2:])
-            cached.append(CachedFeatures(loader.dataset, features, device))
+            self.check_features(model, features.shape[2:])
+            cached.append(CachedFeatures(loader, features, device))
             self.runner.logger.info(
                 f'Cached features of {key}: {" x ".join(map(str, features.shape))} in '
                 f'{Path(features.filename).parent}'
@@ -158,7 +190,7 @@ class CachedFeaturesTrainLoop(EpochBasedTrainLoop):
             )
         # The modules stay in the model, because EMA hooks pair modules by position.
         model.data_preprocessor.forward = partial(_to_device, device)
-        model.extract_feat = _return_features
+        model.extract_feat = partial(self.extract_feat, model)
 
 
 @LOOPS.register_module()
@@ -212,7 +244,3 @@ def _to_device(device: torch.device, data: dict, training: bool = False) -> dict
 
 def _identity(batch: dict) -> dict:
     return batch
-
-
-def _return_features(inputs: torch.Tensor, stage: str = 'neck') -> tuple[torch.Tensor]:
-    return (inputs,)

@@ -1,0 +1,89 @@
+"""Train stage 1 as an adapter on cached features of a frozen backbone."""
+
+import torch
+from mmpretrain.models import ImageClassifier
+from torch import nn
+
+from mmimbal.engine.ddp import rewrap_model, unwrap_model
+from mmimbal.engine.loops.cached_features_loop import CachedFeaturesTrainLoop
+from mmimbal.models.multi_view import MultiViewDataPreprocessor
+from mmimbal.models.necks import AdapterNeck
+from mmimbal.registry import LOOPS
+from mmimbal.stage2.freezing import freeze
+
+
+class PooledBackbone(nn.Module):
+    """The frozen part of a classifier with an adapter.
+
+    Args:
+        model: A classifier with an :class:`mmimbal.models.necks.AdapterNeck`.
+    """
+
+    neck = None
+
+    def __init__(self, model: ImageClassifier) -> None:
+        super().__init__()
+        self.data_preprocessor = model.data_preprocessor
+        self.backbone = model.backbone
+
+    def extract_feat(self, inputs: torch.Tensor) -> tuple[torch.Tensor]:
+        """Return the pooled features of images, (N, C), in a tuple."""
+        return (AdapterNeck.pool(self.backbone(inputs)),)
+
+
+@LOOPS.register_module()
+class AdapterTrainLoop(CachedFeaturesTrainLoop):
+    """Train an adapter and the head on cached features of a frozen backbone.
+
+    The neck of the model is a :class:`mmimbal.models.necks.AdapterNeck`. The loop
+    freezes the backbone. Batches have one view of each image, so that losses which need
+    several cannot be used. Everything else, and all arguments, are those of
+    :class:`CachedFeaturesTrainLoop`; stage 2 follows as on any stage 1.
+
+    Raises:
+        ValueError: In training, if the neck is no adapter or is frozen, if it does not
+            fit the backbone, or if a batch would have several views or mixed images.
+    """
+
+    frozen_parts = ('data_preprocessor', 'backbone')
+
+    def run(self) -> nn.Module:
+        """Freeze the backbone, and train."""
+        model = unwrap_model(self.runner.model)
+        check_adapter(model)
+        freeze(model.backbone, update_bn=False)
+        rewrap_model(self.runner)
+        return super().run()
+
+    def frozen_part(self, model: ImageClassifier) -> nn.Module:
+        """Return what makes the cached features: the backbone alone."""
+        return PooledBackbone(model)
+
+    def check_features(self, model: ImageClassifier, shape: tuple[int, ...]) -> None:
+        """Raise a ValueError if the neck does not fit features of this shape."""
+        if shape != (model.neck.in_channels,):
+            raise ValueError(
+                f'the backbone gives features of size {" x ".join(map(str, shape))}: '
+                f'set model.neck.in_channels, which is {model.neck.in_channels}'
+            )
+
+    @staticmethod
+    def extract_feat(
+        model: ImageClassifier, inputs: torch.Tensor, stage: str = 'neck'
+    ) -> tuple[torch.Tensor]:
+        """Return the features of the head, (N, C), from cached ones."""
+        return model.neck((inputs,))
+
+
+def check_adapter(model: ImageClassifier) -> None:
+    """Raise a ValueError if a model cannot be trained by an adapter loop."""
+    if not isinstance(model.neck, AdapterNeck):
+        raise ValueError(
+            'mmimbal.AdapterTrainLoop needs a model with neck=dict('
+            f"type='mmimbal.AdapterNeck'), not {type(model.neck).__name__}"
+        )
+    if isinstance(model.data_preprocessor, MultiViewDataPreprocessor):
+        raise ValueError(
+            'an adapter is trained on one view of each image: choose a stage 1 '
+            'without views, such as supcon instead of supcon_views'
+        )

@@ -1,0 +1,1 @@
+from .adapter_neck import AdapterNeck
