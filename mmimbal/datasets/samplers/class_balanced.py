@@ -149,7 +149,7 @@ class ClassBalancedSampler(Sampler):
         random = np.random.default_rng((self.seed, len(self.counts), epoch))
         positions = sum(map(self.quotas, range(epoch)), np.zeros_like(self.counts))
         remaining = self.quotas(epoch)
-        labels_of_blocks = np.arange(len(remaining), dtype=np.uint16)
+        classes = np.arange(len(remaining))
         while total := remaining.sum():
             taken = random.multivariate_hypergeometric(remaining, min(BLOCK, total))
             drawn = [
@@ -161,9 +161,9 @@ class ClassBalancedSampler(Sampler):
             positions += taken
             remaining -= taken
             # Shuffle the classes, but keep the drawn order of each class.
-            labels = random.permutation(np.repeat(labels_of_blocks, taken))
+            labels = random.permutation(np.repeat(classes, taken))
             block = np.empty(len(labels), drawn[0].dtype)
-            block[np.argsort(labels, kind='stable')] = np.concatenate(drawn)
+            block[stable_argsort(labels, len(classes))] = np.concatenate(drawn)
             yield block
 
 
@@ -195,10 +195,15 @@ def split_by_label(labels: np.ndarray, counts: np.ndarray) -> list[np.ndarray]:
     It takes 4 bytes per image, or 8 for more than 2^31 images.
     """
     index_type = np.int32 if len(labels) < 2**31 else np.int64
-    # NumPy sorts 16-bit integers by radix sort.
-    label_type = np.uint16 if len(counts) <= 2**16 else np.int64
-    order = np.argsort(labels.astype(label_type), kind='stable').astype(index_type)
+    order = stable_argsort(labels, len(counts)).astype(index_type)
     return np.split(order, np.cumsum(counts)[:-1])
+
+
+def stable_argsort(labels: np.ndarray, classes: int) -> np.ndarray:
+    """Return the indices that sort labels below ``classes``, equal ones in order."""
+    # NumPy sorts 16-bit integers by radix sort.
+    label_type = np.uint16 if classes <= 2**16 else np.int64
+    return np.argsort(labels.astype(label_type), kind='stable')
 
 
 def split_by_rank(

@@ -57,9 +57,10 @@ def endless_permutations(images: np.ndarray, seed: tuple[int, ...]) -> EndlessSe
     permutations = max(1, SMALL // len(images))
 
     def draw(random: np.random.Generator) -> np.ndarray:
+        # NumPy shuffles 64-bit integers much faster than smaller ones, in the same way.
         if permutations == 1:
-            return random.permutation(images)
-        rows = np.tile(images, (permutations, 1))
-        return random.permuted(rows, axis=1).ravel()
+            return images[random.permutation(len(images))]
+        rows = np.tile(images.astype(np.int64), (permutations, 1))
+        return random.permuted(rows, axis=1).ravel().astype(images.dtype)
 
     return EndlessSequence(permutations * len(images), draw, seed)
