@@ -1,6 +1,7 @@
 """tools/test.py: what it writes, several views of an image, and pictures."""
 
 import json
+from copy import deepcopy
 from pathlib import Path
 
 import cv2
@@ -112,6 +113,38 @@ def test_views_and_model_of_the_config_are_used(net, tmp_path):
     scores = [scores_of(model, view.copy()) for view in flipped]
     expected = np.average(scores, 0, WEIGHTS)
     assert load_predictions(out).scores == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_choice_of_views_goes_before_those_of_the_config():
+    crop = dict(type='mmcv.CenterCrop', crop_size=(6, 4))
+    rest = [dict(type='Normalize'), dict(type='Pack')]
+    pipeline = [dict(type='CenterCrop', crop_size=9), crop, *rest]
+    cfg = Config(
+        dict(
+            test_dataloader=dict(dataset=dict(type='A', pipeline=pipeline)),
+            tta_pipeline=[dict(type='Mine')],
+            tta_model=dict(type='MyViews'),
+        )
+    )
+    before = deepcopy(cfg)
+    load_views(before)
+    assert before.test_dataloader.dataset.pipeline == [dict(type='Mine')]
+    assert before.tta_model.type == 'MyViews'
+    load_views(cfg, 'crops')
+    first, views = cfg.test_dataloader.dataset.pipeline
+    assert first == pipeline[0] and 'tta_model' not in cfg
+    crops, flips, *after = views.transforms
+    assert [(each.x, each.y) for each in crops] == [
+        *((0, 0), (1, 0), (0, 1), (1, 1), (0.5, 0.5))
+    ]
+    assert {(each.type, each.crop_size) for each in crops} == {
+        ('mmimbal.CropAt', (6, 4))
+    }
+    assert [flip.prob for flip in flips] == [1.0, 0.0]
+    assert after == [[each] for each in rest]
+    lacking = dict(dataset=dict(pipeline=[dict(type='EfficientNetCenterCrop')]))
+    with pytest.raises(ValueError, match=r'need a CenterCrop .* EfficientNetCenter'):
+        load_views(Config(dict(test_dataloader=lacking)), 'crops')
 
 
 def test_a_test_set_inside_a_wrapper_and_one_without_a_pipeline():

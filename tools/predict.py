@@ -31,7 +31,13 @@ def parse_args() -> argparse.Namespace:
         '--out', type=Path, default=Path('predictions.csv'), help='the CSV file'
     )
     parser.add_argument(
-        '--tta', action='store_true', help='average over the image and its mirror image'
+        '--tta',
+        nargs='?',
+        choices=['flips', 'crops'],
+        const='flips',
+        help='test-time augmentation: average over the image and its mirror image '
+        '(flips, the default), or over ten crops: the corners and the middle, mirrored '
+        'too',
     )
     parser.add_argument(
         '--neighbours',

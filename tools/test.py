@@ -45,9 +45,13 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--tta',
-        action='store_true',
-        help='test-time augmentation with tta_pipeline and tta_model of the config; '
-        'without them, the mean of the scores of each image and its mirror image',
+        nargs='?',
+        choices=['config', 'flips', 'crops'],
+        const='config',
+        help='test-time augmentation. config, the default: with tta_pipeline and '
+        'tta_model of the config, or flips if it has none; flips: the mean of the '
+        'scores of each image and its mirror image; crops: of ten crops, the corners '
+        'and the middle, mirrored too',
     )
     parser.add_argument(
         '--show-dir',
@@ -109,12 +113,12 @@ def main() -> None:
         checkpoint = find_checkpoint(args.checkpoint)
         if args.split:
             choose_split(cfg, args.split)
+        if args.tta:
+            load_views(cfg, args.tta)
     if not args.work_dir:  # do not overwrite the config in the work dir of training
         cfg.work_dir = str(Path(cfg.work_dir, 'test'))
     cfg.load_from = None
     cfg.test_cfg.fp16 = cfg.test_cfg.get('fp16', False) or (args.amp and can_use_amp())
-    if args.tta:
-        load_views(cfg)
     if args.show_dir:
         cfg.setdefault('visualizer', VISUALIZER)
     runner = Runner.from_cfg(cfg)

@@ -1,4 +1,5 @@
 from .collate import stack_images
+from .crop_at import CropAt
 from .csv_dataset import CSVDataset
 from .digits_lt import DigitsLT
 from .labels_and_groups import (

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mmengine.config import Config
 from mmengine.dist import barrier, get_dist_info
 from mmpretrain.registry import MODELS
 from torch.utils.data import DataLoader, Subset
@@ -14,7 +13,7 @@ from tqdm import tqdm
 from mmimbal.datasets import CSVDataset
 from mmimbal.evaluation.head_inputs import HeadInputs
 from mmimbal.evaluation.predictions import Predictions, predictions_for
-from mmimbal.evaluation.tta import AverageScores, load_views
+from mmimbal.evaluation.tta import VIEWS, AverageScores
 from mmimbal.inference.decisions import Decisions
 from mmimbal.inference.image_files import ImageFiles, collate
 from mmimbal.inference.neighbours import Neighbours
@@ -28,7 +27,7 @@ def predict_files(
     out: Path,
     batch_size: int = 64,
     workers: int = 2,
-    tta: bool = False,
+    tta: str | None = None,
     neighbours: Neighbours | None = None,
 ) -> int:
     """Write a CSV file with a row for each image.
@@ -44,7 +43,7 @@ def predict_files(
         out: The CSV file.
         batch_size: Images in a batch.
         workers: Number of processes that read images.
-        tta: Whether to average over the image and its mirror image.
+        tta: Views of each image to average over, ``'flips'`` or ``'crops'``.
         neighbours: The images of which the nearest are named, if any.
 
     Returns:
@@ -53,7 +52,8 @@ def predict_files(
     Raises:
         ValueError: If an earlier run for the same file had other settings, or if
             neighbours are wanted of an ensemble, of several views, or of an index
-            that another model has written.
+            that another model has written; or if the pipeline has no ``CenterCrop`` for
+            crops.
     """
     rank, world_size = get_dist_info()
     decisions = predictor.decisions or Decisions(predictor.classes)
@@ -95,7 +95,7 @@ def predict_files(
     return broken
 
 
-def _head_inputs(predictor: Predictor, tta: bool) -> HeadInputs:
+def _head_inputs(predictor: Predictor, tta: str | None) -> HeadInputs:
     head = getattr(predictor.model, 'head', None)
     if head is None:
         raise ValueError('neighbours need one model: an ensemble has many embeddings')
@@ -138,7 +138,7 @@ def predict_split(
     files = [str(folder / file) for file in dataset.get_files()]
     found: dict[int, np.ndarray] = {}
     indices = range(len(files))
-    for scores, problems in _batches(predictor, files, indices, batch_size, 0, False):
+    for scores, problems in _batches(predictor, files, indices, batch_size, 0, None):
         for index, problem in problems.items():
             raise ValueError(f'{files[index]} cannot be read: {problem}')
         found |= scores
@@ -152,15 +152,12 @@ def _batches(
     indices: Sequence[int],
     batch_size: int,
     workers: int,
-    tta: bool,
+    tta: str | None,
 ) -> Iterator[tuple[dict[int, np.ndarray], dict[int, str]]]:
     """Yield probabilities, (K,), and problems of images, by index."""
     model, pipeline = predictor.model, predictor.pipeline
     if tta:
-        dataset = dict(pipeline=pipeline)
-        cfg = Config(dict(test_dataloader=dict(dataset=dataset)))
-        load_views(cfg)
-        pipeline = cfg.test_dataloader.dataset.pipeline
+        pipeline = VIEWS[tta](pipeline)
         model = MODELS.build(dict(type=AverageScores), default_args=dict(module=model))
         model.eval()
     loader = DataLoader(

@@ -110,7 +110,9 @@ def test_what_does_not_fit_is_refused(data, members, index, tmp_path):
     with pytest.raises(ValueError, match='2 numbers, those of the model'):
         predict_files(predictor, files, out, workers=0, neighbours=other)
     with pytest.raises(ValueError, match='one view of each image'):
-        predict_files(predictor, files, out, workers=0, tta=True, neighbours=neighbours)
+        predict_files(
+            predictor, files, out, workers=0, tta='flips', neighbours=neighbours
+        )
     ensemble = load_predictor([members])
     with pytest.raises(ValueError, match='one model: an ensemble'):
         predict_files(ensemble, files, out, workers=0, neighbours=neighbours)

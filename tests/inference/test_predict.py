@@ -14,6 +14,7 @@ from mmimbal.inference.predictor import find_members, load_predictor
 from mmimbal.stage2.stage1 import find_checkpoint
 from tests.distributed import run_on_ranks
 from tests.inference.conftest import CLASSES, read_table
+from tests.tools import explain
 
 
 def probabilities(work_dir, files):
@@ -86,12 +87,41 @@ def test_mirrored_views_are_averaged(data, members, tmp_path):
     files = [str(tmp_path / f'{name}.png') for name in images]
     predictor = load_predictor([members / 'fold1'])
     tables = {}
-    for tta in (True, False):
+    for tta in ('flips', None):
         predict_files(predictor, files, tmp_path / 'out.csv', workers=0, tta=tta)
         tables[tta] = table_of(read_table(tmp_path / 'out.csv'))
-    assert np.allclose(tables[True][0], tables[False][0], atol=1.5e-6)
-    expected = tables[False][1:].mean(0)
-    assert np.allclose(tables[True][1:], expected, atol=1.5e-6)
+    assert np.allclose(tables['flips'][0], tables[None][0], atol=1.5e-6)
+    expected = tables[None][1:].mean(0)
+    assert np.allclose(tables['flips'][1:], expected, atol=1.5e-6)
+
+
+def test_ten_crops_are_averaged(data, members, tmp_path):
+    """The corners and the middle of 12 x 10 pixels, 8 x 8 each, and mirrored."""
+    image = np.random.default_rng(0).integers(0, 256, (12, 10, 3), np.uint8)
+    places = [(0, 0), (0, 2), (4, 0), (4, 2), (2, 1)]
+    crops = [image[y : y + 8, x : x + 8] for y, x in places]
+    views = [*crops, *(crop[:, ::-1] for crop in crops)]
+    for number, view in enumerate([image, *views]):
+        cv2.imwrite(str(tmp_path / f'{number}.png'), view)
+    whole, *files = [str(tmp_path / f'{number}.png') for number in range(11)]
+    expected = probabilities(members / 'fold0', files)
+    assert np.ptp(expected, axis=0).max() > 1e-3
+    predictor = load_predictor([members / 'fold0'])
+    predict_files(predictor, [whole], tmp_path / 'o.csv', workers=0, tta='crops')
+    table = read_table(tmp_path / 'o.csv')
+    assert np.allclose(table_of(table), expected.mean(0), atol=2e-6)
+    assert table[0]['predicted'] == CLASSES[expected.mean(0).argmax()]
+
+
+def test_the_flag_names_views(data, members, tmp_path):
+    words = [members / 'fold0', data, '--split', 'test', '--out', tmp_path / 'o.csv']
+    tables = {}
+    for flags in ((), ('--tta',), ('--tta', 'flips'), ('--tta', 'crops')):
+        assert explain('predict', *words, *flags) is None
+        tables[flags] = table_of(read_table(tmp_path / 'o.csv'))
+    plain, default, flips, crops = tables.values()
+    assert np.array_equal(default, flips) and not np.allclose(default, plain)
+    assert np.allclose(crops, flips, atol=2e-6)  # all crops of 8 x 8 pixels are one
 
 
 @pytest.mark.parametrize('workers', [0, 1])
