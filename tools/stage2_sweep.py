@@ -151,7 +151,13 @@ def main() -> None:
     with locked(folder / 'sweep'):
         start = perf_counter()
         features = extract(
-            cfg, datasets, checkpoint, folder / 'features', args.views, args.dtype
+            cfg,
+            datasets,
+            checkpoint,
+            folder / 'features',
+            args.views,
+            args.dtype,
+            stage1.get('train_cfg', {}).get('cache_dir'),
         )
         extracted = perf_counter()
         sweep = Sweep(features, folder / 'heads')

@@ -28,6 +28,7 @@ METHOD_KEYS = (
     'stage1',
     'one_stage',
     'config',
+    'profile',
     'stage2',
     'options',
     'dataset_options',
@@ -66,9 +67,9 @@ def load_grid(path: Path) -> Grid:
     * ``methods``: for each name, a dict with one of ``stage1`` (a word), ``one_stage``
       (a word of stage 2, whose head and sampler train the complete net) and ``config``
       (path of your own config, for a grid with one data set). Optional: ``stage2``
-      (heads on the backbone: a list of words, or ``'all'``), ``options``,
-      ``dataset_options`` (options for each data set), ``seeds``, and ``metric=True``
-      if it uses metric learning.
+      (heads on the backbone: a list of words, or ``'all'``), ``profile`` (in place of
+      that of the grid), ``options``, ``dataset_options`` (options for each data set),
+      ``seeds``, and ``metric=True`` if it uses metric learning.
     * ``seeds``: a list.
     * Optional: ``title`` and ``notes`` of the page, ``folds``, ``flags`` of
       ``tools/train.py``, ``options`` for all runs, ``judged_on``, and ``plug_in``:
@@ -166,10 +167,11 @@ def _experiment_of_method(
         )
     if kinds == ['config']:
         return _own_config(where, grid, about['config'])
-    if 'profile' not in grid:
+    profile = about.get('profile', grid.get('profile'))
+    if profile is None:
         raise ValueError(f'{where}: the grid has no profile. Add profile, e.g. 64px')
     experiment = Experiment(
-        dataset, grid['profile'], about.get('stage1'), about.get('one_stage')
+        dataset, profile, about.get('stage1'), about.get('one_stage')
     )
     try:
         experiment.check()

@@ -83,6 +83,28 @@ def extract(
     model.train(was_training)
 
 
+@torch.no_grad()
+def through_neck(
+    model: ImageClassifier, features: np.ndarray, images: np.ndarray, batch_size: int
+) -> Iterator[np.ndarray]:
+    """Yield outputs of the neck, (B, ...), one view after another.
+
+    Args:
+        model: A classifier.
+        features: Inputs of the neck, (V, N, C).
+        images: Indices of the images.
+        batch_size: Images of a batch, B.
+    """
+    was_training = model.neck.training
+    model.neck.eval()
+    device = next(model.neck.parameters()).device
+    for view in features:
+        for start in range(0, len(images), batch_size):
+            batch = torch.from_numpy(view[images[start : start + batch_size]])
+            yield model.neck((batch.float().to(device),))[-1].cpu().numpy()
+    model.neck.train(was_training)
+
+
 def _stack(items: list[dict]) -> dict:
     """Make a batch of images without labels; the backbone does not need them."""
     return stack_images([dict(inputs=item['inputs']) for item in items])

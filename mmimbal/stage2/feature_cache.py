@@ -4,12 +4,11 @@ import hashlib
 import json
 import math
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
-from mmengine.config import Config
 from mmengine.dist import barrier, get_rank, get_world_size, is_main_process
 from mmpretrain.models import ImageClassifier
 from torch.utils.data import Dataset
@@ -18,10 +17,9 @@ from mmimbal.datasets import get_labels, read_through_wrappers
 from mmimbal.datasets.image_cache import fingerprint
 from mmimbal.files.atomic import sync_to_disk
 from mmimbal.files.lock import locked
-from mmimbal.stage2.extraction import extract
+from mmimbal.stage2.extraction import extract, through_neck
 
 DTYPES = ('float32', 'float16')
-PARTS = ('data_preprocessor', 'backbone', 'neck')
 
 
 def cached_features(
@@ -35,6 +33,7 @@ def cached_features(
     batch_size: int = 128,
     num_workers: int = 0,
     name: str = '',
+    backbone_features: np.ndarray | None = None,
 ) -> np.memmap:
     """Return the features of all images; read them from the cache if they are there.
 
@@ -46,7 +45,7 @@ def cached_features(
     Args:
         model: A classifier.
         dataset: N images, with its pipeline.
-        description: Configs of model, pipeline and dataset; see :func:`describe`.
+        description: Configs of model, pipeline and dataset, as text.
         folder: Folder of all caches.
         views: Augmented views of each image, V.
         seed: Seed of the augmentation.
@@ -54,6 +53,7 @@ def cached_features(
         batch_size: Batch size of the backbone.
         num_workers: Workers of the loader.
         name: Name of the split, for the progress bar.
+        backbone_features: Inputs of the neck, (V, N, C), in place of the images.
 
     Returns:
         Features, (V, N, ...), the same on all ranks.
@@ -73,8 +73,14 @@ def cached_features(
     cache = folder / key
     with _locked_by_main_rank(cache):
         if open_cache(cache) is None:
-            loader = dict(batch_size=batch_size, num_workers=num_workers)
-            _write(model, dataset, cache, views, seed, dtype, loader, name)
+            images = np.array_split(np.arange(len(dataset)), get_world_size())
+            own = images[get_rank()]
+            if backbone_features is None:
+                loader = dict(batch_size=batch_size, num_workers=num_workers)
+                batches = extract(model, dataset, own, views, seed, loader, name)
+            else:
+                batches = through_neck(model, backbone_features, own, batch_size)
+            _write(batches, cache, [len(part) for part in images], views, dtype)
     return open_cache(cache)
 
 
@@ -87,18 +93,6 @@ def _locked_by_main_rank(cache: Path) -> Iterator[None]:
         barrier()
         yield
         barrier()
-
-
-def describe(cfg: Config, loader: str, parts: Sequence[str] = PARTS) -> str:
-    """Return the parts of a config that features depend on, as text.
-
-    Args:
-        cfg: Config of a run.
-        loader: Key of the dataset's loader: ``'train_dataloader'``, ...
-        parts: Parts of the model that compute the features.
-    """
-    model = [cfg.model.get(key) for key in parts]
-    return repr((cfg.get('data_preprocessor'), model, cfg[loader].dataset))
 
 
 def cache_key(
@@ -175,27 +169,30 @@ def _remove_damaged(cache: Path) -> None:
 
 
 def _write(
-    model: ImageClassifier,
-    dataset: Dataset,
+    batches: Iterator[np.ndarray],
     cache: Path,
+    sizes: list[int],
     views: int,
-    seed: int,
     dtype: str,
-    loader: dict,
-    name: str,
 ) -> None:
-    """Compute a cache: each rank computes a part, and the main rank joins them."""
+    """Write a cache: each rank writes its part, and the main rank joins them.
+
+    Args:
+        batches: Features of the images of this rank, one view after another.
+        cache: Folder of the cache.
+        sizes: Number of images of each rank.
+        views: Number of views.
+        dtype: Type on disk.
+    """
     unfinished = cache.with_name(f'{cache.name}.unfinished')
     if is_main_process():
         shutil.rmtree(unfinished, ignore_errors=True)
         _remove_damaged(cache)
         unfinished.mkdir(parents=True)
     barrier()
-    parts = np.array_split(np.arange(len(dataset)), get_world_size())
-    part = parts[get_rank()]
     shape = ()
     with open(unfinished / f'{get_rank()}.bin', 'wb') as file:
-        for features in extract(model, dataset, part, views, seed, loader, name):
+        for features in batches:
             shape = features.shape[1:]
             with np.errstate(over='ignore'):
                 converted = features.astype(dtype)
@@ -211,15 +208,15 @@ def _write(
         with ExitStack() as stack:
             files = [
                 stack.enter_context(open(unfinished / f'{rank}.bin', 'rb'))
-                for rank in range(len(parts))
+                for rank in range(len(sizes))
             ]
             joined = stack.enter_context(open(unfinished / 'features.bin', 'wb'))
             for _ in range(views):
-                for file, images in zip(files, parts, strict=True):
-                    joined.write(file.read(len(images) * size))
-        for rank in range(len(parts)):
+                for file, images in zip(files, sizes, strict=True):
+                    joined.write(file.read(images * size))
+        for rank in range(len(sizes)):
             (unfinished / f'{rank}.bin').unlink()
-        meta = dict(shape=[views, len(dataset), *shape], dtype=dtype)
+        meta = dict(shape=[views, sum(sizes), *shape], dtype=dtype)
         (unfinished / 'meta.json').write_text(json.dumps(meta) + '\n')
         sync_to_disk(unfinished)
         unfinished.rename(cache)

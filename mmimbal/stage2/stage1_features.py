@@ -12,8 +12,8 @@ from mmengine.device import get_device
 from mmpretrain.registry import DATASETS, MODELS
 from torch.utils.data import Dataset
 
-from mmimbal.stage2.feature_cache import cached_features, describe
 from mmimbal.stage2.freezing import FROZEN_PARTS, freeze
+from mmimbal.stage2.frozen_features import frozen_features
 from mmimbal.stage2.stage1 import head_of, load_stage1
 
 SPLITS = ('train', 'val', 'test')
@@ -63,6 +63,7 @@ def extract(
     folder: Path,
     views: int,
     dtype: str = 'float32',
+    backbone_folder: str | None = None,
 ) -> Stage1Features:
     """Compute the features of all splits with the frozen backbone of stage 1.
 
@@ -73,6 +74,7 @@ def extract(
         folder: Folder of the feature caches; existing ones are read.
         views: Augmented views of each training image, V.
         dtype: Type of the features on disk.
+        backbone_folder: Folder of the features of a backbone before an adapter.
 
     Raises:
         ValueError: See :func:`load_stage1` and :func:`cached_features`.
@@ -87,12 +89,14 @@ def extract(
     features = {}
     for split, dataset in datasets.items():
         loader = cfg[f'{split}_dataloader']
-        features[split] = cached_features(
+        features[split] = frozen_features(
             model,
             dataset,
-            describe(cfg, f'{split}_dataloader'),
+            cfg,
+            f'{split}_dataloader',
             folder,
-            views if split == 'train' else 1,
+            backbone_folder and Path(backbone_folder),
+            views=views if split == 'train' else 1,
             dtype=dtype,
             batch_size=loader.batch_size,
             num_workers=loader.get('num_workers', 0),

@@ -54,6 +54,12 @@ def test_a_method_may_have_seeds_of_its_own(write):
     assert seeds == {('ce', 0), ('ce', 1), ('vs', 2)}
 
 
+def test_a_method_may_have_a_profile_of_its_own(write):
+    grid = load_grid(write(GRID.replace('metric=True', "profile='pretrained'")))
+    profiles = {(run.method, run.experiment.split('/')[1]) for run in grid.runs}
+    assert profiles == {('ce', '64px'), ('vs', 'pretrained')}
+
+
 def test_commands_say_what_differs(write, tmp_path):
     runs = {run.name: run for run in load_grid(write(GRID)).runs}
     run = runs['isic2018_fold1_ce_seed1']

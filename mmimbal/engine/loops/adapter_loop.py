@@ -1,5 +1,6 @@
 """Train stage 1 as an adapter on cached features of a frozen backbone."""
 
+import numpy as np
 import torch
 from mmpretrain.models import ImageClassifier
 from torch import nn
@@ -10,25 +11,7 @@ from mmimbal.models.multi_view import MultiViewDataPreprocessor
 from mmimbal.models.necks import AdapterNeck
 from mmimbal.registry import LOOPS
 from mmimbal.stage2.freezing import freeze
-
-
-class PooledBackbone(nn.Module):
-    """The frozen part of a classifier with an adapter.
-
-    Args:
-        model: A classifier with an :class:`mmimbal.models.necks.AdapterNeck`.
-    """
-
-    neck = None
-
-    def __init__(self, model: ImageClassifier) -> None:
-        super().__init__()
-        self.data_preprocessor = model.data_preprocessor
-        self.backbone = model.backbone
-
-    def extract_feat(self, inputs: torch.Tensor) -> tuple[torch.Tensor]:
-        """Return the pooled features of images, (N, C), in a tuple."""
-        return (AdapterNeck.pool(self.backbone(inputs)),)
+from mmimbal.stage2.frozen_features import backbone_features
 
 
 @LOOPS.register_module()
@@ -45,8 +28,6 @@ class AdapterTrainLoop(CachedFeaturesTrainLoop):
             fit the backbone, or if a batch would have several views or mixed images.
     """
 
-    frozen_parts = ('data_preprocessor', 'backbone')
-
     def run(self) -> nn.Module:
         """Freeze the backbone, and train."""
         model = unwrap_model(self.runner.model)
@@ -55,9 +36,9 @@ class AdapterTrainLoop(CachedFeaturesTrainLoop):
         rewrap_model(self.runner)
         return super().run()
 
-    def frozen_part(self, model: ImageClassifier) -> nn.Module:
-        """Return what makes the cached features: the backbone alone."""
-        return PooledBackbone(model)
+    def features(self, model: ImageClassifier, *args, **kwargs) -> np.memmap:
+        """Return the features before the adapter; see :func:`backbone_features`."""
+        return backbone_features(model, *args, **kwargs)
 
     def check_features(self, model: ImageClassifier, shape: tuple[int, ...]) -> None:
         """Raise a ValueError if the neck does not fit features of this shape."""

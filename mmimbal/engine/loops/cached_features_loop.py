@@ -13,8 +13,8 @@ from torch.utils.data import DataLoader, Dataset
 from mmimbal.datasets.labels_and_groups import get_labels, read_through_wrappers
 from mmimbal.engine.ddp import unwrap_model
 from mmimbal.registry import LOOPS
-from mmimbal.stage2.feature_cache import PARTS, cached_features, describe
 from mmimbal.stage2.freezing import FROZEN_PARTS
+from mmimbal.stage2.frozen_features import frozen_features
 from mmimbal.stage2.head_training import check_size
 
 
@@ -83,8 +83,6 @@ class CachedFeaturesTrainLoop(EpochBasedTrainLoop):
             mixes images (Mixup, CutMix).
     """
 
-    frozen_parts = PARTS
-
     def __init__(
         self,
         runner: Runner,
@@ -133,9 +131,10 @@ class CachedFeaturesTrainLoop(EpochBasedTrainLoop):
             if loop and isinstance(loop.dataloader.dataset, CachedFeatures):
                 loop.dataloader = loop.dataloader.dataset.image_loader
 
-    def frozen_part(self, model: nn.Module) -> nn.Module:
-        """Return what makes the cached features: backbone and neck."""
-        return model
+    def features(self, model: nn.Module, *args, **kwargs) -> np.memmap:
+        """Return the features of a loader's images; see :func:`frozen_features`."""
+        check_frozen(model)
+        return frozen_features(model, *args, **kwargs)
 
     def check_features(self, model: nn.Module, shape: tuple[int, ...]) -> None:
         """Raise a ValueError if the head does not fit features of this shape."""
@@ -150,8 +149,6 @@ class CachedFeaturesTrainLoop(EpochBasedTrainLoop):
 
     def _cache(self) -> None:
         model = unwrap_model(self.runner.model)
-        frozen = self.frozen_part(model)
-        check_frozen(frozen)
         if getattr(model.data_preprocessor, 'batch_augments', None) is not None:
             raise ValueError(
                 'Mixup and CutMix mix images, which cached features do not allow: '
@@ -164,16 +161,17 @@ class CachedFeaturesTrainLoop(EpochBasedTrainLoop):
         cached = []
         for loop, key, views in loops:
             loader = loop.dataloader
-            features = cached_features(
-                frozen,
+            features = self.features(
+                model,
                 loader.dataset,
-                describe(self.runner.cfg, key, self.frozen_parts),
+                self.runner.cfg,
+                key,
                 self.cache_dir,
-                views,
-                self.runner.seed,
-                self.dtype,
-                loader.batch_size or self.runner.cfg[key].batch_size,
-                loader.num_workers,
+                views=views,
+                seed=self.runner.seed,
+                dtype=self.dtype,
+                batch_size=loader.batch_size or self.runner.cfg[key].batch_size,
+                num_workers=loader.num_workers,
                 name=key.removesuffix('_dataloader'),
             )
             self.check_features(model, features.shape[2:])

@@ -5,14 +5,18 @@ import os
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmpretrain.registry import MODELS
 
 from mmimbal.engine.ddp import unwrap_model
 from mmimbal.files.checkpoint import load_from_local
 from mmimbal.inference.predictor import load_predictor
+from mmimbal.stage2.config import stage2_config
 from mmimbal.stage2.freezing import freeze
-from tests.conftest import tiny_digits, train
+from mmimbal.stage2.stage1 import load_stage1
+from mmimbal.stage2.stage1_features import build_datasets, extract
+from tests.conftest import ROOT, tiny_digits, train
 from tests.distributed import run_on_ranks
 
 PLAIN = [dict(type='PackInputs')]
@@ -120,6 +124,30 @@ def test_adapters_share_the_features(tmp_path, monkeypatch):
     cfg.model.backbone.init_cfg = first.model.backbone.init_cfg
     cfg.model.neck.update(ratio=1.0, reduction=2)
     train(cfg)
+
+
+def test_a_sweep_takes_the_features_of_the_backbone_from_stage_1(tmp_path, monkeypatch):
+    stage1 = config(tmp_path, views=2)
+    train(stage1)
+    checkpoint = tmp_path / 'epoch_2.pth'
+    method = Config.fromfile(ROOT / 'configs/_base_/stage2/crt.py')
+    cfg = stage2_config(stage1, method, checkpoint, views=2)
+    datasets = build_datasets(cfg, ('train', 'val'))
+    from_images = extract(cfg, datasets, checkpoint, tmp_path / 'a', 2)
+    monkeypatch.setattr('mmimbal.stage2.feature_cache.extract', None)
+    shared = extract(
+        cfg, datasets, checkpoint, tmp_path / 'b', 2, 'float32', tmp_path / 'features'
+    )
+    model = MODELS.build(dict(cfg.model, head=None)).eval()
+    load_stage1(model, checkpoint)
+    image = datasets['val'][3]['inputs']
+    inputs = model.data_preprocessor(dict(inputs=[image]), False)['inputs']
+    with torch.no_grad():
+        expected = model.extract_feat(inputs)[-1][0]
+    for split in ('train', 'val'):
+        assert np.array_equal(shared.features[split], from_images.features[split])
+    features = torch.tensor(shared.features['val'][0, 3])
+    torch.testing.assert_close(features, expected, rtol=1e-4, atol=1e-5)
 
 
 def change_neck(cfg):
