@@ -18,6 +18,21 @@ LEAVES = sorted(
 )
 
 
+def shrink(model: dict) -> None:
+    """Make a net thin or shallow."""
+    backbone = model.backbone
+    if backbone.type == 'TIMMBackbone':
+        backbone.update(model_name='test_convnext', pretrained=False)
+        model.head.in_channels = 64
+    elif backbone.type == 'VisionTransformer':
+        sizes = dict(embed_dims=16, num_layers=2, num_heads=2, feedforward_channels=32)
+        backbone.arch = sizes
+        model.neck.in_channels = model.head.in_channels = 16
+    elif backbone.depth == 50:
+        backbone.update(stem_channels=8, base_channels=8)
+        model.head.in_channels = 256
+
+
 @pytest.fixture(scope='module')
 def data(tmp_path_factory):
     """Write tiny data sets with the classes of the real ones; return their folder."""
@@ -43,9 +58,7 @@ def load(data, monkeypatch, tmp_path):
         cfg.work_dir = str(tmp_path / leaf)
         cfg.log_level = 'WARNING'
         cfg.model.backbone.init_cfg = None
-        if cfg.model.backbone.depth == 50:  # as deep, but thin
-            cfg.model.backbone.update(stem_channels=8, base_channels=8)
-            cfg.model.head.in_channels = 256
+        shrink(cfg.model)
         cfg.train_dataloader.batch_size = 300
         cfg.train_cfg.max_epochs = 1
         for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.error import URLError
 
 import torch
 from mmengine.dist import barrier, get_local_rank
@@ -149,6 +150,7 @@ def load_from_http(
 
     Raises:
         UnsafeCheckpointError: As in :func:`load_from_local`.
+        ConnectionError: If the download fails.
     """
 
     def load() -> dict:
@@ -169,6 +171,11 @@ def load_from_http(
             checkpoint = load()
     except pickle.UnpicklingError as error:
         raise UnsafeCheckpointError(_explain(filename, error)) from None
+    except URLError as error:
+        raise ConnectionError(
+            f'cannot download {filename}: {error.reason}. Download it elsewhere, and '
+            'give the file, e.g. --cfg-options model.backbone.init_cfg.checkpoint=FILE'
+        ) from None
     return _without_config(checkpoint)
 
 

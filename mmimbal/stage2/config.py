@@ -99,7 +99,7 @@ def trained_model(cfg: Config) -> dict:
     if 'data_preprocessor' in cfg:  # as in MMPretrain's own configs
         model.setdefault('data_preprocessor', copy.deepcopy(cfg.data_preprocessor))
     for part in (model, model.backbone):
-        for key in ('train_cfg', 'pretrained', 'init_cfg'):
+        for key in ('train_cfg', 'pretrained', 'checkpoint_path', 'init_cfg'):
             part.pop(key, None)
     preprocessor = model.get('data_preprocessor') or {}
     if preprocessor.get('type') == 'mmimbal.MultiViewDataPreprocessor':

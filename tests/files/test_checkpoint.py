@@ -180,6 +180,15 @@ def test_downloads_are_as_safe_as_files(tmp_path, server):
     assert not trace.exists()
 
 
+@pytest.mark.parametrize('url', ['{server}/none.pth', 'http://127.0.0.1:1/none.pth'])
+def test_a_failed_download_is_named(server, url):
+    url = url.format(server=server)
+    with safe_loading(), pytest.raises(ConnectionError) as failure:
+        load_checkpoint(nn.Linear(2, 2), url)
+    assert str(failure.value).startswith(f'cannot download {url}: ')
+    assert 'init_cfg.checkpoint=FILE' in str(failure.value)
+
+
 @pytest.mark.parametrize('scheme', ['torchvision', 'modelzoo', 'mmcls', 'open-mmlab'])
 def test_model_zoos_are_as_safe(tmp_path, server, monkeypatch, scheme):
     trace = tmp_path / 'trace'

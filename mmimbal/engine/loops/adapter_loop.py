@@ -66,5 +66,5 @@ def check_adapter(model: ImageClassifier) -> None:
     if isinstance(model.data_preprocessor, MultiViewDataPreprocessor):
         raise ValueError(
             'an adapter is trained on one view of each image: choose a stage 1 '
-            'without views, such as supcon instead of supcon_views'
+            'without views, such as triplet'
         )

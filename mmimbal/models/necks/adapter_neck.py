@@ -55,9 +55,18 @@ class AdapterNeck(BaseModule):
 
         Returns:
             Means over all places, (N, C).
+
+        Raises:
+            ValueError: If the last output has another number of dimensions.
         """
         last = feats[-1]
-        return last if last.ndim == 2 else last.flatten(2).mean(2)
+        if last.ndim not in (2, 4):
+            raise ValueError(
+                f'the backbone returns {tuple(last.shape)}, perhaps (N, tokens, C): it '
+                "must be (N, C) or (N, C, H, W). MMPretrain's VisionTransformer has "
+                "out_type='cls_token' for this"
+            )
+        return last if last.ndim == 2 else last.mean((2, 3))
 
     def forward(self, feats: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
         """Return the features, (N, C), in a tuple.

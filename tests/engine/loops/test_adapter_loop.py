@@ -174,7 +174,7 @@ def use_mixup(cfg):
     [
         (change_neck, "neck=dict.*'mmimbal.AdapterNeck'.*not GlobalAveragePooling"),
         (change_size, 'features of size 32: set model.neck.in_channels, which is 8'),
-        (use_views, 'supcon instead of supcon_views'),
+        (use_views, 'without views, such as triplet'),
         (use_mixup, 'which cached features do not allow'),
     ],
 )

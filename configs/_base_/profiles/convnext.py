@@ -1,0 +1,12 @@
+# ConvNeXt-T of timm from ImageNet weights, 224 px, 30 epochs: for a GPU.
+_base_ = [
+    '../pipelines/224px.py',
+    '../loaders.py',
+    '../models/convnext_tiny_timm.py',
+    '../schedules/adamw_30e.py',
+    '../runtime.py',
+]
+
+train_dataloader = dict(dataset=dict(pipeline=_base_.train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
+test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
