@@ -1,11 +1,8 @@
 """Class activation maps: where in an image a model sees a class."""
 
 import torch
-import torch.nn.functional as F
 from mmengine.model import BaseModel
-from torch import nn
-
-from mmimbal.models.heads import KNNClsHead
+from mmpretrain.models import ImageClassifier
 
 
 def class_activation_maps(
@@ -30,44 +27,43 @@ def class_activation_maps(
     """
     members = getattr(model, 'members', [model])
     maps = [_maps_of(member, inputs, classes) for member in members]
-    if len({each.shape for each in maps}) > 1:
-        raise ValueError('the feature maps of the members have different sizes')
+    sizes = {tuple(each.shape[1:]) for each in maps}
+    if len(sizes) > 1:
+        raise ValueError(
+            f'the feature maps of the members have different sizes: {sorted(sizes)}'
+        )
     return torch.stack(maps).mean(0)
 
 
 def _maps_of(
     model: BaseModel, inputs: torch.Tensor, classes: torch.Tensor
 ) -> torch.Tensor:
+    if not isinstance(model, ImageClassifier):
+        raise ValueError(
+            f'class activation maps need an ImageClassifier, got {type(model).__name__}'
+        )
     with torch.no_grad():
         *earlier, features = model.extract_feat(inputs, stage='backbone')
-    if features.dim() != 4:
+    if not torch.is_tensor(features) or features.dim() != 4:
         raise ValueError(
-            f'{type(model.backbone).__name__} has no feature map (N, C, H, W), but an '
-            f'output of shape {tuple(features.shape)}: there is no class activation map'
+            'class activation maps need a feature map, (N, C, H, W), but the output of '
+            f'{type(model.backbone).__name__} is none'
         )
     features.requires_grad_()
     with torch.enable_grad():
         feats = (*earlier, features.clone())  # the neck may work in place
-        feats = model.neck(feats) if model.with_neck else feats
-        scores = scores_of(model.head, feats, classes)
-        (gradient,) = torch.autograd.grad(scores.sum(), features)
+        if model.with_neck:
+            feats = model.neck(feats)
+        # Votes have no gradient: a head of votes has ``evidence`` besides.
+        logits = getattr(model.head, 'evidence', model.head)(feats)
+        if not logits.requires_grad:
+            raise ValueError(
+                'class activation maps need gradients, but the logits of '
+                f'{type(model.head).__name__} have none'
+            )
+        of_class = logits.gather(1, classes[:, None]).sum()
+        (gradient,) = torch.autograd.grad(of_class, features)
     weights = gradient.mean((2, 3), keepdim=True)
     maps = (weights * features.detach()).sum(1).clamp(min=0)
     highest = maps.amax((1, 2), keepdim=True)
     return maps / torch.where(highest > 0, highest, 1)
-
-
-def scores_of(
-    head: nn.Module, feats: tuple[torch.Tensor], classes: torch.Tensor
-) -> torch.Tensor:
-    """Return what speaks for one class in each image, (N,): its logit.
-
-    The votes of a nearest-neighbour head have no gradient. Instead, the cosines of the
-    neighbours that vote for the class are added.
-    """
-    if not isinstance(head, KNNClsHead):
-        return head(feats).gather(1, classes[:, None])[:, 0]
-    cosines = F.normalize(head.pre_logits(feats)) @ head.features.T
-    nearest = cosines.topk(head.k)
-    votes = head.labels[nearest.indices] == classes[:, None]
-    return (nearest.values * votes).sum(1)

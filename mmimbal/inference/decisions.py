@@ -119,8 +119,8 @@ class Decisions:
         """
         if tuple(content['classes']) != tuple(classes):
             raise ValueError(
-                f'decisions were fitted for the classes {content["classes"]}, but the '
-                f'model has {list(classes)}'
+                f'decisions were fitted for the classes {content["classes"]}, but got '
+                f'{list(classes)}'
             )
         kinds = dict(
             calibration=Calibration, abstention=ConfidenceThreshold, sets=ConformalSets

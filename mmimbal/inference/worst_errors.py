@@ -1,5 +1,6 @@
 """The images that a model is most wrong about, and what it looked at."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,25 +85,15 @@ def show_errors(
     if not len(chosen):
         return []
     files = [folder / file for file in run.files[chosen]]
-    for file in files:
-        if not file.is_file():
-            raise FileNotFoundError(
-                f'no image {file}: give --images the folder of the data set, which the '
-                'files of the predictions are relative to'
-            )
-    dataset = ImageFiles(list(map(str, files)), predictor.pipeline)
-    part = collate([dataset[index] for index in range(len(files))])
-    for index, problem in part['problems'].items():
-        raise ValueError(f'{files[index]} cannot be read: {problem}')
-    images = [_rgb(image) for image in part['batch']['inputs']]
-    samples = predictor.model.test_step(part['batch'])
+    batch = _load(predictor, files)
+    images = [_rgb(image) for image in batch['inputs']]
+    samples = predictor.model.test_step(batch)
     scores = np.stack([sample.pred_score.float().cpu().numpy() for sample in samples])
     _check_same_model(scores, run.scores[chosen], files)
     predicted = run.scores[chosen].argmax(1)
-    inputs = predictor.model.data_preprocessor(part['batch'])['inputs']
-    maps = class_activation_maps(
-        predictor.model, inputs, torch.from_numpy(predicted).to(inputs.device)
-    )
+    inputs = predictor.model.data_preprocessor(batch)['inputs']
+    labels = torch.from_numpy(predicted).to(inputs.device)
+    maps = class_activation_maps(predictor.model, inputs, labels)
     return [
         ErrorImage(
             str(run.files[index]),
@@ -118,8 +109,23 @@ def show_errors(
     ]
 
 
+def _load(predictor: Predictor, files: Sequence[Path]) -> dict:
+    """Return a batch of all images."""
+    for file in files:
+        if not file.is_file():
+            raise FileNotFoundError(
+                f'no image {file}: give --images the folder of the data set, which the '
+                'files of the predictions are relative to'
+            )
+    dataset = ImageFiles(list(map(str, files)), predictor.pipeline)
+    loaded = collate([dataset[index] for index in range(len(files))])
+    for index, problem in loaded['problems'].items():
+        raise ValueError(f'{files[index]} cannot be read: {problem}')
+    return loaded['batch']
+
+
 def _check_same_model(
-    scores: np.ndarray, expected: np.ndarray, files: list[Path]
+    scores: np.ndarray, expected: np.ndarray, files: Sequence[Path]
 ) -> None:
     """Raise a ValueError if the probabilities of a model are not those of the run."""
     image, label = np.unravel_index(np.abs(scores - expected).argmax(), scores.shape)

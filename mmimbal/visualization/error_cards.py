@@ -25,6 +25,7 @@ def cards_of(errors: Sequence[ErrorImage]) -> list[dict[str, str]]:
             probability=f'{100 * each.probability:.1f}',
             image=data_uri(thumbnail(each.image)),
             activation=data_uri(overlay(each.image, each.activation)),
+            map_size=' x '.join(map(str, each.activation.shape)),
         )
         for each in errors
     ]

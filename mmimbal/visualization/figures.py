@@ -58,7 +58,8 @@ def draw_reliability(runs: Runs) -> Figure:
         _, confidence, accuracy, share = reliability(run.scores, run.labels, once)
         line, label = line_of(number), legend_name(name)
         axes.plot(confidence[0], accuracy[0], **line, linewidth=1.2, label=label)
-        axes.scatter(confidence[0], accuracy[0], 8 + 200 * share[0], line['color'])
+        size, colour = 8 + 200 * share[0], line['color']
+        axes.scatter(confidence[0], accuracy[0], size, colour, clip_on=False)
     axes.set_xlabel('confidence')
     axes.set_ylabel('accuracy')
     axes.legend(frameon=False)

@@ -8,18 +8,19 @@ import numpy as np
 from mmimbal.evaluation.bootstrap import RESAMPLES, caution
 from mmimbal.evaluation.metrics import LOWER_IS_BETTER, NAMES
 from mmimbal.evaluation.predictions import Predictions, check_same_images
-from mmimbal.evaluation.retrieval import retrieve
 from mmimbal.inference.decisions import Decisions
 from mmimbal.inference.worst_errors import ErrorImage
 from mmimbal.visualization import figures, projection
-from mmimbal.visualization.abstention import abstention
-from mmimbal.visualization.decisions import apply_decisions
 from mmimbal.visualization.error_cards import cards_of
 from mmimbal.visualization.measured import RunMetrics, measure_run
+from mmimbal.visualization.measured_decisions import measure_decisions
 from mmimbal.visualization.recall_by_count import draw_recall_by_count
+from mmimbal.visualization.retrieval_by_class import retrieval_by_class
+from mmimbal.visualization.risk_and_coverage import risk_and_coverage
 from mmimbal.visualization.svg import Picture, picture
 from mmimbal.visualization.tables import Cell, Table
 from mmimbal.visualization.templating import render
+from mmimbal.visualization.training_curves import training_curves
 
 
 def build_report(
@@ -80,13 +81,15 @@ def build_report(
             picture('ROC', figures.draw_roc, runs),
             picture('Precision and recall', figures.draw_precision_recall, runs),
         ],
-        abstention=abstention({**runs, **_calibrated(runs, decisions)}, resamples),
-        decisions=decisions and apply_decisions(decisions, first, resamples),
+        abstention=risk_and_coverage(
+            {**runs, **_calibrated(runs, decisions)}, resamples
+        ),
+        decisions=decisions and measure_decisions(decisions, first, resamples),
         errors=None if errors is None else cards_of(errors),
         projection=projection.method(),
         embeddings=_embeddings(runs),
-        retrieval=_retrieval(runs),
-        training=_training(runs),
+        retrieval=retrieval_by_class(runs),
+        training=training_curves(runs),
         sources=[_source(name, run.about) for name, run in runs.items()],
     )
 
@@ -150,55 +153,6 @@ def _embeddings(runs: Mapping[str, Predictions]) -> list[Picture]:
             places = projection.project(run.embeddings[drawn])
             pictures.append(picture(name, figures.draw_embedding, places, part))
     return pictures
-
-
-def _retrieval(runs: Mapping[str, Predictions]) -> Table | None:
-    """Return recall@1 and mAP@R of each class, of all runs that have embeddings."""
-    found = {
-        name: retrieve(run.embeddings, run.labels, run.groups, len(run.classes))
-        for name, run in runs.items()
-        if run.embeddings is not None
-    }
-    if not found:
-        return None
-    columns = {}
-    for name, run in found.items():
-        columns[f'{name}: recall@1'] = _percent(run.recall_at_1)
-        columns[f'{name}: mAP@R'] = _percent(run.map_at_r)
-    classes = next(iter(runs.values())).classes
-    titles = (*classes, 'mean of classes')
-    rows = [list(row) for row in zip(titles, *columns.values(), strict=True)]
-    return Table(['class', *columns], rows)
-
-
-def _percent(values: np.ndarray) -> list[str]:
-    """Return the cells of values by class, and of their mean; ``-`` for NaN."""
-    known = values[~np.isnan(values)]
-    mean = known.mean() if len(known) else np.nan
-    return ['-' if np.isnan(each) else f'{100 * each:.1f}' for each in (*values, mean)]
-
-
-def _training(runs: Mapping[str, Predictions]) -> list[Picture]:
-    """Draw one figure for each logged value, with the curves of all runs."""
-    curves = {name: _curves(run) for name, run in runs.items()}
-    logged = dict.fromkeys(name for of_run in curves.values() for name in of_run)
-    return [
-        picture(
-            name,
-            figures.draw_training,
-            {run: of_run.get(name, {}) for run, of_run in curves.items()},
-        )
-        for name in logged
-    ]
-
-
-def _curves(run: Predictions) -> dict[str, dict[int, float]]:
-    """Return the curves that were saved with predictions, by name and epoch."""
-    return {
-        # JSON has turned the epochs into text.
-        name: {int(epoch): value for epoch, value in curve.items()}
-        for name, curve in run.about.get('curves', {}).items()
-    }
 
 
 def _source(name: str, about: Mapping) -> dict:

@@ -8,7 +8,9 @@ import subprocess
 
 import pytest
 
+from mmimbal.inference.decisions import Wanted, fit_decisions
 from mmimbal.visualization.report import build_report
+from tests.visualization.test_error_cards import error
 from tests.visualization.test_report import simulate
 
 pytestmark = pytest.mark.browser
@@ -31,6 +33,7 @@ window.addEventListener('load', () => {
   const probe = document.createElement('pre');
   probe.id = 'probe';
   probe.textContent = JSON.stringify({errors, figures,
+    images: [...document.images].map(i => i.naturalWidth),
     resources: performance.getEntriesByType('resource').map(r => r.name),
     width: document.documentElement.scrollWidth, window: window.innerWidth,
     ink: luminance(getComputedStyle(document.body).color),
@@ -71,15 +74,17 @@ def look(page: str, tmp_path, width=1000, dark=False, probe=PROBE) -> dict:
 @pytest.fixture(scope='module')
 def page():
     runs = {'one': simulate(1, 1.0), 'two & <i>': simulate(2, 3.0)}
-    return build_report(runs, resamples=50)
+    wanted = Wanted(sensitivity=dict(common=0.7), accuracy=0.7, confidence=0.7)
+    return build_report(runs, 50, fit_decisions(simulate(4, 1.0), wanted), [error()])
 
 
 @pytest.mark.parametrize('dark', [False, True])
 @pytest.mark.parametrize('width', [500, 1400])
 def test_it_is_complete(page, tmp_path, width, dark):
     seen = look(page, tmp_path, width, dark)
-    assert seen['errors'] == [] and seen['resources'] == []
-    assert len(seen['figures']) == 10
+    assert seen['errors'] == []
+    assert all(name.startswith('data:') for name in seen['resources'])
+    assert seen['images'] == [128, 128] and len(seen['figures']) == 12
     for figure in seen['figures']:
         assert figure['width'] > 100 and figure['height'] > 100, figure
         assert figure['drawn'] > 10, figure
@@ -124,7 +129,7 @@ def test_text_of_figures_can_be_read_on_a_phone(page, tmp_path):
     narrow = '<style>html { width: 390px }</style>'  # windows have at least 500
     probe = narrow + PROBE.replace('drawn: drawn.length', TEXT)
     seen = look(page, tmp_path, 500, probe=probe)['figures']
-    assert len(seen) == 10 and min(figure['text'] for figure in seen) >= 8, seen
+    assert len(seen) == 12 and min(figure['text'] for figure in seen) >= 8, seen
 
 
 def test_an_empty_figure_and_an_error_would_be_noticed(page, tmp_path):

@@ -6,6 +6,7 @@ from mmimbal.evaluation.bootstrap import (
     draw_weights,
     interval,
     interval_of,
+    resample,
     resampled_metrics,
 )
 from mmimbal.evaluation.metrics import summarise
@@ -69,6 +70,14 @@ def differences(random, mend, spoil):
     )
     runs = [resampled_metrics(run, 200)['balanced_accuracy'] for run in (other, one)]
     return interval(runs[0] - runs[1])
+
+
+def test_anything_is_measured_on_each_resample():
+    groups, values = np.array(list('xyxzyx')), np.arange(6.0)
+    found = resample(lambda w: dict(mean=w @ values / w.sum(1)), groups, 120, seed=3)
+    weights = np.concatenate(list(draw_weights(groups, 120, seed=3)))
+    expected = [np.repeat(values, row.astype(int)).mean() for row in weights]
+    assert found['mean'] == pytest.approx(expected)
 
 
 def test_a_planted_difference_is_found_and_no_other():

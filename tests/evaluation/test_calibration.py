@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 from sklearn.metrics import brier_score_loss
 
-from mmimbal.evaluation.calibration import BINS, brier, calibration_error, reliability
+from mmimbal.evaluation.calibration import (
+    BINS,
+    brier,
+    calibration_error,
+    log_loss,
+    reliability,
+)
 
 
 @pytest.fixture
@@ -51,3 +57,15 @@ def test_brier_is_that_of_scikit_learn(images):
         for weight in weights
     ]
     assert brier(*images) == pytest.approx(expected)
+
+
+def test_log_loss_image_by_image(images):
+    scores, labels, weights = images
+    losses = [-np.log(row[label]) for row, label in zip(scores, labels, strict=True)]
+    expected = [np.average(losses, weights=weight) for weight in weights]
+    assert log_loss(*images) == pytest.approx(expected)
+
+
+def test_log_loss_of_an_impossible_class_is_finite():
+    found = log_loss(np.array([[0.0, 1.0]]), np.array([0]), np.ones((1, 1)))
+    assert found == pytest.approx(-np.log(np.finfo(np.float32).tiny))

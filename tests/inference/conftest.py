@@ -6,6 +6,7 @@ import pytest
 from mmengine.config import Config
 
 from tests.conftest import rows_of, tiny_digits, train, write_index
+from tests.tools import explain
 
 CLASSES = ['a', 'b', 'c']
 PIPELINE = [
@@ -45,6 +46,18 @@ def members(data, tmp_path_factory):
     for seed in (0, 1):
         train(config_of(data, folder / f'fold{seed}', seed))
     return folder
+
+
+@pytest.fixture(scope='session')
+def calibrated(members, data, tmp_path_factory):
+    """A published model, calibrated on another data set of the same classes."""
+    folder = tmp_path_factory.mktemp('calibrated')
+    assert explain('publish', members / 'fold0', folder / 'plain' / 'x.pth') is None
+    rows = rows_of(CLASSES, dict(cal=30))
+    cal = write_index(tmp_path_factory.mktemp('cal') / 'own', rows, size=8)
+    flags = ['--out', folder / 'y.pth', '--sensitivity', 'a=0.5', '--sets', '0.7']
+    assert explain('calibrate', folder / 'plain' / 'x.pth', cal, *flags) is None
+    return folder, cal
 
 
 def read_table(file):

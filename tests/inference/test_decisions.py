@@ -102,18 +102,6 @@ def test_what_cannot_be_fitted_is_refused(images):
         fit_decisions(images, Wanted(sensitivity=dict(a=0.999)))
 
 
-@pytest.fixture(scope='module')
-def calibrated(members, data, tmp_path_factory):
-    """A published model, calibrated on another data set of the same classes."""
-    folder = tmp_path_factory.mktemp('calibrated')
-    assert explain('publish', members / 'fold0', folder / 'plain' / 'x.pth') is None
-    rows = rows_of(CLASSES, dict(cal=30))
-    cal = write_index(tmp_path_factory.mktemp('cal') / 'own', rows, size=8)
-    flags = ['--out', folder / 'y.pth', '--sensitivity', 'a=0.5', '--sets', '0.7']
-    assert explain('calibrate', folder / 'plain' / 'x.pth', cal, *flags) is None
-    return folder, cal
-
-
 def test_the_published_file_keeps_and_applies_them(calibrated, data, tmp_path):
     folder, cal = calibrated
     meta = load_from_local(folder / 'y.pth')['meta']

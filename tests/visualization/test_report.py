@@ -22,6 +22,7 @@ HEADINGS = [
     'Recall of each class',
     'Confusion',
     'Calibration',
+    'Abstention',
     'Ranking, each class against the rest',
     'Embeddings of test images, by t-SNE',
     'Retrieval among test images, %',
@@ -98,7 +99,7 @@ def test_it_has_every_section_and_no_script_or_network(page):
     found = outline(page)
     assert [h for h in found.headings if h] == HEADINGS
     assert not {'script', 'link', 'img', 'b', 'i'} & set(found.tags)
-    assert found.tags.count('figure') == 3 + 6 + 3 and '<b>model' not in page
+    assert found.tags.count('figure') == 4 + 6 + 3 and '<b>model' not in page
     links = re.findall(r'(?:href|src|url\()=?"?([^")\s]+)', page)
     assert all(link.startswith(('#', 'data:image/png')) for link in links)
     assert len(found.ids) == len(set(found.ids))
@@ -123,7 +124,7 @@ def test_metrics_and_intervals_are_those_of_the_predictions(page, runs):
 
 
 def test_retrieval_is_shown_of_each_class(page, runs):
-    header, *rows = outline(page).tables[2]
+    header, *rows = outline(page).tables[3]
     run = runs['two & <i>']
     found = retrieve(run.embeddings, run.labels, run.groups, 3)
     assert header[3:5] == ['two & <i>: recall@1', 'two & <i>: mAP@R']
@@ -141,7 +142,7 @@ def test_metrics_with_symmetric_intervals_are_named(page):
 
 def test_figures_are_complete_and_drawn_in_the_ink_of_the_page(page):
     figures = re.findall(r'<svg.*?</svg>', page, re.DOTALL)
-    assert len(figures) == 12
+    assert len(figures) == 13
     for figure in figures:
         root = ElementTree.fromstring(figure)
         drawn = [e for e in root.iter() if e.tag.endswith(('path', 'use', 'image'))]

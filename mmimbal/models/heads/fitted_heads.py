@@ -102,12 +102,24 @@ class KNNClsHead(ClsHead):
 
     def forward(self, feats: tuple[torch.Tensor]) -> torch.Tensor:
         """Return logits, (N, K), of the last features, (N, in_channels)."""
-        features = F.normalize(self.pre_logits(feats).to(self.features))
-        nearest = (features @ self.features.T).topk(self.k).indices
-        votes = F.one_hot(self.labels[nearest], self.num_classes).sum(1).float()
+        votes = self._neighbours(feats)[1].sum(1).float()
         if self.balanced:
             votes /= torch.bincount(self.labels, minlength=self.num_classes).clamp(1)
         return (votes / votes.sum(1, keepdim=True)).clamp(min=1e-9).log()
+
+    def evidence(self, feats: tuple[torch.Tensor]) -> torch.Tensor:
+        """Return the sum of the cosines of the neighbours of each class, (N, K).
+
+        It has a gradient, which votes have not: for class activation maps.
+        """
+        cosines, votes = self._neighbours(feats)
+        return (cosines[:, :, None] * votes).sum(1)
+
+    def _neighbours(self, feats: tuple[torch.Tensor]) -> tuple[torch.Tensor, ...]:
+        """Return cosines of the k nearest, (N, k), and their votes, (N, k, K)."""
+        features = F.normalize(self.pre_logits(feats).to(self.features))
+        cosines, nearest = (features @ self.features.T).topk(self.k)
+        return cosines, F.one_hot(self.labels[nearest], self.num_classes)
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
         """Resize the buffers to the number of features in the checkpoint."""

@@ -1,7 +1,8 @@
 """What fitted decisions do on test images."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -20,9 +21,11 @@ from mmimbal.visualization.tables import Estimate, Table
 
 POINT = ('sensitivity', 'specificity', 'precision')
 LOG_LOSS = 'log loss'
+# From a function of weights, (B, N), to what it measures, with intervals.
+Measure = Callable[[Callable[[np.ndarray], Mapping[str, np.ndarray]]], RunMetrics]
 
 
-def apply_decisions(
+def measure_decisions(
     decisions: Decisions, run: Predictions, resamples: int
 ) -> dict[str, object]:
     """Apply decisions to test images, and measure them there.
@@ -40,12 +43,8 @@ def apply_decisions(
     Raises:
         ValueError: If the decisions are for other classes.
     """
-    scores = decisions.calibrate(run.scores)
-    calibrated = replace(run, scores=scores)
-
-    def measured(function: Callable) -> RunMetrics:
-        return measure(function, run.groups, resamples)
-
+    calibrated = replace(run, scores=decisions.calibrate(run.scores))
+    measured = partial(measure, groups=run.groups, resamples=resamples)
     calibration = decisions.calibration
     return dict(
         groups=len(decisions.groups),
@@ -59,23 +58,30 @@ def apply_decisions(
     )
 
 
-def _calibration(decisions: Decisions, run: Predictions, measured: Callable) -> dict:
-    """Return what calibration changes, for the shares of classes in the test images."""
+def _calibration(
+    decisions: Decisions, run: Predictions, measured: Measure
+) -> dict[str, object]:
+    """Compare before and after, without the correction for other shares of classes."""
     fitted = replace(decisions.calibration, prevalence=None)
-    scores = fitted.apply(run.scores, run.classes)
-    both = dict(before=run, after=replace(run, scores=scores))
+    after = replace(run, scores=fitted.apply(run.scores, run.classes))
 
-    def errors_of(scores: np.ndarray) -> Callable:
-        return lambda weights: {
-            name: metric(scores, run.labels, weights)
-            for name, metric in (CALIBRATION_METRICS | {LOG_LOSS: log_loss}).items()
-        }
+    def errors_of(each: Predictions) -> RunMetrics:
+        metrics = {**CALIBRATION_METRICS, LOG_LOSS: log_loss}
+        return measured(
+            lambda weights: {
+                name: metric(each.scores, each.labels, weights)
+                for name, metric in metrics.items()
+            }
+        )
 
-    before, after = (measured(errors_of(each.scores)) for each in both.values())
+    errors_before, errors_after = errors_of(run), errors_of(after)
     rows = []
-    for name in before.measured:
-        cells = [before.estimate(name), after.estimate(name)]
-        cells.append(after.minus(before, name, bold=False))
+    for name in errors_before.measured:
+        cells = [
+            errors_before.estimate(name),
+            errors_after.estimate(name),
+            errors_after.minus(errors_before, name, bold=False),
+        ]
         if name == LOG_LOSS:
             cells = [cell.as_number(3) for cell in cells]
         rows.append([name, *cells])
@@ -83,50 +89,58 @@ def _calibration(decisions: Decisions, run: Predictions, measured: Callable) -> 
         method=fitted.method,
         table=Table(['', 'before', 'after', 'difference'], rows),
         reliability=picture(
-            'Reliability before and after', figures.draw_reliability, both
+            'Reliability before and after',
+            figures.draw_reliability,
+            dict(before=run, after=after),
         ),
     )
 
 
-def _points(decisions: Decisions, run: Predictions, measured: Callable) -> Table | None:
+def _points(decisions: Decisions, run: Predictions, measured: Measure) -> Table | None:
     rows = []
     for each in decisions.thresholds:
         said = each.apply(run.scores, run.classes)
         present = run.labels == run.classes.index(each.name)
-        found = measured(lambda w, s=said, p=present: operating_point(s, p, w))
-        wanted = f'{each.name}: {each.goal} {100 * each.wanted:.4g}%'
-        promised = f'{100 * each.bound:.1f}'
-        cells = [found.estimate(name) for name in POINT]
-        rows.append([wanted, promised, f'{each.value:.3f}', *cells])
+        found = measured(partial(operating_point, said, present))
+        rows.append(
+            [
+                f'{each.name}: {each.goal} {100 * each.wanted:.4g}%',
+                f'{100 * each.bound:.1f}',
+                f'{each.value:.3f}',
+                *(found.estimate(name) for name in POINT),
+            ]
+        )
     return Table(['wanted', 'promised', 'threshold', *POINT], rows) if rows else None
 
 
-def _answers(decisions: Decisions, run: Predictions, measured: Callable) -> dict:
-    fitted = decisions.abstention
-
-    def answers(weights: np.ndarray) -> dict[str, np.ndarray]:
-        found = answered(run.scores, run.labels, weights, fitted.value)
-        return dict(zip(('coverage', 'accuracy'), found, strict=True))
-
-    on_test = measured(answers)
+def _answers(
+    decisions: Decisions, run: Predictions, measured: Measure
+) -> dict[str, object]:
+    fitted, columns = decisions.abstention, ('coverage', 'accuracy')
+    on_test = measured(
+        lambda weights: dict(
+            zip(
+                columns,
+                answered(run.scores, run.labels, weights, fitted.value),
+                strict=True,
+            )
+        )
+    )
+    when_fitted = [f'{100 * getattr(fitted, name):.1f}' for name in columns]
     rows = [
-        [
-            'calibration images',
-            f'{100 * fitted.coverage:.1f}',
-            f'{100 * fitted.accuracy:.1f}',
-        ],
-        ['test images', on_test.estimate('coverage'), on_test.estimate('accuracy')],
+        ['calibration images', *when_fitted],
+        ['test images', *map(on_test.estimate, columns)],
     ]
     return dict(
         wanted=f'{100 * fitted.wanted:.4g}',
         value=f'{fitted.value:.3f}',
-        table=Table(['', 'coverage', 'accuracy'], rows),
+        table=Table(['', *columns], rows),
     )
 
 
 def _sets(
-    decisions: Decisions, run: Predictions, resamples: int, measured: Callable
-) -> dict:
+    decisions: Decisions, run: Predictions, resamples: int, measured: Measure
+) -> dict[str, object]:
     inside = decisions.sets.apply(run.scores, run.classes)
     by_class = coverage_of_sets(
         inside, run.labels, run.groups, run.classes, resamples=resamples
@@ -147,25 +161,31 @@ def _sets(
             size=weights @ sizes / weights.sum(1),
         )
     )
-    groups = len(np.unique(run.groups))
-    size = everything.estimate('size').as_number()
-    rows.append(['all images', str(groups), everything.estimate('coverage'), size])
+    rows.append(
+        [
+            'all images',
+            str(len(np.unique(run.groups))),
+            everything.estimate('coverage'),
+            everything.estimate('size').as_number(),
+        ]
+    )
     return dict(
         wanted=f'{100 * decisions.sets.confidence:.4g}',
         table=Table(['class', 'groups', 'coverage', 'mean size'], rows),
     )
 
 
-def _costs(decisions: Decisions, run: Predictions, measured: Callable) -> Table:
+def _costs(decisions: Decisions, run: Predictions, measured: Measure) -> Table:
+    costs, classes = decisions.costs, run.classes
     said = {
         'the most probable class': run.scores.argmax(1),
         'the class of least expected cost': least_cost_decisions(
-            run.scores, decisions.costs, run.classes
+            run.scores, costs, classes
         ),
     }
     found = measured(
         lambda weights: {
-            name: mean_cost(run.labels, each, decisions.costs, run.classes, weights)
+            name: mean_cost(run.labels, each, costs, classes, weights)
             for name, each in said.items()
         }
     )

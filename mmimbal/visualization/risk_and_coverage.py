@@ -14,7 +14,9 @@ from mmimbal.visualization.tables import Table
 AREAS = dict(AURC=area_under_risk, excess=excess_area_under_risk)
 
 
-def abstention(runs: Mapping[str, Predictions], resamples: int) -> dict[str, object]:
+def risk_and_coverage(
+    runs: Mapping[str, Predictions], resamples: int
+) -> dict[str, object]:
     """Return the risk-coverage curves of runs, and the areas under them.
 
     Args:
