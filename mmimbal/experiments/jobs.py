@@ -1,5 +1,6 @@
 """Run experiments as jobs in child processes, with one progress bar."""
 
+import sys
 import time
 from abc import ABC, abstractmethod
 from collections import deque
@@ -11,6 +12,7 @@ from tqdm import tqdm
 
 POLL = 0.1  # seconds between two checks of the processes
 REFRESH = 2.0  # seconds between two updates of the progress bar
+REFRESH_FILE = 60.0  # the same, if it is written to a file
 
 # Arguments of a Python command; a function to run in a child process; or None, to wait
 # and ask again.
@@ -98,6 +100,7 @@ def run_jobs(
         '[{elapsed}<{remaining}]{postfix}',
     ) as bar:
         looked = time.monotonic()
+        refresh = REFRESH if sys.stderr.isatty() else REFRESH_FILE
         try:
             while running:
                 while pending and executor.has_room():
@@ -109,13 +112,14 @@ def run_jobs(
                         bar.write(f'{job.name} failed: {problem}')
                 if running:
                     time.sleep(POLL)
-                if time.monotonic() - looked > REFRESH:
+                if time.monotonic() - looked > refresh:
                     looked = time.monotonic()
                     bar.n = number_done()
                     bar.refresh()
         finally:
             executor.stop()
             bar.n = total - sum(job.size for job in running)
+            bar.initial = min(bar.initial, bar.n)
     return failed
 
 
