@@ -128,6 +128,7 @@ def write_results(data, work_dir, right=RIGHT):
     grid = load_grid(work_dir / 'compare.py')
     results = work_dir / 'results' / 'compare'
     folders = GridFolders(ROOT / 'tools', work_dir / 'runs', results)
+    folders.describe(grid)
     random = np.random.default_rng(0)
     for job in folders.jobs(grid, grid.runs):
         labels = np.arange(100) % 2
