@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from mmimbal.datasets.sources import READERS
+from mmimbal.evaluation.tta import OF_CONFIG, VIEWS
 from mmimbal.inference.decisions import METHODS
 from tests.conftest import ROOT
 
@@ -53,6 +54,8 @@ def test_help_imports_nothing_that_takes_seconds():
     [
         ('prepare_dataset', 'name', [*READERS]),
         ('calibrate', 'method', [*sorted(METHODS, reverse=True), 'none']),
+        ('predict', 'tta', [*VIEWS]),
+        ('test', 'tta', [OF_CONFIG, *VIEWS]),
     ],
 )
 def test_choices_written_in_a_tool_are_those_of_the_package(

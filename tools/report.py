@@ -37,8 +37,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--model',
         type=Path,
-        help='model of the first run, for --images; default: that of --decisions, or '
-        'the checkpoint that was tested',
+        help='model of the first run, as for tools/predict.py, for --images; default: '
+        'that of --decisions, or the checkpoint that was tested',
     )
     args = parser.parse_args()
     if args.model and not args.images:
