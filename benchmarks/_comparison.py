@@ -1,21 +1,29 @@
-"""Shared by the benchmarks: cases with their sizes, timing, a table, --json."""
+"""Shared by the benchmarks: cases with their sizes, timing, a table, --results."""
 
 import argparse
-import json
 import statistics
+import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import torch
+from _machine import describe_machine, name_of
 
+from mmimbal.command_line.memory import keep_memory
 from mmimbal.evaluation.table import format_table
+from mmimbal.files.json_file import read_json, write_json
 
 ISIC2018 = np.array([229, 359, 769, 80, 779, 4693, 100])  # training images per class
+DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
 # Start method for processes in tiny runs: fork is faster, but cannot use CUDA.
-TINY_START = 'spawn' if torch.cuda.is_available() else 'fork'
+TINY_START = 'spawn' if DEVICE == 'cuda' else 'fork'
 
 
 @dataclass
@@ -27,11 +35,14 @@ class Case:
             cannot run), the name of the peer, and the unit.
         full: Arguments of the function for a measurement.
         tiny: Arguments for a test that takes seconds on one core.
+        goal: Smallest ratio of the peer's value to ours that we want, or without a peer
+            the largest value of ours; none if ``None``.
     """
 
     measure: Callable[..., tuple[float, float | None, str, str]]
     full: dict
     tiny: dict
+    goal: float | None = None
 
     def row(self, name: str, size: str) -> dict:
         """Run with a size, ``'full'`` or ``'tiny'``; return a row of the table."""
@@ -43,8 +54,27 @@ class Case:
             peer_name=peer_name,
             unit=unit,
             ratio=peer / ours if peer else None,
+            goal=self.goal,
             size=size,
         )
+
+
+@dataclass
+class Side:
+    """One side of a comparison that needs a process of its own.
+
+    Memory is kept for a whole process, and this cannot be undone.
+
+    Attributes:
+        make: Function that returns the function to measure; spawned processes find it
+            by its name.
+        arguments: Its arguments.
+        keeps_memory: Whether the process keeps freed memory, as our tools do.
+    """
+
+    make: Callable[..., Callable]
+    arguments: dict = field(default_factory=dict)
+    keeps_memory: bool = True
 
 
 def draw_labels(size: int, seed: int = 0) -> np.ndarray:
@@ -65,21 +95,78 @@ def seconds_in_turn(functions: list[Callable], repeats: int) -> list[float]:
         for function, elapsed in zip(functions, times, strict=True):
             start = time.perf_counter()
             function()
-            if torch.cuda.is_available():
+            if DEVICE == 'cuda':
                 torch.cuda.synchronize()
             elapsed.append(time.perf_counter() - start)
     return [statistics.median(elapsed) for elapsed in times]
 
 
-def compare(description: str, cases: dict[str, Case]) -> None:
-    """Run cases, print a table, and write ``--json FILE`` after each case.
+def seconds_of_sides(
+    sides: list[Side],
+    repeats: int,
+    rounds: int,
+    start: str,
+    threads: int | None = None,
+) -> list[float]:
+    """Return median durations of sides, each in a process of its own.
+
+    Processes take turns and have the same number of threads. The first call in each
+    process is not counted.
 
     Args:
-        description: Description of the benchmark for ``--help``.
+        sides: The sides.
+        repeats: Calls in a turn.
+        rounds: Turns of each process.
+        start: Start method of the processes.
+        threads: Threads of each process; as many as here if ``None``.
+    """
+    threads = threads or torch.get_num_threads()
+    pools = [
+        ProcessPoolExecutor(1, get_context(start), _prepare, (side, threads))
+        for side in sides
+    ]
+    turns = [partial(pool.submit, _turn) for pool in pools]
+    try:
+        for turn in turns:
+            turn(1).result()
+        times = [[turn(repeats).result() for turn in turns] for _ in range(rounds)]
+    finally:
+        for pool in pools:
+            pool.shutdown()
+    return [statistics.median(elapsed) for elapsed in zip(*times, strict=True)]
+
+
+def _prepare(side: Side, threads: int) -> None:
+    torch.set_num_threads(threads)
+    if side.keeps_memory:
+        keep_memory()
+    _prepare.function = side.make(**side.arguments)
+
+
+def _turn(repeats: int) -> float:
+    return seconds(_prepare.function, repeats)
+
+
+def compare(description: str, cases: dict[str, Case]) -> None:
+    """Run cases, print a table, and with ``--results`` write it after each case.
+
+    Args:
+        description: Description of the benchmark, for ``--help`` and the page.
         cases: Cases by name.
     """
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument('--json', type=Path, help='write the rows to this file')
+    parser.add_argument(
+        '--results',
+        type=Path,
+        metavar='FOLDER',
+        help='write the rows to FOLDER/MACHINE/BENCHMARK.json',
+    )
+    parser.add_argument(
+        '--only',
+        default='*',
+        metavar='PATTERN',
+        help='run only matching cases; other rows of this machine are kept',
+    )
     parser.add_argument(
         '--tiny',
         action='store_const',
@@ -91,16 +178,39 @@ def compare(description: str, cases: dict[str, Case]) -> None:
     args = parser.parse_args()
     if args.size == 'tiny':
         torch.set_num_threads(1)  # a fork of a process with several threads hangs
-    if torch.cuda.is_available():
-        print(torch.cuda.get_device_name())
-    rows = []
+    machine = describe_machine()
+    print(machine['device'])
+    file, rows = None, {}
+    if args.results:
+        file = args.results / name_of(machine) / f'{Path(sys.argv[0]).stem}.json'
+        if args.only != '*':
+            rows = rows_of_before(file, machine)
     for name, case in cases.items():
-        rows.append(case.row(name, args.size))
-        if args.json:
-            args.json.write_text(json.dumps(rows, indent=2) + '\n')
-    print_table(rows)
+        if not fnmatch(name, args.only):
+            continue
+        rows[name] = case.row(name, args.size)
+        if file:
+            done = [rows[name] for name in cases if name in rows]
+            write_json(dict(description=description, machine=machine, rows=done), file)
+    print_table([rows[name] for name in cases if name in rows])
     if args.size == 'tiny':
         print('Tiny sizes, only to test that all cases run: the numbers mean nothing.')
+
+
+def rows_of_before(file: Path, machine: dict) -> dict[str, dict]:
+    """Return the rows of an earlier run by name, if it was on the same machine.
+
+    Raises:
+        ValueError: If it was not.
+    """
+    if not file.exists():
+        return {}
+    before = read_json(file)
+    if before['machine'] != machine:
+        raise ValueError(
+            f'{file} is from another machine or other versions: run without --only'
+        )
+    return {row['case']: row for row in before['rows']}
 
 
 def print_table(rows: list[dict]) -> None:
@@ -110,8 +220,8 @@ def print_table(rows: list[dict]) -> None:
             row['case'],
             *(f'{row[key]:.4g}' if row[key] else '-' for key in ('ours', 'peer')),
             row['unit'],
-            f'{row["ratio"]:.3g}' if row['ratio'] else '-',
+            *(f'{row[key]:.3g}' if row[key] else '-' for key in ('ratio', 'goal')),
         )
         for row in rows
     ]
-    print(format_table(('case', 'ours', 'peer', 'unit', 'peer / ours'), cells))
+    print(format_table(('case', 'ours', 'peer', 'unit', 'peer / ours', 'goal'), cells))

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from _comparison import ISIC2018, Case, compare, draw_labels, seconds_in_turn
+from _comparison import DEVICE, ISIC2018, Case, compare, draw_labels, seconds_in_turn
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
@@ -26,7 +26,6 @@ from mmimbal.datasets.checking.check_result import REPORT, hash_of
 PEER = "MMPretrain's CustomDataset"
 CLASSES = [f'class{k}' for k in range(len(ISIC2018))]
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
-DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
 ISIC = Path(os.environ.get('MMIMBAL_DATA', 'data'), 'isic2018')
 
 

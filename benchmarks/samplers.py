@@ -1,15 +1,27 @@
 """Compare our balanced samplers with those of torch and PML."""
 
+import itertools
 import time
+from collections.abc import Callable
 
 import numpy as np
 import torch
-from _comparison import Case, compare, draw_labels, seconds
+from _comparison import (
+    TINY_START,
+    Case,
+    Side,
+    compare,
+    draw_labels,
+    seconds,
+    seconds_of_sides,
+)
 from mmengine.dataset import DefaultSampler
 from pytorch_metric_learning.samplers import MPerClassSampler
 from torch.utils.data import WeightedRandomSampler
 
 from mmimbal.datasets import ClassBalancedSampler, PKBatchSampler
+
+WEIGHTED = 'torch.utils.data.WeightedRandomSampler'
 
 
 class Labels:
@@ -27,24 +39,29 @@ class Labels:
         return self.labels
 
 
-def weighted(size: int, repeats: int) -> tuple[float, float, str, str]:
-    """Draw an epoch with both; ours draws new permutations each time."""
-    dataset = Labels(size)
-    weights = torch.from_numpy(1 / np.bincount(dataset.labels)[dataset.labels])
+def draw_ours(size: int) -> Callable:
+    """Return a function that draws an epoch, with new permutations each time."""
+    sampler = ClassBalancedSampler(Labels(size), seed=0)
+    epochs = itertools.count(step=10)  # far apart, so that no permutation is reused
+    return lambda: sampler.draw(next(epochs))
+
+
+def draw_theirs(size: int) -> Callable:
+    """Return a function that draws an epoch as WeightedRandomSampler does."""
+    labels = Labels(size).labels
+    weights = torch.from_numpy(1 / np.bincount(labels)[labels])
     peer = WeightedRandomSampler(weights, size)
+    return lambda: torch.multinomial(peer.weights, peer.num_samples, peer.replacement)
 
-    def draw_as_the_peer_does() -> torch.Tensor:
-        return torch.multinomial(peer.weights, peer.num_samples, peer.replacement)
 
-    sampler = ClassBalancedSampler(dataset, seed=0)
-    epochs = iter(range(0, 100, 10))  # far apart, so that no permutation is reused
-
-    return (
-        seconds(lambda: sampler.draw(next(epochs)), repeats),
-        seconds(draw_as_the_peer_does, repeats),
-        'torch.utils.data.WeightedRandomSampler',
-        's',
-    )
+def weighted(
+    size: int, repeats: int, start: str, keeps_memory: bool = False
+) -> tuple[float, float, str, str]:
+    """Draw an epoch with both."""
+    sides = [
+        Side(draw, dict(size=size), keeps_memory) for draw in (draw_ours, draw_theirs)
+    ]
+    return *seconds_of_sides(sides, 1, repeats, start), WEIGHTED, 's'
 
 
 def m_per_class(size: int, repeats: int) -> tuple[float, float, str, str]:
@@ -63,11 +80,10 @@ def m_per_class(size: int, repeats: int) -> tuple[float, float, str, str]:
 def stream(size: int, repeats: int) -> tuple[float, None, str, str]:
     """Draw an epoch from more than 2^24 images, which the peer refuses."""
     dataset = Labels(size)
-    peer = 'torch.utils.data.WeightedRandomSampler'
     try:
         list(WeightedRandomSampler(torch.ones(size), 1))
     except RuntimeError as error:
-        print(f'{peer} at {size:.0e} images: {error}')
+        print(f'{WEIGHTED} at {size:.0e} images: {error}')
     sampler = ClassBalancedSampler(dataset, seed=0)
     elapsed = seconds(lambda: sampler.draw(0), repeats)
     print(f'{memory(sampler) / size:.1f} bytes an image in arrays of the sampler')
@@ -75,7 +91,7 @@ def stream(size: int, repeats: int) -> tuple[float, None, str, str]:
     next(iter(ClassBalancedSampler(dataset, seed=1)))
     first = time.perf_counter() - start
     print(f'{first:.1f} s from construction to the first index')
-    return elapsed, None, peer, 's'
+    return elapsed, None, WEIGHTED, 's'
 
 
 def memory(sampler: ClassBalancedSampler) -> int:
@@ -85,9 +101,17 @@ def memory(sampler: ClassBalancedSampler) -> int:
 
 
 TINY = dict(size=1000, repeats=1)
+DRAW, TINY_DRAW = dict(repeats=5, start='spawn'), dict(TINY, start=TINY_START)
+KEPT = dict(keeps_memory=True)
 CASES = {
-    'weighted N=1e6': Case(weighted, dict(size=10**6, repeats=5), TINY),
-    'weighted N=1e7': Case(weighted, dict(size=10**7, repeats=5), TINY),
+    'weighted N=1e6': Case(weighted, dict(DRAW, size=10**6), TINY_DRAW, 4),
+    'weighted N=1e7': Case(weighted, dict(DRAW, size=10**7), TINY_DRAW, 4),
+    'weighted N=1e6, memory kept': Case(
+        weighted, DRAW | dict(size=10**6) | KEPT, TINY_DRAW | KEPT, 4
+    ),
+    'weighted N=1e7, memory kept': Case(
+        weighted, DRAW | dict(size=10**7) | KEPT, TINY_DRAW | KEPT, 4
+    ),
     'm-per-class N=1e5': Case(m_per_class, dict(size=10**5, repeats=5), TINY),
     'stream N=2e7': Case(stream, dict(size=2 * 10**7, repeats=3), TINY),
 }

@@ -1,58 +1,163 @@
-"""Compare a step of stage 1 with a batch-all triplet loss to cross-entropy alone."""
+"""Compare a training step of our tools with a step of MMPretrain's tools/train.py.
+
+Both have the same net, 128 images and number of threads. MMPretrain's has lists of
+images, the default memory format and float32, and gives freed memory back. Ours keeps
+it, has one tensor of images, and convolutions channels-last. Rows with "only" have one
+of these changes, rows with "and" one more.
+"""
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import torch
-from _comparison import Case, compare, draw_labels, seconds_in_turn
-from mmengine.config import Config
+from _comparison import (
+    DEVICE,
+    TINY_START,
+    Case,
+    Side,
+    compare,
+    draw_labels,
+    seconds_of_sides,
+)
+from mmengine.dataset import pseudo_collate
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
+from mmimbal.command_line.compose import compose
+from mmimbal.command_line.experiment import parse_experiment
 from mmimbal.command_line.run_config import use_amp
+from mmimbal.datasets import stack_images
+from mmimbal.engine.amp import has_bf16
 
-CONFIGS = Path(__file__).resolve().parents[1] / 'configs' / 'isic'
-DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
+PEER = "MMPretrain's tools/train.py"
 
 
-def step_of(leaf: str, amp: bool, batch_size: int) -> Callable:
-    """Return a function that does one training step of a config, on noise."""
-    cfg = Config.fromfile(CONFIGS / leaf)
+def step_of(
+    experiment: str,
+    size: int,
+    batch_size: int,
+    stacked: bool = True,
+    channels_last: bool = True,
+    amp: bool = False,
+    compiled: bool = False,
+) -> Callable:
+    """Return a function that does one training step of an experiment, on noise."""
+    init_default_scope('mmpretrain')
+    cfg = compose(parse_experiment(experiment))
     if amp:
         use_amp(cfg)
     torch.manual_seed(0)
-    model = MODELS.build(cfg.model).to(DEVICE, memory_format=torch.channels_last)
+    model = MODELS.build(cfg.model).to(DEVICE)
+    if channels_last:
+        model.to(memory_format=torch.channels_last)
+    if compiled:  # as mmengine's Runner does with compile=True
+        model.forward = torch.compile(model.forward)
     optim_wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
-    images = list(torch.randint(0, 256, (batch_size, 3, 64, 64), dtype=torch.uint8))
-    samples = [DataSample().set_gt_label(int(k)) for k in draw_labels(batch_size)]
-    batch = dict(inputs=images, data_samples=samples)
+    images = torch.randint(0, 256, (batch_size, 3, size, size), dtype=torch.uint8)
+    samples = [
+        dict(inputs=image, data_samples=DataSample().set_gt_label(int(label)))
+        for image, label in zip(images, draw_labels(batch_size), strict=True)
+    ]
+    batch = (stack_images if stacked else pseudo_collate)(samples)
     return lambda: model.train_step(batch, optim_wrapper)
 
 
-def compare_steps(
-    amp: bool, batch_size: int, repeats: int
+def against_mmpretrain(
+    experiment: str,
+    size: int,
+    batch_size: int,
+    start: str,
+    repeats: int = 3,
+    rounds: int = 5,
+    threads: int | None = None,
+    keeps_memory: bool = True,
+    **ours,
 ) -> tuple[float, float, str, str]:
-    """Measure a step with the triplet loss and one without, alternately."""
-    steps = [
-        step_of(leaf, amp, batch_size)
-        for leaf in ('stage1_triplet_64px.py', 'stage1_ce_64px.py')
+    """Measure a step of ours, by default with all changes, and MMPretrain's."""
+    net = dict(experiment=experiment, size=size, batch_size=batch_size)
+    sides = [
+        Side(step_of, net | ours, keeps_memory),
+        Side(step_of, net | dict(stacked=False, channels_last=False), False),
     ]
-    for step in steps:
-        step()
-    ours, peer = seconds_in_turn(steps, repeats)
-    return ours * 1e3, peer * 1e3, 'cross-entropy alone', 'ms'
+    times = seconds_of_sides(sides, repeats, rounds, start, threads)
+    return *(1e3 * elapsed for elapsed in times), PEER, 'ms'
 
 
-FULL = dict(batch_size=128, repeats=41)
-TINY = dict(batch_size=16, repeats=1)
+def with_triplet(
+    amp: bool, batch_size: int, start: str, repeats: int, rounds: int
+) -> tuple[float, float, str, str]:
+    """Measure a step with a batch-all triplet loss, and one without."""
+    sides = [
+        Side(
+            step_of,
+            dict(
+                experiment=f'isic2018/64px/{stage1}',
+                size=64,
+                batch_size=batch_size,
+                amp=amp,
+            ),
+        )
+        for stage1 in ('triplet', 'ce')
+    ]
+    times = seconds_of_sides(sides, repeats, rounds, start)
+    return *(1e3 * elapsed for elapsed in times), 'cross-entropy alone', 'ms'
+
+
+AMP_GOAL = 2 if DEVICE == 'cuda' or has_bf16() else None
+PRETRAINED = dict(experiment='isic2018/pretrained/ce', size=96)
+SMALL = dict(experiment='isic2018/64px/ce', size=64)
+NONE = dict(keeps_memory=False, stacked=False, channels_last=False)
+CHANGES = {
+    'MobileNetV2, 96 px': (PRETRAINED, {}, 2),
+    'MobileNetV2, 96 px, one thread': (PRETRAINED, dict(threads=1), 2),
+    'MobileNetV2, 96 px, only memory kept': (
+        PRETRAINED,
+        NONE | dict(keeps_memory=True),
+        None,
+    ),
+    'MobileNetV2, 96 px, only channels-last': (
+        PRETRAINED,
+        NONE | dict(channels_last=True),
+        None,
+    ),
+    'MobileNetV2, 96 px, only stacked batches': (
+        PRETRAINED,
+        NONE | dict(stacked=True),
+        None,
+    ),
+    'MobileNetV2, 96 px, and --amp': (PRETRAINED, dict(amp=True), None),
+    'MobileNetV2, 96 px, and torch.compile': (PRETRAINED, dict(compiled=True), None),
+    'half ResNet-18, 64 px': (SMALL, {}, 1.2),
+    'half ResNet-18, 64 px, one thread': (SMALL, dict(threads=1), 1.2),
+    'half ResNet-18, 64 px, and --amp': (SMALL, dict(amp=True), AMP_GOAL),
+    'half ResNet-18, 64 px, and --amp, one thread': (
+        SMALL,
+        dict(amp=True, threads=1),
+        AMP_GOAL,
+    ),
+}
+FULL = dict(batch_size=128, start='spawn')
+TINY = dict(batch_size=8, start=TINY_START, repeats=1, rounds=1)
+TINY_CHANGE = TINY | dict(size=32)
+STEPS = FULL | dict(repeats=7, rounds=6)
 CASES = {
-    'step': Case(partial(compare_steps, False), FULL, TINY),
-    'step --amp': Case(partial(compare_steps, True), FULL, TINY),
+    name: Case(
+        against_mmpretrain,
+        net | change | FULL,
+        # Compiling takes a minute.
+        net
+        | change
+        | TINY_CHANGE
+        | (dict(compiled=False) if 'compiled' in change else {}),
+        goal,
+    )
+    for name, (net, change, goal) in CHANGES.items()
+} | {
+    'triplet loss, 64 px': Case(partial(with_triplet, False), STEPS, TINY),
+    'triplet loss, 64 px, and --amp': Case(partial(with_triplet, True), STEPS, TINY),
 }
 
 if __name__ == '__main__':
-    init_default_scope('mmpretrain')
     compare(__doc__, CASES)

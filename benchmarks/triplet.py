@@ -7,13 +7,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from _comparison import TINY_START, Case, compare, draw_labels, seconds, seconds_in_turn
+from _comparison import (
+    DEVICE,
+    TINY_START,
+    Case,
+    Side,
+    compare,
+    draw_labels,
+    seconds,
+    seconds_in_turn,
+    seconds_of_sides,
+)
 from pytorch_metric_learning.losses import TripletMarginLoss
 
 from mmimbal.models.losses import BatchAllTripletLoss
 
 PEER = 'pytorch_metric_learning.losses.TripletMarginLoss'
-DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
 LARGE = (1024, 2048, 4096) + ((8192, 16384) if DEVICE == 'cuda' else ())
 MEMORY_LIMIT = 16 * 2**30  # bytes of address space, on a CPU
 out_of_memory_at: dict[Callable, int] = {}  # batch size at which memory was too small
@@ -35,6 +44,18 @@ def small(size: int, repeats: int) -> tuple[float, float, str, str]:
     for step in steps:
         step()
     ours, peer = seconds_in_turn(steps, repeats)
+    return ours * 1e3, peer * 1e3, PEER, 'ms'
+
+
+def memory_kept(
+    size: int, start: str, repeats: int, rounds: int
+) -> tuple[float, float, str, str]:
+    """Measure both in processes that keep freed memory, as in our training."""
+    sides = [
+        Side(step_of, dict(loss=loss, size=size))
+        for loss in (BatchAllTripletLoss(), TripletMarginLoss())
+    ]
+    ours, peer = seconds_of_sides(sides, repeats, rounds, start)
     return ours * 1e3, peer * 1e3, PEER, 'ms'
 
 
@@ -146,6 +167,15 @@ CASES = {
     **{
         f'B={size}': Case(small, dict(size=size, repeats=repeats), TINY)
         for size, repeats in ((128, 21), (256, 21), (384, 9), (512, 9))
+    },
+    **{
+        f'B={size}, memory kept': Case(
+            memory_kept,
+            dict(size=size, start='spawn', repeats=5, rounds=3),
+            dict(size=64, start=TINY_START, repeats=1, rounds=1),
+            goal,
+        )
+        for size, goal in ((256, 20), (512, 60))
     },
     'growth B=1024 to 4096': Case(
         growth, dict(sizes=(1024, 4096), repeats=5), dict(sizes=(32, 64), repeats=1)
