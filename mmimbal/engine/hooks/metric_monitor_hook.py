@@ -1,5 +1,7 @@
 """Watch stage 1: losses that are not finite, collapse, distances between classes."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from mmengine.hooks import Hook
@@ -51,21 +53,26 @@ class MetricMonitorHook(Hook):
         self._finish(runner)
         self.epoch = epoch
         self.has_warned = False
-        self.sums = self.counts = 0
         head = getattr(unwrap_model(runner.model), 'head', None)
         if hasattr(head, 'metric_loss'):
             self.names = get_class_names(runner.train_dataloader.dataset)
+            self.sums = self.counts = None
             self.handle = head.metric_loss.register_forward_pre_hook(self._collect)
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch=None, outputs=None
     ) -> None:
         """Check the losses and the spread of a batch."""
-        if not torch.isfinite(outputs['loss']):
+        # RuntimeInfoHook has read them. To read a tensor again would wait for a GPU.
+        values = {
+            name: runner.message_hub.get_scalar(f'train/{name}').current()
+            for name in outputs
+        }
+        if not math.isfinite(values['loss']):
             wrong = ', '.join(
-                f'{name} is {value.item()}'
-                for name, value in outputs.items()
-                if not torch.isfinite(value).all()
+                f'{name} is {value}'
+                for name, value in values.items()
+                if not math.isfinite(value)
             )
             files = '\n'.join(
                 str(sample.get('img_path')) for sample in data_batch['data_samples']
@@ -75,13 +82,13 @@ class MetricMonitorHook(Hook):
                 'Lower the learning rate, clip gradients (optim_wrapper.clip_grad), '
                 f'or look at the images of this batch:\n{files}'
             )
-        spread = outputs.get('embedding_spread')
+        spread = values.get('embedding_spread')
         single = len(data_batch['data_samples']) == 1  # always a single direction
         if self.has_warned or single or spread is None or spread >= self.min_spread:
             return
         self.has_warned = True
         message = (
-            f'Embeddings have collapsed: spread {spread.item():.3f} is below '
+            f'Embeddings have collapsed: spread {spread:.3f} is below '
             f'{self.min_spread} in epoch {self.epoch + 1}. The metric loss has almost '
             'no gradient there: lower metric_weight or raise warmup_epochs of the '
             'head, lower the learning rate, or use another miner'
@@ -99,7 +106,7 @@ class MetricMonitorHook(Hook):
             return
         self.handle.remove()
         self.handle = None
-        if torch.is_tensor(self.counts):
+        if self.counts is not None:
             distances = zip(*class_distances(self.sums, self.counts), strict=True)
             texts = ', '.join(
                 f'{name} {own:.2f}/{other:.2f}'
@@ -113,6 +120,11 @@ class MetricMonitorHook(Hook):
     @torch.no_grad()
     def _collect(self, metric_loss: torch.nn.Module, inputs: tuple) -> None:
         embeddings, labels = inputs[:2]
-        one_hot = F.one_hot(labels, len(self.names)).to(embeddings)
-        self.sums = self.sums + one_hot.T @ F.normalize(embeddings)
-        self.counts = self.counts + one_hot.sum(0)
+        if self.counts is None:
+            classes = len(self.names)
+            self.sums = embeddings.new_zeros(classes, embeddings.shape[1])
+            self.counts = embeddings.new_zeros(classes)
+        self.sums.index_add_(0, labels, F.normalize(embeddings))
+        self.counts.index_add_(
+            0, labels, torch.ones_like(labels, dtype=embeddings.dtype)
+        )

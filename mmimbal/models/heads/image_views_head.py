@@ -4,7 +4,7 @@ import torch
 from mmpretrain.structures import DataSample
 
 from mmimbal.models.heads.metric_learning_head import MetricLearningClsHead
-from mmimbal.models.heads.rows import labels_of, rows_of_losses
+from mmimbal.models.heads.rows import rows_of_losses
 from mmimbal.models.losses.gather import gather_labels
 from mmimbal.registry import MODELS
 
@@ -19,7 +19,8 @@ class ImageViewsClsHead(MetricLearningClsHead):
     :class:`MetricLearningClsHead`.
 
     Raises:
-        ValueError: If two rows of one index have different labels.
+        ValueError: If no image of a batch has a second view, or two rows of one index
+            are of different files.
     """
 
     _images: torch.Tensor | None = None
@@ -30,7 +31,12 @@ class ImageViewsClsHead(MetricLearningClsHead):
         """Compute the losses; see the parent class."""
         if self.metric_weight.start:
             rows = rows_of_losses(data_samples, self.natural_size, self.separate_views)
-            self._images = numbers_of(data_samples[rows[1]])
+            numbers = numbers_of(data_samples[rows[1]])
+            self._images = None
+            if numbers is not None:
+                self._check_views(numbers)
+                images = torch.tensor(numbers)
+                self._images = images.to(feats[-1].device, non_blocking=True)
         losses = super().loss(feats, data_samples, **kwargs)
         if 'loss_metric' in losses:
             losses |= getattr(self.metric_loss, 'monitors', {})
@@ -43,25 +49,32 @@ class ImageViewsClsHead(MetricLearningClsHead):
         images = None if self._images is None else gather_labels(self._images)
         return self.metric_loss(embeddings, labels, mined, images=images)
 
+    def _check_views(self, numbers: list[int]) -> None:
+        if len(set(numbers)) == len(numbers):
+            raise ValueError(
+                f'{type(self.metric_loss).__name__} needs two views of an image in a '
+                'batch, but there is one of each: set views = '
+                "dict(type='MultiView', num_views=2) in the method, or "
+                'mmimbal.ViewsByLoss'
+            )
 
-def numbers_of(samples: list[DataSample]) -> torch.Tensor | None:
-    """Return the ``sample_idx`` of samples, (N,), or ``None`` if one has none.
+
+def numbers_of(samples: list[DataSample]) -> list[int] | None:
+    """Return the ``sample_idx`` of samples, or ``None`` if one has none.
 
     Raises:
-        ValueError: If two samples of one index have different labels.
+        ValueError: If two samples of one index are of different files.
     """
     numbers = [sample.get('sample_idx') for sample in samples]
     if not numbers or None in numbers:
         return None
-    labels = labels_of(samples)
-    images = torch.tensor([int(n) for n in numbers], device=labels.device)
-    of_image, image_of = images.unique(return_inverse=True)
-    first = labels.new_full((len(of_image),), -1).scatter(0, image_of, labels)
-    differs = first[image_of] != labels
-    if differs.any():
-        raise ValueError(
-            f'rows of sample_idx {int(images[differs][0])} have different labels, so '
-            'they are not views of one image: wrappers that change indices, such as '
-            'ConcatDataset, do not work with ImageViewsClsHead'
-        )
-    return images
+    files: dict[int, str | None] = {}
+    for number, sample in zip(numbers, samples, strict=True):
+        file = sample.get('img_path')
+        if files.setdefault(number, file) != file:
+            raise ValueError(
+                f'rows of sample_idx {number} are of different files, {files[number]} '
+                f'and {file}, so they are not views of one image: wrappers that change '
+                'indices, such as ConcatDataset, do not work with ImageViewsClsHead'
+            )
+    return [int(number) for number in numbers]

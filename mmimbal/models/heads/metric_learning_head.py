@@ -1,6 +1,7 @@
 """Stage 1: a linear classifier and a metric loss on the same features."""
 
 import torch
+from mmengine.dist import is_distributed
 from mmpretrain.models import LinearClsHead
 from mmpretrain.structures import DataSample
 from pytorch_metric_learning.losses import TripletMarginLoss
@@ -13,6 +14,7 @@ from mmimbal.models.heads.rows import (
     check_labels,
     labels_of,
     rows_of_losses,
+    take,
 )
 from mmimbal.models.losses.build import build_metric_loss
 from mmimbal.models.losses.gather import gather_embeddings, gather_labels
@@ -133,18 +135,15 @@ class MetricLearningClsHead(LinearClsHead):
             data_samples, self.natural_size, self.separate_views
         )
         features = self.pre_logits(feats)
-        samples = data_samples[for_cross_entropy]
-        check_labels(labels_of(samples), samples, self.num_classes)
-        scores = self.classify(features[for_cross_entropy])
-        losses = self._get_loss(scores, samples, **kwargs)
+        labels = labels_of(data_samples)
+        check_labels(labels, data_samples, self.num_classes)
+        scores = self.classify(take(features, for_cross_entropy))
+        losses = self._get_loss(scores, data_samples[for_cross_entropy], **kwargs)
         losses['loss_cls'] = losses.pop('loss')
         if self.metric_weight.start:
-            samples = data_samples[for_metric_loss]
-            check_for_metric_loss(samples)
-            labels = labels_of(samples)
-            check_labels(labels, samples, self.num_classes)
-            embeddings = self.projection(features[for_metric_loss])
-            losses |= self._metric_losses(embeddings, labels)
+            check_for_metric_loss(data_samples[for_metric_loss])
+            embeddings = self.projection(take(features, for_metric_loss))
+            losses |= self._metric_losses(embeddings, take(labels, for_metric_loss))
         return losses
 
     def classify(self, features: torch.Tensor) -> torch.Tensor:
@@ -185,8 +184,9 @@ class MetricLearningClsHead(LinearClsHead):
             labels = gather_labels(labels)
             mined = self.miner(embeddings, labels) if self.miner else None
             loss = self.compute_metric_loss(embeddings, labels, mined)
-            # DDP waits for the loss's parameters also if a batch has no pairs.
-            loss = loss + 0.0 * sum(p.sum() for p in self.metric_loss.parameters())
+            if is_distributed():
+                # DDP waits for the loss's parameters also if a batch has no pairs.
+                loss = loss + 0.0 * sum(p.sum() for p in self.metric_loss.parameters())
             losses = dict(
                 loss_metric=self.metric_weight.value() * loss,
                 embedding_spread=embedding_spread(embeddings),

@@ -40,6 +40,12 @@ def rows_of_losses(
     return slice(first), slice(first, None)
 
 
+def take(values: torch.Tensor, rows: slice) -> torch.Tensor:
+    """Return some rows; without an operation, if these are all."""
+    all_rows = range(len(values))
+    return values if all_rows[rows] == all_rows else values[rows]
+
+
 def labels_of(samples: list[DataSample]) -> torch.Tensor:
     """Return the labels of samples, (N,)."""
     return torch.cat([sample.gt_label for sample in samples])
@@ -48,7 +54,13 @@ def labels_of(samples: list[DataSample]) -> torch.Tensor:
 def check_labels(
     labels: torch.Tensor, data_samples: list[DataSample], num_classes: int
 ) -> None:
-    """Raise a ValueError that names the first image with a label outside 0..K-1."""
+    """Raise a ValueError that names the first image with a label outside 0..K-1.
+
+    A GPU would have to wait, so there this is left to cross-entropy, which stops too,
+    and to ``mmimbal.ClassCountsHook``, which compares the numbers of classes.
+    """
+    if not labels.is_cpu:
+        return
     outside = (labels < 0) | (labels >= num_classes)
     if outside.any():
         index = int(outside.nonzero()[0])

@@ -3,6 +3,8 @@
 import torch
 import torch.nn.functional as F
 
+from mmimbal.models.losses.reductions import sum_over_classes
+
 
 @torch.no_grad()
 def sample_alignment(
@@ -27,8 +29,7 @@ def sample_alignment(
     view = (images[:, None] == images).fill_diagonal_(False)
     nearest = cosines.argmax(1)
     aligned = view.gather(1, nearest[:, None])[:, 0].to(cosines)
-    counted = view.any(1)
-    return _mean_over_classes(aligned[counted], labels[counted])
+    return _mean_over_classes(aligned, labels, view.any(1).to(cosines))
 
 
 @torch.no_grad()
@@ -53,7 +54,7 @@ def class_alignment(
     cosines = _cosines_of_others(embeddings)
     neighbours = cosines.topk(max(1, int(share * (len(labels) - 1))), dim=1).indices
     same = (labels[neighbours] == labels[:, None]).to(cosines).mean(1)
-    return _mean_over_classes(same, labels)
+    return _mean_over_classes(same, labels, torch.ones_like(same))
 
 
 def _cosines_of_others(embeddings: torch.Tensor) -> torch.Tensor:
@@ -61,9 +62,12 @@ def _cosines_of_others(embeddings: torch.Tensor) -> torch.Tensor:
     return (directions @ directions.T).fill_diagonal_(-torch.inf)
 
 
-def _mean_over_classes(values: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Return the mean of the class means of values, (B,); NaN if there are none."""
-    _, of_class = labels.unique(return_inverse=True)
-    counts = torch.bincount(of_class)
-    sums = values.new_zeros(len(counts)).index_add_(0, of_class, values)
-    return (sums / counts).mean()
+def _mean_over_classes(
+    values: torch.Tensor, labels: torch.Tensor, counted: torch.Tensor
+) -> torch.Tensor:
+    """Return the mean of the class means of values, (B,), where ``counted`` is 1.
+
+    NaN if it is 0 everywhere.
+    """
+    sums, counts = sum_over_classes(labels, values * counted, counted)
+    return (sums / counts.clamp(min=1)).sum() / (counts > 0).sum()

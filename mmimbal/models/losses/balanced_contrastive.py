@@ -89,7 +89,8 @@ def balanced_contrastive(
     same = labels[:, None] == all_labels
     positive = same.clone().fill_diagonal_(False)
     itself = same & ~positive
-    members = torch.bincount(all_labels)[all_labels] - same.int()  # without the anchor
+    sizes = 1 + (classes[:, None] == labels).sum(1)  # with the prototype
+    members = sizes[all_labels] - same.int()  # without the anchor
     shares = (logits - members.log()).masked_fill(itself, -torch.inf)
     log_prob = logits - shares.logsumexp(1, keepdim=True)
     return -(torch.where(positive, log_prob, 0.0).sum(1) / positive.sum(1)).mean()

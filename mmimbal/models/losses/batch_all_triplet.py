@@ -134,11 +134,10 @@ class BatchAllTripletLoss(nn.Module):
             distances = self.distance(
                 embeddings, None if ref_emb is None else in_full_precision(ref_emb)
             )
-            if self.distance.is_inverted:
-                distances = -distances
-            loss = self._reduce(
-                distances, labels, *pair_masks(labels, indices_tuple, ref_labels)
-            )
+            masks = pair_masks(labels, indices_tuple, ref_labels)
+            if self.distance.is_inverted:  # s_an - s_ap is d_ap - d_an
+                masks = masks[::-1]
+            loss = self._reduce(distances, labels, *masks)
             if self.embedding_regularizer is None:
                 return loss
             penalty = self.embedding_regularizer(embeddings)
@@ -151,7 +150,10 @@ class BatchAllTripletLoss(nn.Module):
         positive: torch.Tensor,
         negative: torch.Tensor,
     ) -> torch.Tensor:
-        """Compute the loss, a scalar, from distances, (B, M), and masks, (B, M)."""
+        """Compute the loss, a scalar, from distances, (B, M), and masks, (B, M).
+
+        The masks are those of positives and negatives; of similarities, the reverse.
+        """
         low = getattr(self.reducer, 'low', 0.0)
         high = getattr(self.reducer, 'high', None)
         weights = getattr(self.reducer, 'weights', None)
@@ -172,7 +174,8 @@ class BatchAllTripletLoss(nn.Module):
                     mined = triplet_sums(
                         distances.detach(), positive, negative, self.margin, True
                     )[1]
-        self.active_share = active.sum() / among.sum().clamp(min=1)
+        number_active = active.sum()
+        self.active_share = number_active / among.sum().clamp(min=1)
         self._keep_stats(mined, active)
         if self.reduction == 'class_balanced':
             return average_over_classes(sums, active, mined, labels)
@@ -180,8 +183,8 @@ class BatchAllTripletLoss(nn.Module):
             sums = sums * weights_of(labels, weights).to(sums)
         if self.reduction == 'sum':
             return sums.sum()
-        averaged = active if self.reduction == 'nonzero' else mined
-        return sums.sum() / averaged.sum().clamp(min=1)
+        averaged = number_active if self.reduction == 'nonzero' else mined.sum()
+        return sums.sum() / averaged.clamp(min=1)
 
     def _keep_stats(self, mined: torch.Tensor, active: torch.Tensor) -> None:
         """Set the triplet counts of a reducer with ``collect_stats``."""

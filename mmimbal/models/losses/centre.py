@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from mmimbal.models.losses.pairs import refuse_miner
+from mmimbal.models.losses.reductions import count_labels
 from mmimbal.registry import MODELS
 
 
@@ -53,7 +54,7 @@ class CentreLoss(nn.Module):
         own = self.centres[labels].to(embeddings)
         loss = 0.5 * (embeddings - own.detach()).square().sum(1).mean()
         # A term of value 0 for the gradient of the centres alone.
-        counts = torch.bincount(labels, minlength=len(self.centres))
+        counts = count_labels(labels, len(self.centres))
         distances = 0.5 * (embeddings.detach() - own).square().sum(1)
         pull = (distances / (1 + counts[labels])).sum()
         return loss + self.centre_rate * (pull - pull.detach())

@@ -6,7 +6,11 @@ from torch import nn
 
 from mmimbal.models.losses.batch_all_triplet import BatchAllTripletLoss
 from mmimbal.models.losses.pairs import refuse_miner
-from mmimbal.models.losses.reductions import average_over_classes, in_full_precision
+from mmimbal.models.losses.reductions import (
+    average_over_classes,
+    count_labels,
+    in_full_precision,
+)
 from mmimbal.registry import MODELS
 
 
@@ -165,7 +169,7 @@ class ClassCentreTripletLoss(nn.Module):
         """Move the centres of the classes in a batch towards their batch means."""
         embeddings = self.distance.maybe_normalize(embeddings).to(self.centres)
         sums = torch.zeros_like(self.centres).index_add_(0, labels, embeddings)
-        counts = torch.bincount(labels, minlength=len(self.centres))
+        counts = count_labels(labels, len(self.centres))
         means = sums / counts.clamp(min=1)[:, None]
         moved = self.momentum * self.centres + (1 - self.momentum) * means
         moved = torch.where(self.has_centre[:, None], moved, means)

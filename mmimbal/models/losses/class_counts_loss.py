@@ -43,6 +43,11 @@ class ClassCountsLoss(nn.Module):
             )
         self.class_counts = counts
 
+    def counts_on(self, device: torch.device) -> torch.Tensor:
+        """Return the class counts on a device; they stay there for the next step."""
+        self.class_counts = self.class_counts.to(device)
+        return self.class_counts
+
     def forward(
         self,
         cls_score: torch.Tensor,
@@ -79,7 +84,7 @@ class ClassCountsLoss(nn.Module):
                 'mixtures: remove Mixup and CutMix from model.train_cfg.augments, or '
                 'use mmimbal.LogitAdjustmentLoss'
             )
-        counts = self.class_counts.to(cls_score.device)
+        counts = self.counts_on(cls_score.device)
         losses = self.losses(cls_score.float(), label, counts)
         if weight is not None:
             losses = losses * weight

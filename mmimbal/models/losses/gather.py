@@ -22,7 +22,7 @@ def gather_embeddings(embeddings: torch.Tensor) -> torch.Tensor:
 
 def gather_labels(labels: torch.Tensor) -> torch.Tensor:
     """Concatenate the labels of all ranks, (N,) on each rank, to (W * N,)."""
-    return torch.cat(all_gather(labels))
+    return labels if get_world_size() == 1 else torch.cat(all_gather(labels))
 
 
 class _Gather(torch.autograd.Function):

@@ -3,14 +3,14 @@
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import nn
 
+from mmimbal.models.losses.known_numbers import KnownNumbers
 from mmimbal.models.losses.pairs import refuse_miner
 from mmimbal.registry import MODELS
 
 
 @MODELS.register_module()
-class KPositivesLoss(nn.Module):
+class KPositivesLoss(KnownNumbers):
     """K-positive contrastive loss (KCL, https://openreview.net/forum?id=OqtLIabPTit).
 
     Positives of an image are its other views, and K images of its class that are drawn
@@ -24,8 +24,7 @@ class KPositivesLoss(nn.Module):
         temperature: Divisor of the cosine similarities, > 0.
 
     Raises:
-        ValueError: If an option is outside its range, there is a miner, or no image of
-            a batch has a second view.
+        ValueError: If an option is outside its range, or there is a miner.
     """
 
     def __init__(self, k: int = 6, temperature: float = 0.1) -> None:
@@ -67,11 +66,10 @@ class KPositivesLoss(nn.Module):
     ) -> torch.Tensor:
         """Draw the positives of each row, a mask, (B, B), bool."""
         refuse_miner(self, indices_tuple)
-        check_views(self, images)
         # Seeds that follow each other give unrelated numbers in NumPy, not in torch.
-        random = np.random.default_rng(int(self.draws))
+        random = np.random.default_rng(self.number('draws'))
         if self.training:
-            self.draws += 1
+            self.set_number('draws', self.number('draws') + 1)
         return draw_positives(labels, images, self.k, random)
 
 
@@ -98,7 +96,7 @@ def draw_positives(
     view = images[:, None] == images
     other = (labels[:, None] == labels) & ~view
     drawn = torch.from_numpy(random.random((size, size), dtype=np.float32))
-    drawn = drawn.to(labels.device).masked_fill(~other, -1.0)
+    drawn = drawn.to(labels.device, non_blocking=True).masked_fill(~other, -1.0)
     chosen = drawn.topk(min(k, size), dim=1).indices
     positive = torch.zeros_like(other).scatter(1, chosen, True) & other
     return positive | view.fill_diagonal_(False)
@@ -124,13 +122,3 @@ def mean_over_positives(log_prob: torch.Tensor, positive: torch.Tensor) -> torch
     """
     chosen = torch.where(positive, log_prob, 0.0)
     return -chosen.sum(1) / positive.sum(1).clamp(min=1)
-
-
-def check_views(loss: nn.Module, images: torch.Tensor | None) -> None:
-    """Raise a ValueError if images are numbered, but none has a second view."""
-    if images is not None and len(images.unique()) == len(images):
-        raise ValueError(
-            f'{type(loss).__name__} needs two views of an image in a batch, but there '
-            "is one of each: set views = dict(type='MultiView', num_views=2) in the "
-            'method, or mmimbal.ViewsByLoss'
-        )

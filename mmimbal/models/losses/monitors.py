@@ -41,9 +41,9 @@ def active_triplets(
         A scalar in 0..1; 0 if there is no triplet.
     """
     distances = distance(embeddings)
-    if distance.is_inverted:
-        distances = -distances
     masks = pair_masks(labels)
+    if distance.is_inverted:  # s_an - s_ap is d_ap - d_an
+        masks = masks[::-1]
     active = triplet_sums(distances, *masks, margin)[1]
     return active.sum() / torch.mul(*(mask.sum(1) for mask in masks)).sum().clamp(min=1)
 

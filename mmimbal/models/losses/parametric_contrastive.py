@@ -77,7 +77,7 @@ class ParametricContrastiveLoss(ClassCountsLoss):
                 'ParametricContrastiveLoss needs the class counts: add '
                 "dict(type='mmimbal.ClassCountsHook') to custom_hooks"
             )
-        counts = self.class_counts.to(labels.device)
+        counts = self.counts_on(labels.device)
         loss = self.losses(embeddings, labels, counts).mean()
         if self.training:
             self._remember(F.normalize(embeddings.detach()), labels)

@@ -5,13 +5,15 @@ import torch.nn.functional as F
 
 from mmimbal.models.losses.bessel import log_bessel
 from mmimbal.models.losses.class_counts_loss import ClassCountsLoss, cross_entropy
+from mmimbal.models.losses.known_numbers import KnownNumbers
 from mmimbal.models.losses.logit_adjustment import log_prior
 from mmimbal.models.losses.pairs import refuse_miner
+from mmimbal.models.losses.reductions import count_labels
 from mmimbal.registry import MODELS
 
 
 @MODELS.register_module()
-class ProCoLoss(ClassCountsLoss):
+class ProCoLoss(ClassCountsLoss, KnownNumbers):
     """Probabilistic contrastive loss (ProCo, https://arxiv.org/abs/2403.06726).
 
     The embeddings of each class are taken to follow a von Mises-Fisher distribution,
@@ -63,8 +65,8 @@ class ProCoLoss(ClassCountsLoss):
 
     def set_epoch(self, epoch: int) -> None:
         """Begin a new estimate, if an epoch begins; it is counted from 0."""
-        if epoch != self.epoch:
-            self.epoch.fill_(epoch)
+        if epoch != self.number('epoch'):
+            self.set_number('epoch', epoch)
             has_new = self.seen > 0
             self.last_sums[has_new] = self.sums[has_new]
             self.last_seen[has_new] = self.seen[has_new]
@@ -93,7 +95,7 @@ class ProCoLoss(ClassCountsLoss):
                 'ProCoLoss needs the class counts: add '
                 "dict(type='mmimbal.ClassCountsHook') to custom_hooks"
             )
-        counts = self.class_counts.to(directions.device)
+        counts = self.counts_on(directions.device)
         return self.losses(directions, labels, counts).mean()
 
     def losses(self, logits, labels, counts):
@@ -113,13 +115,13 @@ class ProCoLoss(ClassCountsLoss):
 
     @torch.no_grad()
     def _add(self, directions: torch.Tensor, labels: torch.Tensor) -> None:
-        if self.epoch < 0:
+        if self.number('epoch') < 0:
             raise RuntimeError(
                 'ProCoLoss needs the epoch: add '
                 "dict(type='mmimbal.SetEpochHook') to custom_hooks"
             )
         self.sums.index_add_(0, labels, directions.to(self.sums))
-        self.seen += torch.bincount(labels, minlength=len(self.seen))
+        self.seen += count_labels(labels, len(self.seen))
 
 
 def estimate(
@@ -169,5 +171,6 @@ def expected_contrastive(
     order = means.shape[1] / 2 - 1
     along = directions.double() @ means.double().T / temperature
     moved = (k**2 + 2 * k * along + temperature**-2).clamp(min=0)
-    logits = log_bessel(moved, order) - log_bessel(k**2, order) + prior.double()
+    together = log_bessel(torch.cat([moved, k[None] ** 2]), order)
+    logits = together[:-1] - together[-1:] + prior.double()
     return cross_entropy(logits, labels).to(directions)

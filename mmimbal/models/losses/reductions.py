@@ -42,7 +42,7 @@ def weights_of(labels: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     Raises:
         ValueError: If a class has no weight.
     """
-    if (labels >= len(weights)).any():
+    if labels.is_cpu and (labels >= len(weights)).any():  # a GPU would have to wait
         raise ValueError(
             f'{len(weights)} class weights, but a label is {labels.max()}: give one '
             'weight per class'
@@ -65,13 +65,32 @@ def average_over_classes(
     Returns:
         A scalar; 0 if there is no triplet.
     """
-    classes, of_class = labels.unique(return_inverse=True)
+    sums, active, mined = sum_over_classes(labels, sums, active, mined)
+    return (sums / active.clamp(min=1)).sum() / (mined > 0).sum().clamp(min=1)
 
-    def total(values: torch.Tensor) -> torch.Tensor:
-        return values.new_zeros(len(classes)).index_add(0, of_class, values)
 
-    means = total(sums) / total(active).clamp(min=1)
-    return means.sum() / (total(mined) > 0).sum().clamp(min=1)
+def sum_over_classes(labels: torch.Tensor, *values: torch.Tensor) -> list[torch.Tensor]:
+    """Sum values, (B, ...), over the images of each class of a batch.
+
+    Without :func:`torch.unique`, for whose size a GPU would have to wait: there are B
+    sums, of which those of no class are 0.
+    """
+    of_class = first_of_class(labels)
+    return [torch.zeros_like(v).index_add(0, of_class, v) for v in values]
+
+
+def first_of_class(labels: torch.Tensor) -> torch.Tensor:
+    """Return numbers in 0..B-1, (B,), that are equal for equal labels only."""
+    return torch.searchsorted(labels.sort().values, labels)
+
+
+def count_labels(labels: torch.Tensor, num_classes: int) -> torch.Tensor:
+    """Count the labels of each class, (K,), as :func:`torch.bincount` does.
+
+    Which needs the largest label, for which a GPU would have to wait.
+    """
+    counts = labels.new_zeros(num_classes)
+    return counts.index_add_(0, labels, torch.ones_like(labels))
 
 
 def in_full_precision(embeddings: torch.Tensor) -> torch.Tensor:

@@ -6,7 +6,6 @@ from torch import nn
 
 from mmimbal.models.losses.alignment import class_alignment, sample_alignment
 from mmimbal.models.losses.k_positives import (
-    check_views,
     cosine_logits_of_others,
     mean_over_positives,
 )
@@ -38,8 +37,7 @@ class SupervisedPrototypesLoss(nn.Module):
         monitors: ``sample_alignment`` and ``class_alignment`` of the last batch.
 
     Raises:
-        ValueError: If an option is outside its range, there is a miner, or no image of
-            a batch has a second view.
+        ValueError: If an option is outside its range, or there is a miner.
     """
 
     def __init__(
@@ -79,17 +77,16 @@ class SupervisedPrototypesLoss(nn.Module):
                 own if ``None``.
         """
         refuse_miner(self, indices_tuple)
-        check_views(self, images)
-        if images is None:
-            images = torch.arange(len(labels), device=labels.device)
         self.monitors = {}
         if len(labels) < 2:  # nothing to compare with
             return 0.0 * embeddings.sum()
         self.monitors['class_alignment'] = class_alignment(embeddings, labels)
-        view = (images[:, None] == images).fill_diagonal_(False)
-        if view.any():
+        if images is None:
+            images = torch.arange(len(labels), device=labels.device)
+        else:
             saa = sample_alignment(embeddings, labels, images)
             self.monitors['sample_alignment'] = saa
+        view = (images[:, None] == images).fill_diagonal_(False)
         cosines = F.normalize(embeddings) @ self.prototypes.to(embeddings).T
         own = cosines.gather(1, labels[:, None])
         others = cosines.scatter(1, labels[:, None], -torch.inf)

@@ -9,6 +9,7 @@ from mmimbal.models.losses.k_positives import (
     cosine_logits_of_others,
     mean_over_positives,
 )
+from mmimbal.models.losses.reductions import count_labels
 from mmimbal.models.losses.simplex import spread_points
 from mmimbal.registry import MODELS
 
@@ -34,8 +35,7 @@ class TargetedLoss(KPositivesLoss):
         seed: Seed of the targets.
 
     Raises:
-        ValueError: If an option is outside its range, there is a miner, or no image of
-            a batch has a second view.
+        ValueError: If an option is outside its range, or there is a miner.
         RuntimeError: In training, without ``mmimbal.SetEpochHook``.
     """
 
@@ -71,20 +71,20 @@ class TargetedLoss(KPositivesLoss):
         Args:
             epoch: The epoch, counted from 0.
         """
-        if epoch != self.epoch:
-            self.epoch.fill_(epoch)
+        if epoch != self.number('epoch'):
+            self.set_number('epoch', epoch)
             self.target_of.copy_(nearest_targets(self.centres, self.targets))
 
     def forward(self, embeddings, labels, indices_tuple=None, images=None):
         """Compute the loss of a batch; arguments as in :class:`KPositivesLoss`."""
         if self.training:
-            if self.epoch < 0:
+            if self.number('epoch') < 0:
                 raise RuntimeError(
                     'TargetedLoss needs the epoch: add '
                     "dict(type='mmimbal.SetEpochHook') to custom_hooks"
                 )
             self._move_centres(embeddings.detach(), labels)
-        if self.epoch < self.warmup_epochs:
+        if self.number('epoch') < self.warmup_epochs:
             return super().forward(embeddings, labels, indices_tuple, images)
         positive = self.draw(labels, indices_tuple, images)
         targets = self.targets[self.target_of].to(embeddings)  # of class 0, 1, ...
@@ -99,7 +99,7 @@ class TargetedLoss(KPositivesLoss):
     def _move_centres(self, embeddings: torch.Tensor, labels: torch.Tensor) -> None:
         directions = F.normalize(embeddings).to(self.centres)
         sums = torch.zeros_like(self.centres).index_add_(0, labels, directions)
-        counts = torch.bincount(labels, minlength=len(self.centres))[:, None]
+        counts = count_labels(labels, len(self.centres))[:, None]
         means = sums / counts.clamp(min=1)
         moved = torch.lerp(means, self.centres, self.momentum)
         moved = torch.where(self.centres.any(1, keepdim=True), moved, means)

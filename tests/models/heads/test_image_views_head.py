@@ -58,8 +58,10 @@ def test_without_an_index_all_rows_are_images_of_their_own():
 def test_an_index_of_two_images_is_refused():
     """As those of ConcatDataset are."""
     batch = [*samples([4, 5]), *samples([4, 5])]
-    batch[3].set_gt_label(0)
-    with pytest.raises(ValueError, match='rows of sample_idx 5 have different'):
+    for name, sample in zip('abac', batch, strict=True):
+        sample.set_field(f'{name}.png', 'img_path', field_type='metainfo')
+    message = 'rows of sample_idx 5 are of different files, b.png and c.png'
+    with pytest.raises(ValueError, match=message):
         build().loss((torch.randn(4, 4),), batch)
 
 
@@ -68,11 +70,15 @@ def test_the_control_asks_for_nothing():
     assert set(head.loss((torch.randn(2, 4),), samples([0, 1]))) == {'loss_cls'}
 
 
-@pytest.mark.parametrize('loss', ['KPositivesLoss', 'TargetedLoss'])
+@pytest.mark.parametrize(
+    'loss', ['KPositivesLoss', 'SupervisedPrototypesLoss', 'TargetedLoss']
+)
 def test_a_recipe_without_views_is_refused(loss):
-    head = build(metric_loss=dict(type=f'mmimbal.{loss}'))
+    head = build(metric_loss=dict(type=f'mmimbal.{loss}'), embedding_size=4)
     for module in head.modules():
         if hasattr(module, 'set_epoch'):
             module.set_epoch(0)
-    with pytest.raises(ValueError, match=f'{loss} needs two views of an image'):
+    with pytest.raises(
+        ValueError, match=f"{loss} needs two views .*dict.type='MultiView'"
+    ):
         head.loss((torch.randn(3, 4),), samples([0, 1, 2]))

@@ -7,6 +7,7 @@ from pytorch_metric_learning.losses import ArcFaceLoss, ContrastiveLoss
 from torch.nn import functional as F
 
 from mmimbal.datasets.views import MetricIndex
+from mmimbal.models.heads import metric_learning_head
 from mmimbal.registry import MODELS
 
 TRIPLET = dict(type='mmimbal.TripletMarginLoss', margin=0.2)
@@ -185,8 +186,11 @@ def test_bad_options_are_named():
         build(dict(type='mmimbal.TripletMarginLoss', margin=-0.1))
 
 
-def test_a_batch_without_pairs_has_a_gradient_for_all_parameters(features):
+def test_under_ddp_a_batch_without_pairs_has_a_gradient_for_all_parameters(
+    features, monkeypatch
+):
     """Or DDP would wait for it."""
+    monkeypatch.setattr(metric_learning_head, 'is_distributed', lambda: True)
     loss = dict(type='mmimbal.MarginLoss', learn_beta=True)
     head = build(loss, embedding_size=4)
     samples = [DataSample().set_gt_label(0) for _ in range(12)]

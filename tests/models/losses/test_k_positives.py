@@ -78,13 +78,9 @@ def test_draws_change_from_step_to_step_and_go_on_after_resuming():
     state = loss.state_dict()['draws'].item()
     loss.eval()(embeddings, labels)
     assert loss.draws == state == 3
-
-
-def test_without_views_it_says_what_to_set():
-    with pytest.raises(ValueError, match=r"set views = dict\(type='MultiView'"):
-        KPositivesLoss()(
-            torch.randn(3, 4), torch.zeros(3).long(), images=torch.arange(3)
-        )
+    again = loss.eval()(embeddings, labels)
+    loss.load_state_dict(KPositivesLoss(k=1).state_dict())
+    assert loss(embeddings, labels).equal(first) and not again.equal(first)
 
 
 def test_bad_options_are_named():

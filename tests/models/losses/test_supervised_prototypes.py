@@ -123,10 +123,6 @@ def test_measures_leave_their_input_alone_and_are_kept_as_monitors():
 
 
 def test_what_is_missing_is_said():
-    with pytest.raises(ValueError, match='SupervisedPrototypesLoss needs two views'):
-        SupervisedPrototypesLoss(K, D)(
-            torch.randn(4, D), LABELS[:4], images=torch.arange(4)
-        )
     with pytest.raises(ValueError, match='at least 2 classes are needed'):
         SupervisedPrototypesLoss(1, D)
     with pytest.raises(ValueError, match='temperature=0 must be positive'):
