@@ -26,10 +26,10 @@ RESAMPLES = 60
 
 
 def predictions(name, seed, images=300) -> Predictions:
-    """Return predictions of a model that is too sure; two images in each group."""
+    """Return predictions of a model that is too sure; groups of one or two images."""
     probabilities, labels = simulate(np.random.default_rng(seed), images)
     files = np.array([f'{name}/{number}.jpg' for number in range(images)])
-    groups = np.array([f'{name} {number // 2}' for number in range(images)])
+    groups = np.array([f'{name} {n - n % 3 // 2}' for n in range(images)])
     return Predictions(distorted(probabilities, 2.5), labels, files, groups, CLASSES)
 
 
@@ -121,7 +121,7 @@ def test_sets_class_by_class(measured, decisions, run, calibrated):
         assert close(coverage, (100 * of_class.coverage, 100 * low, 100 * high))
         assert close(size, (of_class.size, *of_class.size_interval))
     hits = np.array([inside[n, label] for n, label in enumerate(run.labels)])
-    assert everything[:2] == ['all images', '150']
+    assert everything[:2] == ['all images', '200']
     assert close(everything[2], estimate_of(lambda i: hits[i].mean(), run, 100))
     assert close(everything[3], estimate_of(lambda i: inside[i].sum(1).mean(), run))
     assert everything[3].text == f'{inside.sum(1).mean():.2f}'
@@ -233,7 +233,7 @@ def test_the_page_shows_what_was_fitted_alone(run, decisions):
         assert heading in everything
     assert 'Answers for an accuracy of 90%' in everything
     assert 'Prediction sets of 90%, by class' in everything
-    assert 'None of the 600 calibration groups is among the test images' in everything
+    assert 'None of the 800 calibration groups is among the test images' in everything
     assert 'one, calibrated' in everything
     nothing = build_report({'one': run}, 20, Decisions(CLASSES))
     assert 'a leak cannot be excluded' in nothing and 'one, calibrated' not in nothing
