@@ -73,7 +73,7 @@ def scaled(map_):
 def grad_cam(model, image, label, score=None):
     """Return the map of one image, with the gradient of all the parts at once."""
     features = model.backbone(image[None])[-1].detach().requires_grad_()
-    embedding = features.mean((2, 3))
+    (embedding,) = model.neck((features,))
     logit = score(embedding[0]) if score else model.head((embedding,))[0, label]
     logit.backward()
     total = torch.zeros(features.shape[2:])
@@ -140,6 +140,16 @@ def test_of_a_resnet_it_is_that_of_the_weights():
             expected = torch.einsum('c,chw->hw', model.head.fc.weight[label], image)
             torch.testing.assert_close(found, scaled(expected))
     assert maps.shape == (2, 2, 2)
+
+
+def test_gradients_that_differ_between_places_are_averaged():
+    model = published('LinearClsHead')
+    model.neck = MODELS.build(dict(type='GeneralizedMeanPooling'))
+    inputs, classes = images_and_classes()
+    maps = class_activation_maps(model, inputs, classes)
+    for found, image, label in zip(maps, inputs, classes, strict=True):
+        expected = grad_cam(model, image, label)
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def ensemble_of(*members) -> BaseModel:
