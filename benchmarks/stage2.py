@@ -149,14 +149,15 @@ def extraction(leaf: str, rounds: int) -> tuple[float, float, str, str]:
     return *times, 'forward pass through the same loader', 's'
 
 
-FULL = dict(leaf=LEAF, epochs=20, rounds=3, start='spawn')
+# A round takes five minutes on two cores.
+FULL = dict(leaf=LEAF, epochs=20, rounds=1, start='spawn')
 TINY = dict(leaf=DIGITS_LEAF, epochs=1, rounds=1, start=TINY_START)
 CASES = {
-    'one method K=1': Case(partial(compared_with_peer, 1, 1), FULL, TINY),
-    'one method K=4': Case(partial(compared_with_peer, 2, 1), FULL, TINY),
-    'sweep of ten K=4': Case(partial(compared_with_peer, 3, len(TEN)), FULL, TINY),
+    'one method K=1': Case(partial(compared_with_peer, 1, 1), FULL, TINY, 10),
+    'one method K=4': Case(partial(compared_with_peer, 2, 1), FULL, TINY, 4),
+    'sweep of ten K=4': Case(partial(compared_with_peer, 3, len(TEN)), FULL, TINY, 35),
     'extraction': Case(
-        extraction, dict(leaf=LEAF, rounds=3), dict(leaf=DIGITS_LEAF, rounds=1)
+        extraction, dict(leaf=LEAF, rounds=3), dict(leaf=DIGITS_LEAF, rounds=1), 0.83
     ),
 }
 
