@@ -194,7 +194,7 @@ def unknown_word(where: str, group: str, word: str) -> str:
 def load_base(name: str) -> Config:
     """Load a base; ``name`` is its path below ``configs/_base_/``, without ``.py``."""
     if text := text_of_prepared(name):
-        return Config.fromstring(text, '.py')
+        return _load_text(text)
     return _load_file(name)
 
 
@@ -206,6 +206,11 @@ def text_of_prepared(name: str) -> str | None:
     if group != 'datasets' or has_file or not is_prepared(data_folder(word)):
         return None
     return base_of_prepared(word, own)
+
+
+@cache
+def _load_text(text: str) -> Config:
+    return Config.fromstring(text, '.py')
 
 
 @cache

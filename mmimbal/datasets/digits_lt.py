@@ -2,7 +2,6 @@
 
 import numpy as np
 from mmpretrain.datasets import BaseDataset
-from sklearn.datasets import load_digits
 
 from mmimbal.datasets.long_tail import long_tail_counts
 from mmimbal.registry import DATASETS
@@ -40,6 +39,9 @@ class DigitsLT(BaseDataset):
 
     def load_data_list(self) -> list[dict]:
         """Return ``img`` (8, 8, 3), uint8, and ``gt_label`` of each digit."""
+        # Imported here: it takes a second, and other data sets do not need it.
+        from sklearn.datasets import load_digits
+
         digits = load_digits()
         images = np.repeat((digits.images * 15).astype(np.uint8)[..., None], 3, axis=3)
         rows = [np.flatnonzero(digits.target == label) for label in range(10)]

@@ -7,7 +7,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from sklearn.model_selection import StratifiedGroupKFold
 
 from mmimbal.datasets.rare_classes import UNDECIDED, folds_of_rare_groups
 
@@ -55,6 +54,9 @@ def folds_by_group(
     test_fold, val_fold = folds_of_rare_groups(labels, shuffled, folds)
     rest = np.flatnonzero(test_fold[shuffled] == UNDECIDED)
     if len(rest):
+        # Imported here: it takes a second, and training makes no splits.
+        from sklearn.model_selection import StratifiedGroupKFold
+
         splitter = StratifiedGroupKFold(2 * folds)
         parts = [
             rest[chosen]

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from mmimbal.datasets import get_class_names, get_files, get_groups, get_labels
 from mmimbal.evaluation.metrics import check_probabilities, check_scores
 from mmimbal.files.atomic import atomic_write
 
@@ -108,6 +107,9 @@ def predictions_for(
         embeddings: Outputs of backbone and neck, (N, D).
         **about: Further values to save.
     """
+    # Imported here: it takes a second, and readers of predictions have no dataset.
+    from mmimbal.datasets import get_class_names, get_files, get_groups, get_labels
+
     files = get_files(dataset)
     try:
         groups = get_groups(dataset)

@@ -1,5 +1,6 @@
 """The grid that compares methods on a data set, and how long it takes."""
 
+import copy
 import json
 import shlex
 import time
@@ -91,12 +92,16 @@ def estimated_seconds(grid: Grid, data: OwnData, jobs: int) -> float:
         jobs: Number of jobs at the same time.
     """
     seconds = 0.0
+    configs = {
+        name: compose(parse_experiment(name))
+        for name in {run.experiment for run in grid.runs}
+    }
     for run in grid.runs:
-        cfg = compose(parse_experiment(run.experiment))
+        cfg = copy.deepcopy(configs[run.experiment])
         cfg.merge_from_dict(dict(run.options))
         steps = data.counts['train'].sum() / _images_of_cross_entropy(cfg)
         seconds += cfg.train_cfg.max_epochs * steps * _rows(cfg)
-    first = compose(parse_experiment(grid.runs[0].experiment))
+    first = configs[grid.runs[0].experiment]
     return seconds * _seconds_per_row(first) * (1 + SHARE_OF_HEADS) / jobs
 
 

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from scipy.sparse import coo_array
 
 from mmimbal.evaluation.bootstrap import RESAMPLES, caution, draw_groups
 from mmimbal.evaluation.confusion import balanced_accuracy, macro_f1
@@ -87,7 +88,8 @@ def compare(
     number = codes.max() + 1
     once = np.ones((1, number))
     drawn = np.concatenate([once, *draw_groups(number, resamples, seed=0)])
-    drawn = drawn.astype(np.float32)  # half the memory; small integers stay exact
+    # float32: half the memory; small integers stay exact
+    drawn = np.ascontiguousarray(drawn.T, dtype=np.float32)
     metrics = {}
     for name, row in comparable.items():
         confusions = [
@@ -134,13 +136,13 @@ def drawn_confusions(
         predicted: Predicted class, (N,).
         classes: Number of classes, K.
         groups: Index of the group of each image, (N,).
-        drawn: How often each of G groups counts, (B, G), float32.
+        drawn: How often each of G groups counts, (G, B), float32.
     """
-    cells = classes * classes
-    places = groups * cells + labels * classes + predicted
-    per_group = np.bincount(places, minlength=drawn.shape[1] * cells)
-    per_group = per_group.reshape(-1, cells).astype(np.float32)
-    return (drawn @ per_group).astype(float).reshape(-1, classes, classes)
+    cells = labels * classes + predicted
+    ones = np.ones(len(labels), np.float32)
+    # Sparse: a group has images in few of the K x K cells.
+    per_cell = coo_array((ones, (cells, groups)), (classes**2, len(drawn))).tocsr()
+    return (per_cell @ drawn).T.astype(float).reshape(-1, classes, classes)
 
 
 def common_runs(rows: Mapping[str, Row]) -> dict[str, Row]:
