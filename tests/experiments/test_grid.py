@@ -1,7 +1,11 @@
+import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
+from mmengine.config import Config
 
+from mmimbal.command_line import experiment
 from mmimbal.command_line.experiment import words_of
 from mmimbal.experiments.grid import load_grid
 from tests.conftest import ROOT
@@ -46,6 +50,41 @@ def test_every_combination_once(write):
     assert grid.metric_methods == ['vs'] and grid.judged_on == 'test'
     experiments = {run.experiment for run in grid.runs if run.dataset == 'rbc12'}
     assert experiments == {'rbc12/64px/ce', 'rbc12/64px/none/vs'}
+
+
+def test_configs_are_read_once_however_many_runs_there_are(
+    write, tmp_path, monkeypatch
+):
+    """Also the base of a data set that was prepared from a user's own images."""
+    monkeypatch.setenv('MMIMBAL_DATA', str(tmp_path))
+    (tmp_path / 'skin').mkdir()
+    (tmp_path / 'skin/index.csv').write_text('file,label\n')
+    (tmp_path / 'skin/dataset.json').write_text(json.dumps(dict(classes=['a', 'b'])))
+    experiment._load_file.cache_clear()
+    experiment._load_text.cache_clear()
+    read, read_file = Counter(), Config._file2dict
+
+    def spy(filename, *args, **kwargs):
+        read[str(filename)] += 1
+        return read_file(filename, *args, **kwargs)
+
+    monkeypatch.setattr(Config, '_file2dict', staticmethod(spy))
+    parsed, parse = [], Config.fromstring
+    monkeypatch.setattr(
+        Config,
+        'fromstring',
+        lambda text, kind: parsed.append(text) or parse(text, kind),
+    )
+    text = GRID.replace('datasets = dict(', 'datasets = dict(skin=dict(), ')
+    text = text.replace('[0, 1]', 'list(range(20))')
+    text = text.replace(
+        'methods = dict(',
+        "methods = dict(**{f'ce{n}': dict(stage1='ce') for n in range(9)}, ",
+    )
+    assert len(load_grid(write(text)).runs) == 3 * 20 * 20 * 11
+    names = {Path(name).name for name in read}
+    assert {'grid.py', 'rbc12.py', 'isic2018.py', '64px.py', 'vs.py'} <= names
+    assert set(read.values()) == {1} and len(parsed) == 1
 
 
 def test_a_method_may_have_seeds_of_its_own(write):
