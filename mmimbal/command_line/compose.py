@@ -19,7 +19,7 @@ LINE = 88  # characters
 STAGE2_LINES = """
 optim_wrapper = _base_.stage2.optim_wrapper
 param_scheduler = _base_.stage2.param_scheduler
-train_cfg = _base_.stage2_train_cfg
+train_cfg = {train_cfg}
 default_hooks = dict(
     two_stage=dict(
         type='mmimbal.TwoStageHook',
@@ -83,7 +83,10 @@ def leaf_text(
         parts.append(SINGLE_RUN_LINES)
     elif experiment.stage1 and experiment.stage2:
         stage1 = experiment.first_stage.file_name
-        parts.append(STAGE2_LINES.format(folder=folder, stage1=stage1))
+        train_cfg = _train_cfg(experiment)
+        parts.append(
+            STAGE2_LINES.format(folder=folder, stage1=stage1, train_cfg=train_cfg)
+        )
     parts.append(f"work_dir = 'work_dirs/{folder}/{{{{ fileBasenameNoExtension }}}}'")
     return '\n'.join(parts) + '\n'
 
@@ -106,6 +109,13 @@ def _model(experiment: Experiment) -> str:
     head = 'head' if runs_stage1 else 'stage2_head'
     lines.append(f'head=dict(_base_.{head}, num_classes=_base_.num_classes)')
     return _call('model', lines)
+
+
+def _train_cfg(experiment: Experiment) -> str:
+    own = '_base_.stage2_train_cfg'
+    if 'stage2_loop' in load_base(f'profiles/{experiment.profile}'):
+        return f'dict(_base_.stage2_loop, **{own})'
+    return own
 
 
 def _loaders(experiment: Experiment) -> list[str]:

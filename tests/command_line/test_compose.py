@@ -30,6 +30,32 @@ def test_a_leaf_is_what_the_template_writes(leaf):
     assert leaf.parent.name == 'examples' or leaf.stem == experiment.file_name
 
 
+@pytest.mark.parametrize(
+    ('profile', 'stage2', 'expected'),
+    [
+        ('64px', 'crt', dict(by_epoch=True, max_epochs=20, val_interval=1)),
+        (
+            'pretrained',
+            'crt',
+            dict(
+                type='mmimbal.CachedFeaturesTrainLoop',
+                max_epochs=20,
+                val_interval=1,
+                views=4,
+            ),
+        ),
+        (
+            'pretrained',
+            'nearest_mean',
+            dict(type='mmimbal.FitLoop', val_interval=1, views=4),
+        ),
+    ],
+)
+def test_a_profile_may_choose_the_loop_of_stage_2(profile, stage2, expected):
+    cfg = compose(Experiment('isic2018', profile, 'ce', stage2))
+    assert cfg.train_cfg == expected
+
+
 @pytest.mark.parametrize('stage1', words_of('stage1'))
 def test_every_stage_1_has_its_head_views_and_batches(stage1):
     cfg = compose(Experiment('rbc12', '64px', stage1))

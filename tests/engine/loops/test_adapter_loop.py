@@ -78,10 +78,11 @@ def test_the_adapter_and_the_head_learn_and_the_backbone_does_not(tmp_path):
     assert again == last
 
 
-def test_stage_2_follows_and_is_published(tmp_path):
+@pytest.mark.parametrize('loop', ['Adapter', 'CachedFeatures'])
+def test_stage_2_follows_and_is_published(loop, tmp_path):
     train(config(tmp_path / 'stage1'))
     cfg = config(tmp_path / 'stage2', 'stage2_crt')
-    cfg.train_cfg.type = 'mmimbal.CachedFeaturesTrainLoop'
+    cfg.train_cfg.type = f'mmimbal.{loop}TrainLoop'
     cfg.default_hooks.two_stage.stage1 = str(tmp_path / 'stage1' / 'epoch_2.pth')
     train(cfg)
     first, second = (
