@@ -7,10 +7,9 @@ from functools import partial
 import numpy as np
 
 from mmimbal.evaluation.abstention import answered
-from mmimbal.evaluation.calibration import log_loss
+from mmimbal.evaluation.calibration import brier, calibration_error, log_loss
 from mmimbal.evaluation.conformal_coverage import coverage_of_sets
 from mmimbal.evaluation.costs import least_cost_decisions, mean_cost
-from mmimbal.evaluation.metrics import CALIBRATION_METRICS
 from mmimbal.evaluation.operating_points import operating_point
 from mmimbal.evaluation.predictions import Predictions
 from mmimbal.inference.decisions import Decisions
@@ -21,6 +20,7 @@ from mmimbal.visualization.tables import Estimate, Table
 
 POINT = ('sensitivity', 'specificity', 'precision')
 LOG_LOSS = 'log loss'
+ERRORS = {'ece': calibration_error, 'brier': brier, LOG_LOSS: log_loss}
 # From a function of weights, (B, N), to what it measures, with intervals.
 Measure = Callable[[Callable[[np.ndarray], Mapping[str, np.ndarray]]], RunMetrics]
 
@@ -66,11 +66,10 @@ def _calibration(
     after = replace(run, scores=fitted.apply(run.scores, run.classes))
 
     def errors_of(each: Predictions) -> RunMetrics:
-        metrics = {**CALIBRATION_METRICS, LOG_LOSS: log_loss}
         return measured(
             lambda weights: {
                 name: metric(each.scores, each.labels, weights)
-                for name, metric in metrics.items()
+                for name, metric in ERRORS.items()
             }
         )
 
