@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -107,7 +108,8 @@ def cache_key(
     digest = hashlib.sha256()
     preprocessor = model.data_preprocessor
     for part in (preprocessor, model.backbone, model.neck):
-        digest.update(repr(part).encode())
+        # Where the weights came from does not matter: they follow.
+        digest.update(re.sub(r'\n *init_cfg=.*', '', repr(part)).encode())
         for name, value in (part.state_dict() if part is not None else {}).items():
             digest.update(name.encode())
             digest.update(value.cpu().contiguous().view(-1).numpy().tobytes())
