@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from mmimbal.evaluation.metrics import weighted_metrics
+from mmimbal.evaluation.metrics import metrics_of
 from mmimbal.evaluation.predictions import Predictions
 
 RESAMPLES = 2000
@@ -28,12 +28,7 @@ def resampled_metrics(
         resamples: Number of resamples, R.
         seed: Seed of the draws.
     """
-
-    def measure(weights: np.ndarray) -> dict[str, np.ndarray]:
-        return weighted_metrics(
-            predictions.scores, predictions.labels, predictions.classes, weights
-        )
-
+    measure = metrics_of(predictions.scores, predictions.labels, predictions.classes)
     return resample(measure, predictions.groups, resamples, seed)
 
 

@@ -5,6 +5,7 @@ import numpy as np
 from mmimbal.evaluation.confusion import divide
 
 BINS = 15
+AT_ONCE = 1024  # images
 LOWEST = float(np.finfo(np.float32).tiny)  # float32 rounds lower ones to 0
 
 
@@ -21,8 +22,22 @@ def calibration_error(
         labels: True class of each image, (N,).
         weights: How often each image counts, (B, N).
     """
-    _, confidence, accuracy, share = reliability(scores, labels, weights)
-    return np.nansum(share * np.abs(confidence - accuracy), axis=1)
+    return error_of_bins(*confidence_and_hits(scores, labels), weights)
+
+
+def confidence_and_hits(
+    scores: np.ndarray, labels: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the highest score of each image, (N,), and whether it is right, (N,)."""
+    return scores.max(1).astype(float), scores.argmax(1) == labels
+
+
+def error_of_bins(
+    confidence: np.ndarray, right: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
+    """Do the same with :func:`confidence_and_hits`."""
+    _, mean, accuracy, share = bins(confidence, right, weights)
+    return np.nansum(share * np.abs(mean - accuracy), axis=1)
 
 
 def reliability(
@@ -34,9 +49,14 @@ def reliability(
         Edges of the bins, (16,). Then, for each bin, the mean confidence, the accuracy
         (both NaN if the bin is empty) and the share of the images, (B, 15) each.
     """
+    return bins(*confidence_and_hits(scores, labels), weights)
+
+
+def bins(
+    confidence: np.ndarray, right: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, ...]:
+    """Do the same with :func:`confidence_and_hits`."""
     edges = np.linspace(0, 1, BINS + 1)
-    confidence = scores.max(1)
-    right = scores.argmax(1) == labels
     number = np.clip(np.searchsorted(edges, confidence, 'left') - 1, 0, BINS - 1)
     inside = (number[:, None] == np.arange(BINS)).astype(float)
     total = weights @ inside
@@ -54,8 +74,17 @@ def brier(scores: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.nda
     It is the mean over images of the squared error, summed over classes. Arguments are
     those of :func:`calibration_error`.
     """
-    truth = np.eye(scores.shape[1])[labels]
-    return weights @ ((scores - truth) ** 2).sum(1) / weights.sum(1)
+    return weights @ squared_errors(scores, labels) / weights.sum(1)
+
+
+def squared_errors(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return the squared error of each image, summed over classes, (N,)."""
+    errors = []
+    for start in range(0, len(labels), AT_ONCE):  # a copy of all would be large
+        part = scores[start : start + AT_ONCE].astype(float)
+        part[np.arange(len(part)), labels[start : start + AT_ONCE]] -= 1
+        errors.append((part**2).sum(1))
+    return np.concatenate(errors)
 
 
 def log_loss(scores: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -1,19 +1,60 @@
 """Metrics as reductions of confusion matrices.
 
-A confusion matrix has shape (..., K, K); rows are true classes, columns are predicted
-classes. Means over classes ignore classes that do not occur, as in scikit-learn. All
-results have shape (...,) or (..., K). They are in 0..1 if nothing else is said.
+They need no complete matrix, (K, K), but only the hits and the sums of rows and
+columns: with many classes and resamples, matrices would not fit in memory. Means over
+classes ignore classes that do not occur, as in scikit-learn. All results have shape
+(...,) or (..., K). They are in 0..1 if nothing else is said.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
+
+
+class ClassCounts(NamedTuple):
+    """Images of each class in confusion matrices.
+
+    Attributes:
+        hits: Images predicted correctly, (..., K).
+        true: Images of the class, (..., K).
+        predicted: Images predicted as the class, (..., K).
+    """
+
+    hits: np.ndarray
+    true: np.ndarray
+    predicted: np.ndarray
+
+    @classmethod
+    def of(cls, confusion: np.ndarray) -> 'ClassCounts':
+        """Return the counts of confusion matrices, (..., K, K)."""
+        hits = np.diagonal(confusion, axis1=-2, axis2=-1)
+        return cls(hits, confusion.sum(-1), confusion.sum(-2))
+
+
+def count_classes(
+    labels: np.ndarray, predictions: np.ndarray, classes: int, weights: np.ndarray
+) -> ClassCounts:
+    """Return the images of each class, (B, K) each.
+
+    Arguments are those of :func:`count_confusions`.
+    """
+    right = labels == predictions
+
+    def count(of: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        return np.stack([np.bincount(of, row, classes) for row in weights])
+
+    return ClassCounts(
+        count(labels[right], weights[:, right]),
+        count(labels, weights),
+        count(predictions, weights),
+    )
 
 
 def count_confusions(
     labels: np.ndarray, predictions: np.ndarray, classes: int, weights: np.ndarray
 ) -> np.ndarray:
-    """Return confusion matrices, (B, K, K).
+    """Return confusion matrices, (B, K, K); rows are true classes.
 
     Args:
         labels: True class of each image, (N,).
@@ -26,76 +67,76 @@ def count_confusions(
     return np.stack(matrices).reshape(-1, classes, classes)
 
 
-def recall_per_class(confusion: np.ndarray) -> np.ndarray:
+def recall_per_class(counts: ClassCounts) -> np.ndarray:
     """Return the recall of each class; NaN if the class has no images."""
-    return divide(_hits(confusion), confusion.sum(-1))
+    return divide(counts.hits, counts.true)
 
 
-def balanced_accuracy(confusion: np.ndarray) -> np.ndarray:
+def balanced_accuracy(counts: ClassCounts) -> np.ndarray:
     """Return the mean recall over the classes that have images."""
-    return mean(recall_per_class(confusion))
+    return mean(recall_per_class(counts))
 
 
-def accuracy(confusion: np.ndarray) -> np.ndarray:
+def accuracy(counts: ClassCounts) -> np.ndarray:
     """Return the share of images that were classified correctly."""
-    return divide(_hits(confusion).sum(-1), confusion.sum((-2, -1)))
+    return divide(counts.hits.sum(-1), counts.true.sum(-1))
 
 
-def f1_per_class(confusion: np.ndarray) -> np.ndarray:
+def f1_per_class(counts: ClassCounts) -> np.ndarray:
     """Return F1 of each class; NaN if it has no images and is never predicted."""
-    return divide(2 * _hits(confusion), confusion.sum(-2) + confusion.sum(-1))
+    return divide(2 * counts.hits, counts.predicted + counts.true)
 
 
-def macro_f1(confusion: np.ndarray) -> np.ndarray:
+def macro_f1(counts: ClassCounts) -> np.ndarray:
     """Return the mean F1 over the classes that have images or are predicted."""
-    return mean(f1_per_class(confusion))
+    return mean(f1_per_class(counts))
 
 
-def specificity(confusion: np.ndarray) -> np.ndarray:
+def specificity(counts: ClassCounts) -> np.ndarray:
     """Return the mean specificity (true negatives / negatives) over present classes."""
-    present = confusion.sum(-1)
+    present = counts.true
     negatives = present.sum(-1, keepdims=True) - present
-    false_alarms = confusion.sum(-2) - _hits(confusion)
+    false_alarms = counts.predicted - counts.hits
     return mean(np.where(present > 0, 1 - divide(false_alarms, negatives), np.nan))
 
 
-def g_mean(confusion: np.ndarray) -> np.ndarray:
+def g_mean(counts: ClassCounts) -> np.ndarray:
     """Return the geometric mean of recall over the classes that have images."""
     with np.errstate(divide='ignore'):
-        return np.exp(mean(np.log(recall_per_class(confusion))))
+        return np.exp(mean(np.log(recall_per_class(counts))))
 
 
-def worst_recall(confusion: np.ndarray) -> np.ndarray:
+def worst_recall(counts: ClassCounts) -> np.ndarray:
     """Return the lowest recall among the classes that have images."""
-    return np.nan_to_num(recall_per_class(confusion), nan=np.inf).min(-1)
+    return np.nan_to_num(recall_per_class(counts), nan=np.inf).min(-1)
 
 
-def matthews(confusion: np.ndarray) -> np.ndarray:
+def matthews(counts: ClassCounts) -> np.ndarray:
     """Return Matthews' correlation coefficient, -1..1.
 
     It is 0 if all true labels, or all predictions, are the same class.
     """
-    total = confusion.sum((-2, -1))
-    true, predicted = confusion.sum(-1), confusion.sum(-2)
-    covariance = _hits(confusion).sum(-1) * total - (true * predicted).sum(-1)
+    total = counts.true.sum(-1)
+    true, predicted = counts.true, counts.predicted
+    covariance = counts.hits.sum(-1) * total - (true * predicted).sum(-1)
     variances = [total**2 - (side**2).sum(-1) for side in (true, predicted)]
     scale = np.sqrt(variances[0]) * np.sqrt(variances[1])
     return np.where(scale > 0, divide(covariance, scale), 0.0)
 
 
-def kappa(confusion: np.ndarray) -> np.ndarray:
+def kappa(counts: ClassCounts) -> np.ndarray:
     """Return Cohen's kappa, -1..1.
 
     It is NaN if all true labels and all predictions are the same class.
     """
-    total = confusion.sum((-2, -1))
-    chance = (confusion.sum(-1) * confusion.sum(-2)).sum(-1) / total**2
-    return divide(accuracy(confusion) - chance, 1 - chance)
+    total = counts.true.sum(-1)
+    chance = (counts.true * counts.predicted).sum(-1) / total**2
+    return divide(accuracy(counts) - chance, 1 - chance)
 
 
-def group_recall(confusion: np.ndarray, classes: Sequence[int]) -> np.ndarray:
+def group_recall(counts: ClassCounts, classes: Sequence[int]) -> np.ndarray:
     """Return the mean recall over those ``classes`` that have images."""
-    return mean(recall_per_class(confusion)[..., list(classes)])
+    return mean(recall_per_class(counts)[..., list(classes)])
 
 
 def divide(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
@@ -108,7 +149,3 @@ def mean(values: np.ndarray) -> np.ndarray:
     """Return the mean over the last axis, ignoring NaN; NaN if all values are."""
     known = ~np.isnan(values)
     return divide(np.where(known, values, 0.0).sum(-1), known.sum(-1))
-
-
-def _hits(confusion: np.ndarray) -> np.ndarray:
-    return np.diagonal(confusion, axis1=-2, axis2=-1)

@@ -101,9 +101,17 @@ class ImbalanceMetric(BaseMetric):
         Raises:
             ValueError: As in the class, and if there are no images.
         """
-        labels = np.repeat(np.arange(len(counts)), np.minimum(counts, 2))
-        scores = np.eye(len(counts))[labels]
-        found = summarise(scores, labels, self._classes(), self.class_groups())
+        present = counts > 0
+        # Which metrics are defined depends only on whether there are two classes.
+        labels = np.repeat(np.arange(min(2, present.sum())), 2)
+        defined = summarise(np.eye(2)[labels], labels, 'ab')
+        found = [name for name in NAMES if name in defined]
+        found += [
+            f'{group}_recall'
+            for group, members in self.class_groups().items()
+            if present[members].any()
+        ]
+        found += [f'recall/{self._classes()[k]}' for k in np.flatnonzero(present)]
         prefix = f'{self.prefix}/' if self.prefix else ''
         return [prefix + name for name in found if self._reports(name)]
 

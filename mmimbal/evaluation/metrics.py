@@ -1,12 +1,22 @@
 """All metrics of a set of predictions, by name."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from mmimbal.evaluation import confusion as confusion_metrics
-from mmimbal.evaluation.calibration import brier, calibration_error
-from mmimbal.evaluation.ranking import auroc, average_precision
+from mmimbal.evaluation.calibration import (
+    confidence_and_hits,
+    error_of_bins,
+    squared_errors,
+)
+from mmimbal.evaluation.ranking import (
+    Ranking,
+    auroc,
+    average_precision,
+    one_thread,
+    to_add,
+)
 
 CONFUSION_METRICS = dict(
     balanced_accuracy=confusion_metrics.balanced_accuracy,
@@ -19,10 +29,9 @@ CONFUSION_METRICS = dict(
     specificity=confusion_metrics.specificity,
 )
 RANKING_METRICS = dict(auroc=auroc, average_precision=average_precision)
-CALIBRATION_METRICS = dict(ece=calibration_error, brier=brier)
-LOWER_IS_BETTER = tuple(CALIBRATION_METRICS)
+LOWER_IS_BETTER = ('ece', 'brier')
 SUM_TOLERANCE = 0.02  # probabilities may be rounded to 8 bits
-NAMES = (*CONFUSION_METRICS, *RANKING_METRICS, *CALIBRATION_METRICS)
+NAMES = (*CONFUSION_METRICS, *RANKING_METRICS, *LOWER_IS_BETTER)
 
 
 def summarise(
@@ -73,25 +82,53 @@ def weighted_metrics(
     Raises:
         ValueError: If a score is not finite, or there are no images.
     """
+    return metrics_of(scores, labels, classes, groups)(weights)
+
+
+def metrics_of(
+    scores: np.ndarray,
+    labels: np.ndarray,
+    classes: Sequence[str],
+    groups: Mapping[str, list[int]] | None = None,
+) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+    """Return a function that returns :func:`weighted_metrics` for some weights.
+
+    It needs about as much memory as float32 scores. What does not depend on weights is
+    computed once.
+
+    Raises:
+        ValueError: As there.
+    """
     check_scores(scores, labels, len(classes))
-    scores = np.asarray(scores, float)
-    confusion = confusion_metrics.count_confusions(
-        labels, scores.argmax(1), len(classes), weights
-    )
-    metrics = {name: metric(confusion) for name, metric in CONFUSION_METRICS.items()}
-    for name, metric in RANKING_METRICS.items():
-        per_class = [
-            metric(scores[:, k], labels == k, weights) for k in range(len(classes))
-        ]
-        metrics[name] = confusion_metrics.mean(np.stack(per_class, -1))
-    for name, metric in CALIBRATION_METRICS.items():
-        metrics[name] = metric(scores, labels, weights)
-    for name, members in (groups or {}).items():
-        if members:
-            recall = confusion_metrics.group_recall(confusion, members)
-            metrics[f'{name}_recall'] = recall
-    recalls = confusion_metrics.recall_per_class(confusion)
-    return metrics | {f'recall/{name}': recalls[:, k] for k, name in enumerate(classes)}
+    confidence, right = confidence_and_hits(scores, labels)
+    predicted, errors = scores.argmax(1), squared_errors(scores, labels)
+    rankings = [Ranking(scores[:, k], labels == k) for k in range(len(classes))]
+
+    def measure(weights: np.ndarray) -> dict[str, np.ndarray]:
+        counts = confusion_metrics.count_classes(
+            labels, predicted, len(classes), weights
+        )
+        metrics = {name: metric(counts) for name, metric in CONFUSION_METRICS.items()}
+        per_class = {name: [] for name in RANKING_METRICS}
+        to_rank, images = to_add(weights), weights.sum(1)
+        with one_thread():
+            for ranking in rankings:
+                ranked = ranking.count(to_rank)
+                for name, metric in RANKING_METRICS.items():
+                    per_class[name].append(metric(ranked, images))
+        for name, values in per_class.items():
+            metrics[name] = confusion_metrics.mean(np.stack(values, -1))
+        metrics['ece'] = error_of_bins(confidence, right, weights)
+        metrics['brier'] = weights @ errors / weights.sum(1)
+        for name, members in (groups or {}).items():
+            if members:
+                recall = confusion_metrics.group_recall(counts, members)
+                metrics[f'{name}_recall'] = recall
+        recalls = confusion_metrics.recall_per_class(counts)
+        each = {f'recall/{name}': recalls[:, k] for k, name in enumerate(classes)}
+        return metrics | each
+
+    return measure
 
 
 def check_scores(scores: np.ndarray, labels: np.ndarray, classes: int) -> None:

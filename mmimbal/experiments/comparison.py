@@ -10,7 +10,7 @@ import numpy as np
 from scipy.sparse import coo_array
 
 from mmimbal.evaluation.bootstrap import RESAMPLES, caution, draw_groups
-from mmimbal.evaluation.confusion import balanced_accuracy, macro_f1
+from mmimbal.evaluation.confusion import ClassCounts, balanced_accuracy, macro_f1
 from mmimbal.experiments.results import Images, images_file, read_images, unpack
 from mmimbal.experiments.rows import Row
 
@@ -92,13 +92,13 @@ def compare(
     drawn = np.ascontiguousarray(drawn.T, dtype=np.float32)
     metrics = {}
     for name, row in comparable.items():
-        confusions = [
-            drawn_confusions(labels, predicted, classes, codes, drawn)
+        counts = [
+            ClassCounts.of(drawn_confusions(labels, predicted, classes, codes, drawn))
             for predicted in _pooled(row, folds)
         ]
         metrics[name] = {
             metric: 100
-            * mean_over_seeds([function(each) for each in confusions], row.method)
+            * mean_over_seeds([function(each) for each in counts], row.method)
             for metric, function in JUDGED_BY.items()
         }
     not_compared = [name for name in rows if name not in comparable]

@@ -28,6 +28,10 @@ def test_equal_to_scikit_learn_whatever_is_absent(pairs):
         confusion.tolist()
         == sklearn.confusion_matrix(*pair, labels=range(6), **weighted).tolist()
     )
+    counts = of.count_classes(labels, predictions, 6, weights[None].astype(float))
+    for count, of_matrix in zip(counts, of.ClassCounts.of(confusion), strict=True):
+        assert count[0].tolist() == of_matrix.tolist()
+    counts = of.ClassCounts(*(count[0] for count in counts))
     expected = {
         of.balanced_accuracy: sklearn.balanced_accuracy_score(*pair, **weighted),
         of.accuracy: sklearn.accuracy_score(*pair, **weighted),
@@ -50,29 +54,31 @@ def test_equal_to_scikit_learn_whatever_is_absent(pairs):
     if len(rest) > 1:
         expected[of.specificity] = np.mean(rest)
     for metric, value in expected.items():
-        found = metric(confusion)
+        found = metric(counts)
         assert found == pytest.approx(value, nan_ok=True, abs=1e-12), metric
-    assert of.recall_per_class(confusion) == pytest.approx(recalls, nan_ok=True)
+    assert of.recall_per_class(counts) == pytest.approx(recalls, nan_ok=True)
 
 
 def test_by_hand():
-    confusion = np.array([[3, 1, 0], [1, 1, 0], [0, 0, 0]])
-    assert of.recall_per_class(confusion)[:2].tolist() == [0.75, 0.5]
-    assert of.f1_per_class(confusion)[:2].tolist() == [0.75, 0.5]
-    assert np.isnan(of.recall_per_class(confusion)[2])
-    assert np.isnan(of.f1_per_class(confusion)[2])
-    assert of.balanced_accuracy(confusion) == of.macro_f1(confusion) == 0.625
-    assert of.group_recall(confusion, [1, 2]) == 0.5
-    assert of.specificity(confusion) == pytest.approx((1 / 2 + 3 / 4) / 2)
-    assert of.g_mean(confusion) == pytest.approx(np.sqrt(0.75 * 0.5))
+    counts = of.ClassCounts.of(np.array([[3, 1, 0], [1, 1, 0], [0, 0, 0]]))
+    assert of.recall_per_class(counts)[:2].tolist() == [0.75, 0.5]
+    assert of.f1_per_class(counts)[:2].tolist() == [0.75, 0.5]
+    assert np.isnan(of.recall_per_class(counts)[2])
+    assert np.isnan(of.f1_per_class(counts)[2])
+    assert of.balanced_accuracy(counts) == of.macro_f1(counts) == 0.625
+    assert of.group_recall(counts, [1, 2]) == 0.5
+    assert of.specificity(counts) == pytest.approx((1 / 2 + 3 / 4) / 2)
+    assert of.g_mean(counts) == pytest.approx(np.sqrt(0.75 * 0.5))
 
 
 def test_specificity_of_one_class_is_not_defined():
-    assert np.isnan(of.specificity(np.array([[3, 1], [0, 0]])))
+    assert np.isnan(of.specificity(of.ClassCounts.of(np.array([[3, 1], [0, 0]]))))
 
 
 def test_all_metrics_take_many_matrices_at_once():
     random = np.random.default_rng(0)
-    many = random.integers(0, 5, (4, 3, 3))
+    matrices = random.integers(0, 5, (4, 3, 3))
+    many = of.ClassCounts.of(matrices)
+    each = [of.ClassCounts.of(matrix) for matrix in matrices]
     for metric in (of.balanced_accuracy, of.matthews, of.kappa, of.g_mean):
-        assert metric(many) == pytest.approx(np.array([metric(one) for one in many]))
+        assert metric(many) == pytest.approx(np.array([metric(one) for one in each]))
