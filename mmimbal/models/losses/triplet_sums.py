@@ -98,7 +98,7 @@ def _count_by_search(
 
     Returns:
         Counts, (R,), int64, and the gradient of ``d_ap - d_an``, summed over these
-        triplets, (R, M), integers.
+        triplets, (R, M).
     """
     distances = distances.double()
     thresholds = torch.where(positive, distances + threshold, -torch.inf)
@@ -127,7 +127,7 @@ def _count_by_packed_sort(
     thresholds = is_positive.cumsum(1, dtype=torch.int32)
     nearer = torch.arange(1, 1 + values.shape[1], dtype=torch.int32) - thresholds
     farther = thresholds[:, -1:] - thresholds
-    gradient = torch.empty_like(nearer).scatter_(
-        1, column, torch.where(is_positive, nearer, -farther)
-    )
-    return torch.where(positive, gradient, 0).sum(1), gradient
+    sorted_gradient = torch.where(is_positive, nearer, -farther).to(distances)
+    gradient = torch.empty_like(distances).scatter_(1, column, sorted_gradient)
+    counts = torch.where(positive, gradient, 0.0).sum(1, dtype=torch.float64)
+    return counts.long(), gradient
