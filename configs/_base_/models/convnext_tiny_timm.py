@@ -1,4 +1,4 @@
-# ConvNeXt-T of timm, with its ImageNet weights (arXiv:2201.03545). Needs the extra timm.
+# ConvNeXt-T of timm, with its ImageNet weights (arXiv:2201.03545): needs mmimbal[timm].
 model = dict(
     type='ImageClassifier',
     data_preprocessor=dict(

@@ -1,5 +1,5 @@
 # For an adapter on cached features of a frozen backbone: seconds on a CPU.
-optim_wrapper = dict(optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05))
+optim_wrapper = dict(optimizer=dict(type='AdamW', lr=3e-4, weight_decay=0.05))
 param_scheduler = [
     dict(type='CosineAnnealingLR', T_max=20, convert_to_iter_based=True),
 ]
