@@ -12,7 +12,7 @@ class KnownNumbers(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self._known: dict[str, int] = {}
+        self._known = {}  # by the name of the buffer
 
     def number(self, name: str) -> int:
         """Return the number in a buffer."""
