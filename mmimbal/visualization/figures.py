@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from mmimbal.evaluation.abstention import risk_coverage
 from mmimbal.evaluation.calibration import reliability
-from mmimbal.evaluation.confusion import count_confusions, divide
+from mmimbal.evaluation.confusion import divide
 from mmimbal.evaluation.predictions import Predictions
 from mmimbal.evaluation.ranking import ranked
 from mmimbal.visualization.figure import Figure
@@ -19,14 +19,31 @@ from mmimbal.visualization.style import line_of
 Runs = Mapping[str, Predictions]
 Value = TypeVar('Value')
 MARKERS = 'osD^vP*X'
+MOST_CLASSES = 40  # in a figure with a row or a panel for each class
+
+
+def largest_classes(run: Predictions) -> np.ndarray:
+    """Return the classes that are drawn one by one, those with most test images."""
+    counts = np.bincount(run.labels, minlength=len(run.classes))
+    return np.sort(np.argsort(-counts, kind='stable')[:MOST_CLASSES])
+
+
+def note_of_classes(run: Predictions) -> str:
+    """Return the end of a caption if :func:`largest_classes` are not all."""
+    classes = len(run.classes)
+    if classes <= MOST_CLASSES:
+        return ''
+    return f', the {MOST_CLASSES} of {classes} classes with most test images'
 
 
 def draw_confusion(run: Predictions) -> Figure:
     """Draw the confusion matrix; each row is in % of the images of its class."""
-    size = len(run.classes)
-    confusion = confusion_of(run)
-    shares = 100 * np.nan_to_num(divide(confusion, confusion.sum(1, keepdims=True)))
-    names = plain_names(run.classes)
+    shown = largest_classes(run)
+    size = len(shown)
+    confusion = confusion_of(run, shown)
+    images = np.bincount(run.labels, minlength=len(run.classes))[shown]
+    shares = 100 * np.nan_to_num(divide(confusion, images[:, None]))
+    names = plain_names([run.classes[label] for label in shown])
     labels = 0.08 * max(0, max(map(columns_of, names)) - 12)
     figure = Figure(figsize=(2.2 + 0.45 * size + labels,) * 2, layout='constrained')
     axes = figure.subplots()
@@ -155,19 +172,24 @@ def draw_training(curves: Mapping[str, Mapping[int, float]]) -> Figure:
     return figure
 
 
-def confusion_of(run: Predictions) -> np.ndarray:
-    """Return the confusion matrix of a run, (K, K)."""
-    once = np.ones((1, len(run.labels)))
-    predicted = run.scores.argmax(1)
-    return count_confusions(run.labels, predicted, len(run.classes), once)[0]
+def confusion_of(run: Predictions, classes: np.ndarray) -> np.ndarray:
+    """Return the part of the confusion matrix of a run for S classes, (S, S)."""
+    place = np.full(len(run.classes), -1)
+    place[classes] = np.arange(len(classes))
+    true, predicted = place[run.labels], place[run.scores.argmax(1)]
+    confusion = np.zeros((len(classes),) * 2, int)
+    inside = (true >= 0) & (predicted >= 0)
+    np.add.at(confusion, (true[inside], predicted[inside]), 1)
+    return confusion
 
 
 def _panels(runs: Runs, curve, xlabel: str, ylabel: str) -> Figure:
-    """Draw one panel for each class that has images."""
+    """Draw one panel for each of the largest classes that have images."""
     first = next(iter(runs.values()))
     counts = np.bincount(first.labels, minlength=len(first.classes))
     names = plain_names(first.classes, 26)
     present = [k for k in np.argsort(-counts) if 0 < counts[k] < len(first.labels)]
+    present = present[:MOST_CLASSES]
     columns = min(2, max(1, len(present)))  # readable on a phone
     lines = -(-max(1, len(present)) // columns)
     figure = Figure(figsize=(2.6 * columns, 2.7 * lines), layout='constrained')

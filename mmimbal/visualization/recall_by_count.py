@@ -8,6 +8,7 @@ from mmimbal.visualization.figure import Figure
 from mmimbal.visualization.names import columns_of, legend_name, plain_names
 from mmimbal.visualization.style import line_of
 
+MOST_NAMES = 100  # of classes; with more, there are no names
 CROWDED = 80  # columns of letters below the axis; with more, labels are rotated
 
 
@@ -30,7 +31,8 @@ def draw_recall_by_count(
     places = np.arange(len(order))
     shown = plain_names(classes)
     longest = max(map(columns_of, shown))
-    crowded = longest * len(classes) > CROWDED
+    named = len(classes) <= MOST_NAMES
+    crowded = named and longest * len(classes) > CROWDED
     width = max(7.5, 0.5 * len(classes)) if crowded else 7.5
     height = 4.2 + 0.055 * max(0, longest - 16) if crowded else 4.2
     figure = Figure(figsize=(width, height), layout='constrained')
@@ -54,8 +56,11 @@ def draw_recall_by_count(
     between = ' ' if crowded else '\n'
     turned = dict(rotation=45, ha='right', rotation_mode='anchor') if crowded else {}
     names = [f'{shown[label]}{between}{counts[label]}' for label in order]
-    axes.set_xticks(places, names, **turned)
-    axes.set_xlabel(f'class, and its {images} images')
+    if named:
+        axes.set_xticks(places, names, **turned)
+        axes.set_xlabel(f'class, and its {images} images')
+    else:
+        axes.set_xlabel(f'class, from most to fewest {images} images')
     axes.set_ylabel('recall on test, %')
     axes.set_ylim(0, 103)
     axes.grid(axis='y', alpha=0.3)

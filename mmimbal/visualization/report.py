@@ -51,6 +51,7 @@ def build_report(
             f'no test image of class {", ".join(absent)}: metrics need test images of '
             'all classes'
         )
+    note = figures.note_of_classes(first)
     warning = caution(first.groups, first.labels, first.classes)
     metrics = {name: measure_run(run, resamples) for name, run in runs.items()}
 
@@ -73,13 +74,13 @@ def build_report(
         differences=_table(others, difference) if others else None,
         recall=_recall(runs, metrics, counts),
         confusions=[
-            picture(f'{name}, % of class', figures.draw_confusion, run)
+            picture(f'{name}, % of class{note}', figures.draw_confusion, run)
             for name, run in runs.items()
         ],
         reliability=picture('Reliability', figures.draw_reliability, runs),
         ranking=[
-            picture('ROC', figures.draw_roc, runs),
-            picture('Precision and recall', figures.draw_precision_recall, runs),
+            picture(f'ROC{note}', figures.draw_roc, runs),
+            picture(f'Precision and recall{note}', figures.draw_precision_recall, runs),
         ],
         abstention=risk_and_coverage(
             {**runs, **_calibrated(runs, decisions)}, resamples
