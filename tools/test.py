@@ -19,7 +19,9 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='e.g. configs/isic/stage2_crt.py')
     parser.add_argument(
-        'checkpoint', help='a checkpoint, or a work dir (uses its best checkpoint)'
+        'checkpoint',
+        help='a checkpoint, a work dir (uses its best checkpoint), a published '
+        'ensemble, or the folder of a cross-validation',
     )
     parser.add_argument(
         '--out',
@@ -104,13 +106,17 @@ def main() -> None:
     from mmimbal.evaluation.tta import average_views, load_views
     from mmimbal.files.checkpoint import safe_loading
     from mmimbal.inference.leaks import check_no_leak
-    from mmimbal.models import EnsembleClassifier
+    from mmimbal.inference.predictor import load_ensemble
     from mmimbal.stage2.stage1 import find_checkpoint
 
     keep_memory()
     with messages_for_mistakes():
         cfg = load_config(args)
-        checkpoint = find_checkpoint(args.checkpoint)
+        ensemble = load_ensemble(Path(args.checkpoint))
+        if ensemble:
+            checkpoint, cfg.model = Path(args.checkpoint), ensemble.cfg
+        else:
+            checkpoint = find_checkpoint(args.checkpoint)
         if args.split:
             choose_split(cfg, args.split)
         if args.tta:
@@ -124,13 +130,16 @@ def main() -> None:
     runner = Runner.from_cfg(cfg)
     if args.show_dir:
         runner.register_hook(drawing_hook(cfg, args.show_dir, args.interval))
-    # strict: a checkpoint of another model must be an error.
-    with safe_loading():
-        loaded = runner.load_checkpoint(str(checkpoint), strict=True)
-    meta = loaded.get('meta', {})
-    if isinstance(unwrap_model(runner.model), EnsembleClassifier):
+    if ensemble:
+        unwrap_model(runner.model).load_state_dict(ensemble.model.state_dict())
         groups = groups_or_files(runner.test_dataloader.dataset)
-        check_no_leak({checkpoint: meta}, groups.tolist())
+        with messages_for_mistakes():
+            check_no_leak(ensemble.members, groups.tolist())
+        meta = next(iter(ensemble.members.values()))
+    else:  # strict: a checkpoint of another model must be an error
+        with safe_loading():
+            loaded = runner.load_checkpoint(str(checkpoint), strict=True)
+        meta = loaded.get('meta', {})
     head = unwrap_model(runner.model).head if args.embeddings else None
     if args.tta:
         average_views(runner)

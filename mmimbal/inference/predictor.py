@@ -184,6 +184,27 @@ def load_predictor(paths: Sequence[Path], device: str = 'cpu') -> Predictor:
     return Predictor(model, cfg, first.pipeline, first.classes, metas, decisions)
 
 
+def load_ensemble(path: Path) -> Predictor | None:
+    """Return a published ensemble or that of a cross-validation; else ``None``.
+
+    Args:
+        path: As for :func:`find_members`.
+
+    Raises:
+        FileNotFoundError: If there is no checkpoint.
+        ValueError: If members cannot be averaged.
+    """
+    checkpoints = find_members(path)
+    if len(checkpoints) == 1:
+        beside = checkpoints[0].with_suffix('.py')
+        if not beside.is_file():
+            return None
+        kind = Config.fromfile(beside).get('model', {}).get('type')
+        if kind != 'mmimbal.EnsembleClassifier':
+            return None
+    return load_predictor([path])
+
+
 def ensemble_of(members: Sequence[Member]) -> tuple[dict, dict[str, torch.Tensor]]:
     """Return config and weights of an ensemble."""
     preprocessor = members[0].model.get('data_preprocessor')

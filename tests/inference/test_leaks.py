@@ -6,12 +6,12 @@ import json
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
 from mmpretrain import ImageClassificationInferencer
 
 from mmimbal.datasets import CSVDataset
 from mmimbal.datasets.group_hashes import hash_groups
 from mmimbal.datasets.sources import plan_dataset, read_csv, write_plan
+from mmimbal.evaluation.predictions import load_predictions
 from mmimbal.files.checkpoint import load_from_local
 from mmimbal.inference.image_files import find_images
 from mmimbal.inference.leaks import check_no_leak
@@ -105,20 +105,22 @@ def test_a_published_ensemble_predicts_like_its_members(
     ]
 
 
-def test_a_published_ensemble_is_not_scored_on_its_training_images(
-    published, data, tmp_path
+@pytest.mark.parametrize('is_published', [True, False])
+def test_an_ensemble_is_tested_with_the_config_of_its_members(
+    is_published, published, data, members, tmp_path
 ):
-    cfg = Config.fromfile(published.with_suffix('.py'))
-    cfg.test_dataloader = config_of(data, tmp_path, 0).test_dataloader
-    cfg.test_evaluator, cfg.test_cfg = dict(type='mmimbal.ImbalanceMetric'), dict()
-    leaking = cfg.copy()
-    cfg.dump(tmp_path / 'fine.py')
-    leaking.test_dataloader.dataset.split = 'train'
-    leaking.dump(tmp_path / 'leaking.py')
-    out = ['--work-dir', tmp_path / 'test', '--out', tmp_path / 'out.npz']
-    assert explain('test', tmp_path / 'fine.py', published, *out) is None
-    with pytest.raises(ValueError, match='was trained on 24 of the 24 groups'):
-        explain('test', tmp_path / 'leaking.py', published, *out)
+    ensemble = published if is_published else members
+    config_of(data, tmp_path, 0).dump(tmp_path / 'config.py')
+    test = ['test', tmp_path / 'config.py', ensemble, '--work-dir', tmp_path / 'test']
+    assert explain(*test, '--out', tmp_path / 'out.npz') is None
+    found = load_predictions(tmp_path / 'out.npz')
+    files = find_images([data], 'test')
+    each = [probabilities(members / f'fold{k}', files) for k in (0, 1)]
+    assert [str(data / file) for file in found.files] == files
+    assert np.allclose(found.scores, np.mean(each, axis=0), atol=2e-6)
+    leaking = explain(*test, '--split', 'train', '--out', tmp_path / 'leak.npz')
+    assert 'was trained on 24 of the 24 groups' in leaking
+    assert not (tmp_path / 'leak.npz').exists()
 
 
 def test_folds_beside_the_test_images(tmp_path):
