@@ -4,7 +4,7 @@ The confidence of an image is its highest probability. Coverage is the share of 
 that are answered, risk is the share of errors among these.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -119,18 +119,26 @@ def risk_coverage(
         Thresholds, descending, (T,); coverage, (B, T); risk, (B, T), NaN where no image
         is answered yet.
     """
-    confidence = np.asarray(probabilities, float).max(1)
+    return risk_coverage_of(probabilities, labels)(weights)
+
+
+def risk_coverage_of(
+    probabilities: np.ndarray, labels: np.ndarray
+) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Sort once; return a function of weights that returns :func:`risk_coverage`."""
+    confidence = probabilities.max(1).astype(float)
     wrong = (probabilities.argmax(1) != labels).astype(float)
     order = np.argsort(-confidence, kind='stable')
     last_of_equals = np.flatnonzero(np.diff(confidence[order], append=-np.inf))
-    weights = weights[:, order].astype(float)
-    answered = weights.cumsum(1)
-    errors = (weights * wrong[order]).cumsum(1)[:, last_of_equals]
-    return (
-        confidence[order][last_of_equals],
-        answered[:, last_of_equals] / answered[:, -1:],
-        divide(errors, answered[:, last_of_equals]),
-    )
+    thresholds, wrong = confidence[order][last_of_equals], wrong[order]
+
+    def curve(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        weights = weights[:, order].astype(float)
+        answered = weights.cumsum(1)[:, last_of_equals]
+        errors = (weights * wrong).cumsum(1)[:, last_of_equals]
+        return thresholds, answered / answered[:, -1:], divide(errors, answered)
+
+    return curve
 
 
 def area_under_risk(
@@ -142,7 +150,7 @@ def area_under_risk(
     :func:`risk_coverage`.
     """
     _, coverage, risk = risk_coverage(probabilities, labels, weights)
-    return np.nansum(np.diff(coverage, axis=1, prepend=0.0) * risk, axis=1)
+    return area(coverage, risk)
 
 
 def excess_area_under_risk(
@@ -153,10 +161,20 @@ def excess_area_under_risk(
     With all errors last, a model with the risk r has ``r + (1 - r) ln(1 - r)``
     (https://arxiv.org/abs/1805.08206). Arguments are those of :func:`risk_coverage`.
     """
-    _, _, risk = risk_coverage(probabilities, labels, weights)
+    _, coverage, risk = risk_coverage(probabilities, labels, weights)
+    return excess_area(coverage, risk)
+
+
+def area(coverage: np.ndarray, risk: np.ndarray) -> np.ndarray:
+    """Return :func:`area_under_risk` of curves, (B, T)."""
+    return np.nansum(np.diff(coverage, axis=1, prepend=0.0) * risk, axis=1)
+
+
+def excess_area(coverage: np.ndarray, risk: np.ndarray) -> np.ndarray:
+    """Return :func:`excess_area_under_risk` of curves, (B, T)."""
     right = 1 - risk[:, -1]
     best = 1 - right + right * np.log(np.where(right > 0, right, 1.0))
-    return area_under_risk(probabilities, labels, weights) - best
+    return area(coverage, risk) - best
 
 
 def coverage_at_accuracy(
