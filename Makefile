@@ -50,7 +50,9 @@ lint: install
 	$(BIN)/ruff format --check .
 
 speed: install
-	for file in benchmarks/[!_]*.py; do $(BIN)/python $$file || exit 1; done
+	for file in benchmarks/[!_]*.py; do $(BIN)/python $$file --results results/speed || exit 1; done
+	$(BIN)/python benchmarks/_page.py
 
 speed-gpu: install
-	for file in triplet stage1_step loading; do $(BIN)/python benchmarks/$$file.py || exit 1; done
+	for file in triplet stage1_step loading; do $(BIN)/python benchmarks/$$file.py --results results/speed || exit 1; done
+	$(BIN)/python benchmarks/_page.py

@@ -136,6 +136,24 @@ def seconds_of_sides(
     return [statistics.median(elapsed) for elapsed in zip(*times, strict=True)]
 
 
+def in_own_process(
+    function: Callable, start: str, keeps_memory: bool, **arguments
+) -> object:
+    """Return what a function returns in a process of its own, with our threads.
+
+    Args:
+        function: A function of a module.
+        start: Start method of the process.
+        keeps_memory: Whether the process keeps freed memory.
+        **arguments: Arguments of the function.
+    """
+    side = Side(dict, keeps_memory=keeps_memory)
+    with ProcessPoolExecutor(
+        1, get_context(start), _prepare, (side, torch.get_num_threads())
+    ) as pool:
+        return pool.submit(function, **arguments).result()
+
+
 def _prepare(side: Side, threads: int) -> None:
     torch.set_num_threads(threads)
     if side.keeps_memory:

@@ -1,8 +1,13 @@
-"""Compare reading a dataset and its images with MMPretrain's CustomDataset."""
+"""Compare reading a dataset and its images with MMPretrain's CustomDataset.
+
+The rows "waiting" are for ISIC 2018 with RandAugment and two views of 64 of the images
+(`isic2018/pretrained/bcl_views`), in training on this machine.
+"""
 
 import json
 import os
 import tempfile
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -10,16 +15,30 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from _comparison import DEVICE, ISIC2018, Case, compare, draw_labels, seconds_in_turn
+from _comparison import (
+    DEVICE,
+    ISIC2018,
+    TINY_START,
+    Case,
+    compare,
+    draw_labels,
+    in_own_process,
+    seconds_in_turn,
+)
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
+from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
 from mmpretrain.datasets import CustomDataset
 from mmpretrain.models.utils import ClsDataPreprocessor
+from mmpretrain.registry import DATASETS, MODELS
 from mmpretrain.structures import DataSample
 from torch.utils.data import DataLoader, Dataset
 
-from mmimbal.datasets import CSVDataset, stack_images
+from mmimbal.command_line.compose import compose
+from mmimbal.command_line.experiment import parse_experiment
+from mmimbal.datasets import CSVDataset, get_class_counts, stack_images
 from mmimbal.datasets.checking.check import check_dataset
 from mmimbal.datasets.checking.check_result import REPORT, hash_of
 
@@ -154,6 +173,41 @@ def batches(
     return ours, peer, "mmengine's pseudo_collate", 's'
 
 
+def seconds_of_steps(
+    experiment: str, workers: int, cache: str | None, steps: int
+) -> tuple[float, float]:
+    """Return the seconds of waiting for batches, and of training steps."""
+    init_default_scope('mmpretrain')
+    cfg = compose(parse_experiment(experiment))
+    cfg.train_dataloader.num_workers = workers
+    if cache:
+        cfg.train_dataloader.dataset.cache = cache
+    dataset = DATASETS.build(cfg.train_dataloader.dataset)
+    loader = Runner.build_dataloader(cfg.train_dataloader | dict(dataset=dataset), 0)
+    model = MODELS.build(cfg.model).to(DEVICE, memory_format=torch.channels_last)
+    for module in model.modules():
+        if hasattr(module, 'set_class_counts'):
+            module.set_class_counts(get_class_counts(dataset))
+    optim_wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    batches = iter(loader)
+    model.train_step(next(batches), optim_wrapper)  # workers fill their queues
+    waited = stepped = 0.0
+    for _ in range(steps):
+        start = time.perf_counter()
+        batch = next(batches)
+        loaded = time.perf_counter()
+        model.train_step(batch, optim_wrapper)
+        waited += loaded - start
+        stepped += time.perf_counter() - loaded
+    return waited, stepped
+
+
+def waiting(start: str, **arguments) -> tuple[float, None, str, str]:
+    """Return how long training waits for batches, as a share of its steps."""
+    waited, stepped = in_own_process(seconds_of_steps, start, True, **arguments)
+    return 100 * waited / stepped, None, '', '% of a step'
+
+
 def check(images: int) -> tuple[float, None, str, str]:
     """Check a data set of images with 200 x 150 pixels."""
     with tempfile.TemporaryDirectory() as name:
@@ -168,6 +222,9 @@ SOURCE = ISIC if ISIC.is_dir() else None
 EPOCH, TINY_EPOCH = dict(source=SOURCE, images=7000, rounds=3), dict(FEW, source=None)
 BATCHES = dict(batch_size=192, number=24, rounds=3)
 TINY_BATCHES = dict(batch_size=4, number=2, rounds=1)
+DIGITS = dict(experiment='digits_lt/digits/bcl_views', cache=None)
+VIEWS = dict(steps=40, start='spawn')
+TINY_VIEWS = DIGITS | dict(workers=1, steps=1, start=TINY_START)
 CASES = {
     'construct 1e6, checked': Case(partial(construct, True), MILLION, FEW),
     'construct 1e6, unchecked': Case(partial(construct, False), MILLION, FEW),
@@ -178,6 +235,25 @@ CASES = {
     ),
     'batches at 64 px': Case(partial(batches, 64), BATCHES, TINY_BATCHES),
     'batches at 144 px': Case(partial(batches, 144), BATCHES, TINY_BATCHES),
+    **{
+        f'waiting beside MobileNetV2 at 96 px, {workers} workers, {kept}': Case(
+            waiting,
+            VIEWS
+            | dict(workers=workers)
+            | (
+                dict(experiment='isic2018/pretrained/bcl_views', cache=cache)
+                if SOURCE
+                else DIGITS
+            ),
+            TINY_VIEWS,
+            2,
+        )
+        for workers, kept, cache in (
+            (1, 'cache in memory', 'ram'),
+            (2, 'cache in memory', 'ram'),
+            (2, 'no cache', None),
+        )
+    },
     'check 1e5 images': Case(check, dict(images=10**5), dict(images=100)),
 }
 
