@@ -112,8 +112,13 @@ def main() -> None:
     keep_memory()
     with messages_for_mistakes():
         cfg = load_config(args)
-        ensemble = load_ensemble(Path(args.checkpoint))
+        ensemble = load_ensemble(Path(args.checkpoint), cfg)
         if ensemble:
+            if args.embeddings:
+                raise ValueError(
+                    '--embeddings needs one model: each member of an ensemble has '
+                    'embeddings of its own'
+                )
             checkpoint, cfg.model = Path(args.checkpoint), ensemble.cfg
         else:
             checkpoint = find_checkpoint(args.checkpoint)

@@ -137,7 +137,7 @@ def check_members(members: Sequence[Member]) -> None:
             raise ValueError(f'{names}: only one of them has the classes {differing}')
         if first.classes != other.classes:
             raise ValueError(f'{names}: the order of their classes differs')
-        if repr(first.pipeline) != repr(other.pipeline):
+        if first.pipeline != other.pipeline:
             raise ValueError(
                 f'{names}: their pipelines of test images differ, for example in size: '
                 f'{first.pipeline} and {other.pipeline}'
@@ -184,15 +184,17 @@ def load_predictor(paths: Sequence[Path], device: str = 'cpu') -> Predictor:
     return Predictor(model, cfg, first.pipeline, first.classes, metas, decisions)
 
 
-def load_ensemble(path: Path) -> Predictor | None:
+def load_ensemble(path: Path, cfg: Config) -> Predictor | None:
     """Return a published ensemble or that of a cross-validation; else ``None``.
 
     Args:
         path: As for :func:`find_members`.
+        cfg: Config of the test images.
 
     Raises:
         FileNotFoundError: If there is no checkpoint.
-        ValueError: If members cannot be averaged.
+        ValueError: If members cannot be averaged, or were trained on other images than
+            the config makes.
     """
     checkpoints = find_members(path)
     if len(checkpoints) == 1:
@@ -202,7 +204,14 @@ def load_ensemble(path: Path) -> Predictor | None:
         kind = Config.fromfile(beside).get('model', {}).get('type')
         if kind != 'mmimbal.EnsembleClassifier':
             return None
-    return load_predictor([path])
+    ensemble = load_predictor([path])
+    ours, theirs = ensemble.pipeline, find_pipeline(cfg)
+    if ours != theirs:
+        raise ValueError(
+            f'{path} was made for the pipeline {ours}, but the config has {theirs}: '
+            'give the config of its members'
+        )
+    return ensemble
 
 
 def ensemble_of(members: Sequence[Member]) -> tuple[dict, dict[str, torch.Tensor]]:

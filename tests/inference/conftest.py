@@ -4,7 +4,10 @@ import csv
 
 import pytest
 from mmengine.config import Config
+from mmpretrain.registry import MODELS
 
+from mmimbal.files.checkpoint import load_from_local
+from mmimbal.stage2.stage1 import find_checkpoint
 from tests.conftest import rows_of, tiny_digits, train, write_index
 from tests.tools import explain
 
@@ -31,6 +34,15 @@ def config_of(folder, work_dir, seed) -> Config:
         cfg[f'{split}_evaluator'] = dict(type='mmimbal.ImbalanceMetric')
     cfg.randomness = dict(seed=seed)
     return cfg
+
+
+def plain_model(work_dir):
+    """Return the trained model of a work dir, and its config."""
+    cfg = Config.fromfile(next(work_dir.glob('*.py')))
+    model = MODELS.build(cfg.model)
+    checkpoint = load_from_local(find_checkpoint(str(work_dir)))
+    model.load_state_dict(checkpoint['state_dict'])
+    return model.eval(), cfg
 
 
 @pytest.fixture(scope='session')

@@ -17,7 +17,7 @@ from mmimbal.inference.image_files import find_images
 from mmimbal.inference.leaks import check_no_leak
 from mmimbal.stage2.stage1 import find_checkpoint
 from tests.conftest import rows_of, tiny_digits, train, write_index
-from tests.inference.conftest import CLASSES, config_of, read_table
+from tests.inference.conftest import CLASSES, PIPELINE, config_of, read_table
 from tests.inference.test_predict import probabilities, table_of
 from tests.tools import explain
 
@@ -121,6 +121,19 @@ def test_an_ensemble_is_tested_with_the_config_of_its_members(
     leaking = explain(*test, '--split', 'train', '--out', tmp_path / 'leak.npz')
     assert 'was trained on 24 of the 24 groups' in leaking
     assert not (tmp_path / 'leak.npz').exists()
+    embeddings = explain(*test, '--embeddings', '--out', tmp_path / 'leak.npz')
+    assert '--embeddings needs one model' in embeddings
+
+
+def test_an_ensemble_is_not_tested_on_images_of_another_size(published, data, tmp_path):
+    cfg = config_of(data, tmp_path, 0)
+    pipeline = [*PIPELINE[:1], dict(type='CenterCrop', crop_size=6), *PIPELINE[2:]]
+    cfg.test_dataloader.dataset.pipeline = pipeline
+    cfg.dump(tmp_path / 'config.py')
+    flags = ['--work-dir', tmp_path / 'test', '--out', tmp_path / 'out.npz']
+    said = explain('test', tmp_path / 'config.py', published, *flags)
+    assert "'crop_size': 8" in said and "'crop_size': 6" in said
+    assert 'give the config of its members' in said
 
 
 def test_folds_beside_the_test_images(tmp_path):

@@ -5,27 +5,19 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
-from mmpretrain.registry import MODELS
 
 from mmimbal.datasets import CSVDataset
 from mmimbal.evaluation.predictions import predictions_for
-from mmimbal.files.checkpoint import load_from_local
 from mmimbal.inference.image_files import find_images
 from mmimbal.inference.neighbours import load_neighbours, nearest
 from mmimbal.inference.predict import predict_files
 from mmimbal.inference.predictor import load_predictor
-from mmimbal.stage2.stage1 import find_checkpoint
-from tests.inference.conftest import CLASSES, PIPELINE, read_table
+from tests.inference.conftest import CLASSES, PIPELINE, plain_model, read_table
 
 
 def features_of(work_dir, dataset):
     """Work out the embeddings of a trained model, one image after the other."""
-    cfg = Config.fromfile(next(work_dir.glob('*.py')))
-    model = MODELS.build(cfg.model)
-    checkpoint = load_from_local(find_checkpoint(str(work_dir)))
-    model.load_state_dict(checkpoint['state_dict'])
-    model.eval()
+    model, _ = plain_model(work_dir)
     rows = []
     for item in dataset:
         batch = dict(inputs=item['inputs'][None], data_samples=[item['data_samples']])

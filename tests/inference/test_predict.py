@@ -4,26 +4,18 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
-from mmpretrain.registry import MODELS
 
-from mmimbal.files.checkpoint import load_from_local
 from mmimbal.inference.image_files import find_images
 from mmimbal.inference.predict import predict_files
 from mmimbal.inference.predictor import find_members, load_predictor
-from mmimbal.stage2.stage1 import find_checkpoint
 from tests.distributed import run_on_ranks
-from tests.inference.conftest import CLASSES, read_table
+from tests.inference.conftest import CLASSES, plain_model, read_table
 from tests.tools import explain
 
 
 def probabilities(work_dir, files):
     """Work out the probabilities of a trained model, one image after the other."""
-    cfg = Config.fromfile(next(work_dir.glob('*.py')))
-    model = MODELS.build(cfg.model)
-    checkpoint = load_from_local(find_checkpoint(str(work_dir)))
-    model.load_state_dict(checkpoint['state_dict'])
-    model.eval()
+    model, cfg = plain_model(work_dir)
     rows = []
     mean, std = (
         torch.tensor(cfg.model.data_preprocessor[k])[:, None, None]
