@@ -141,40 +141,25 @@ def risk_coverage_of(
     return curve
 
 
-def area_under_risk(
-    probabilities: np.ndarray, labels: np.ndarray, weights: np.ndarray
-) -> np.ndarray:
-    """Return the area under the risk-coverage curve (AURC), (B,), 0..1.
+def area_under_risk(coverage: np.ndarray, risk: np.ndarray) -> np.ndarray:
+    """Return the area under risk-coverage curves (AURC), (B,), 0..1.
 
-    It is the mean risk over all coverages; lower is better. Arguments are those of
-    :func:`risk_coverage`.
+    It is the mean risk over all coverages; lower is better. Arguments are results of
+    :func:`risk_coverage`, (B, T).
     """
-    _, coverage, risk = risk_coverage(probabilities, labels, weights)
-    return area(coverage, risk)
-
-
-def excess_area_under_risk(
-    probabilities: np.ndarray, labels: np.ndarray, weights: np.ndarray
-) -> np.ndarray:
-    """Return the AURC minus that of the best order with as many errors, (B,).
-
-    With all errors last, a model with the risk r has ``r + (1 - r) ln(1 - r)``
-    (https://arxiv.org/abs/1805.08206). Arguments are those of :func:`risk_coverage`.
-    """
-    _, coverage, risk = risk_coverage(probabilities, labels, weights)
-    return excess_area(coverage, risk)
-
-
-def area(coverage: np.ndarray, risk: np.ndarray) -> np.ndarray:
-    """Return :func:`area_under_risk` of curves, (B, T)."""
     return np.nansum(np.diff(coverage, axis=1, prepend=0.0) * risk, axis=1)
 
 
-def excess_area(coverage: np.ndarray, risk: np.ndarray) -> np.ndarray:
-    """Return :func:`excess_area_under_risk` of curves, (B, T)."""
+def excess_area_under_risk(coverage: np.ndarray, risk: np.ndarray) -> np.ndarray:
+    """Return the AURC minus that of the best order with as many errors, (B,).
+
+    With all errors last, a model with the risk r has ``r + (1 - r) ln(1 - r)``
+    (https://arxiv.org/abs/1805.08206). Arguments are results of :func:`risk_coverage`,
+    (B, T).
+    """
     right = 1 - risk[:, -1]
     best = 1 - right + right * np.log(np.where(right > 0, right, 1.0))
-    return area(coverage, risk) - best
+    return area_under_risk(coverage, risk) - best
 
 
 def coverage_at_accuracy(

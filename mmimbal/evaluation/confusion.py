@@ -37,7 +37,11 @@ def count_classes(
 ) -> ClassCounts:
     """Return the images of each class, (B, K) each.
 
-    Arguments are those of :func:`count_confusions`.
+    Args:
+        labels: True class of each image, (N,).
+        predictions: Predicted class of each image, (N,).
+        classes: Number of classes, K.
+        weights: How often each image counts, (B, N).
     """
     right = labels == predictions
 
@@ -49,22 +53,6 @@ def count_classes(
         count(labels, weights),
         count(predictions, weights),
     )
-
-
-def count_confusions(
-    labels: np.ndarray, predictions: np.ndarray, classes: int, weights: np.ndarray
-) -> np.ndarray:
-    """Return confusion matrices, (B, K, K); rows are true classes.
-
-    Args:
-        labels: True class of each image, (N,).
-        predictions: Predicted class, (N,).
-        classes: Number of classes, K.
-        weights: How often each image counts, (B, N).
-    """
-    cells = labels * classes + predictions
-    matrices = [np.bincount(cells, row, classes * classes) for row in weights]
-    return np.stack(matrices).reshape(-1, classes, classes)
 
 
 def recall_per_class(counts: ClassCounts) -> np.ndarray:

@@ -4,14 +4,18 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from mmimbal.evaluation.abstention import area, excess_area, risk_coverage_of
+from mmimbal.evaluation.abstention import (
+    area_under_risk,
+    excess_area_under_risk,
+    risk_coverage_of,
+)
 from mmimbal.evaluation.predictions import Predictions
 from mmimbal.visualization import figures
 from mmimbal.visualization.measured import measure
 from mmimbal.visualization.svg import picture
 from mmimbal.visualization.tables import Table
 
-AREAS = dict(AURC=area, excess=excess_area)
+AREAS = dict(AURC=area_under_risk, excess=excess_area_under_risk)
 
 
 def risk_and_coverage(

@@ -1,11 +1,10 @@
 import numpy as np
 import pytest
 
+from mmimbal.evaluation import abstention
 from mmimbal.evaluation.abstention import (
     answered,
-    area_under_risk,
     coverage_at_accuracy,
-    excess_area_under_risk,
     fit_confidence_threshold,
     risk_coverage,
 )
@@ -18,6 +17,14 @@ ONCE = np.ones((1, 200))
 @pytest.fixture
 def images():
     return simulate(np.random.default_rng(0), 200)
+
+
+def area_under_risk(*images):
+    return abstention.area_under_risk(*risk_coverage(*images)[1:])
+
+
+def excess_area_under_risk(*images):
+    return abstention.excess_area_under_risk(*risk_coverage(*images)[1:])
 
 
 def naive_area(probabilities, labels):
