@@ -5,7 +5,7 @@ import json
 import math
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def cached_features(
     batch_size: int = 128,
     num_workers: int = 0,
     name: str = '',
-    backbone_features: np.ndarray | None = None,
+    backbone_features: Callable[[], np.ndarray] | None = None,
 ) -> np.memmap:
     """Return the features of all images; read them from the cache if they are there.
 
@@ -54,7 +54,8 @@ def cached_features(
         batch_size: Batch size of the backbone.
         num_workers: Workers of the loader.
         name: Name of the split, for the progress bar.
-        backbone_features: Inputs of the neck, (V, N, C), in place of the images.
+        backbone_features: Returns inputs of the neck, (V, N, C), which take the place
+            of the images. It is not called if the features are in the cache.
 
     Returns:
         Features, (V, N, ...), the same on all ranks.
@@ -80,7 +81,7 @@ def cached_features(
                 loader = dict(batch_size=batch_size, num_workers=num_workers)
                 batches = extract(model, dataset, own, views, seed, loader, name)
             else:
-                batches = through_neck(model, backbone_features, own, batch_size)
+                batches = through_neck(model, backbone_features(), own, batch_size)
             _write(batches, cache, [len(part) for part in images], views, dtype)
     return open_cache(cache)
 

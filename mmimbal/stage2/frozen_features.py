@@ -1,5 +1,6 @@
 """Features of a frozen backbone, and of backbone and neck; see feature_cache.py."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -87,8 +88,14 @@ def frozen_features(
     """
     below = None
     if isinstance(model.neck, AdapterNeck):
-        below = backbone_features(
-            model, dataset, cfg, loader, backbone_folder or folder, **options
+        below = partial(
+            backbone_features,
+            model,
+            dataset,
+            cfg,
+            loader,
+            backbone_folder or folder,
+            **options,
         )
     description = describe(cfg, loader, ('data_preprocessor', 'backbone', 'neck'))
     return cached_features(

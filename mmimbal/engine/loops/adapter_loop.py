@@ -24,8 +24,8 @@ class AdapterTrainLoop(CachedFeaturesTrainLoop):
     :class:`CachedFeaturesTrainLoop`; stage 2 follows as on any stage 1.
 
     Raises:
-        ValueError: In training, if the neck is no adapter or is frozen, if it does not
-            fit the backbone, or if a batch would have several views or mixed images.
+        ValueError: In training, if the neck is no adapter or does not fit the backbone,
+            or if a batch would have several views or mixed images.
     """
 
     def run(self) -> nn.Module:
