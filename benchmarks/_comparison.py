@@ -83,6 +83,21 @@ def draw_labels(size: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).choice(len(shares), size, p=shares)
 
 
+class Labels:
+    """A dataset that has only labels, with the class shares of ISIC 2018."""
+
+    def __init__(self, size: int) -> None:
+        self.labels = draw_labels(size)
+        self.metainfo = dict(classes=tuple('abcdefg'))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def get_gt_labels(self) -> np.ndarray:
+        """Return the labels, (N,)."""
+        return self.labels
+
+
 def seconds(function: Callable, repeats: int) -> float:
     """Return the median duration of a call."""
     return seconds_in_turn([function], repeats)[0]

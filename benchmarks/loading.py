@@ -222,6 +222,7 @@ SOURCE = ISIC if ISIC.is_dir() else None
 EPOCH, TINY_EPOCH = dict(source=SOURCE, images=7000, rounds=3), dict(FEW, source=None)
 BATCHES = dict(batch_size=192, number=24, rounds=3)
 TINY_BATCHES = dict(batch_size=4, number=2, rounds=1)
+NET = 'MobileNetV2 at 96 px' if SOURCE else 'the net for digits'
 DIGITS = dict(experiment='digits_lt/digits/bcl_views', cache=None)
 VIEWS = dict(steps=40, start='spawn')
 TINY_VIEWS = DIGITS | dict(workers=1, steps=1, start=TINY_START)
@@ -236,7 +237,7 @@ CASES = {
     'batches at 64 px': Case(partial(batches, 64), BATCHES, TINY_BATCHES),
     'batches at 144 px': Case(partial(batches, 144), BATCHES, TINY_BATCHES),
     **{
-        f'waiting beside MobileNetV2 at 96 px, {workers} workers, {kept}': Case(
+        f'waiting beside {NET}, {workers} workers, {kept}': Case(
             waiting,
             VIEWS
             | dict(workers=workers)

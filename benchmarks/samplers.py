@@ -9,9 +9,9 @@ import torch
 from _comparison import (
     TINY_START,
     Case,
+    Labels,
     Side,
     compare,
-    draw_labels,
     seconds,
     seconds_of_sides,
 )
@@ -22,21 +22,6 @@ from torch.utils.data import WeightedRandomSampler
 from mmimbal.datasets import ClassBalancedSampler, PKBatchSampler
 
 WEIGHTED = 'torch.utils.data.WeightedRandomSampler'
-
-
-class Labels:
-    """A dataset that has only labels, with the class shares of ISIC 2018."""
-
-    def __init__(self, size: int) -> None:
-        self.labels = draw_labels(size)
-        self.metainfo = dict(classes=tuple('abcdefg'))
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def get_gt_labels(self) -> np.ndarray:
-        """Return the labels, (N,)."""
-        return self.labels
 
 
 def draw_ours(size: int) -> Callable:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from _comparison import TINY_START, Case, compare, draw_labels, in_own_process
+from _comparison import TINY_START, Case, Labels, compare, in_own_process
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
 
@@ -100,21 +100,6 @@ def time_report(images: int, classes: int) -> float:
     before = time.perf_counter()
     build_report(dict(run=predictions))
     return time.perf_counter() - before
-
-
-class Labels:
-    """A dataset that has only labels, with the class shares of ISIC 2018."""
-
-    def __init__(self, size: int) -> None:
-        self.labels = draw_labels(size)
-        self.metainfo = dict(classes=tuple('abcdefg'))
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def get_gt_labels(self) -> np.ndarray:
-        """Return the labels, (N,)."""
-        return self.labels
 
 
 def time_head(images: int) -> float:
