@@ -1,7 +1,7 @@
 """What a published model does with its probabilities: calibrate, decide, abstain."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 
@@ -115,8 +115,15 @@ class Decisions:
         """Return what :meth:`to_dict` has described.
 
         Raises:
-            ValueError: If it was made for other classes, or is damaged.
+            ValueError: If it was made for other classes, is damaged, or is of another
+                version.
         """
+        wanted = {each.name for each in fields(cls)} - {'groups'}
+        if missing := wanted - set(content):
+            raise ValueError(
+                'the decisions were stored by another version of mmimbal, without '
+                f'{", ".join(sorted(missing))}: fit them again with tools/calibrate.py'
+            )
         if tuple(content['classes']) != tuple(classes):
             raise ValueError(
                 f'decisions were fitted for the classes {content["classes"]}, but got '

@@ -11,6 +11,7 @@ from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
 
+import mmimbal
 from mmimbal.files.checkpoint import load_from_local
 from mmimbal.inference.decisions import Decisions
 from mmimbal.stage2.config import find_config
@@ -158,7 +159,8 @@ def load_predictor(paths: Sequence[Path], device: str = 'cpu') -> Predictor:
 
     Raises:
         FileNotFoundError: If a checkpoint or config is missing.
-        ValueError: If members cannot be averaged.
+        ValueError: If members cannot be averaged, or a published file does not fit
+            this version.
     """
     init_default_scope('mmpretrain')
     checkpoints = [file for path in paths for file in find_members(path)]
@@ -170,7 +172,15 @@ def load_predictor(paths: Sequence[Path], device: str = 'cpu') -> Predictor:
     else:
         cfg, state = ensemble_of(members)
     model = MODELS.build(cfg)
-    model.load_state_dict(state, strict=False)
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        version = first.meta.get('mmimbal_version', 'unknown')
+        raise ValueError(
+            f'{first.checkpoint} does not fit its config. It was written by mmimbal '
+            f'{version}, and this is {mmimbal.__version__}: publish it again from its '
+            f'work dirs. {error}'
+        ) from None
     model = model.to(device)
     model.eval()
     metas = {member.checkpoint: member.meta for member in members}

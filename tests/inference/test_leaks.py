@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -123,6 +124,19 @@ def test_an_ensemble_is_tested_with_the_config_of_its_members(
     assert not (tmp_path / 'leak.npz').exists()
     embeddings = explain(*test, '--embeddings', '--out', tmp_path / 'leak.npz')
     assert '--embeddings needs one model' in embeddings
+
+
+def test_a_published_file_of_another_version_is_told(published, data, tmp_path):
+    other = load_from_local(published)
+    state = other['state_dict']
+    state['members.0.head.fc.renamed'] = state.pop('members.0.head.fc.weight')
+    other['meta']['mmimbal_version'] = '0.0.1'
+    torch.save(other, tmp_path / 'other.pth')
+    shutil.copy(published.with_suffix('.py'), tmp_path / 'other.py')
+    out = tmp_path / 'out.csv'
+    said = explain('predict', tmp_path / 'other.pth', data / 'images', '--out', out)
+    assert 'was written by mmimbal 0.0.1' in said and 'publish it again' in said
+    assert 'members.0.head.fc.weight' in said and not out.exists()
 
 
 def test_an_ensemble_is_not_tested_on_images_of_another_size(published, data, tmp_path):

@@ -51,6 +51,16 @@ def test_files_of_earlier_versions_do_not_know_their_groups(calibrated, run, tmp
     assert load_decisions(tmp_path / 'old.pth', run).groups == ()
 
 
+@pytest.mark.parametrize('renamed', ['thresholds', 'costs'])
+def test_decisions_of_another_version_are_told(calibrated, run, tmp_path, renamed):
+    other = load_from_local(calibrated[0] / 'y.pth')
+    decisions = other['meta']['decisions']
+    decisions['renamed'] = decisions.pop(renamed)
+    save_checkpoint_file(other, tmp_path / 'other.pth')
+    with pytest.raises(ValueError, match=f'another version.* without {renamed}: '):
+        load_decisions(tmp_path / 'other.pth', run)
+
+
 def test_a_file_without_decisions_is_told(calibrated, run):
     with pytest.raises(ValueError, match=r'has no decisions.*tools/calibrate\.py'):
         load_decisions(calibrated[0] / 'plain' / 'x.pth', run)
