@@ -79,6 +79,8 @@ def leaf_text(
     folder = folder or experiment.dataset
     parts = ['_base_ = [', *(f"    '{bases}/{b}.py'," for b in experiment.bases), ']']
     parts += ['', _model(experiment), *_loaders(experiment)]
+    if 'stage1_optim_wrapper' in _method(experiment):
+        parts.append('optim_wrapper = _base_.stage1_optim_wrapper')
     if experiment.single_run:
         parts.append(SINGLE_RUN_LINES)
     elif experiment.stage1 and experiment.stage2:

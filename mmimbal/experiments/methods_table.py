@@ -1,23 +1,30 @@
 """A table of all methods, from their bases in configs/."""
 
+import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from mmengine.config import Config
 from mmpretrain.registry import MODELS
+from torch import nn
 
 from mmimbal.command_line.compose import compose
 from mmimbal.command_line.experiment import BASES, Experiment, words_of
 from mmimbal.models.heads import MetricLearningClsHead
+from mmimbal.models.needs import IMAGES, ONE_LABEL, VIEWS, needs_of
 
-PAPER = re.compile(r'\(?\b(arXiv:\d{4}\.\d{4,5}|(?:ICLR|CVPR|ICCV|NeurIPS) \d{4})\)?')
-HEADER = ('word', 'idea', 'paper', 'needs', 'Mixup')
+PAPER = r'arXiv:\d{4}\.\d{4,5}|(?:ICLR|CVPR|ECCV|IEEE TIM) \d{4}'
+SIBLING = re.compile(r"'(\w+\.py)'")  # in _base_ of a base
+HEADER = ('word', 'idea', 'paper', 'needs', 'Mixup', "differs from the authors' code")
 TITLE = """# Methods
 
 This page is written by `tools/methods.py` from the files in `configs/_base_/stage1/`
 and `configs/_base_/stage2/`. Do not edit it by hand. A word is a part of the name of an
-experiment, such as `isic2018/64px/triplet/crt`. Mixup: whether it can be combined with
-`batch_augments`.
+experiment, such as `isic2018/64px/triplet/crt`, and links to its base. Mixup: whether
+it can be combined with `batch_augments`. All metric losses are trained beside
+cross-entropy, as in arXiv:2207.06975. Differs: what we know of; all methods of stage 2
+are trained on frozen features.
 
 All of them on Digits-LT, in minutes (a smoke test, not evidence;
 [its page](methods_digits.md)):
@@ -45,58 +52,64 @@ def methods_of(stage: str) -> Iterator[tuple[str, ...]]:
     for word in words_of(stage):
         stages = ('triplet', word) if stage == 'stage2' else (word, None)
         cfg = compose(Experiment('isic2018', '64px', *stages))
-        idea, papers = idea_of(BASES / stage / f'{word}.py')
-        mixup = mixes(cfg) if stage == 'stage1' else '-'  # stage 2 has features
-        yield f'`{word}`', idea, ', '.join(papers) or '-', needs(cfg), mixup
+        base = BASES / stage / f'{word}.py'
+        head = MODELS.build(cfg.model.head)
+        yield (
+            f'[`{word}`](../configs/_base_/{stage}/{word}.py)',
+            idea_of(base),
+            ', '.join(papers_of(base)) or '-',
+            needs(cfg, head),
+            mixes(head) if stage == 'stage1' else '-',  # stage 2 has features
+            difference_of(base),
+        )
 
 
-def idea_of(base: Path) -> tuple[str, list[str]]:
-    """Return the first sentence of the comment of a base, and the papers it names."""
-    comment = []
+def comment_of(base: Path) -> list[str]:
+    """Return the lines of the comment that a base begins with."""
+    lines = base.read_text(encoding='utf-8').splitlines()
+    comment = itertools.takewhile(lambda line: line.startswith('#'), lines)
+    return [line.removeprefix('#').strip() for line in comment]
+
+
+def idea_of(base: Path) -> str:
+    """Return the first sentence of the comment of a base, without papers."""
+    text = re.sub(rf'\s*\([^()]*(?:{PAPER})[^()]*\)', '', ' '.join(comment_of(base)))
+    return re.split(r'(?<=\.)\s', text)[0].rstrip('.')
+
+
+def papers_of(base: Path) -> list[str]:
+    """Return the papers that a base names, then those of the bases below it."""
+    papers = re.findall(PAPER, ' '.join(comment_of(base)))
     for line in base.read_text(encoding='utf-8').splitlines():
-        if not line.startswith('#'):
-            break
-        comment.append(line.removeprefix('#').strip())
-    text = ' '.join(comment)
-    papers = list(dict.fromkeys(PAPER.findall(text)))
-    text = re.sub(r'\s*\((?:[^()]*\b(?:arXiv:|ICLR|CVPR)[^()]*)\)', '', text)
-    return re.split(r'(?<=[.;:])\s', text)[0].rstrip('.;:'), papers
+        if line.startswith('_base_'):
+            for name in SIBLING.findall(line):
+                papers += papers_of(base.with_name(name))
+    return list(dict.fromkeys(papers))
 
 
-def needs(cfg) -> str:
-    """Return what a method needs of data: views, batches, class counts."""
+def difference_of(base: Path) -> str:
+    """Return what a base says after ``Differs:``, or ``-``."""
+    _, _, found = ' '.join(comment_of(base)).partition('Differs: ')
+    return found.rstrip('.') or '-'
+
+
+def needs(cfg: Config, head: nn.Module) -> str:
+    """Return what a method needs of data, hooks and stage 1."""
     found = []
     loader = cfg.train_dataloader
     kinds = {step.type for step in loader.dataset.pipeline}
     if kinds & {'MultiView', 'mmimbal.ViewsByLoss'}:
-        found.append('views')
+        found.append(VIEWS)
     if loader.get('batch_sampler'):
         found.append('P x K batches')
     if loader.sampler.type == 'mmimbal.ClassBalancedSampler':
         found.append('class-balanced sampler')
-    parts = [cfg.model.head, cfg.model.get('train_cfg')]
-    if any(hasattr(each, 'set_class_counts') for each in types_in(parts)):
-        found.append('class counts')
-    return ', '.join(found) or '-'
+    found += [need for need in needs_of(head) if need not in (IMAGES, ONE_LABEL)]
+    return ', '.join(dict.fromkeys(found)) or '-'
 
 
-def mixes(cfg) -> str:
-    """Return whether a method can be trained with mixed images."""
-    head = MODELS.get(cfg.model.head.type)
-    if issubclass(head, MetricLearningClsHead):
-        return 'cross-entropy' if cfg.model.head.get('separate_views') else 'no'
-    loss = (cfg.model.head.get('loss') or {}).get('type', 'CrossEntropyLoss')
-    takes = getattr(MODELS.get(loss), 'takes_mixtures', True)
-    return 'yes' if takes and hasattr(head, 'loss') else 'no'
-
-
-def types_in(part: object) -> Iterator[type]:
-    """Yield the registered classes that a part of a config names."""
-    if isinstance(part, dict):
-        name = part.get('type')
-        if isinstance(name, str) and (found := MODELS.get(name)):
-            yield found
-        part = list(part.values())
-    if isinstance(part, list | tuple):
-        for each in part:
-            yield from types_in(each)
+def mixes(head: nn.Module) -> str:
+    """Return whether a head can be trained with mixed images."""
+    if ONE_LABEL in needs_of(head):
+        return 'no'
+    return 'cross-entropy' if isinstance(head, MetricLearningClsHead) else 'yes'

@@ -51,7 +51,7 @@ def write_page(results: Path, page: Path, resamples: int = RESAMPLES) -> None:
             by_way = effects_by_way(grid.plug_in_effects)
             _save(draw_plug_in_effects(by_way, 'balanced accuracy'), effects)
     text = render(
-        'mmimbal.experiments', 'results.md', results=results.name, grids=sections
+        'mmimbal.experiments', 'results.md', results=results.as_posix(), grids=sections
     )
     write_text(text, page)
 

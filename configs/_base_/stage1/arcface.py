@@ -1,4 +1,5 @@
-# ArcFace (arXiv:1801.07698). Its scale makes the loss large: hence the small weight.
+# ArcFace: an angular margin for the true class (arXiv:1801.07698). Its scale makes the
+# loss large: hence the small weight.
 head = dict(
     type='mmimbal.MetricLearningClsHead',
     metric_weight=0.1,

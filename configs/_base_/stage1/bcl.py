@@ -1,5 +1,6 @@
-# Balanced contrastive learning (arXiv:2207.09052) of two views, on a projection, with
+# Balanced contrastive learning of two views (arXiv:2207.09052). On a projection, with
 # logit-adjusted cross-entropy.
+# Differs: both losses see both views, which costs less than a third view.
 head = dict(
     type='mmimbal.BalancedContrastiveClsHead',
     embedding_size=128,

@@ -1,5 +1,8 @@
-# Balanced contrastive learning (arXiv:2207.09052) on 128 natural and 64 class-balanced
-# images. Logit-adjusted cross-entropy (arXiv:2007.07314) on the natural images only.
+# Balanced contrastive learning on partly class-balanced batches (arXiv:2207.09052).
+# Logit-adjusted cross-entropy (arXiv:2007.07314) sees only the natural images.
+# Differs: no second view; rare classes have partners by the batches.
+_base_ = '../batches/partly_balanced.py'
+
 head = dict(
     type='mmimbal.BalancedContrastiveClsHead',
     embedding_size=128,
@@ -7,8 +10,4 @@ head = dict(
     metric_loss=dict(type='mmimbal.BalancedContrastiveLoss', temperature=0.1),
     natural_size=128,
     loss=dict(type='mmimbal.LogitAdjustmentLoss'),
-)
-batches = dict(
-    batch_size=192,
-    batch_sampler=dict(type='mmimbal.PKBatchSampler', k=4, natural_size=128),
 )

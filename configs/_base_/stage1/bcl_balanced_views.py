@@ -1,4 +1,4 @@
-# As bcl_balanced.py, with two views of each image.
+# As bcl_balanced, with two views an image.
 _base_ = 'bcl_balanced.py'
 
 views = dict(type='MultiView', num_views=2)

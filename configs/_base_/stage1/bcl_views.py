@@ -1,7 +1,7 @@
-# Balanced contrastive learning (arXiv:2207.09052) on two mild views of 64
-# class-balanced images. Logit-adjusted cross-entropy (arXiv:2007.07314) on 128 natural
-# images with RandAugment (arXiv:1909.13719).
-_base_ = 'ce_randaugment.py'
+# Balanced contrastive learning on views of its own (arXiv:2207.09052). Logit-adjusted
+# cross-entropy (arXiv:2007.07314) sees 128 natural images.
+# Differs: the views are of 64 class-balanced images, for more pairs of rare classes.
+_base_ = ['ce_randaugment.py', '../batches/partly_balanced.py']
 
 head = dict(
     _delete_=True,
@@ -11,10 +11,5 @@ head = dict(
     separate_views=True,
     loss=dict(type='mmimbal.LogitAdjustmentLoss'),
 )
-batches = dict(
-    batch_size=192,
-    batch_sampler=dict(
-        type='mmimbal.PKBatchSampler', k=4, natural_size=128, separate_views=True
-    ),
-)
+batches = dict(batch_sampler=dict(separate_views=True))
 views = dict(type='mmimbal.ViewsByLoss', metric_views=2)

@@ -1,4 +1,4 @@
-# Class-centre triplet loss after a class-balanced first phase (arXiv:2207.04793).
+# Class-centre triplet loss after a class-balanced phase (arXiv:2207.04793).
 head = dict(
     type='mmimbal.MetricLearningClsHead',
     metric_loss=dict(

@@ -1,6 +1,3 @@
 # A fixed simplex as classifier, with dot regression (arXiv:2203.09081).
-head = dict(
-    type='mmimbal.ETFClsHead',
-    scale=16.0,
-    loss=dict(type='mmimbal.DotRegressionLoss', scale=16.0),
-)
+# Differs: a learned projection, because features after a ReLU are not negative.
+head = dict(type='mmimbal.ETFClsHead', scale=16.0)

@@ -1,5 +1,5 @@
-# Six positives for each image, whatever its class (KCL, ICLR 2021), of two views, on a
-# projection.
+# Equally many positives for each image (KCL, ICLR 2021).
+# Differs: positives are of the batch, not of a queue, which needs a second net.
 head = dict(
     type='mmimbal.ImageViewsClsHead',
     embedding_size=128,

@@ -1,4 +1,4 @@
-# Multi-similarity loss and its miner (arXiv:1904.06627).
+# Multi-similarity loss with its miner of pairs (arXiv:1904.06627).
 head = dict(
     type='mmimbal.MetricLearningClsHead',
     metric_loss=dict(type='mmimbal.MultiSimilarityLoss'),

@@ -1,5 +1,6 @@
-# A von Mises-Fisher distribution of the embeddings of each class (ProCo,
-# arXiv:2403.06726), on a projection, with logit-adjusted cross-entropy.
+# Contrast with a distribution of each class (ProCo, arXiv:2403.06726). On a projection,
+# with logit-adjusted cross-entropy.
+# Differs: both losses see the same images, so that no view is needed.
 head = dict(
     type='mmimbal.MetricLearningClsHead',
     embedding_size=128,

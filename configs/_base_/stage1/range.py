@@ -1,5 +1,6 @@
-# Range loss (arXiv:1611.08976), the largest distances within classes and the smallest
-# between them, on batches of P classes x 6 images.
+# Range loss: narrow classes, with means far apart (arXiv:1611.08976).
+# Differs: normalized embeddings, and means over classes, so that one weight fits any
+# batch.
 head = dict(
     type='mmimbal.MetricLearningClsHead',
     metric_loss=dict(type='mmimbal.RangeLoss', k=2, margin=1.0),

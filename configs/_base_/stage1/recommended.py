@@ -1,2 +1,2 @@
-# The recommended recipe: the best one of configs/grids/screening_pretrained.py.
+# The recommended recipe: the best of configs/grids/screening_pretrained.py.
 _base_ = 'bcl_views.py'

@@ -1,5 +1,5 @@
-# Softmax equalization loss (arXiv:2003.05176), which mostly leaves rare classes out of
-# the softmax of other images. For data with classes below 43% of a balanced share.
+# Softmax that mostly spares rare classes (SEQL, arXiv:2003.05176).
+# Differs: rare is a share of 1 / K, so that one number fits any K.
 head = dict(
     type='LinearClsHead',
     loss=dict(type='mmimbal.SoftmaxEqualizationLoss', rare=0.43, gamma=0.9),

@@ -1,4 +1,4 @@
-# Supervised contrastive learning (arXiv:2004.11362) of two views, on a projection.
+# Supervised contrastive learning of two views (arXiv:2004.11362). On a projection.
 head = dict(
     type='mmimbal.MetricLearningClsHead',
     embedding_size=128,

@@ -1,4 +1,4 @@
-# SupCon (arXiv:2004.11362) with a memory of the last 32 embeddings of each class.
+# SupCon with a memory of each class (arXiv:2004.11362).
 head = dict(
     type='mmimbal.MetricLearningClsHead',
     embedding_size=128,

@@ -1,4 +1,4 @@
-# As bcl_views.py, with SupCon (arXiv:2004.11362).
+# SupCon on views of its own (arXiv:2004.11362).
 _base_ = 'bcl_views.py'
 
 head = dict(

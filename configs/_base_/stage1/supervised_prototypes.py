@@ -1,5 +1,6 @@
-# Two views attract each other, and a fixed prototype of the class attracts both, for
-# few classes (arXiv:2503.17024). The log has sample_alignment and class_alignment.
+# Views attract each other, fixed prototypes attract both (arXiv:2503.17024). For few
+# classes. The log has sample_alignment and class_alignment.
+# Differs: trained beside cross-entropy, so that any stage 2 can follow.
 head = dict(
     type='mmimbal.ImageViewsClsHead',
     embedding_size=128,

@@ -1,4 +1,4 @@
-# Cross-entropy and a triplet loss over all triplets of the batch.
+# Cross-entropy and a triplet loss over all triplets (arXiv:1703.07737).
 head = dict(
     type='mmimbal.MetricLearningClsHead',
     metric_loss=dict(

@@ -1,4 +1,4 @@
-# A triplet loss on batches of P classes x 6 images.
+# Triplet loss on P x K batches (arXiv:1703.07737).
 head = dict(
     type='mmimbal.MetricLearningClsHead',
     metric_loss=dict(

@@ -1,4 +1,4 @@
-# A cosine classifier (arXiv:1910.09217) on class-balanced batches.
+# A cosine classifier on class-balanced batches (arXiv:1910.09217).
 _base_ = '../schedules/stage2_20e.py'
 
 stage2_head = dict(type='mmimbal.CosineClsHead')

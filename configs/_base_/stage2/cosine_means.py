@@ -1,5 +1,6 @@
-# A cosine classifier (arXiv:1910.09217) that begins with the class means, on
-# class-balanced batches.
+# A cosine classifier that begins with class means (arXiv:1910.09217). On class-balanced
+# batches.
+# Differs: begins with class means, so that rare classes do not begin at random.
 _base_ = '../schedules/stage2_20e.py'
 
 stage2_head = dict(type='mmimbal.CosineMeansClsHead')

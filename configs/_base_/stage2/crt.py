@@ -1,4 +1,4 @@
-# cRT (arXiv:1910.09217): a new linear classifier, trained on class-balanced batches.
+# A new linear classifier on class-balanced batches (cRT, arXiv:1910.09217).
 _base_ = '../schedules/stage2_20e.py'
 
 stage2_head = dict(type='LinearClsHead')

@@ -1,4 +1,4 @@
-# Distribution alignment (arXiv:2103.16370).
+# Logits of stage 1, calibrated for each image (arXiv:2103.16370).
 _base_ = '../schedules/stage2_20e.py'
 
 stage2_head = dict(

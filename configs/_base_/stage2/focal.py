@@ -1,4 +1,4 @@
-# Softmax focal loss weighted by effective number (arXiv:1901.05555).
+# Focal loss weighted by effective number (arXiv:1901.05555).
 _base_ = '../schedules/stage2_20e.py'
 
 stage2_head = dict(

@@ -1,4 +1,4 @@
-# Gaussian clouded logit adjustment (CVPR 2022).
+# Cosine logits, clouded more for rare classes (CVPR 2022).
 _base_ = '../schedules/stage2_20e.py'
 
 stage2_head = dict(

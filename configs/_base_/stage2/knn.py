@@ -1,4 +1,4 @@
-# k nearest neighbours. Each vote is divided by the class count.
+# k nearest neighbours, with votes divided by count.
 _base_ = '../schedules/stage2_fit.py'
 
 stage2_head = dict(type='mmimbal.KNNClsHead', k=10)

@@ -1,6 +1,6 @@
-# Label-aware smoothing of MiSLAS (arXiv:2104.00466) on class-balanced batches. For the
-# shifted batch norm of the paper, add --cfg-options default_hooks.two_stage.bn=updated;
-# this does not work with cached features.
+# Labels of common classes are smoothed more (arXiv:2104.00466). For the shifted batch
+# norm of the paper (MiSLAS), add --cfg-options default_hooks.two_stage.bn=updated; this
+# does not work with cached features.
 _base_ = '../schedules/stage2_20e.py'
 
 stage2_head = dict(

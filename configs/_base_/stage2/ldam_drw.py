@@ -1,4 +1,5 @@
-# LDAM (arXiv:1906.07413) with deferred re-weighting after 16 of 20 epochs.
+# Larger margins for rare classes, weights later (arXiv:1906.07413). Weights from 16 of
+# 20 epochs on.
 _base_ = '../schedules/stage2_20e.py'
 
 stage2_head = dict(

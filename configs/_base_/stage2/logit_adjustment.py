@@ -1,4 +1,4 @@
-# Logit adjustment in the loss (arXiv:2007.07314).
+# Logits plus the log prior, in the loss (arXiv:2007.07314).
 _base_ = '../schedules/stage2_20e.py'
 
 stage2_head = dict(

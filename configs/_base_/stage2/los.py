@@ -1,5 +1,5 @@
-# Label over-smoothing, LOS (ICLR 2025): the classifier of stage 1 is trained on, with
-# labels that give the true class little more than 1 / K. Natural batches.
+# Stage 1's classifier, trained on with over-smoothed labels (LOS, ICLR 2025).
+# Differs: the epoch is chosen on validation, not on test.
 _base_ = '../schedules/stage2_20e.py'
 
 stage2_head = dict(

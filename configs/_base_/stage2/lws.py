@@ -1,4 +1,4 @@
-# Learnable weight scaling (arXiv:1910.09217) on class-balanced batches.
+# Learned scales of stage 1's class weights (arXiv:1910.09217).
 _base_ = '../schedules/stage2_20e.py'
 
 stage2_head = dict(type='mmimbal.LWSClsHead')

@@ -1,5 +1,5 @@
-# Weight balancing (arXiv:2203.14197): bounded norms, a larger weight decay, and
-# weights by effective number (arXiv:1901.05555).
+# Bounded class weights, and a larger weight decay (arXiv:2203.14197). Weights by
+# effective number (arXiv:1901.05555).
 _base_ = '../schedules/stage2_20e.py'
 
 stage2_head = dict(

@@ -1,4 +1,4 @@
-# Tau-normalisation (arXiv:1910.09217).
+# Stage 1's class weights, with more equal norms (arXiv:1910.09217).
 _base_ = '../schedules/stage2_fit.py'
 
 stage2_head = dict(type='mmimbal.TauNormClsHead', tau=0.7)

@@ -1,4 +1,4 @@
-# Vector scaling (arXiv:2103.01550).
+# Logits scaled and shifted by class counts (arXiv:2103.01550).
 _base_ = '../schedules/stage2_20e.py'
 
 stage2_head = dict(

@@ -19,6 +19,7 @@ from mmimbal.datasets import (
 from mmimbal.datasets.views import is_for_metric_loss
 from mmimbal.engine.ddp import unwrap_model
 from mmimbal.engine.last_batch import check_last_batch
+from mmimbal.engine.needs import check_needs
 from mmimbal.registry import HOOKS
 
 
@@ -32,7 +33,8 @@ class DrawnClassesHook(Hook):
     together they rebalance twice.
 
     Raises:
-        ValueError: When training or a stage begins, if ``natural_size`` or
+        ValueError: When training begins, if the run does not give what losses and heads
+            need, such as views. When training or a stage begins, if ``natural_size`` or
             ``separate_views`` differs between batch sampler and head, or if the last
             batch has one image and batch norm needs two.
     """
@@ -42,7 +44,8 @@ class DrawnClassesHook(Hook):
     checked: weakref.ref | None = None  # a batch sampler; it holds its images
 
     def before_train(self, runner: Runner) -> None:
-        """Check that the model can use the batches."""
+        """Check that the run gives the model what it needs."""
+        check_needs(runner)
         self._check(runner)
 
     def before_train_epoch(self, runner: Runner) -> None:

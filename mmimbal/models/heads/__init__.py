@@ -14,4 +14,5 @@ from .frozen_classifier_head import (
 from .image_views_head import ImageViewsClsHead
 from .max_norm_head import MaxNormClsHead
 from .metric_learning_head import MetricLearningClsHead
+from .parametric_contrastive_head import ParametricContrastiveClsHead
 from .tuned_classifier_head import TunedClassifierClsHead

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 
 from mmimbal.models.heads.cosine_head import CosineClsHead, cosine_logits
 from mmimbal.models.losses.gather import gather_labels
+from mmimbal.models.needs import EPOCH, ONE_LABEL
 from mmimbal.registry import MODELS
 
 
@@ -21,6 +22,8 @@ class CosineMeansClsHead(CosineClsHead):
         RuntimeError: In training, without ``mmimbal.SetEpochHook``.
         ValueError: If labels are mixed in the first epoch.
     """
+
+    needs = (EPOCH, ONE_LABEL)
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)

@@ -16,7 +16,7 @@ class ETFClsHead(ClsHead):
     Class weights are the corners of a simplex, so that rare classes are as far from the
     others as common ones. Logits are scaled cosines of the weights and a linear
     projection of the features: features after a ReLU, which are not negative, cannot
-    reach all corners themselves. Use it with ``mmimbal.DotRegressionLoss``.
+    reach all corners themselves.
 
     Args:
         num_classes: Number of classes, K, at least 2.
@@ -25,12 +25,14 @@ class ETFClsHead(ClsHead):
             ``None``.
         scale: Factor of the cosines, > 0.
         seed: Seed of the rotation of the simplex.
+        loss: Config of the loss; ``mmimbal.DotRegressionLoss`` with the scale of the
+            head if ``None``.
         init_cfg: Initialization of the projection; that of torch if ``None``.
         **kwargs: As in :class:`mmpretrain.models.ClsHead`.
 
     Raises:
         ValueError: If there are fewer than 2 classes, more than a simplex of this size
-            has corners, or the scale is not positive.
+            has corners, the scale is not positive, or the loss has another scale.
     """
 
     def __init__(
@@ -40,10 +42,17 @@ class ETFClsHead(ClsHead):
         embedding_size: int | None = None,
         scale: float = 16.0,
         seed: int = 0,
+        loss: dict | None = None,
         init_cfg: dict | None = None,
         **kwargs,
     ) -> None:
-        super().__init__(init_cfg=init_cfg, **kwargs)
+        loss = loss or dict(type='mmimbal.DotRegressionLoss', scale=scale)
+        super().__init__(loss=loss, init_cfg=init_cfg, **kwargs)
+        if getattr(self.loss_module, 'scale', scale) != scale:
+            raise ValueError(
+                f'the head has scale={scale}, but its loss has '
+                f'scale={self.loss_module.scale}: set both to the same value'
+            )
         size = embedding_size or in_channels
         if num_classes > size + 1:
             raise ValueError(

@@ -4,6 +4,7 @@ import torch
 from mmpretrain.models import LinearClsHead
 from torch import nn
 
+from mmimbal.models.needs import CLASSIFIER
 from mmimbal.registry import MODELS
 
 
@@ -17,6 +18,7 @@ class FrozenClassifierHead(LinearClsHead):
         RuntimeError: When trained without weights of stage 1.
     """
 
+    needs = (CLASSIFIER,)
     is_loaded = False
 
     def __init__(self, *args, **kwargs) -> None:

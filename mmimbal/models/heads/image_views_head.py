@@ -6,6 +6,7 @@ from mmpretrain.structures import DataSample
 from mmimbal.models.heads.metric_learning_head import MetricLearningClsHead
 from mmimbal.models.heads.rows import rows_of_losses
 from mmimbal.models.losses.gather import gather_labels
+from mmimbal.models.needs import VIEWS
 from mmimbal.registry import MODELS
 
 
@@ -24,6 +25,11 @@ class ImageViewsClsHead(MetricLearningClsHead):
     """
 
     _images: torch.Tensor | None = None
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What the head needs in training; see :mod:`mmimbal.models.needs`."""
+        return (*super().needs, *([VIEWS] if self.metric_weight.start else []))
 
     def loss(
         self, feats: tuple[torch.Tensor], data_samples: list[DataSample], **kwargs

@@ -12,7 +12,7 @@ class MaxNormClsHead(LinearClsHead):
     """Bound the norm of the weights of each class (https://arxiv.org/abs/2203.14197).
 
     Weights beyond the bound are set back to it before each step (projected gradient
-    descent), and count as bounded in prediction, so that common classes cannot have
+    descent), in prediction, and in the state dict, so that common classes cannot have
     much larger weights than rare ones. The paper combines it with a tuned weight decay,
     which keeps small weights balanced too.
 
@@ -33,15 +33,21 @@ class MaxNormClsHead(LinearClsHead):
         if max_norm <= 0:
             raise ValueError(f'max_norm={max_norm} must be positive')
         self.max_norm = max_norm
+        self.register_state_dict_pre_hook(set_back)
 
     def forward(self, feats: tuple[torch.Tensor]) -> torch.Tensor:
         """Return logits, (N, K), of the last features, (N, in_channels)."""
         if self.training:
-            # Of the data, so that a second call before the backward pass is allowed.
-            self.fc.weight.data.copy_(bounded(self.fc.weight.data, self.max_norm))
+            set_back(self)
             return super().forward(feats)
         weights = bounded(self.fc.weight, self.max_norm)
         return F.linear(self.pre_logits(feats), weights, self.fc.bias)
+
+
+def set_back(head: MaxNormClsHead, *_) -> None:
+    """Set the weights of a head back to the bound. Can be a state dict hook."""
+    # Of the data, so that a second call before the backward pass is allowed.
+    head.fc.weight.data.copy_(bounded(head.fc.weight.data, head.max_norm))
 
 
 def bounded(weights: torch.Tensor, max_norm: float) -> torch.Tensor:

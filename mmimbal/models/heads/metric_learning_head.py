@@ -21,6 +21,7 @@ from mmimbal.models.losses.gather import gather_embeddings, gather_labels
 from mmimbal.models.losses.monitors import active_triplets, embedding_spread
 from mmimbal.models.losses.pml import TAKES_NO_MINER
 from mmimbal.models.losses.reductions import in_full_precision
+from mmimbal.models.needs import EPOCH, IMAGES, ONE_LABEL
 from mmimbal.registry import MODELS
 
 
@@ -65,9 +66,10 @@ class MetricLearningClsHead(LinearClsHead):
         **kwargs: As in :class:`mmpretrain.models.LinearClsHead`.
 
     Raises:
-        ValueError: If a weight or margin is negative, a size is below 1, the loss takes
-            no miner, a label is outside the classes, the metric loss would see mixed
-            labels, or with ``separate_views`` a batch has no views for a loss.
+        ValueError: If a weight or margin is negative, a size is below 1, there is one
+            class alone, the loss takes no miner, a label is outside the classes, the
+            metric loss would see mixed labels, or with ``separate_views`` a batch has
+            no views for a loss.
         RuntimeError: If the weight changes without ``mmimbal.SetEpochHook``.
     """
 
@@ -91,6 +93,10 @@ class MetricLearningClsHead(LinearClsHead):
     ) -> None:
         init_cfg = init_cfg or dict(type='Normal', std=0.01, override=dict(name='fc'))
         super().__init__(num_classes, in_channels, init_cfg=init_cfg, **kwargs)
+        if num_classes < 2:
+            raise ValueError(
+                f'num_classes={num_classes}: a metric loss compares two classes or more'
+            )
         if natural_size is not None and natural_size < 1:
             raise ValueError(f'natural_size={natural_size} must be at least 1, or None')
         self.natural_size = natural_size
@@ -111,11 +117,23 @@ class MetricLearningClsHead(LinearClsHead):
         self.metric_loss = build_metric_loss(metric_loss, sizes)
         self.miner = MODELS.build(miner) if miner else None
         name = type(self.metric_loss).__name__
-        if miner and name in TAKES_NO_MINER:
+        takes_miner = getattr(self.metric_loss, 'takes_miner', True)
+        if miner and (name in TAKES_NO_MINER or not takes_miner):
             raise ValueError(f'{name} takes no miner: remove the miner from the head')
         if not metric_weight:  # DDP waits for gradients of all trainable parameters
             self.projection.requires_grad_(False)
             self.metric_loss.requires_grad_(False)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What the head needs in training; see :mod:`mmimbal.models.needs`."""
+        if not self.metric_weight.start:
+            return ()
+        return (
+            IMAGES,
+            *([] if self.separate_views else [ONE_LABEL]),
+            *([EPOCH] if self.metric_weight.changes else []),
+        )
 
     def loss(
         self, feats: tuple[torch.Tensor], data_samples: list[DataSample], **kwargs

@@ -33,14 +33,18 @@ class MetricWeight:
                 f'warmup_epochs={self.warmup_epochs} must not be negative'
             )
 
+    @property
+    def changes(self) -> bool:
+        """Whether the weight depends on the epoch."""
+        return bool(self.warmup_epochs) or self.final is not None
+
     def value(self) -> float:
         """Return the weight in this epoch.
 
         Raises:
             RuntimeError: If it changes, but the epoch is unknown.
         """
-        changes = self.warmup_epochs or self.final is not None
-        if not changes:
+        if not self.changes:
             return self.start
         falls = self.final is not None
         if self.epoch is None or (falls and self.max_epochs is None):

@@ -27,6 +27,8 @@ class BalancedContrastiveLoss(nn.Module):
         ValueError: If the temperature is not positive.
     """
 
+    takes_miner = False
+
     def __init__(
         self, in_channels: int, embedding_size: int, temperature: float = 0.1
     ) -> None:

@@ -15,7 +15,10 @@ class CentreLoss(nn.Module):
     Centre loss of Wen et al., ECCV 2016, of embeddings that are not normalized. Centres
     are parameters, and start at 0. Their gradient is that of the paper: the sum of the
     distances from the images of the class, divided by one more than their number, so
-    that a rare class is not slower than a common one.
+    that a rare class is not slower than a common one. This holds for SGD without weight
+    decay of the centres: set ``decay_mult=0`` for ``metric_loss.centres`` in
+    ``paramwise_cfg``. AdamW divides by the size of gradients, so that ``centre_rate``
+    has no effect.
     https://doi.org/10.1007/978-3-319-46478-7_31
 
     Args:
@@ -27,6 +30,8 @@ class CentreLoss(nn.Module):
     Raises:
         ValueError: If ``centre_rate`` is not positive, or there is a miner.
     """
+
+    takes_miner = False
 
     def __init__(
         self, num_classes: int, embedding_size: int, centre_rate: float = 1.0

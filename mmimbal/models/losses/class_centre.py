@@ -11,6 +11,7 @@ from mmimbal.models.losses.reductions import (
     count_labels,
     in_full_precision,
 )
+from mmimbal.models.needs import EPOCH
 from mmimbal.registry import MODELS
 
 
@@ -42,6 +43,8 @@ class ClassCentreTripletLoss(nn.Module):
         ValueError: If margin or ``balanced_epochs`` is negative, momentum is not in
             [0, 1), or the distance is a similarity.
     """
+
+    takes_miner = False
 
     active_share: torch.Tensor | None = None
 
@@ -78,6 +81,11 @@ class ClassCentreTripletLoss(nn.Module):
         # inf: no centre yet.
         empty = torch.full((num_classes, embedding_size), torch.inf)
         self.register_buffer('centres', empty)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What the loss needs in training; see :mod:`mmimbal.models.needs`."""
+        return (EPOCH,) if self.balanced_epochs else ()
 
     @property
     def has_centre(self) -> torch.Tensor:

@@ -5,6 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from mmimbal.models.needs import CLASS_COUNTS, ONE_LABEL
+
 
 class ClassCountsLoss(nn.Module):
     """Base class of cross-entropy losses that depend on the class counts.
@@ -27,6 +29,11 @@ class ClassCountsLoss(nn.Module):
         super().__init__()
         # Not in the state dict: checkpoints hold the counts in their meta.
         self.register_buffer('class_counts', None, persistent=False)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What the loss needs in training; see :mod:`mmimbal.models.needs`."""
+        return (CLASS_COUNTS,) if self.takes_mixtures else (CLASS_COUNTS, ONE_LABEL)
 
     def set_class_counts(self, counts: np.ndarray) -> None:
         """Set the number of training images per class, (K,).

@@ -27,6 +27,8 @@ class KPositivesLoss(KnownNumbers):
         ValueError: If an option is outside its range, or there is a miner.
     """
 
+    takes_miner = False
+
     def __init__(self, k: int = 6, temperature: float = 0.1) -> None:
         super().__init__()
         if k < 1 or temperature <= 0:

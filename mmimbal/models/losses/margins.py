@@ -4,6 +4,7 @@ import torch
 
 from mmimbal.models.losses.class_counts_loss import ClassCountsLoss, cross_entropy
 from mmimbal.models.losses.reweighting import effective_number_weights
+from mmimbal.models.needs import EPOCH
 from mmimbal.registry import MODELS
 
 
@@ -47,6 +48,11 @@ class LDAMLoss(ClassCountsLoss):
         self.reweight_epoch = reweight_epoch
         self.beta = beta
         self.epoch: int | None = None
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What the loss needs in training; see :mod:`mmimbal.models.needs`."""
+        return (*super().needs, *([] if self.reweight_epoch is None else [EPOCH]))
 
     def set_epoch(self, epoch: int) -> None:
         """Set the epoch, counted from 0."""

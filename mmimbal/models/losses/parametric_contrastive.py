@@ -1,13 +1,13 @@
-"""Contrastive learning with learned class centres and a queue."""
+"""Contrastive learning with the classifier as class centres, and a queue."""
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from mmimbal.models.losses.class_counts_loss import ClassCountsLoss
 from mmimbal.models.losses.k_positives import cosine_logits_of_others
 from mmimbal.models.losses.logit_adjustment import log_prior
 from mmimbal.models.losses.pairs import refuse_miner
+from mmimbal.models.needs import CLASS_COUNTS
 from mmimbal.registry import MODELS
 
 
@@ -18,11 +18,13 @@ class ParametricContrastiveLoss(ClassCountsLoss):
     An image is compared with the other images of the batch, those of a queue, and a
     learned centre of each class. Images of its class weigh ``positive_weight``, its
     centre 1: so that a common class, which has more positives, does not weigh more. The
-    prior is added to the logits of the centres. There is no momentum encoder: the queue
-    holds embeddings of earlier steps, in buffers, so that a resumed run is exact.
+    centres are the weights of the classifier, and compared with features, not with
+    embeddings; the prior is added to their logits.
+    :class:`mmimbal.models.ParametricContrastiveClsHead` passes these logits. There is
+    no momentum encoder: the queue holds embeddings of earlier steps, in buffers, so
+    that a resumed run is exact.
 
     Args:
-        num_classes: Number of classes, K, at least 2.
         embedding_size: Size D of the embeddings.
         temperature: Divisor of the cosine similarities of images, > 0.
         positive_weight: Weight of each image of the same class, >= 0.
@@ -33,17 +35,17 @@ class ParametricContrastiveLoss(ClassCountsLoss):
         RuntimeError: Without ``mmimbal.ClassCountsHook``.
     """
 
+    needs = (CLASS_COUNTS,)
+    takes_miner = False
+
     def __init__(
         self,
-        num_classes: int,
         embedding_size: int,
         temperature: float = 0.2,
         positive_weight: float = 0.05,
         queue_size: int = 1024,
     ) -> None:
         super().__init__()
-        if num_classes < 2:
-            raise ValueError(f'num_classes={num_classes} must be at least 2')
         if temperature <= 0 or positive_weight < 0 or queue_size < 0:
             raise ValueError(
                 f'temperature={temperature} must be positive, and '
@@ -52,7 +54,6 @@ class ParametricContrastiveLoss(ClassCountsLoss):
             )
         self.temperature = temperature
         self.positive_weight = positive_weight
-        self.centres = nn.Linear(embedding_size, num_classes, bias=False)
         self.register_buffer('queue', torch.zeros(queue_size, embedding_size))
         # -1: no embedding yet.
         self.register_buffer('queue_labels', torch.full((queue_size,), -1))
@@ -63,13 +64,16 @@ class ParametricContrastiveLoss(ClassCountsLoss):
         embeddings: torch.Tensor,
         labels: torch.Tensor,
         indices_tuple: tuple | None = None,
+        *,
+        class_logits: torch.Tensor,
     ) -> torch.Tensor:
         """Compute the loss of a batch. In training, then put it into the queue.
 
         Args:
-            embeddings: (B, D); they are normalized here for comparisons with images.
+            embeddings: (B, D); they are normalized here.
             labels: (B,), in 0..K-1.
             indices_tuple: Must be ``None``: this loss takes no miner.
+            class_logits: Logits of the classifier, (B, K).
         """
         refuse_miner(self, indices_tuple)
         if self.class_counts is None:
@@ -77,33 +81,34 @@ class ParametricContrastiveLoss(ClassCountsLoss):
                 'ParametricContrastiveLoss needs the class counts: add '
                 "dict(type='mmimbal.ClassCountsHook') to custom_hooks"
             )
-        counts = self.counts_on(labels.device)
-        loss = self.losses(embeddings, labels, counts).mean()
+        prior = log_prior(self.counts_on(labels.device)).to(class_logits)
+        loss = self._losses(embeddings, labels, class_logits + prior).mean()
         if self.training:
             self._remember(F.normalize(embeddings.detach()), labels)
         return loss
 
-    def losses(self, logits, labels, counts):
-        """Compute the loss of each image; embeddings, (B, D), are the logits."""
-        directions = F.normalize(logits)
+    def _losses(
+        self, embeddings: torch.Tensor, labels: torch.Tensor, to_centres: torch.Tensor
+    ) -> torch.Tensor:
+        directions = F.normalize(embeddings)
         # A copy, because the queue is written before the backward pass.
         queue = self.queue.to(directions, copy=True)
         compared = torch.cat(
             [
-                F.linear(logits, self.centres.weight.to(logits))
-                + log_prior(counts).to(logits),
-                cosine_logits_of_others(logits, self.temperature),
+                to_centres,
+                cosine_logits_of_others(embeddings, self.temperature),
                 directions @ queue.T / self.temperature,
             ],
             1,
         )
-        classes = torch.arange(len(counts), device=labels.device)
+        classes = torch.arange(to_centres.shape[1], device=labels.device)
         of_compared = torch.cat([classes, labels, self.queue_labels])
         lowest = torch.finfo(compared.dtype).min / 2
         compared = compared.masked_fill(of_compared == -1, lowest)
         weights = (labels[:, None] == of_compared).to(compared)
-        weights[:, len(counts) :] *= self.positive_weight
-        weights[:, len(counts) : len(counts) + len(labels)].fill_diagonal_(0.0)
+        of_images = weights[:, len(classes) :]
+        of_images *= self.positive_weight
+        of_images[:, : len(labels)].fill_diagonal_(0.0)
         log_prob = compared.log_softmax(1)
         weighted = torch.where(weights > 0, weights * log_prob, 0.0)
         return -weighted.sum(1) / weights.sum(1)

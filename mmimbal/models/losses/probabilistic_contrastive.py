@@ -9,6 +9,7 @@ from mmimbal.models.losses.known_numbers import KnownNumbers
 from mmimbal.models.losses.logit_adjustment import log_prior
 from mmimbal.models.losses.pairs import refuse_miner
 from mmimbal.models.losses.reductions import count_labels
+from mmimbal.models.needs import CLASS_COUNTS, EPOCH
 from mmimbal.registry import MODELS
 
 
@@ -35,6 +36,9 @@ class ProCoLoss(ClassCountsLoss, KnownNumbers):
         RuntimeError: Without ``mmimbal.ClassCountsHook``, or in training without
             ``mmimbal.SetEpochHook``.
     """
+
+    needs = (CLASS_COUNTS, EPOCH)
+    takes_miner = False
 
     def __init__(
         self,

@@ -28,6 +28,8 @@ class RangeLoss(nn.Module):
         ValueError: If an option is outside its range, or there is a miner.
     """
 
+    takes_miner = False
+
     def __init__(
         self,
         k: int = 2,

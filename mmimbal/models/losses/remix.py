@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 
 from mmimbal.models.losses.class_counts_loss import ClassCountsLoss
+from mmimbal.models.needs import CLASS_COUNTS, MIXTURES
 from mmimbal.registry import MODELS
 
 
@@ -14,7 +15,8 @@ class RemixLoss(ClassCountsLoss):
     For MMPretrain's ``Mixup`` or ``CutMix`` in ``batch_augments``, which mix the
     images: here a mixture is given to its rare class alone, if the other class has at
     least ``kappa`` times as many training images, and a share below ``tau`` of the
-    mixture. Other labels stay.
+    mixture. If this holds for both, as it can with ``kappa=1``, the larger share is
+    taken. Other labels stay.
 
     Args:
         kappa: Ratio of the class counts, at least 1.
@@ -26,6 +28,7 @@ class RemixLoss(ClassCountsLoss):
     """
 
     takes_mixtures = True
+    needs = (CLASS_COUNTS, MIXTURES)
 
     def __init__(self, kappa: float = 3.0, tau: float = 0.5) -> None:
         super().__init__()
@@ -74,5 +77,6 @@ def remix(
     ratio = of_both.flip(1) / of_both
     takes_all = (ratio >= kappa) & (both.values.flip(1) < tau)
     takes_all &= (mixed == 2)[:, None]
+    takes_all[:, 1] &= ~takes_all[:, 0]  # the larger share first
     alone = torch.zeros_like(shares).scatter(1, both.indices, takes_all.to(shares))
     return torch.where(takes_all.any(1, keepdim=True), alone, shares)

@@ -40,6 +40,8 @@ class SupervisedPrototypesLoss(nn.Module):
         ValueError: If an option is outside its range, or there is a miner.
     """
 
+    takes_miner = False
+
     def __init__(
         self,
         num_classes: int,

@@ -11,6 +11,7 @@ from mmimbal.models.losses.k_positives import (
 )
 from mmimbal.models.losses.reductions import count_labels
 from mmimbal.models.losses.simplex import spread_points
+from mmimbal.models.needs import EPOCH
 from mmimbal.registry import MODELS
 
 
@@ -38,6 +39,8 @@ class TargetedLoss(KPositivesLoss):
         ValueError: If an option is outside its range, or there is a miner.
         RuntimeError: In training, without ``mmimbal.SetEpochHook``.
     """
+
+    needs = (EPOCH,)
 
     def __init__(
         self,

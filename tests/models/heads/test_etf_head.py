@@ -100,3 +100,10 @@ def test_bad_options_are_named():
         DotRegressionLoss(scale=0)
     with pytest.raises(ValueError, match='at least 2 classes'):
         MODELS.build(dict(type='mmimbal.ETFClsHead', num_classes=1, in_channels=D))
+
+
+def test_head_and_loss_have_one_scale():
+    assert build(scale=4.0, loss=None).loss_module.scale == 4
+    loss = dict(type='mmimbal.DotRegressionLoss', scale=16.0)
+    with pytest.raises(ValueError, match=r'head has scale=4\.0, .* has scale=16\.0'):
+        build(scale=4.0, loss=loss)

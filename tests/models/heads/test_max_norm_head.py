@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 from mmpretrain.structures import DataSample
@@ -63,3 +65,13 @@ def test_a_second_call_before_the_backward_pass_is_allowed():
 def test_a_bound_of_zero_is_an_error():
     with pytest.raises(ValueError, match='max_norm=0 must be positive'):
         build(0)
+
+
+def test_a_state_dict_is_bounded_also_of_a_copy():
+    """What goes on from it, such as LWS, has the classifier that predicts."""
+    for head in (build(2.0), copy.deepcopy(build(2.0))):
+        weights = torch.tensor([[3.0, 0, 4, 0], [1, 1, 1, 0], [0, 0, 0, 0]])
+        head.fc.weight.data.copy_(weights)
+        found = head.state_dict()['fc.weight']
+        torch.testing.assert_close(found[0], weights[0] * 2 / 5)
+        assert found[1:].equal(weights[1:])

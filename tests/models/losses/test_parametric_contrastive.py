@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
 import torch
+from mmpretrain.structures import DataSample
 from torch.nn import functional as F
 
 from mmimbal.models.losses import ParametricContrastiveLoss
+from mmimbal.registry import MODELS
 
 K, D = 3, 4
 COUNTS = np.array([70, 20, 10])
@@ -11,18 +13,19 @@ LABELS = torch.tensor([0, 0, 0, 1, 2])
 
 
 def build(counts=COUNTS, **options):
-    loss = ParametricContrastiveLoss(K, D, **options)
+    loss = ParametricContrastiveLoss(D, **options)
     loss.set_class_counts(counts)
     return loss
 
 
-def naive(embeddings, labels, centres, queue, temperature, weight):
+def naive(embeddings, labels, class_logits, queue, temperature, weight):
     """The formula of the paper, image by image."""
     prior = torch.tensor(COUNTS / COUNTS.sum()).log()
     total = 0.0
     for i, x in enumerate(embeddings):
         anchor = F.normalize(x, dim=0)
-        terms = [(centres[c] @ x + prior[c], float(c == labels[i])) for c in range(K)]
+        to_centres = class_logits[i] + prior
+        terms = [(to_centres[c], float(c == labels[i])) for c in range(K)]
         others = [(e, int(c)) for e, c in zip(embeddings, labels, strict=True)]
         for e, c in [*others[:i], *others[i + 1 :], *queue]:
             cosine = anchor @ F.normalize(e, dim=0) / temperature
@@ -41,16 +44,16 @@ def test_value_and_gradient_equal_the_paper(queue_size):
         ours = torch.randn(5, D, dtype=torch.float64, requires_grad=True)
         theirs = ours.detach().clone().requires_grad_()
         labels = LABELS.roll(step)
-        centres = loss.centres.weight.detach().clone().requires_grad_()
-        value = loss(ours, labels)
-        expected = naive(theirs, labels, centres, queue, 0.2, 0.3)
+        logits = torch.randn(5, K, dtype=torch.float64, requires_grad=True)
+        their_logits = logits.detach().clone().requires_grad_()
+        value = loss(ours, labels, class_logits=logits)
+        expected = naive(theirs, labels, their_logits, queue, 0.2, 0.3)
         torch.testing.assert_close(value, expected, rtol=1e-6, atol=1e-6)
-        loss.zero_grad()
         value.backward()
         expected.backward()
         close = dict(rtol=1e-5, atol=1e-6)
         torch.testing.assert_close(ours.grad, theirs.grad, **close)
-        torch.testing.assert_close(loss.centres.weight.grad, centres.grad, **close)
+        torch.testing.assert_close(logits.grad, their_logits.grad, **close)
         queue += zip(ours.detach(), labels.tolist(), strict=True)
         queue = queue[-queue_size:] if queue_size else []
 
@@ -58,26 +61,52 @@ def test_value_and_gradient_equal_the_paper(queue_size):
 def test_a_resumed_run_goes_on_to_the_bit():
     loss = build(queue_size=7)
     for _ in range(3):
-        loss(torch.randn(5, D), LABELS)
+        loss(torch.randn(5, D), LABELS, class_logits=torch.randn(5, K))
     resumed = build(queue_size=7)
     resumed.load_state_dict(loss.state_dict())
     for _ in range(3):
-        batch = torch.randn(5, D)
-        assert resumed(batch, LABELS).equal(loss(batch, LABELS))
+        batch, logits = torch.randn(5, D), torch.randn(5, K)
+        found = resumed(batch, LABELS, class_logits=logits)
+        assert found.equal(loss(batch, LABELS, class_logits=logits))
 
 
 def test_a_validation_batch_is_not_remembered():
     loss = build(queue_size=7).eval()
-    loss(torch.randn(5, D), LABELS)
+    loss(torch.randn(5, D), LABELS, class_logits=torch.randn(5, K))
     assert (loss.queue_labels == -1).all()
 
 
 def test_what_is_missing_is_said():
     with pytest.raises(RuntimeError, match='ClassCountsHook'):
-        ParametricContrastiveLoss(K, D)(torch.randn(5, D), LABELS)
-    with pytest.raises(ValueError, match='num_classes=1 must be at least 2'):
-        ParametricContrastiveLoss(1, D)
+        ParametricContrastiveLoss(D)(
+            torch.randn(5, D), LABELS, class_logits=torch.randn(5, K)
+        )
     with pytest.raises(ValueError, match='temperature=0 must be positive'):
         build(temperature=0)
     with pytest.raises(ValueError, match='takes no miner'):
-        build()(torch.randn(5, D), LABELS, (0,))
+        build()(torch.randn(5, D), LABELS, (0,), class_logits=torch.randn(5, K))
+
+
+def test_the_head_gives_the_classifier_as_centres():
+    """Of the features, not of their projection, and cross-entropy is beside it."""
+    loss = dict(type='mmimbal.ParametricContrastiveLoss', queue_size=0)
+    head = MODELS.build(
+        dict(
+            type='mmimbal.ParametricContrastiveClsHead',
+            num_classes=K,
+            in_channels=6,
+            embedding_size=D,
+            metric_loss=loss,
+            metric_weight=0.5,
+        )
+    )
+    head.metric_loss.set_class_counts(COUNTS)
+    features = torch.randn(5, 6, requires_grad=True)
+    samples = [DataSample().set_gt_label(int(label)) for label in LABELS]
+    losses = head.loss((features,), samples)
+    logits = features @ head.fc.weight.T + head.fc.bias
+    expected = naive(head.projection(features), LABELS, logits, [], 0.2, 0.05)
+    torch.testing.assert_close(losses['loss_metric'], 0.5 * expected.float())
+    torch.testing.assert_close(losses['loss_cls'], F.cross_entropy(logits, LABELS))
+    losses['loss_metric'].backward()
+    assert head.fc.weight.grad.any()

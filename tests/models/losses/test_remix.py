@@ -35,6 +35,16 @@ def test_every_pair_is_as_in_the_paper(share, kappa, tau):
             torch.testing.assert_close(found, expected)
 
 
+@pytest.mark.parametrize('share', [0.4, 0.5, 0.6])
+def test_of_equally_common_classes_the_larger_share_is_taken(share):
+    """With kappa=1 the rule holds for both; labels must sum to 1."""
+    row = torch.tensor([[share, 1 - share, 0.0]])
+    found = remix(row, torch.tensor([30, 30, 5]), kappa=1.0, tau=0.7)
+    assert found.sum() == 1 and found.max() == 1
+    if share != 0.5:
+        assert found.argmax() == row.argmax()
+
+
 @pytest.mark.parametrize('name', ['Mixup', 'CutMix'])
 def test_it_relabels_what_mmpretrain_mixes(name):
     np.random.seed(0)

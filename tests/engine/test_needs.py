@@ -1,0 +1,114 @@
+"""What a method needs and lacks is said before the first step."""
+
+import pytest
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from mmimbal.command_line.compose import load_experiment
+from mmimbal.models.needs import needs_of
+from mmimbal.registry import MODELS
+from tests.conftest import TINY
+
+MIXUP = dict(type='Mixup', alpha=0.2)
+
+
+def started(word, tmp_path, **options):
+    """Start the training of a word of stage 1; stop at the first step."""
+    cfg = load_experiment(f'digits_lt/digits/{word}').to_dict()
+    cfg = Config(cfg, format_python_code=False)  # to lay it out takes half a second
+    cfg.merge_from_dict({**TINY, **options})
+    cfg.work_dir = str(tmp_path)
+    runner = Runner.from_cfg(cfg)
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    runner.model.train_step = stop
+    try:
+        runner.train()
+    except KeyboardInterrupt:
+        return
+
+
+PREPROCESSOR = {'model.data_preprocessor.type': 'ClsDataPreprocessor'}
+NO_COUNTS = {'default_hooks.class_counts.type': 'IterTimerHook'}
+NO_EPOCH = {'default_hooks.set_epoch.type': 'IterTimerHook'}
+MIXED = {'model.train_cfg': dict(augments=MIXUP)}
+PLAIN = {'model.train_cfg': None}
+CASES = [
+    ('kcl', PREPROCESSOR, r"ImageViewsClsHead needs views: add dict\(type='MultiView'"),
+    ('tsc', PREPROCESSOR, 'needs views'),
+    ('supervised_prototypes', PREPROCESSOR, 'needs views'),
+    ('gpaco', NO_COUNTS, 'LogitAdjustmentLoss needs class counts: .*ClassCountsHook'),
+    ('experts', NO_COUNTS, 'LogitAdjustmentLoss needs class counts'),
+    ('seql', NO_COUNTS, 'SoftmaxEqualizationLoss needs class counts'),
+    ('proco', NO_COUNTS, 'needs class counts'),
+    ('proco', NO_EPOCH, 'ProCoLoss needs the epoch: .*SetEpochHook'),
+    ('tsc', NO_EPOCH, 'TargetedLoss needs the epoch'),
+    ('class_centre', NO_EPOCH, 'ClassCentreTripletLoss needs the epoch'),
+    ('triplet', NO_EPOCH | {'model.head.warmup_epochs': 2}, 'needs the epoch'),
+    ('lade', MIXED, 'LADELoss needs one label per image: remove Mixup and CutMix'),
+    ('seql', MIXED, 'needs one label per image'),
+    ('proco', MIXED, 'MetricLearningClsHead needs one label per image'),
+    ('remix', PLAIN, r"RemixLoss needs Mixup or CutMix: add dict\(type='Mixup'"),
+    ('triplet', {'train_dataloader.batch_size': 1}, 'needs several images in a batch'),
+]
+
+
+@pytest.mark.parametrize(('word', 'options', 'message'), CASES)
+def test_what_is_missing_is_said_before_the_first_step(
+    word, options, message, tmp_path
+):
+    with pytest.raises(ValueError, match=message):
+        started(word, tmp_path, **options)
+
+
+@pytest.mark.parametrize(
+    ('word', 'options'),
+    [
+        ('triplet', NO_EPOCH | NO_COUNTS),
+        ('triplet', MIXED | {'model.head.metric_weight': 0.0}),
+        ('kcl', PREPROCESSOR | {'model.head.metric_weight': 0.0}),
+        ('bcl_views', MIXED),
+        ('etf', MIXED),
+        ('experts', MIXED),
+    ],
+)
+def test_nothing_else_is_asked_for(word, options, tmp_path):
+    started(word, tmp_path, **options)
+
+
+def test_needs_are_those_of_all_modules():
+    head = MODELS.build(
+        dict(
+            type='mmimbal.MetricLearningClsHead',
+            num_classes=3,
+            in_channels=4,
+            final_metric_weight=0.1,
+            metric_loss=dict(type='mmimbal.TripletMarginLoss'),
+            loss=dict(type='mmimbal.LDAMLoss', reweight_epoch=2),
+        )
+    )
+    needs = needs_of(head)
+    assert list(needs) == [
+        'several images in a batch',
+        'one label per image',
+        'the epoch',
+        'class counts',
+    ]
+    assert needs['the epoch'] is head and needs['class counts'] is head.loss_module
+
+
+def test_one_class_is_refused():
+    for name in ('triplet', 'centre'):
+        head = load_experiment(f'digits_lt/digits/{name}').model.head
+        with pytest.raises(ValueError, match='num_classes=1: a metric loss compares'):
+            MODELS.build(dict(head, num_classes=1))
+
+
+@pytest.mark.parametrize('name', ['proco', 'gpaco', 'centre', 'range', 'kcl', 'bcl'])
+def test_a_miner_is_refused_when_the_head_is_built(name):
+    head = load_experiment(f'digits_lt/digits/{name}').model.head
+    miner = dict(type='mmimbal.MultiSimilarityMiner')
+    with pytest.raises(ValueError, match='takes no miner'):
+        MODELS.build(dict(head, miner=miner))

@@ -1,0 +1,54 @@
+"""Every way of stage 1 trains a step, and what it learns can be published."""
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+from mmpretrain.registry import MODELS
+
+from mmimbal.command_line.compose import load_experiment
+from mmimbal.command_line.experiment import words_of
+from mmimbal.stage2.publishing import inference_checkpoint, inference_config
+from tests.conftest import TINY
+
+
+def after_a_step(word, work_dir):
+    """Return the runner after the first training step."""
+    cfg = load_experiment(f'digits_lt/digits/{word}').to_dict()
+    cfg = Config(cfg, format_python_code=False)  # to lay it out takes half a second
+    cfg.merge_from_dict(TINY)
+    cfg.work_dir = str(work_dir)
+    cfg.experiment_name = word
+    runner = Runner.from_cfg(cfg)
+    step = runner.model.train_step
+
+    def one_step(*args, **kwargs):
+        runner.losses = step(*args, **kwargs)
+        raise KeyboardInterrupt
+
+    runner.model.train_step = one_step
+    with pytest.raises(KeyboardInterrupt):
+        runner.train()
+    return runner
+
+
+@pytest.mark.parametrize('word', words_of('stage1'))
+def test_it_trains_a_step_and_is_published(word, tmp_path):
+    runner = after_a_step(word, tmp_path)
+    assert runner.losses['loss'].isfinite()
+    dataset = runner.train_dataloader.dataset
+    checkpoint = dict(
+        state_dict=runner.model.state_dict(), meta=dict(dataset_meta=dataset.metainfo)
+    )
+    cfg = inference_config(runner.cfg)
+    published = MODELS.build(cfg.model)
+    found = inference_checkpoint(checkpoint, cfg)['state_dict']
+    published.load_state_dict(found, strict=False)
+    own = {key for key in found if key.startswith('head')}
+    assert own == {f'head.{key}' for key in published.head.state_dict()}
+    images = torch.rand(3, 3, 16, 16)
+    models = (runner.model.eval(), published.eval())
+    with torch.no_grad():
+        logits = [model.head(model.extract_feat(images)) for model in models]
+    assert logits[0].shape == (3, 10)
+    torch.testing.assert_close(*logits)
