@@ -1,6 +1,7 @@
 """What several test files share: small configs, small data sets, quiet runners."""
 
 import csv
+import gc
 import logging
 import random
 from pathlib import Path
@@ -75,6 +76,12 @@ def pytest_collection_modifyitems(items):
     """Put the longest files first."""
     rank = {name: number for number, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
+
+
+def pytest_collection_finish():
+    """Let mmengine, which collects garbage for each dataset, leave modules out."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)  # before fixtures of whole modules, too

@@ -105,3 +105,12 @@ def test_experiments_that_are_named_exist(file):
     for name in names:
         if not any(word in name for word in ('my_', 'METHOD', 'SET')):
             parse_experiment(name)
+
+
+def test_pitfalls_name_tests_that_exist():
+    page = (ROOT / 'docs' / 'pitfalls.md').read_text()
+    named = re.findall(r'`((?:\w+/)*test_\w+\.py)(?:::(\w+))?`', page)
+    assert len(named) >= page.count('\n| ') - 1
+    for file, test in named:
+        text = (ROOT / 'tests' / file).read_text()
+        assert not test or f'\ndef {test}(' in text, (file, test)
