@@ -8,7 +8,7 @@ import pytest
 
 from mmimbal.datasets.sources import READERS
 from mmimbal.evaluation.tta import OF_CONFIG, VIEWS
-from mmimbal.inference.decisions import METHODS
+from mmimbal.inference.fit_decisions import METHODS
 from tests.conftest import ROOT
 
 TOOLS = sorted((ROOT / 'tools').glob('*.py'))

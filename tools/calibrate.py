@@ -71,15 +71,26 @@ def read_costs(file: Path, classes: tuple[str, ...]) -> list[list[float]]:
         FileNotFoundError: If there is no such file.
         ValueError: If its names are not the classes.
     """
-    with open(file, newline='', encoding='utf-8-sig') as opened:
-        rows = list(csv.DictReader(opened))
+    try:
+        with open(file, newline='', encoding='utf-8-sig') as opened:
+            rows = list(csv.DictReader(opened))
+    except (UnicodeDecodeError, csv.Error):
+        raise ValueError(f'{file} is not a CSV file in UTF-8') from None
     first = next(iter(rows[0])) if rows else ''
     table = {row[first]: row for row in rows}
     if set(table) != set(classes) or set(rows[0]) - {first} != set(classes):
         raise ValueError(
             f'{file} must have a row and a column for each of {", ".join(classes)}'
         )
-    return [[float(table[true][said]) for said in classes] for true in classes]
+    costs = []
+    for true in classes:
+        try:
+            costs.append([float(table[true][said] or '') for said in classes])
+        except ValueError:
+            raise ValueError(
+                f'{file}: a cost of {true} is missing, or no number'
+            ) from None
+    return costs
 
 
 def main() -> None:
@@ -87,16 +98,31 @@ def main() -> None:
     args = parse_args()
     # Imported here, so that --help is quick.
     from mmimbal.files.checkpoint import load_from_local, save_checkpoint_file
-    from mmimbal.inference.decisions import Wanted, describe, fit_decisions
+    from mmimbal.inference.decisions import describe
+    from mmimbal.inference.fit_decisions import Wanted, fit_decisions
     from mmimbal.inference.leaks import check_no_leak
     from mmimbal.inference.predict import predict_split
     from mmimbal.inference.predictor import load_predictor
 
+    if args.out.suffix != '.pth':
+        raise ValueError(
+            f'{args.out} must end in .pth: the config is written next to it, with .py'
+        )
+    if args.model.is_dir():
+        raise ValueError(
+            f'{args.model} is a folder: publish it first, with tools/publish.py '
+            f'{args.model} model.pth, and calibrate model.pth'
+        )
     for file in (args.out, args.out.with_suffix('.py')):
         check_is_no_folder(file)
     predictor = load_predictor([args.model])
     images = predict_split(predictor, args.data, args.split)
-    if warning := check_no_leak(predictor.members, images.groups.tolist()):
+    if warning := check_no_leak(
+        predictor.members,
+        images.groups.tolist(),
+        'the calibration would be too confident. Calibrate on images that it has not '
+        'seen: tools/prepare_dataset.py --calibration 0.15 makes the split cal',
+    ):
         print(f'Warning: {warning}')
     wanted = Wanted(
         args.method,

@@ -1,6 +1,7 @@
 """Predict new images with a model, or with the mean of several."""
 
 import argparse
+import os
 from pathlib import Path
 
 from mmimbal.command_line.run_tool import run_tool
@@ -53,18 +54,39 @@ def parse_args() -> argparse.Namespace:
         'tools/test.py --split train --embeddings --out FILE',
     )
     parser.add_argument('--batch-size', type=int, default=64)
-    parser.add_argument('--workers', type=int, default=2, help='processes that read')
+    parser.add_argument(
+        '--workers',
+        type=int,
+        default=2,
+        help='processes that read images, on each GPU; default: 2',
+    )
     args = parser.parse_args()
+    if args.batch_size < 1:
+        parser.error(f'--batch-size {args.batch_size} must be at least 1')
+    if args.workers < 0:
+        parser.error(f'--workers {args.workers} must be at least 0')
     if (args.neighbours is None) != (args.index is None):
         parser.error('--neighbours N and --index FILE go together')
     return args
+
+
+def join_ranks() -> str:
+    """Join the other processes of torchrun, if there are any; return the device."""
+    import torch
+    from mmengine.dist import init_dist
+
+    has_gpu = torch.cuda.is_available()
+    if 'WORLD_SIZE' in os.environ:
+        init_dist('pytorch', 'nccl' if has_gpu else 'gloo')
+        return f'cuda:{os.environ["LOCAL_RANK"]}' if has_gpu else 'cpu'
+    return 'cuda' if has_gpu else 'cpu'
 
 
 def main() -> None:
     """Load the models, predict, and write the file."""
     args = parse_args()
     # Imported here, so that --help is quick.
-    import torch
+    from mmengine.dist import is_main_process
 
     from mmimbal.command_line.memory import keep_memory
     from mmimbal.inference.image_files import find_images, groups_of_split
@@ -76,7 +98,7 @@ def main() -> None:
     keep_memory()
     check_is_no_folder(args.out)
     files = find_images([args.images, *args.more_images], args.split)
-    device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    device = join_ranks()
     predictor = load_predictor(args.models, device)
     is_ensemble = predictor.cfg['type'] == 'mmimbal.EnsembleClassifier'
     if args.split and is_ensemble:
@@ -85,7 +107,9 @@ def main() -> None:
             print(f'Warning: {warning}')
     neighbours = None
     if args.index:
-        neighbours = load_neighbours(args.index, predictor.classes, args.neighbours)
+        neighbours = load_neighbours(
+            args.index, predictor.classes, args.neighbours, predictor.model_hash
+        )
     broken = predict_files(
         predictor,
         files,
@@ -95,7 +119,9 @@ def main() -> None:
         args.tta,
         neighbours,
     )
-    members = len(predictor.members)
+    if not is_main_process():
+        return
+    members = len(predictor.cfg.get('members', [0]))
     what = f'the mean of {members} models' if members > 1 else 'one model'
     print(f'Written: {args.out}, {len(files)} images by {what}')
     if broken:

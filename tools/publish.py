@@ -36,7 +36,8 @@ def parse_args() -> argparse.Namespace:
         '--predictions',
         type=Path,
         metavar='FILE.npz',
-        help='of tools/test.py: their metrics are put in the model card',
+        help='of the test images by this model, from tools/test.py: their metrics are '
+        'put in the model card',
     )
     return parser.parse_args()
 
@@ -54,6 +55,8 @@ def write_onnx_beside(args: argparse.Namespace) -> tuple[int, int]:
     predictor = load_predictor([args.out])
     size = size_of_images(predictor.pipeline)
     file = args.out.with_suffix('.onnx')
+    if args.images:
+        find_images([args.images])  # before anything is written
     write_onnx(predictor, file, size)
     print(f'{file}: RGB images, uint8, (N, 3, {size[0]}, {size[1]}), to probabilities')
     if args.images:
@@ -61,6 +64,15 @@ def write_onnx_beside(args: argparse.Namespace) -> tuple[int, int]:
         largest = difference_from_torch(predictor, file, images)
         print(f'Largest difference from PyTorch on {len(images)} images: {largest:.1e}')
     return size
+
+
+def check_classes(found: tuple, wanted: tuple, file: Path) -> None:
+    """Raise a ValueError if predictions are for other classes than a model."""
+    if found != wanted:
+        raise ValueError(
+            f'{file} is for the classes {", ".join(found)}, the model for '
+            f'{", ".join(wanted)}'
+        )
 
 
 def main() -> None:
@@ -71,9 +83,12 @@ def main() -> None:
 
     from mmimbal.evaluation.predictions import load_predictions
     from mmimbal.files.checkpoint import save_checkpoint_file
+    from mmimbal.files.state_hash import state_hash
+    from mmimbal.inference.decisions import Decisions
+    from mmimbal.inference.members import find_members, load_member
     from mmimbal.inference.model_card import model_card
-    from mmimbal.inference.predictor import find_members, load_member
     from mmimbal.inference.published import published_model
+    from mmimbal.inference.stored_decisions import check_made_by, check_not_fitted_on
 
     if args.out.suffix != '.pth':
         raise ValueError(
@@ -96,11 +111,22 @@ def main() -> None:
         raise ValueError('--config is for one checkpoint, but there are several')
     members = [load_member(file, args.config) for file in checkpoints]
     cfg, published = published_model(members)
+    classes = members[0].classes
+    stored = published['meta'].get('decisions')
+    decisions = Decisions.from_dict(stored, classes) if stored else None
+    if predictions:
+        check_classes(predictions.classes, classes, args.predictions)
+        model_hash = state_hash(published['state_dict'])
+        check_made_by(predictions, model_hash, str(args.out))
+        check_not_fitted_on(predictions, published['meta'], decisions, str(args.out))
     save_checkpoint_file(published, args.out)
     write_text(cfg.pretty_text, args.out.with_suffix('.py'))
-    metas = {member.checkpoint: member.meta for member in members}
     size = write_onnx_beside(args) if args.onnx else None
-    card = model_card(args.out.stem, members[0].classes, metas, size, predictions)
+    metas = [member.meta for member in members]
+    pipeline = members[0].pipeline
+    card = model_card(
+        args.out.stem, classes, cfg, metas, pipeline, decisions, predictions
+    )
     write_text(card, args.out.with_suffix('.md'))
     imports = ' and '.join(cfg.get('custom_imports', {}).get('imports', []))
     needs = f'needs {imports}' if imports else 'needs only MMPretrain'

@@ -106,7 +106,7 @@ def main() -> None:
     from mmimbal.evaluation.tta import average_views, load_views
     from mmimbal.files.checkpoint import safe_loading
     from mmimbal.inference.leaks import check_no_leak
-    from mmimbal.inference.predictor import load_ensemble
+    from mmimbal.inference.predictor import hash_of, load_ensemble
     from mmimbal.stage2.stage1 import find_checkpoint
 
     keep_memory()
@@ -141,10 +141,12 @@ def main() -> None:
         with messages_for_mistakes():
             check_no_leak(ensemble.members, groups.tolist())
         meta = next(iter(ensemble.members.values()))
+        model_hash = ensemble.model_hash
     else:  # strict: a checkpoint of another model must be an error
         with safe_loading():
             loaded = runner.load_checkpoint(str(checkpoint), strict=True)
         meta = loaded.get('meta', {})
+        model_hash = hash_of(loaded, cfg)
     head = unwrap_model(runner.model).head if args.embeddings else None
     if args.tta:
         average_views(runner)
@@ -165,6 +167,8 @@ def main() -> None:
                 scores.embeddings,
                 config=cfg.pretty_text,
                 checkpoint=str(checkpoint),
+                model=model_hash,
+                tta=args.tta,
                 # A head of a sweep has no log: use that of its stage 1.
                 curves=read_curves(checkpoint.parent)
                 or read_curves(Path(meta.get('stage1', checkpoint)).parent),

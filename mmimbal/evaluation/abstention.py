@@ -61,6 +61,7 @@ def fit_confidence_threshold(
     labels: np.ndarray,
     classes: Sequence[str],
     accuracy: float,
+    weights: np.ndarray | None = None,
 ) -> ConfidenceThreshold:
     """Fit the threshold that answers most images at a wanted accuracy.
 
@@ -73,6 +74,8 @@ def fit_confidence_threshold(
         labels: True class of each, (N,).
         classes: K class names.
         accuracy: The wanted accuracy of the answers.
+        weights: How much each image counts, (N,), as where the model is used classes
+            have other shares; all alike if ``None``.
 
     Raises:
         ValueError: If the input is bad (see :func:`check_images`), or no threshold has
@@ -80,8 +83,8 @@ def fit_confidence_threshold(
     """
     probabilities, labels = check_images(probabilities, labels, classes)
     check_share('accuracy', accuracy)
-    once = np.ones((1, len(labels)))
-    confidence, coverage, risk = risk_coverage(probabilities, labels, once)
+    weights = np.ones(len(labels)) if weights is None else weights
+    confidence, coverage, risk = risk_coverage(probabilities, labels, weights[None])
     right = np.flatnonzero(1 - risk[0] >= accuracy - TOLERANCE)
     if not len(right):
         best = risk[0].argmin()
@@ -97,7 +100,7 @@ def fit_confidence_threshold(
         float(confidence[last]),
         float(1 - risk[0, last]),
         float(coverage[0, last]),
-        round(coverage[0, last] * len(labels)),
+        int((probabilities.max(1) >= confidence[last]).sum()),
     )
 
 

@@ -144,7 +144,8 @@ def fit_threshold(
         raise ValueError(
             f'{number} calibration groups of {what} cannot promise a {goal} of '
             f'{wanted:g} at level {level:g}: at least {groups_needed(wanted, level)} '
-            'groups are needed. Use more of them, a lower goal, or promise=False'
+            'groups are needed. Use more of them or a lower goal; --no-promise fits a '
+            'threshold without a promise'
         )
     missed = kept[-1] if promise else allowed
     value, empirical = (

@@ -1,49 +1,15 @@
 """What a published model does with its probabilities: calibrate, decide, abstain."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 
 import numpy as np
 
-from mmimbal.datasets.group_hashes import hash_groups
-from mmimbal.evaluation.abstention import (
-    ConfidenceThreshold,
-    fit_confidence_threshold,
-)
-from mmimbal.evaluation.conformal import ConformalSets, fit_conformal_sets
-from mmimbal.evaluation.costs import check_costs, least_cost_decisions
-from mmimbal.evaluation.predictions import Predictions
-from mmimbal.evaluation.recalibration import Calibration, with_prevalence
-from mmimbal.evaluation.temperature import fit_temperature
-from mmimbal.evaluation.thresholds import Threshold, fit_threshold
-from mmimbal.evaluation.vector_scaling import fit_vector_scaling
-
-METHODS = dict(temperature=fit_temperature, vector=fit_vector_scaling)
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What is asked of decisions.
-
-    Attributes:
-        method: ``'temperature'``, ``'vector'``, or ``'none'`` for no calibration.
-        sensitivity: Wanted sensitivity of some classes, by name.
-        specificity: Wanted specificity of some classes, by name.
-        prevalence: Share of some classes where the model is used, by name.
-        accuracy: Wanted accuracy of the images that are answered.
-        confidence: Wanted coverage of prediction sets.
-        costs: Cost of each true and predicted class, (K, K).
-        promise: Whether thresholds must promise what is wanted.
-    """
-
-    method: str = 'vector'
-    sensitivity: Mapping[str, float] = field(default_factory=dict)
-    specificity: Mapping[str, float] = field(default_factory=dict)
-    prevalence: Mapping[str, float] = field(default_factory=dict)
-    accuracy: float | None = None
-    confidence: float | None = None
-    costs: Sequence[Sequence[float]] | None = None
-    promise: bool = True
+from mmimbal.evaluation.abstention import ConfidenceThreshold
+from mmimbal.evaluation.conformal import ConformalSets
+from mmimbal.evaluation.costs import least_cost_decisions
+from mmimbal.evaluation.recalibration import Calibration
+from mmimbal.evaluation.thresholds import Threshold
 
 
 @dataclass(frozen=True)
@@ -149,81 +115,6 @@ class Decisions:
         )
 
 
-def fit_decisions(images: Predictions, wanted: Wanted, seed: int = 0) -> Decisions:
-    """Fit what is wanted on calibration images, which no member was trained on.
-
-    With a calibration, half of the groups are for it, and the other half for
-    thresholds, abstention and sets: what these promise needs images that the
-    calibration has not seen.
-
-    Args:
-        images: Predictions of the model for the calibration images.
-        wanted: What is asked.
-        seed: Seed of the division of groups.
-
-    Raises:
-        ValueError: If the images cannot give what is wanted; the message says why.
-    """
-    classes = images.classes
-    check_classes_are_there(images)
-    calibration, probabilities = None, images.scores.astype(float)
-    chosen = np.ones(len(images.labels), bool)
-    if wanted.method != 'none':
-        first = first_half_of_groups(images.groups, seed)
-        fit = METHODS[wanted.method]
-        calibration = fit(probabilities[first], images.labels[first], classes)
-        if wanted.prevalence:
-            calibration = with_prevalence(calibration, wanted.prevalence)
-        probabilities = calibration.apply(probabilities)
-        chosen = ~first
-    elif wanted.prevalence:
-        raise ValueError('other prevalences need a calibration: vector or temperature')
-    others = (probabilities[chosen], images.labels[chosen])
-    groups = images.groups[chosen].tolist()
-    thresholds = [
-        fit_threshold(
-            *others, groups, classes, name, **{goal: share}, promise=wanted.promise
-        )
-        for goal in ('sensitivity', 'specificity')
-        for name, share in getattr(wanted, goal).items()
-    ]
-    costs = None
-    if wanted.costs is not None:
-        costs = tuple(map(tuple, check_costs(wanted.costs, classes).tolist()))
-    return Decisions(
-        classes,
-        calibration,
-        tuple(thresholds),
-        fit_confidence_threshold(*others, classes, wanted.accuracy)
-        if wanted.accuracy
-        else None,
-        fit_conformal_sets(
-            *others, groups, classes, confidence=wanted.confidence, seed=seed
-        )
-        if wanted.confidence
-        else None,
-        costs,
-        tuple(hash_groups(images.groups).tolist()),
-    )
-
-
-def check_classes_are_there(images: Predictions) -> None:
-    """Raise a ValueError if a class has no calibration image."""
-    counts = np.bincount(images.labels, minlength=len(images.classes))
-    missing = [c for c, n in zip(images.classes, counts, strict=True) if not n]
-    if missing:
-        raise ValueError(
-            f'no calibration image of {", ".join(missing)}: choose a larger split'
-        )
-
-
-def first_half_of_groups(groups: np.ndarray, seed: int) -> np.ndarray:
-    """Return a mask of the images in a random half of the groups, (N,), bool."""
-    names, codes = np.unique(groups, return_inverse=True)
-    order = np.random.default_rng(seed).permutation(len(names))
-    return order[codes] < len(names) / 2
-
-
 def describe(decisions: Decisions) -> list[str]:
     """Return sentences about what was fitted."""
     lines = []
@@ -235,11 +126,15 @@ def describe(decisions: Decisions) -> list[str]:
             f'{each.bound:.1%} {each.goal} is promised for new groups, from '
             f'{each.groups} groups at level {each.level:.0%}'
         )
+    calibration = decisions.calibration
     if decisions.abstention:
+        in_use = ''
+        if calibration and calibration.prevalence is not None:
+            in_use = ', weighted by the prevalences'
         each = decisions.abstention
         lines.append(
             f'Answers from a confidence of {each.value:.3f}: {each.accuracy:.1%} '
-            f'right, {each.coverage:.1%} of the calibration images'
+            f'right, {each.coverage:.1%} of the calibration images{in_use}'
         )
     if decisions.sets:
         lines.append(f'Prediction sets of {decisions.sets.confidence:.0%} coverage')

@@ -1,10 +1,12 @@
 """Images to predict: files of a folder, or those of a split."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 from mmcv.transforms import Compose
 from mmengine.dataset import pseudo_collate
+from PIL import Image
 from torch.utils.data import Dataset
 
 from mmimbal.datasets.csv_dataset import CSVDataset
@@ -53,30 +55,89 @@ def groups_of_split(folder: Path, split: str) -> list[str]:
     return dataset.get_groups()
 
 
+def size_of_images(pipeline: Sequence[Mapping]) -> tuple[int, int]:
+    """Return height and width of the images that a pipeline makes.
+
+    Raises:
+        ValueError: If they are not the same for all images.
+    """
+    steps = [step for step in pipeline if step['type'] != 'LoadImageFromFile']
+    transform = Compose(
+        [step for step in steps if 'Pack' not in step['type']] or [lambda each: each]
+    )
+    shapes = set()
+    for height, width in ((211, 307), (307, 211)):
+        image = np.zeros((height, width, 3), np.uint8)
+        results = transform(dict(img=image, img_shape=image.shape[:2]))
+        shapes.add(results['img'].shape[:2])
+    if len(shapes) > 1:
+        raise ValueError(
+            f'the pipeline makes images of several sizes, such as {shapes}: one is '
+            'needed. Add a Resize or CenterCrop to the test pipeline'
+        )
+    return shapes.pop()
+
+
 class ImageFiles(Dataset):
-    """Images in files; a broken one is an item with the reason.
+    """Images in files; one that cannot be predicted is an item with the reason.
 
     Args:
         files: Paths of the images.
         pipeline: Pipeline of test images.
+        size: Height and width that it makes of them, if they are the same for all:
+            then an image that ends with another size, because it is too small, is a
+            problem. In a batch, it would be padded to the size of the others.
     """
 
-    def __init__(self, files: Sequence[str], pipeline: list[dict]) -> None:
+    def __init__(
+        self,
+        files: Sequence[str],
+        pipeline: list[dict],
+        size: tuple[int, int] | None = None,
+    ) -> None:
         self.files = files
         self.pipeline = Compose(pipeline)
+        self.size = size
 
     def __len__(self) -> int:
         return len(self.files)
 
     def __getitem__(self, index: int) -> dict:
         """Return ``index`` and ``item``, what the pipeline makes, or ``problem``."""
+        if problem := deeper_than_8_bits(self.files[index]):
+            return dict(index=index, problem=problem)
         try:
             item = self.pipeline(dict(img_path=self.files[index]))
         except Exception as error:  # decoders raise errors of any type
-            return dict(index=index, problem=f'{type(error).__name__}: {error}')
+            reason = ' '.join(str(error).split())
+            return dict(index=index, problem=f'{type(error).__name__}: {reason}')
         if item is None:
             return dict(index=index, problem='the pipeline gave no image')
+        views = item['inputs'] if isinstance(item['inputs'], list) else [item['inputs']]
+        found = {tuple(view.shape[-2:]) for view in views}
+        if self.size and found != {self.size}:
+            (height, width), (h, w) = self.size, min(found)
+            problem = f'it has {h} x {w} pixels, and the model takes {height} x {width}'
+            return dict(index=index, problem=problem)
         return dict(index=index, item=item)
+
+
+def deeper_than_8_bits(file: str) -> str:
+    """Return a sentence if an image has more than 8 bits a channel, else ''.
+
+    Decoders would divide its values by 256, whatever their range is.
+    """
+    try:
+        with Image.open(file) as image:
+            mode = image.mode
+    except Exception:  # the decoder of the pipeline says what is wrong
+        return ''
+    if mode[:1] not in 'IF':
+        return ''
+    return (
+        f'it has more than 8 bits a channel ({mode}): convert it with '
+        'tools/prepare_dataset.py --range LOW HIGH'
+    )
 
 
 def collate(items: list[dict]) -> dict:

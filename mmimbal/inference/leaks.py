@@ -7,13 +7,21 @@ import numpy as np
 
 from mmimbal.datasets.group_hashes import hash_groups
 
+SCORED = (
+    'the score of the ensemble would be too high. Train members on folds that keep the '
+    'test split: tools/prepare_dataset.py --folds 5 --keep-test'
+)
 
-def check_no_leak(metas: Mapping[Path, Mapping], groups: Sequence[str]) -> str:
+
+def check_no_leak(
+    metas: Mapping[Path, Mapping], groups: Sequence[str], harm: str = SCORED
+) -> str:
     """Check that no group was in the training of a member.
 
     Args:
         metas: ``meta`` of the checkpoint of each member.
         groups: Group of each image to score, (N,).
+        harm: What a leak does, and how to avoid it.
 
     Returns:
         A sentence if a member does not tell its groups, else ''.
@@ -31,9 +39,7 @@ def check_no_leak(metas: Mapping[Path, Mapping], groups: Sequence[str]) -> str:
         if leaked := known_groups(names, trained.numpy()):
             raise ValueError(
                 f'{checkpoint} was trained on {len(leaked)} of the {len(names)} '
-                f'groups of these images, the first is {leaked[0]}: the score of the '
-                'ensemble would be too high. Train members on folds that keep the test '
-                'split: tools/prepare_dataset.py --folds 5 --keep-test'
+                f'groups of these images, the first is {leaked[0]}: {harm}'
             )
     if not silent:
         return ''

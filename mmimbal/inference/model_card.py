@@ -1,18 +1,22 @@
 """A model card: what is known of a published model, in Markdown."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from dataclasses import replace
 
 from mmimbal.evaluation.bootstrap import caution, interval_of, resampled_metrics
 from mmimbal.evaluation.metrics import NAMES, summarise
 from mmimbal.evaluation.predictions import Predictions
+from mmimbal.inference.decisions import Decisions, describe
+from mmimbal.inference.image_files import size_of_images
 
 
 def model_card(
     name: str,
     classes: Sequence[str],
-    metas: Mapping[Path, Mapping],
-    size: tuple[int, int] | None = None,
+    cfg: Mapping,
+    metas: Sequence[Mapping],
+    pipeline: Sequence[Mapping],
+    decisions: Decisions | None = None,
     predictions: Predictions | None = None,
 ) -> str:
     """Return a model card with what is known; what is not known says so.
@@ -20,41 +24,98 @@ def model_card(
     Args:
         name: Name of the model.
         classes: Class names, K.
+        cfg: Its config, for inference.
         metas: ``meta`` of the checkpoint of each member.
-        size: Height and width of the images, if they are all of one size.
-        predictions: Predictions for test images.
+        pipeline: Pipeline of its images.
+        decisions: What was fitted on calibration images, if anything was.
+        predictions: Predictions for test images, before calibration.
     """
-    counts = {tuple(meta.get('class_counts') or ()) for meta in metas.values()}
+    counts = [meta['class_counts'] for meta in metas if meta.get('class_counts')]
     parts = [
         f'# {name}',
-        _about(metas, size),
+        _about(cfg, metas),
+        '## Images',
+        _images(cfg, pipeline),
         '## Classes and training images',
-        _counts(classes, counts.pop() if len(counts) == 1 else ()),
+        _counts(classes, counts if len(counts) == len(metas) else []),
+        _groups(metas),
+        '## Calibration and decisions',
+        _decisions(decisions),
         '## Results on test images',
-        _results(predictions),
+        _results(predictions, decisions),
         '## Limits',
         _limits(predictions),
     ]
     return '\n\n'.join(parts) + '\n'
 
 
-def _about(metas: Mapping[Path, Mapping], size: tuple[int, int] | None) -> str:
-    members = len(metas)
+def _about(cfg: Mapping, metas: Sequence[Mapping]) -> str:
+    members = len(cfg['model'].get('members', [0]))
     kind = f'The mean of {members} classifiers' if members > 1 else 'A classifier'
-    images = f' of images of {size[0]} x {size[1]} pixels' if size else ''
-    versions = sorted({meta.get('mmimbal_version', '?') for meta in metas.values()})
-    return f'{kind}{images}, trained with mmimbal {", ".join(versions)}.'
+    versions = sorted({meta.get('mmimbal_version', '?') for meta in metas})
+    return f'{kind}, trained with mmimbal {", ".join(versions)}.'
 
 
-def _counts(classes: Sequence[str], counts: Sequence[int]) -> str:
-    cells = counts or ['not known, or not the same for all members'] * len(classes)
-    rows = [f'| {name} | {count} |' for name, count in zip(classes, cells, strict=True)]
+def _images(cfg: Mapping, pipeline: Sequence[Mapping]) -> str:
+    preprocessor = cfg['model'].get('data_preprocessor') or {}
+    try:
+        height, width = size_of_images(pipeline)
+        size = f'{height} x {width} pixels'
+    except ValueError:
+        size = 'pixels of any number'
+    order = 'RGB' if preprocessor.get('to_rgb') else 'BGR'
+    return (
+        f'The net takes {size}, {order}, minus {preprocessor.get("mean", 0)}, divided '
+        f'by {preprocessor.get("std", 1)}. An ONNX file does this itself, and takes '
+        'RGB. Before, an image is read with 8 bits a channel, and goes through this '
+        'pipeline:\n\n' + '\n'.join(f'- `{step}`' for step in map(_plain, pipeline))
+    )
+
+
+def _plain(step: Mapping) -> str:
+    arguments = (f'{key}={value!r}' for key, value in step.items() if key != 'type')
+    return f'{step["type"]}({", ".join(arguments)})'
+
+
+def _counts(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> str:
+    cells = ['not known'] * len(classes)
+    if counts:
+        ranges = [
+            (min(of_class), max(of_class)) for of_class in zip(*counts, strict=True)
+        ]
+        cells = [f'{a}' if a == b else f'{a} to {b}' for a, b in ranges]
+    rows = [f'| {name} | {cell} |' for name, cell in zip(classes, cells, strict=True)]
     return '\n'.join(['| class | training images |', '|---|---:|', *rows])
 
 
-def _results(predictions: Predictions | None) -> str:
+def _groups(metas: Sequence[Mapping]) -> str:
+    """Return a sentence about the groups that the model was trained on."""
+    hashes = [meta.get('training_groups') for meta in metas]
+    if any(each is None for each in hashes):
+        return 'The training groups (lesions, patients, ...) are not known.'
+    united = len(set().union(*(each.tolist() for each in hashes)))
+    of_members = ' of all members together' if len(metas) > 1 else ''
+    return (
+        f'Training groups (lesions, patients, ...){of_members}: {united}. The file has '
+        'a hash of each, so that images of these groups are not taken for new ones.'
+    )
+
+
+def _decisions(decisions: Decisions | None) -> str:
+    if decisions is None:
+        return 'Not calibrated. `tools/calibrate.py` does it, on images not trained on.'
+    lines = describe(decisions)
+    if decisions.groups:
+        lines.append(f'Fitted on {len(decisions.groups)} groups')
+    return '\n'.join(f'- {line}' for line in lines)
+
+
+def _results(predictions: Predictions | None, decisions: Decisions | None) -> str:
     if predictions is None:
         return 'Not measured here. Give predictions with `--predictions`.'
+    if decisions:
+        scores = decisions.calibrate(predictions.scores.astype(float))
+        predictions = replace(predictions, scores=scores)
     measured = summarise(predictions.scores, predictions.labels, predictions.classes)
     resampled = resampled_metrics(predictions)
     recalls = [f'recall/{name}' for name in predictions.classes]
@@ -68,6 +129,7 @@ def _results(predictions: Predictions | None) -> str:
     about = (
         f'{len(predictions.labels)} images in {groups} groups, in %; 95% intervals '
         'from resampled groups.'
+        + (' Probabilities are calibrated.' if decisions else '')
     )
     return '\n'.join([about, '', '| metric | value |', '|---|---:|', *rows])
 

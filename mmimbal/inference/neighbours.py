@@ -66,16 +66,20 @@ class Neighbours:
         ]
 
 
-def load_neighbours(index: Path, classes: Sequence[str], count: int) -> Neighbours:
+def load_neighbours(
+    index: Path, classes: Sequence[str], count: int, model_hash: str
+) -> Neighbours:
     """Load the embeddings that ``tools/test.py --embeddings`` has written.
 
     Args:
         index: The ``.npz`` file.
         classes: Class names of the model, K.
         count: Neighbours of each image, n.
+        model_hash: Hash of the model that will search.
 
     Raises:
-        ValueError: If the file has no embeddings, other classes, or fewer images.
+        ValueError: If the file has no embeddings, other classes, or fewer images; or
+            is known to be of another model.
     """
     found = load_predictions(index)
     if found.embeddings is None:
@@ -87,6 +91,12 @@ def load_neighbours(index: Path, classes: Sequence[str], count: int) -> Neighbou
         raise ValueError(
             f'{index} has the classes {", ".join(found.classes)}, the model '
             f'{", ".join(classes)}'
+        )
+    made_by = found.about.get('model')
+    if made_by and made_by != model_hash:
+        raise ValueError(
+            f'{index} was written by another model ({found.about.get("checkpoint")}): '
+            'write the index with this model'
         )
     if not 1 <= count <= len(found.files):
         raise ValueError(

@@ -1,17 +1,16 @@
 """A model as an ONNX file, from images of 8 bits to probabilities."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from mmcv.transforms import Compose
 from mmengine.model import BaseModel
 from torch import nn
 
 from mmimbal.evaluation.recalibration import LOWEST, Calibration
 from mmimbal.files.atomic import atomic_write
-from mmimbal.inference.image_files import ImageFiles, collate
+from mmimbal.inference.image_files import ImageFiles, collate, size_of_images
 from mmimbal.inference.predictor import Predictor
 
 INPUT, OUTPUT = 'images', 'probabilities'
@@ -62,29 +61,6 @@ class FromBytes(nn.Module):
         return (scores.clamp(min=LOWEST).log() * self.scale + self.shift).softmax(1)
 
 
-def size_of_images(pipeline: Sequence[Mapping]) -> tuple[int, int]:
-    """Return height and width of the images that a pipeline makes.
-
-    Raises:
-        ValueError: If they are not the same for all images.
-    """
-    steps = [step for step in pipeline if step['type'] != 'LoadImageFromFile']
-    transform = Compose(
-        [step for step in steps if 'Pack' not in step['type']] or [lambda each: each]
-    )
-    shapes = set()
-    for height, width in ((211, 307), (307, 211)):
-        image = np.zeros((height, width, 3), np.uint8)
-        results = transform(dict(img=image, img_shape=image.shape[:2]))
-        shapes.add(results['img'].shape[:2])
-    if len(shapes) > 1:
-        raise ValueError(
-            f'the pipeline makes images of several sizes, such as {shapes}: an ONNX '
-            'file needs one. Add a Resize or CenterCrop to the test pipeline'
-        )
-    return shapes.pop()
-
-
 def write_onnx(predictor: Predictor, file: Path, size: tuple[int, int]) -> None:
     """Write a model as an ONNX file, with any number of images in a batch.
 
@@ -132,7 +108,8 @@ def difference_from_torch(
         ValueError: If no image can be read.
     """
     session = open_session(file)
-    dataset = ImageFiles(images, predictor.pipeline)
+    size = size_of_images(predictor.pipeline)
+    dataset = ImageFiles(images, predictor.pipeline, size)
     largest, found = 0.0, 0
     for start in range(0, len(images), 16):
         indices = range(start, min(start + 16, len(images)))
@@ -150,7 +127,7 @@ def difference_from_torch(
         largest = max(largest, float(np.abs(scores - expected).max()))
         found += len(inputs)
     if not found:
-        raise ValueError(f'none of the {len(images)} images can be read')
+        raise ValueError(f'none of the {len(images)} images can be predicted')
     return largest
 
 

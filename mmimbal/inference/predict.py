@@ -1,11 +1,12 @@
 """Predict the class of many images."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from mmengine.dist import barrier, get_dist_info
+from mmengine.dist import all_reduce, barrier, get_dist_info
 from mmpretrain.registry import MODELS
 from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
@@ -14,8 +15,9 @@ from mmimbal.datasets import CSVDataset
 from mmimbal.evaluation.head_inputs import HeadInputs
 from mmimbal.evaluation.predictions import Predictions, predictions_for
 from mmimbal.evaluation.tta import VIEWS, AverageScores
+from mmimbal.files.state_hash import state_hash
 from mmimbal.inference.decisions import Decisions
-from mmimbal.inference.image_files import ImageFiles, collate
+from mmimbal.inference.image_files import ImageFiles, collate, size_of_images
 from mmimbal.inference.neighbours import Neighbours
 from mmimbal.inference.predictor import Predictor
 from mmimbal.inference.table import PredictionTable
@@ -47,16 +49,21 @@ def predict_files(
         neighbours: The images of which the nearest are named, if any.
 
     Returns:
-        Number of images that could not be predicted, in this call and process.
+        Number of images that could not be predicted, in this call.
 
     Raises:
         ValueError: If an earlier run for the same file had other settings, or if
             neighbours are wanted of an ensemble, of several views, or of an index
-            that another model has written; or if the pipeline has no ``CenterCrop`` for
-            crops.
+            that another model has written; if several views are wanted of a calibrated
+            model; or if the pipeline has no ``CenterCrop`` for crops.
     """
     rank, world_size = get_dist_info()
     decisions = predictor.decisions or Decisions(predictor.classes)
+    if tta and predictor.decisions:
+        raise ValueError(
+            'the model is calibrated for one view of each image: predict without '
+            '--tta, or with the model as it was before tools/calibrate.py'
+        )
     inputs = None
     columns = [*predictor.classes, *decisions.columns]
     if neighbours:
@@ -64,9 +71,11 @@ def predict_files(
         columns += neighbours.columns
     header = ('file', 'predicted', *columns, 'problem')
     settings = dict(
-        members=list(map(str, predictor.members)),
+        model=predictor.model_hash,
         tta=tta,
-        files=len(files),
+        files=_hash(list(files)),
+        decisions=_hash(decisions.to_dict()),
+        index=neighbours and state_hash(dict(embeddings=neighbours.embeddings)),
         columns=columns,
     )
     table = PredictionTable(out, header, settings, rank, world_size)
@@ -92,7 +101,14 @@ def predict_files(
     barrier()
     if rank == 0:
         table.finish()
-    return broken
+    total = torch.tensor(broken)
+    all_reduce(total)
+    return int(total)
+
+
+def _hash(value: object) -> str:
+    """Return a hash of plain values."""
+    return hashlib.sha256(repr(value).encode()).hexdigest()[:16]
 
 
 def _head_inputs(predictor: Predictor, tta: str | None) -> HeadInputs:
@@ -156,12 +172,16 @@ def _batches(
 ) -> Iterator[tuple[dict[int, np.ndarray], dict[int, str]]]:
     """Yield probabilities, (K,), and problems of images, by index."""
     model, pipeline = predictor.model, predictor.pipeline
+    try:
+        size = size_of_images(pipeline)
+    except ValueError:  # of several sizes
+        size = None
     if tta:
         pipeline = VIEWS[tta](pipeline)
         model = MODELS.build(dict(type=AverageScores), default_args=dict(module=model))
         model.eval()
     loader = DataLoader(
-        Subset(ImageFiles(files, pipeline), indices),
+        Subset(ImageFiles(files, pipeline, size), indices),
         batch_size=batch_size,
         num_workers=workers,
         collate_fn=collate,

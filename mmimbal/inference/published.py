@@ -7,7 +7,7 @@ import torch
 from mmengine.config import Config
 
 import mmimbal
-from mmimbal.inference.predictor import Member, check_members, ensemble_of
+from mmimbal.inference.members import Member, check_members, ensemble_of
 
 
 def published_model(members: Sequence[Member]) -> tuple[Config, dict]:

@@ -16,6 +16,7 @@ from mmimbal.evaluation.metrics import summarise
 from mmimbal.evaluation.predictions import Predictions, predictions_for
 from mmimbal.files.atomic import check_is_no_file, write_text
 from mmimbal.files.checkpoint import load_from_local, save_checkpoint_file
+from mmimbal.files.state_hash import state_hash
 from mmimbal.stage2.freezing import FROZEN_PARTS
 from mmimbal.stage2.head_run import HeadRun
 from mmimbal.stage2.head_training import build_head, probabilities, train_head
@@ -39,7 +40,7 @@ class Sweep:
     def __init__(self, stage1: Stage1Features, folder: Path) -> None:
         self.stage1 = stage1
         self.folder = folder
-        self.stage1_head_digest = _digest(stage1.head)
+        self.stage1_head_hash = state_hash(stage1.head)
         check_is_no_file(folder)
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -48,11 +49,9 @@ class Sweep:
         cfg = run.config
         parts = [cfg.model.head, *(cfg.get(key) for key in TRAINING_KEYS)]
         parts += [features.filename for features in self.stage1.features.values()]
-        digest = hashlib.sha256(repr(parts).encode())
-        digest.update(self.stage1_head_digest)
-        return (
-            self.folder / f'{run.method}_seed{run.seed}_{digest.hexdigest()[:12]}.pth'
-        )
+        parts.append(self.stage1_head_hash)
+        digest = hashlib.sha256(repr(parts).encode()).hexdigest()
+        return self.folder / f'{run.method}_seed{run.seed}_{digest[:12]}.pth'
 
     def read(self, run: HeadRun) -> dict:
         """Return the content of the file of a run: ``state_dict``, ``val``, ``error``.
@@ -205,12 +204,3 @@ class Sweep:
             meta['training_groups'] = torch.from_numpy(hashes)
         save_checkpoint_file(dict(state_dict=state, meta=meta), file)
         write_text(cfg.pretty_text, file.with_suffix('.py'))
-
-
-def _digest(state: dict[str, torch.Tensor]) -> bytes:
-    """Return a hash of a state dict."""
-    digest = hashlib.sha256()
-    for name, value in state.items():
-        digest.update(name.encode())
-        digest.update(value.contiguous().view(-1).numpy().tobytes())
-    return digest.digest()

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from mmimbal.inference.decisions import Wanted, fit_decisions
+from mmimbal.inference.fit_decisions import Wanted, fit_decisions
 from mmimbal.visualization.report import build_report
 from tests.visualization.test_error_cards import error
 from tests.visualization.test_report import simulate

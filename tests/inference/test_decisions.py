@@ -14,12 +14,8 @@ from mmimbal.evaluation.recalibration import with_prevalence
 from mmimbal.evaluation.thresholds import fit_threshold
 from mmimbal.evaluation.vector_scaling import fit_vector_scaling
 from mmimbal.files.checkpoint import load_from_local
-from mmimbal.inference.decisions import (
-    Decisions,
-    Wanted,
-    first_half_of_groups,
-    fit_decisions,
-)
+from mmimbal.inference.decisions import Decisions
+from mmimbal.inference.fit_decisions import Wanted, first_half_of_groups, fit_decisions
 from mmimbal.inference.predict import predict_split
 from mmimbal.inference.predictor import load_predictor
 from tests.conftest import rows_of, train, write_index

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from mmimbal.inference.image_files import find_images
+from mmimbal.inference.members import find_members
 from mmimbal.inference.predict import predict_files
-from mmimbal.inference.predictor import find_members, load_predictor
+from mmimbal.inference.predictor import load_predictor
 from tests.distributed import run_on_ranks
 from tests.inference.conftest import CLASSES, plain_model, read_table
 from tests.tools import explain

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 from mmengine.config import Config
 
-from mmimbal.inference.predictor import check_members, load_member, load_predictor
+from mmimbal.inference.members import check_members, load_member
+from mmimbal.inference.predictor import load_predictor
 from mmimbal.models import EnsembleClassifier
 from tests.tools import explain
 

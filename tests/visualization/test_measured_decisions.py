@@ -8,7 +8,8 @@ import pytest
 from mmimbal.evaluation.bootstrap import draw_weights
 from mmimbal.evaluation.conformal_coverage import coverage_of_sets
 from mmimbal.evaluation.predictions import Predictions
-from mmimbal.inference.decisions import Decisions, Wanted, fit_decisions
+from mmimbal.inference.decisions import Decisions
+from mmimbal.inference.fit_decisions import Wanted, fit_decisions
 from mmimbal.visualization.measured_decisions import measure_decisions
 from mmimbal.visualization.report import build_report
 from mmimbal.visualization.tables import Estimate

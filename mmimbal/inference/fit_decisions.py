@@ -1,0 +1,171 @@
+"""Fit calibration and decisions on images that a model was not trained on."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mmimbal.datasets.group_hashes import hash_groups
+from mmimbal.evaluation.abstention import fit_confidence_threshold
+from mmimbal.evaluation.conformal import fit_conformal_sets
+from mmimbal.evaluation.costs import check_costs
+from mmimbal.evaluation.predictions import Predictions
+from mmimbal.evaluation.recalibration import Calibration, with_prevalence
+from mmimbal.evaluation.temperature import fit_temperature
+from mmimbal.evaluation.thresholds import fit_threshold
+from mmimbal.evaluation.vector_scaling import fit_vector_scaling
+from mmimbal.inference.decisions import Decisions
+
+METHODS = dict(temperature=fit_temperature, vector=fit_vector_scaling)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked of decisions.
+
+    Attributes:
+        method: ``'temperature'``, ``'vector'``, or ``'none'`` for no calibration.
+        sensitivity: Wanted sensitivity of some classes, by name.
+        specificity: Wanted specificity of some classes, by name.
+        prevalence: Share of some classes where the model is used, by name.
+        accuracy: Wanted accuracy of the images that are answered.
+        confidence: Wanted coverage of prediction sets.
+        costs: Cost of each true and predicted class, (K, K).
+        promise: Whether thresholds must promise what is wanted.
+    """
+
+    method: str = 'vector'
+    sensitivity: Mapping[str, float] = field(default_factory=dict)
+    specificity: Mapping[str, float] = field(default_factory=dict)
+    prevalence: Mapping[str, float] = field(default_factory=dict)
+    accuracy: float | None = None
+    confidence: float | None = None
+    costs: Sequence[Sequence[float]] | None = None
+    promise: bool = True
+
+
+def fit_decisions(images: Predictions, wanted: Wanted, seed: int = 0) -> Decisions:
+    """Fit what is wanted on calibration images, which no member was trained on.
+
+    With a calibration, half of the groups are for it, and the other half for
+    thresholds, abstention and sets: what these promise needs images that the
+    calibration has not seen.
+
+    Args:
+        images: Predictions of the model for the calibration images.
+        wanted: What is asked.
+        seed: Seed of the division of groups.
+
+    Raises:
+        ValueError: If the images cannot give what is wanted; the message says why.
+    """
+    classes = images.classes
+    check_classes_are_there(images)
+    calibration, probabilities = None, images.scores.astype(float)
+    chosen = np.ones(len(images.labels), bool)
+    if wanted.method != 'none':
+        first = first_half_of_groups(images.groups, images.labels, seed)
+        check_both_halves(images, first)
+        fit = METHODS[wanted.method]
+        calibration = fit(probabilities[first], images.labels[first], classes)
+        if wanted.prevalence:
+            calibration = with_prevalence(calibration, wanted.prevalence)
+        probabilities = calibration.apply(probabilities)
+        chosen = ~first
+    elif wanted.prevalence:
+        raise ValueError('other prevalences need a calibration: vector or temperature')
+    check_specificity(wanted)
+    others = (probabilities[chosen], images.labels[chosen])
+    groups = images.groups[chosen].tolist()
+    thresholds = [
+        fit_threshold(
+            *others, groups, classes, name, **{goal: share}, promise=wanted.promise
+        )
+        for goal in ('sensitivity', 'specificity')
+        for name, share in getattr(wanted, goal).items()
+    ]
+    costs = None
+    if wanted.costs is not None:
+        costs = tuple(map(tuple, check_costs(wanted.costs, classes).tolist()))
+    return Decisions(
+        classes,
+        calibration,
+        tuple(thresholds),
+        fit_confidence_threshold(
+            *others, classes, wanted.accuracy, weights_in_use(others[1], calibration)
+        )
+        if wanted.accuracy is not None
+        else None,
+        fit_conformal_sets(
+            *others, groups, classes, confidence=wanted.confidence, seed=seed
+        )
+        if wanted.confidence is not None
+        else None,
+        costs,
+        tuple(hash_groups(images.groups).tolist()),
+    )
+
+
+def check_classes_are_there(images: Predictions) -> None:
+    """Raise a ValueError if a class has no calibration image."""
+    counts = np.bincount(images.labels, minlength=len(images.classes))
+    missing = [c for c, n in zip(images.classes, counts, strict=True) if not n]
+    if missing:
+        raise ValueError(
+            f'no calibration image of {", ".join(missing)}: choose a larger split'
+        )
+
+
+def first_half_of_groups(
+    groups: np.ndarray, labels: np.ndarray, seed: int
+) -> np.ndarray:
+    """Return a mask of the images in a random half of the groups, (N,), bool.
+
+    Of each class, every second group is in it. A group has the class of its first
+    image.
+    """
+    names, first, codes = np.unique(groups, return_index=True, return_inverse=True)
+    random = np.random.default_rng(seed).permutation(len(names))
+    by_class = np.lexsort((random, labels[first]))
+    chosen = np.zeros(len(names), bool)
+    chosen[by_class[::2]] = True
+    return chosen[codes]
+
+
+def check_both_halves(images: Predictions, first: np.ndarray) -> None:
+    """Raise a ValueError if a class is in one half of the groups alone."""
+    for number, name in enumerate(images.classes):
+        halves = set(first[images.labels == number].tolist())
+        if len(halves) == 1:
+            groups = len(set(images.groups[images.labels == number]))
+            raise ValueError(
+                f'the calibration images of {name} are of {groups} group: one is '
+                'needed to calibrate, and another one for decisions. Choose a larger '
+                'split, or --method none'
+            )
+
+
+def check_specificity(wanted: Wanted) -> None:
+    """Raise a ValueError if a specificity would change with the prevalences.
+
+    It depends on the shares of all other classes, and the promise of a threshold holds
+    for those of the calibration images.
+    """
+    for name in wanted.specificity:
+        others = sorted(set(wanted.prevalence) - {name})
+        if others:
+            raise ValueError(
+                f'the specificity of {name} depends on the prevalence of '
+                f'{", ".join(others)}, and is measured at that of the calibration '
+                'images: ask for a sensitivity, or do not change these prevalences'
+            )
+
+
+def weights_in_use(
+    labels: np.ndarray, calibration: Calibration | None
+) -> np.ndarray | None:
+    """Return weights that give images the prevalences of a calibration, (N,)."""
+    if calibration is None or calibration.prevalence is None:
+        return None
+    shares = np.bincount(labels, minlength=len(calibration.classes)) / len(labels)
+    return np.array(calibration.prevalence)[labels] / shares[labels]

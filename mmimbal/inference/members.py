@@ -1,0 +1,146 @@
+"""Checkpoints that predict alone, or together as an ensemble."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+
+from mmimbal.files.checkpoint import load_from_local
+from mmimbal.stage2.config import find_config
+from mmimbal.stage2.publishing import (
+    find_pipeline,
+    inference_checkpoint,
+    inference_config,
+)
+from mmimbal.stage2.stage1 import find_checkpoint
+
+FOLD = re.compile(r'fold\d+')
+
+
+@dataclass(frozen=True)
+class Member:
+    """A trained classifier.
+
+    Attributes:
+        checkpoint: Its file.
+        cfg: Its config, for inference.
+        state: Its weights.
+        pipeline: Its pipeline of test images.
+        classes: Class names, K.
+        meta: The other content of its checkpoint.
+    """
+
+    checkpoint: Path
+    cfg: Config
+    state: dict[str, torch.Tensor]
+    pipeline: list[dict]
+    classes: tuple[str, ...]
+    meta: dict
+
+    @property
+    def model(self) -> dict:
+        """Config of the model."""
+        return self.cfg.model.to_dict()
+
+
+def find_members(path: Path) -> list[Path]:
+    """Return the checkpoints of a model.
+
+    Args:
+        path: A checkpoint, a work dir, or the folder of a cross-validation: then the
+            best checkpoint of each fold.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        ValueError: If a work dir has best checkpoints by several metrics.
+    """
+    folds = [
+        folder
+        for folder in (path.iterdir() if path.is_dir() else ())
+        if folder.is_dir() and FOLD.fullmatch(folder.name)
+    ]
+    folds.sort(key=lambda folder: int(folder.name.removeprefix('fold')))
+    return [find_checkpoint(str(folder)) for folder in folds or [path]]
+
+
+def load_member(checkpoint: Path, config: str | None = None) -> Member:
+    """Load a checkpoint.
+
+    Args:
+        checkpoint: The file.
+        config: Its config; the one beside it if ``None``.
+
+    Raises:
+        FileNotFoundError: If it has no config.
+        ValueError: If the config has no pipeline of test images, or does not fit; or
+            if the checkpoint has no class names.
+    """
+    cfg = Config.fromfile(config or find_config(checkpoint))
+    loaded = load_from_local(checkpoint, 'cpu')
+    if cfg.model.get('type') != 'mmimbal.EnsembleClassifier':
+        cfg = inference_config(cfg)
+        loaded = inference_checkpoint(loaded, cfg)
+    meta = loaded.get('meta', {})
+    classes = tuple(meta.get('dataset_meta', {}).get('classes', ()))
+    if not classes:
+        raise ValueError(f'{checkpoint} has no class names (meta.dataset_meta.classes)')
+    return Member(
+        checkpoint,
+        cfg,
+        loaded['state_dict'],
+        find_pipeline(cfg),
+        classes,
+        meta,
+    )
+
+
+def check_members(members: Sequence[Member]) -> None:
+    """Check that members can be averaged.
+
+    Raises:
+        ValueError: If their classes, the order of these, their pipelines or data
+            preprocessors differ; the message names two members. Or if one of several
+            is an ensemble.
+    """
+    first, *others = members
+    for member in members if others else ():
+        if member.model['type'] == 'mmimbal.EnsembleClassifier':
+            raise ValueError(
+                f'{member.checkpoint} is an ensemble itself: give its members instead'
+            )
+    for other in others:
+        names = f'{first.checkpoint} and {other.checkpoint} cannot be averaged'
+        if set(first.classes) != set(other.classes):
+            differing = ', '.join(sorted(set(first.classes) ^ set(other.classes)))
+            raise ValueError(f'{names}: only one of them has the classes {differing}')
+        if first.classes != other.classes:
+            raise ValueError(f'{names}: the order of their classes differs')
+        if first.pipeline != other.pipeline:
+            raise ValueError(
+                f'{names}: their pipelines of test images differ, for example in size: '
+                f'{first.pipeline} and {other.pipeline}'
+            )
+        ours, theirs = (
+            member.model.get('data_preprocessor') for member in (first, other)
+        )
+        if ours != theirs:
+            raise ValueError(f'{names}: their images are normalized in another way')
+
+
+def ensemble_of(members: Sequence[Member]) -> tuple[dict, dict[str, torch.Tensor]]:
+    """Return config and weights of an ensemble."""
+    preprocessor = members[0].model.get('data_preprocessor')
+    cfg = dict(
+        type='mmimbal.EnsembleClassifier',
+        members=[member.model for member in members],
+        data_preprocessor=preprocessor,
+    )
+    state = {
+        f'members.{number}.{key}': value
+        for number, member in enumerate(members)
+        for key, value in member.state.items()
+    }
+    return cfg, state
