@@ -76,10 +76,10 @@ def leaf_text(
         folder: As in :func:`compose`.
         bases: Path of ``configs/_base_/``, seen from the leaf.
     """
-    folder = folder or experiment.dataset
+    folder, method = folder or experiment.dataset, _method(experiment)
     parts = ['_base_ = [', *(f"    '{bases}/{b}.py'," for b in experiment.bases), ']']
     parts += ['', _model(experiment), *_loaders(experiment)]
-    if 'stage1_optim_wrapper' in _method(experiment):
+    if 'stage1_optim_wrapper' in method:
         parts.append('optim_wrapper = _base_.stage1_optim_wrapper')
     if experiment.single_run:
         parts.append(SINGLE_RUN_LINES)
@@ -95,8 +95,7 @@ def leaf_text(
 
 def _model(experiment: Experiment) -> str:
     stage1 = _method(experiment)
-    lines = []
-    preprocessor = []
+    lines, preprocessor = [], []
     if 'views' in stage1:
         preprocessor.append("type='mmimbal.MultiViewDataPreprocessor'")
     if 'batch_augments' in stage1:

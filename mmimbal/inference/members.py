@@ -107,7 +107,7 @@ def check_members(members: Sequence[Member]) -> None:
     """
     first, *others = members
     for member in members if others else ():
-        if member.model['type'] == 'mmimbal.EnsembleClassifier':
+        if member.model.get('type') == 'mmimbal.EnsembleClassifier':
             raise ValueError(
                 f'{member.checkpoint} is an ensemble itself: give its members instead'
             )

@@ -158,7 +158,8 @@ def predict_split(
         for index, problem in problems.items():
             raise ValueError(f'{files[index]} cannot be read: {problem}')
         found |= scores
-    return predictions_for(dataset, np.stack([found[index] for index in indices]))
+    scores = np.stack([found[index] for index in indices])
+    return predictions_for(dataset, scores, model=predictor.model_hash)
 
 
 @torch.no_grad()

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -50,7 +51,7 @@ def test_half_of_the_groups_calibrate_and_the_others_decide(images):
         costs=COSTS,
     )
     found = fit_decisions(images, wanted)
-    first = first_half_of_groups(images.groups, seed=0)
+    first = first_half_of_groups(images.groups, images.labels, seed=0)
     assert not set(images.groups[first]) & set(images.groups[~first])
     assert abs(first.mean() - 0.5) < 0.01
     fitted = fit_vector_scaling(images.scores[first], images.labels[first], CLASSES)
@@ -61,7 +62,10 @@ def test_half_of_the_groups_calibrate_and_the_others_decide(images):
     groups = images.groups[~first].tolist()
     (threshold,) = found.thresholds
     assert threshold == fit_threshold(*others, groups, CLASSES, 'a', sensitivity=0.8)
-    assert found.abstention == fit_confidence_threshold(*others, CLASSES, 0.9)
+    chosen = images.labels[~first]
+    used = np.array([0.05, *fitted.prevalence[1:]])
+    weights = used[chosen] / (np.bincount(chosen) / len(chosen))[chosen]
+    assert found.abstention == fit_confidence_threshold(*others, CLASSES, 0.9, weights)
     assert found.sets == fit_conformal_sets(*others, groups, CLASSES, confidence=0.9)
     assert np.array_equal(found.calibrate(images.scores), calibrated)
 
@@ -172,3 +176,67 @@ def test_a_split_for_calibration(tmp_path):
     train(cfg)  # cal is no part of training
     with pytest.raises(ValueError, match=r'at most 0\.5'):
         plan_dataset(source, calibration=0.6)
+
+
+def simulated(size, shares, seed):
+    """Features of overlapping classes; their exact probabilities, and labels."""
+    random = np.random.default_rng(seed)
+    labels = random.choice(len(shares), size, p=shares)
+    features = labels + random.normal(size=size) * 0.7
+    densities = np.exp(-((features[:, None] - np.arange(len(shares))) ** 2) / 0.98)
+    scores = densities * shares
+    return scores / scores.sum(1, keepdims=True), labels
+
+
+def test_accuracy_and_coverage_hold_where_prevalences_are_others():
+    """Stated for the shares in use, and found there in new images."""
+    before, after = np.array([0.2, 0.4, 0.4]), np.array([0.8, 0.1, 0.1])
+    scores, labels = simulated(20_000, before, 0)
+    names = np.arange(len(labels)).astype(str)
+    images = Predictions(scores, labels, names, names, tuple('abc'))
+    prevalence = dict(zip('abc', after, strict=True))
+    found = fit_decisions(images, Wanted(prevalence=prevalence, accuracy=0.85))
+    scores, labels = simulated(20_000, after, 1)
+    in_use = before / after * scores  # what the model says, trained on other shares
+    calibrated = found.calibrate(in_use / in_use.sum(1, keepdims=True))
+    answered = found.abstention.apply(calibrated)
+    right = calibrated.argmax(1) == labels
+    assert abs(right[answered].mean() - found.abstention.accuracy) < 0.01
+    assert abs(answered.mean() - found.abstention.coverage) < 0.015
+
+
+def test_a_specificity_at_other_prevalences_is_refused(images):
+    wanted = Wanted(specificity=dict(a=0.8), prevalence=dict(b=0.5))
+    with pytest.raises(ValueError, match=r'specificity of a depends on .* of b'):
+        fit_decisions(images, wanted)
+    fit_decisions(images, Wanted(specificity=dict(a=0.8), prevalence=dict(a=0.5)))
+
+
+@pytest.mark.parametrize('seed', range(20))
+def test_every_class_is_in_both_halves(seed):
+    labels = np.repeat([0, 1, 2], [40, 8, 4])
+    groups = np.array([f'g{n // 2}' for n in range(len(labels))])
+    first = first_half_of_groups(groups, labels, seed)
+    for label, half in ((0, 20), (1, 4), (2, 2)):
+        assert first[labels == label].sum() == half
+    assert not set(groups[first]) & set(groups[~first])
+
+
+def test_a_class_of_one_group_is_named(images):
+    labels = np.array([0, 0, 1, 1, 2, 2])
+    groups = np.array(['p', 'q', 'r', 's', 't', 't'])
+    few = replace(
+        images,
+        scores=images.scores[:6],
+        labels=labels,
+        files=groups,
+        groups=groups,
+    )
+    with pytest.raises(ValueError, match=r'images of c are of 1 group: one is needed'):
+        fit_decisions(few, Wanted())
+
+
+@pytest.mark.parametrize('wanted', [Wanted(accuracy=0.0), Wanted(confidence=0.0)])
+def test_a_share_of_0_is_not_taken_for_nothing(images, wanted):
+    with pytest.raises(ValueError, match='must be'):
+        fit_decisions(images, wanted)

@@ -1,13 +1,15 @@
 """A model card says what is known, and nothing else."""
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from sklearn.metrics import balanced_accuracy_score
 
+from mmimbal.evaluation.metrics import summarise
 from mmimbal.evaluation.predictions import Predictions
+from mmimbal.inference.fit_decisions import Wanted, fit_decisions
 from mmimbal.inference.model_card import model_card
 from tests.tools import explain
 
@@ -26,22 +28,89 @@ def predictions():
     )
 
 
+CFG = dict(model=dict(data_preprocessor=dict(mean=[1.0], std=[2.0], to_rgb=True)))
+PIPELINE = [
+    dict(type='LoadImageFromFile'),
+    dict(type='Resize', scale=(96, 96)),
+    dict(type='PackInputs'),
+]
+
+
 def test_counts_and_metrics_are_those_that_are_known(predictions):
-    metas = {Path('a.pth'): dict(class_counts=[5, 40], mmimbal_version='0.1.0')}
-    card = model_card('skin', ('mel', 'nv'), metas, (96, 96), predictions)
-    assert card.startswith('# skin\n') and '96 x 96 pixels' in card
+    hashes = torch.tensor([1, 2, 3])
+    meta = dict(class_counts=[5, 40], mmimbal_version='0.1.0', training_groups=hashes)
+    card = model_card(
+        'skin', ('mel', 'nv'), CFG, [meta], PIPELINE, predictions=predictions
+    )
+    assert card.startswith('# skin\n') and '96 x 96 pixels, RGB, minus [1.0]' in card
+    assert '- `Resize(scale=(96, 96))`' in card
     assert '| mel | 5 |' in card and '| nv | 40 |' in card
+    assert 'Training groups (lesions, patients, ...): 3.' in card
+    assert 'Not calibrated.' in card
     expected = balanced_accuracy_score(predictions.labels, predictions.scores.argmax(1))
     assert re.search(rf'\| balanced_accuracy \| {100 * expected:.1f} \[', card)
-    assert '60 images in 20 groups' in card
+    assert '60 images in 20 groups' in card and 'are calibrated' not in card
+
+
+def test_results_of_a_calibrated_model_are_calibrated(predictions):
+    decisions = fit_decisions(predictions, Wanted(accuracy=0.3))
+    card = model_card(
+        'skin', ('mel', 'nv'), CFG, [{}], PIPELINE, decisions, predictions
+    )
+    calibrated = decisions.calibrate(predictions.scores.astype(float))
+    expected = summarise(calibrated, predictions.labels, predictions.classes)
+    for metric in ('ece', 'brier'):
+        assert re.search(rf'\| {metric} \| {expected[metric]:.1f} \[', card)
+    assert 'Probabilities are calibrated' in card
+    assert '- Calibrated by vector scaling' in card
+    assert '- Answers from a confidence of' in card and '- Fitted on 20 groups' in card
+
+
+def test_counts_of_members_are_a_range():
+    metas = [dict(class_counts=[5, 40]), dict(class_counts=[7, 40])]
+    cfg = dict(model=dict(members=[{}, {}]))
+    card = model_card('skin', ('mel', 'nv'), cfg, metas, PIPELINE)
+    assert '| mel | 5 to 7 |' in card and '| nv | 40 |' in card
 
 
 def test_what_is_not_known_is_not_invented():
-    metas = {Path('a.pth'): dict(class_counts=[5, 40]), Path('b.pth'): {}}
-    card = model_card('skin', ('mel', 'nv'), metas)
+    metas = [dict(class_counts=[5, 40]), {}]
+    cfg = dict(model=dict(members=[{}, {}]))
+    pipeline = [dict(type='LoadImageFromFile'), dict(type='PackInputs')]
+    card = model_card('skin', ('mel', 'nv'), cfg, metas, pipeline)
     assert 'The mean of 2 classifiers, trained with mmimbal ?' in card
-    assert 'not known, or not the same for all members' in card
-    assert 'Not measured here' in card and 'pixels' not in card
+    assert '| mel | not known |' in card and 'patients, ...) are not known' in card
+    assert 'Not measured here' in card and 'pixels of any number' in card
+
+
+@pytest.mark.parametrize(
+    ('split', 'fold', 'message'),
+    [
+        ('train', 0, 'the model was trained on 24 of the 24 groups'),
+        ('test', 1, 'were made by another model'),
+    ],
+)
+def test_predictions_of_others_are_not_its_results(
+    split, fold, message, members, data, tmp_path
+):
+    config = next((members / f'fold{fold}').glob('*.py'))
+    file, out = tmp_path / 'p.npz', tmp_path / 'skin.pth'
+    flags = ['--split', split, '--out', file]
+    assert explain('test', config, members / f'fold{fold}', *flags) is None
+    said = explain('publish', members / 'fold0', out, '--predictions', file)
+    assert message in said and not out.exists()
+
+
+def test_its_own_predictions_are_its_results(members, data, tmp_path):
+    config = next((members / 'fold0').glob('*.py'))
+    file, out = tmp_path / 'p.npz', tmp_path / 'skin.pth'
+    assert explain('test', config, members / 'fold0', '--out', file) is None
+    publish = ['publish', members / 'fold0', out, '--predictions', file]
+    assert explain(*publish) is None
+    assert '| balanced_accuracy |' in out.with_suffix('.md').read_text()
+    tta = ['--tta', 'flips', '--out', file]
+    assert explain('test', config, members / 'fold0', *tta) is None
+    assert 'average several views (--tta flips)' in explain(*publish)
 
 
 def test_publishing_writes_all_four_files(members, data, tmp_path, capsys):

@@ -13,6 +13,7 @@ from mmimbal.inference.neighbours import load_neighbours, nearest
 from mmimbal.inference.predict import predict_files
 from mmimbal.inference.predictor import load_predictor
 from tests.inference.conftest import CLASSES, PIPELINE, plain_model, read_table
+from tests.tools import explain
 
 
 def features_of(work_dir, dataset):
@@ -52,7 +53,7 @@ def test_the_nearest_training_images_are_named(
     bad = tmp_path / 'bad.png'
     bad.write_bytes(b'no image')
     predictor = load_predictor([members / 'fold0'])
-    neighbours = load_neighbours(index, CLASSES, 3)
+    neighbours = load_neighbours(index, CLASSES, 3, predictor.model_hash)
     out = tmp_path / 'out.csv'
     predict_files(
         predictor, [str(bad), *files], out, 4, workers=0, neighbours=neighbours
@@ -92,11 +93,11 @@ def test_what_does_not_fit_is_refused(data, members, index, tmp_path):
     out = tmp_path / 'o.csv'
     for count in (0, 25):
         with pytest.raises(ValueError, match='of 24 images: choose 1 to 24'):
-            load_neighbours(index, CLASSES, count)
+            load_neighbours(index, CLASSES, count, '')
     with pytest.raises(ValueError, match='has the classes a, b, c, the model b, a'):
-        load_neighbours(index, ['b', 'a'], 1)
+        load_neighbours(index, ['b', 'a'], 1, '')
 
-    neighbours = load_neighbours(index, CLASSES, 1)
+    neighbours = load_neighbours(index, CLASSES, 1, '')
     other = dataclasses.replace(neighbours, embeddings=torch.ones(24, 2))
     predictor = load_predictor([members / 'fold0'])
     with pytest.raises(ValueError, match='2 numbers, those of the model'):
@@ -114,4 +115,15 @@ def test_predictions_without_embeddings_are_no_index(train_images, tmp_path):
     scores = np.full((len(train_images), len(CLASSES)), 1 / len(CLASSES))
     predictions_for(train_images, scores).save(tmp_path / 'train.npz')
     with pytest.raises(ValueError, match='no embeddings: write it with'):
-        load_neighbours(tmp_path / 'train.npz', CLASSES, 1)
+        load_neighbours(tmp_path / 'train.npz', CLASSES, 1, '')
+
+
+def test_an_index_of_another_model_is_refused(members, data, tmp_path):
+    config, index = next((members / 'fold0').glob('*.py')), tmp_path / 'index.npz'
+    flags = ['--split', 'train', '--embeddings', '--out', index]
+    assert explain('test', config, members / 'fold0', *flags) is None
+    search = [data / 'images', '--neighbours', 1, '--index', index]
+    out = ['--out', tmp_path / 'o.csv', '--workers', 0]
+    assert explain('predict', members / 'fold0', *search, *out) is None
+    message = explain('predict', members / 'fold1', *search, *out)
+    assert 'index.npz was written by another model' in message

@@ -171,7 +171,7 @@ def test_other_settings_do_not_go_on(data, members, tmp_path):
     predict_files(predictor, files, out, workers=0)
     (tmp_path / 'o.csv.part0').write_text('x,a,1,0,0,\n')
     (tmp_path / 'o.csv.settings.json').write_text('{"tta": true}')
-    with pytest.raises(ValueError, match=r'of a run with other .*members.*tta'):
+    with pytest.raises(ValueError, match=r'of a run with other .*model.*tta'):
         predict_files(predictor, files, out, workers=0)
 
 
@@ -195,3 +195,62 @@ def test_members_of_a_cross_validation(members):
     assert [path.parent.name for path in found] == ['fold0', 'fold1']
     with pytest.raises(FileNotFoundError, match=r'no best_\*\.pth'):
         find_members(members.parent)
+
+
+def test_a_shifted_list_of_files_does_not_go_on(data, members, tmp_path):
+    files = find_images([data / 'images'])
+    predictor, out = load_predictor([members / 'fold0']), tmp_path / 'o.csv'
+    stop_after_two(predictor, files[:10], out)
+    with pytest.raises(ValueError, match='of a run with other files: remove it'):
+        predict_files(predictor, files[5:15], out, workers=0)
+    predict_files(predictor, files[:10], out, workers=0)
+    assert [row['file'] for row in read_table(out)] == files[:10]
+
+
+def test_another_model_at_the_same_path_does_not_go_on(data, members, tmp_path):
+    files, out = find_images([data / 'images'])[:10], tmp_path / 'o.csv'
+    stop_after_two(load_predictor([members / 'fold0']), files, out)
+    with pytest.raises(ValueError, match='of a run with other model: remove it'):
+        predict_files(load_predictor([members / 'fold1']), files, out, workers=0)
+
+
+def stop_after_two(predictor, files, out):
+    """Predict two images, then stop as if it was killed."""
+    step, calls = predictor.model.test_step, []
+
+    def once(batch):
+        calls.append(batch)
+        if len(calls) > 1:
+            raise KeyboardInterrupt
+        return step(batch)
+
+    predictor.model.test_step = once
+    with pytest.raises(KeyboardInterrupt):
+        predict_files(predictor, files, out, 2, workers=0)
+    predictor.model.test_step = step
+    assert (out.parent / f'{out.name}.part0').is_file() and not out.exists()
+
+
+def test_what_cannot_be_predicted_alike_in_any_batch_is_a_problem(
+    data, members, tmp_path
+):
+    """Too small for the crop, or deeper than 8 bits."""
+    small, deep = tmp_path / 'small.png', tmp_path / 'deep.png'
+    cv2.imwrite(str(small), np.full((5, 9, 3), 9, np.uint8))
+    cv2.imwrite(str(deep), np.full((9, 9), 4095, np.uint16))
+    good = find_images([data / 'images'])[0]
+    out = tmp_path / 'o.csv'
+    predictor = load_predictor([members / 'fold0'])
+    files = [str(small), good, str(deep)]
+    assert predict_files(predictor, files, out, workers=0) == 2
+    first, second, third = read_table(out)
+    assert first['problem'] == 'it has 5 x 8 pixels, and the model takes 8 x 8'
+    assert not second['problem'] and second['predicted']
+    assert 'more than 8 bits a channel (I;16)' in third['problem']
+    assert not first['predicted'] and not third['predicted']
+
+
+def test_an_ensemble_in_an_ensemble_is_refused(members, tmp_path):
+    assert explain('publish', members, tmp_path / 'both.pth') is None
+    with pytest.raises(ValueError, match=r'both\.pth is an ensemble itself: give its'):
+        load_predictor([members / 'fold0', tmp_path / 'both.pth'])

@@ -82,3 +82,20 @@ def test_the_report_shows_them(calibrated, run, tmp_path):
     assert 'has no decisions' in explain('report', *flags)
     flags[2] = tmp_path / 'gone.pth'
     assert 'gone.pth' in explain('report', *flags)
+
+
+def test_predictions_of_another_model_or_of_views_are_refused(calibrated, run):
+    file = calibrated[0] / 'y.pth'
+    other = replace(run, about=dict(model='0' * 16, checkpoint='fold1.pth'))
+    with pytest.raises(ValueError, match=r'by another model than .*y\.pth, by fold1'):
+        load_decisions(file, other)
+    views = replace(run, about=dict(run.about, tta='flips'))
+    with pytest.raises(ValueError, match=r'average several views \(--tta flips\)'):
+        load_decisions(file, views)
+    load_decisions(file, replace(run, about={}))  # of earlier versions
+
+
+def test_several_views_of_a_calibrated_model_are_refused(calibrated, data, tmp_path):
+    file, out = calibrated[0] / 'y.pth', tmp_path / 'o.csv'
+    message = explain('predict', file, data / 'images', '--tta', '--out', out)
+    assert 'calibrated for one view' in message and not out.exists()

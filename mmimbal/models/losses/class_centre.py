@@ -71,11 +71,9 @@ class ClassCentreTripletLoss(nn.Module):
                 f'{type(self.distance).__name__} is a similarity: use a distance, for '
                 'example mmimbal.LpDistance'
             )
-        self.first_phase = BatchAllTripletLoss(
-            margin, self.distance, reduction='class_balanced'
-        )
-        self.margin = margin
-        self.momentum = momentum
+        own = dict(distance=self.distance, reduction='class_balanced')
+        self.first_phase = BatchAllTripletLoss(margin, **own)
+        self.margin, self.momentum = margin, momentum
         self.balanced_epochs = balanced_epochs
         self.epoch: int | None = None
         # inf: no centre yet.
@@ -84,7 +82,7 @@ class ClassCentreTripletLoss(nn.Module):
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """What the loss needs in training; see :mod:`mmimbal.models.needs`."""
+        """What the loss needs in training."""
         return (EPOCH,) if self.balanced_epochs else ()
 
     @property
