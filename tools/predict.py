@@ -73,13 +73,14 @@ def parse_args() -> argparse.Namespace:
 def join_ranks() -> str:
     """Join the other processes of torchrun, if there are any; return the device."""
     import torch
-    from mmengine.dist import init_dist
 
     has_gpu = torch.cuda.is_available()
+    device = f'cuda:{os.environ.get("LOCAL_RANK", 0)}' if has_gpu else 'cpu'
+    if has_gpu:
+        torch.cuda.set_device(device)
     if 'WORLD_SIZE' in os.environ:
-        init_dist('pytorch', 'nccl' if has_gpu else 'gloo')
-        return f'cuda:{os.environ["LOCAL_RANK"]}' if has_gpu else 'cpu'
-    return 'cuda' if has_gpu else 'cpu'
+        torch.distributed.init_process_group('nccl' if has_gpu else 'gloo')
+    return device
 
 
 def main() -> None:
@@ -123,7 +124,9 @@ def main() -> None:
         return
     members = len(predictor.cfg.get('members', [0]))
     what = f'the mean of {members} models' if members > 1 else 'one model'
-    print(f'Written: {args.out}, {len(files)} images by {what}')
+    decisions = predictor.decisions
+    calibrated = 'calibrated' if decisions and decisions.calibration else 'uncalibrated'
+    print(f'Written: {args.out}, {len(files)} images by {what}, {calibrated}')
     if broken:
         print(f'{broken} images could not be read: see the column problem')
 

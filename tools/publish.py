@@ -6,6 +6,8 @@ from pathlib import Path
 from mmimbal.command_line.run_tool import run_tool
 from mmimbal.files.atomic import check_is_no_folder, write_text
 
+LARGEST_DIFFERENCE = 1e-3  # of a probability in ONNX and PyTorch
+
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
@@ -63,6 +65,13 @@ def write_onnx_beside(args: argparse.Namespace) -> tuple[int, int]:
         images = find_images([args.images])
         largest = difference_from_torch(predictor, file, images)
         print(f'Largest difference from PyTorch on {len(images)} images: {largest:.1e}')
+        if largest > LARGEST_DIFFERENCE:
+            raise ValueError(
+                f'{file} does not compute what PyTorch does: probabilities differ by '
+                f'{largest:.1e}, and {LARGEST_DIFFERENCE:g} is allowed. Do not use it'
+            )
+    else:
+        print(f'{file} was not compared with PyTorch: give --images')
     return size
 
 

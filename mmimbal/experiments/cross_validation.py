@@ -170,8 +170,8 @@ def report(parts: Sequence[Predictions]) -> tuple[dict, str]:
 
     Args:
         parts: Predictions of each fold. If all folds have the same test images
-            (``--keep-test``), the mean of their probabilities is an ensemble;
-            otherwise, they are pooled.
+            (``--keep-test``), the mean of their probabilities is an ensemble, and the
+            table shows each member; otherwise, they are pooled.
 
     Returns:
         A dict with ``folds``, ``mean``, ``sd``, ``pooled`` (or ``ensemble``) and
@@ -193,7 +193,9 @@ def report(parts: Sequence[Predictions]) -> tuple[dict, str]:
         cell = mean_and_spread(values)
         if len(values) < len(folds):
             cell += f' ({len(values)} of {len(folds)})'
-        rows.append((name, cell, f'{measured[name]:.1f}', f'{low:.1f} .. {high:.1f}'))
+        members = [f'{fold[name]:.1f}' if name in fold else '-' for fold in folds]
+        cells = [*(members if same_test else ()), cell, f'{measured[name]:.1f}']
+        rows.append((name, *cells, f'{low:.1f} .. {high:.1f}'))
         summary[name] = dict(
             folds=[fold.get(name) for fold in folds],
             mean=mean(values),
@@ -207,5 +209,6 @@ def report(parts: Sequence[Predictions]) -> tuple[dict, str]:
         'from resampled groups. '
         + caution(together.groups, together.labels, together.classes)
     )
-    header = ('%', f'{len(parts)} folds', title, '95% interval')
+    members = [f'fold {number}' for number in range(len(parts))] if same_test else []
+    header = ('%', *members, f'{len(parts)} folds', title, '95% interval')
     return summary, f'{about.rstrip()}\n\n{format_table(header, rows)}'

@@ -50,9 +50,9 @@ def write_page(results: Path, page: Path, resamples: int = RESAMPLES) -> None:
         if grid.plug_in_effects:
             by_way = effects_by_way(grid.plug_in_effects)
             _save(draw_plug_in_effects(by_way, 'balanced accuracy'), effects)
-    text = render(
-        'mmimbal.experiments', 'results.md', results=results.as_posix(), grids=sections
-    )
+    # A path of this machine says nothing to readers.
+    shown = results.name if results.is_absolute() else results.as_posix()
+    text = render('mmimbal.experiments', 'results.md', results=shown, grids=sections)
     write_text(text, page)
 
 

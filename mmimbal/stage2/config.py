@@ -33,7 +33,8 @@ def find_config(checkpoint: Path) -> Path:
         names = ', '.join(file.name for file in configs) or 'none'
         raise FileNotFoundError(
             f'expected one config in {checkpoint.parent}, where mmengine writes it; '
-            f'found {names}. Name it with --config'
+            f'found {names}. Put the config of the checkpoint there as {own.name}, or '
+            'name it with --config where a tool has this flag'
         )
     return configs[0]
 
