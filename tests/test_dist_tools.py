@@ -1,12 +1,9 @@
 """The scripts that start several processes, as a user calls them."""
 
-import csv
 import os
 import sys
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 
 from mmimbal.evaluation.predictions import load_predictions
@@ -53,20 +50,3 @@ def test_slurm_script_starts_torchrun_on_each_node_and_two_ranks_test_alike(tmp_
     one, two = map(load_predictions, files)
     assert two.files.tolist() == one.files.tolist() and two.embeddings is None
     assert two.scores == pytest.approx(one.scores, abs=1e-5)
-
-
-def test_two_ranks_predict_each_image_once(tmp_path):
-    run, out = tmp_path / 'run', tmp_path / 'predictions.csv'
-    succeed('tools/train.py', LEAF, '--work-dir', run, '--cfg-options', *OPTIONS)
-    images = tmp_path / 'images'
-    images.mkdir()
-    for n in range(5):
-        cv2.imwrite(str(images / f'{n}.png'), np.full((16, 16, 3), 50 * n, np.uint8))
-    start = ['-m', 'torch.distributed.run', '--nproc_per_node', 2, '--master_port']
-    tool = ['tools/predict.py', run, images, '--out', out, '--workers', 0]
-    said = succeed(*start, free_port(), *tool)
-    assert said.count('Written: ') == 1
-    with open(out, newline='') as file:
-        rows = list(csv.DictReader(file))
-    assert [Path(row['file']).name for row in rows] == [f'{n}.png' for n in range(5)]
-    assert [file.name for file in tmp_path.glob('predictions*')] == [out.name]

@@ -111,7 +111,7 @@ class ImageFiles(Dataset):
         except Exception as error:  # decoders raise errors of any type
             reason = ' '.join(str(error).split())
             return dict(index=index, problem=f'{type(error).__name__}: {reason}')
-        if item is None:
+        if item is None or 'inputs' not in item:
             return dict(index=index, problem='the pipeline gave no image')
         views = item['inputs'] if isinstance(item['inputs'], list) else [item['inputs']]
         found = {tuple(view.shape[-2:]) for view in views}

@@ -11,7 +11,8 @@ from mmimbal.inference.predict import predict_files
 from mmimbal.inference.predictor import load_predictor
 from tests.distributed import run_on_ranks
 from tests.inference.conftest import CLASSES, plain_model, read_table
-from tests.tools import explain
+from tests.processes import free_port
+from tests.tools import explain, succeed
 
 
 def probabilities(work_dir, files):
@@ -254,3 +255,15 @@ def test_an_ensemble_in_an_ensemble_is_refused(members, tmp_path):
     assert explain('publish', members, tmp_path / 'both.pth') is None
     with pytest.raises(ValueError, match=r'both\.pth is an ensemble itself: give its'):
         load_predictor([members / 'fold0', tmp_path / 'both.pth'])
+
+
+def test_the_ranks_of_torchrun_predict_each_image_once(data, members, tmp_path):
+    start = ['-m', 'torch.distributed.run', '--nproc_per_node', 2, '--master_port']
+    out = tmp_path / 'o.csv'
+    flags = [data, '--split', 'test', '--out', out, '--workers', 0]
+    tool = ['tools/predict.py', members / 'fold0', *flags]
+    said = succeed(*start, free_port(), *tool)
+    assert said.count('Written: ') == 1 and '15 images by one model' in said
+    files = [row['file'] for row in read_table(out)]
+    assert files == find_images([data], 'test')
+    assert [file.name for file in tmp_path.iterdir()] == [out.name]
