@@ -14,8 +14,8 @@ ABOUT = """# Speed and memory
 How fast mmimbal is, and what memory it needs, beside what a user would pick instead.
 `ratio` is the value of the other implementation (peer) divided by ours: above 1, ours
 is better. `goal` is the smallest ratio that we want; for a row without a peer it is the
-largest value. Rows that miss their goal are in bold. Times are medians, and both sides
-take turns with the same number of threads.
+largest value. Rows that miss their goal are in bold. Times are medians, if a section
+does not say otherwise, and both sides take turns with the same number of threads.
 
 This page is written by `make speed` and, on a GPU, by `make speed-gpu`, which run the
 files in `benchmarks/`. Measure on an idle machine.

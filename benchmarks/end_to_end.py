@@ -5,7 +5,8 @@ written with MMPretrain alone: train, then `load_from` with `frozen_stages` and
 `ClassBalancedDataset`. That wrapper repeats images of rare classes, so the epochs of
 its stage 2 are longer; it has fewer of them, for as many images. `frozen_stages` leaves
 the last convolution of MobileNetV2 trainable. 2,000 training images, 10 and 20 epochs,
-each validated. The second row is 100% minus balanced accuracy on test, of one run.
+each validated; each side is run once. The second row is 100% minus balanced accuracy on
+test.
 """
 
 import json
