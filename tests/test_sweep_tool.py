@@ -166,7 +166,7 @@ def test_mistakes_of_a_sweep_are_explained(stage1, tmp_path, monkeypatch):
     assert '--metric auc is unknown; known are balanced_accuracy' in found
     other = tmp_path / 'x.pth'
     torch.save(dict(state_dict={}), other)
-    assert 'Name it with --config' in message('stage2_sweep', other)
+    assert 'or name it with --config' in message('stage2_sweep', other)
     config = ['--config', next(stage1.glob('*.py'))]
     assert 'another backbone or neck' in message('stage2_sweep', other, *config)
     out = tmp_path / 'out' / 'y.pth'

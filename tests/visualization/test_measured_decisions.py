@@ -166,7 +166,7 @@ def errors(scores, labels) -> dict:
 def test_calibration_before_and_after(decisions, run, prevalence):
     """Measured for the shares of classes in the test images, whatever is wanted."""
     if prevalence:
-        wanted = replace(WANTED, prevalence=prevalence)
+        wanted = replace(WANTED, specificity={}, prevalence=prevalence)
         decisions = fit_decisions(predictions('cal', 0, 1200), wanted)
     found = measure_decisions(decisions, run, RESAMPLES)
     assert found['prevalence'] == bool(prevalence)
