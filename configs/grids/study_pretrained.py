@@ -27,8 +27,8 @@ methods = dict(
         **_stage2,
     ),
     ce=dict(stage1='ce', seeds=[0, 1], **_stage2),
-    # The best row of the screening without a metric loss.
-    randaugment_mixup=dict(stage1='ce_randaugment_mixup', **_stage2),
+    # To be replaced by the best row of the screening without a metric loss.
+    mixup=dict(stage1='ce_mixup', **_stage2),
     triplet=dict(stage1='triplet', metric=True, **_stage2),
     imagenet=dict(_base_._imagenet, **_stage2),
 )

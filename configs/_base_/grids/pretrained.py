@@ -44,6 +44,7 @@ _recipes = dict(
         stage1='bcl_views',
         options={
             **_pk,
+            'model.head.metric_weight': 1.0,
             'model.head.final_metric_weight': 0.01,
             'model.head.hidden_size': 1024,
             'model.head.batch_norm': True,
