@@ -83,7 +83,10 @@ def test_one_view_in_a_wrapped_dataset():
 
 def test_the_config_beside_a_checkpoint(tmp_path):
     checkpoint = tmp_path / 'best.pth'
-    with pytest.raises(FileNotFoundError, match=r'found none. Put the config of the checkpoint there as best.py'):
+    with pytest.raises(
+        FileNotFoundError,
+        match=r'found none. Put the config of the checkpoint there as best.py',
+    ):
         find_config(checkpoint)
     (tmp_path / 'leaf.py').touch()
     assert find_config(checkpoint) == tmp_path / 'leaf.py'
