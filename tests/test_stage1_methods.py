@@ -52,3 +52,24 @@ def test_it_trains_a_step_and_is_published(word, tmp_path):
         logits = [model.head(model.extract_feat(images)) for model in models]
     assert logits[0].shape == (3, 10)
     torch.testing.assert_close(*logits)
+
+
+def test_a_base_may_change_the_optimizer(tmp_path):
+    """Weight balancing decays more, and the centres of centre loss not at all."""
+    usual, balanced, centre = (
+        load_experiment(f'digits_lt/digits/{word}')
+        for word in ('ce', 'max_norm', 'centre')
+    )
+    decay = usual.optim_wrapper.optimizer.weight_decay
+    assert balanced.optim_wrapper.optimizer.weight_decay == 5e-3 != decay
+    runner = after_a_step('centre', tmp_path)
+    names = {id(p): name for name, p in runner.model.named_parameters()}
+    decays = {
+        names[id(p)]: group['weight_decay']
+        for group in runner.optim_wrapper.optimizer.param_groups
+        for p in group['params']
+    }
+    assert decays.pop('head.metric_loss.centres') == 0
+    assert set(decays.values()) == {centre.optim_wrapper.optimizer.weight_decay}
+    stage2 = load_experiment('digits_lt/digits/max_norm/crt')
+    assert stage2.optim_wrapper.optimizer.weight_decay != 5e-3

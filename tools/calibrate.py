@@ -93,23 +93,11 @@ def read_costs(file: Path, classes: tuple[str, ...]) -> list[list[float]]:
     return costs
 
 
-def check_split(data: Path, split: str) -> None:
-    """Raise a ValueError if a data set has no such split."""
-    from mmimbal.datasets.index_file import read_index
-
-    splits = set(read_index(data / 'index.csv')['split'].to_pylist())
-    if split not in splits:
-        raise ValueError(
-            f'{data} has no split {split!r}, only {", ".join(sorted(splits))}: '
-            'tools/prepare_dataset.py --calibration 0.15 makes the split cal'
-        )
-
-
 def main() -> None:
     """Predict the split, fit, and write the model with its decisions."""
     args = parse_args()
     # Imported here, so that --help is quick.
-    import torch
+    from mmengine.device import get_device
 
     from mmimbal.files.checkpoint import load_from_local, save_checkpoint_file
     from mmimbal.inference.decisions import describe
@@ -129,9 +117,7 @@ def main() -> None:
         )
     for file in (args.out, args.out.with_suffix('.py')):
         check_is_no_folder(file)
-    check_split(args.data, args.split)
-    device = 'cuda' if torch.cuda.is_available() else 'cpu'
-    predictor = load_predictor([args.model], device)
+    predictor = load_predictor([args.model], get_device())
     images = predict_split(predictor, args.data, args.split)
     if warning := check_no_leak(
         predictor.members,

@@ -70,23 +70,26 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def join_ranks() -> str:
-    """Join the other processes of torchrun, if there are any; return the device."""
+def join_ranks() -> None:
+    """Join the other processes of torchrun, if there are any."""
     import torch
+    from mmengine.dist import init_dist
 
-    has_gpu = torch.cuda.is_available()
-    device = f'cuda:{os.environ.get("LOCAL_RANK", 0)}' if has_gpu else 'cpu'
-    if has_gpu:
-        torch.cuda.set_device(device)
-    if 'WORLD_SIZE' in os.environ:
-        torch.distributed.init_process_group('nccl' if has_gpu else 'gloo')
-    return device
+    from mmimbal.command_line.run_config import join_on_cpu
+
+    if 'WORLD_SIZE' not in os.environ:
+        return
+    if torch.cuda.is_available():
+        init_dist('pytorch')
+    else:
+        join_on_cpu()
 
 
 def main() -> None:
     """Load the models, predict, and write the file."""
     args = parse_args()
     # Imported here, so that --help is quick.
+    from mmengine.device import get_device
     from mmengine.dist import is_main_process
 
     from mmimbal.command_line.memory import keep_memory
@@ -99,8 +102,8 @@ def main() -> None:
     keep_memory()
     check_is_no_folder(args.out)
     files = find_images([args.images, *args.more_images], args.split)
-    device = join_ranks()
-    predictor = load_predictor(args.models, device)
+    join_ranks()
+    predictor = load_predictor(args.models, get_device())
     is_ensemble = predictor.cfg['type'] == 'mmimbal.EnsembleClassifier'
     if args.split and is_ensemble:
         groups = groups_of_split(args.images, args.split)

@@ -44,9 +44,8 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def write_onnx_beside(args: argparse.Namespace) -> tuple[int, int]:
-    """Write the published model as ONNX, compare it with PyTorch; return its size."""
-    from mmimbal.inference.image_files import find_images
+def write_onnx_beside(out: Path, images: list[str]) -> None:
+    """Write a published model as ONNX, and compare it with PyTorch on images."""
     from mmimbal.inference.onnx_file import (
         difference_from_torch,
         size_of_images,
@@ -54,15 +53,12 @@ def write_onnx_beside(args: argparse.Namespace) -> tuple[int, int]:
     )
     from mmimbal.inference.predictor import load_predictor
 
-    predictor = load_predictor([args.out])
+    predictor = load_predictor([out])
     size = size_of_images(predictor.pipeline)
-    file = args.out.with_suffix('.onnx')
-    if args.images:
-        find_images([args.images])  # before anything is written
+    file = out.with_suffix('.onnx')
     write_onnx(predictor, file, size)
     print(f'{file}: RGB images, uint8, (N, 3, {size[0]}, {size[1]}), to probabilities')
-    if args.images:
-        images = find_images([args.images])
+    if images:
         largest = difference_from_torch(predictor, file, images)
         print(f'Largest difference from PyTorch on {len(images)} images: {largest:.1e}')
         if largest > LARGEST_DIFFERENCE:
@@ -72,7 +68,6 @@ def write_onnx_beside(args: argparse.Namespace) -> tuple[int, int]:
             )
     else:
         print(f'{file} was not compared with PyTorch: give --images')
-    return size
 
 
 def check_classes(found: tuple, wanted: tuple, file: Path) -> None:
@@ -94,6 +89,7 @@ def main() -> None:
     from mmimbal.files.checkpoint import save_checkpoint_file
     from mmimbal.files.state_hash import state_hash
     from mmimbal.inference.decisions import Decisions
+    from mmimbal.inference.image_files import find_images
     from mmimbal.inference.members import find_members, load_member
     from mmimbal.inference.model_card import model_card
     from mmimbal.inference.published import published_model
@@ -107,6 +103,7 @@ def main() -> None:
         check_is_no_folder(args.out.with_suffix(suffix))
     if args.images and not args.onnx:
         raise ValueError('--images is for --onnx')
+    images = find_images([args.images]) if args.images else []
     predictions = load_predictions(args.predictions) if args.predictions else None
     init_default_scope('mmpretrain')
     checkpoints = [file for path in args.checkpoints for file in find_members(path)]
@@ -130,7 +127,8 @@ def main() -> None:
         check_not_fitted_on(predictions, published['meta'], decisions, str(args.out))
     save_checkpoint_file(published, args.out)
     write_text(cfg.pretty_text, args.out.with_suffix('.py'))
-    size = write_onnx_beside(args) if args.onnx else None
+    if args.onnx:
+        write_onnx_beside(args.out, images)
     metas = [member.meta for member in members]
     pipeline = members[0].pipeline
     card = model_card(

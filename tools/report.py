@@ -50,8 +50,6 @@ def main() -> None:
     """Read predictions, and write the page."""
     args = parse_args()
     # Imported here, so that --help is quick.
-    import torch
-
     from mmimbal.evaluation.runs import load_runs
     from mmimbal.inference.predictor import load_predictor
     from mmimbal.inference.stored_decisions import load_decisions
@@ -66,8 +64,7 @@ def main() -> None:
     if args.images:
         model = args.model or args.decisions or model_of(first)
         print(f'Worst errors: images of {args.images}, model {model}')
-        device = 'cuda' if torch.cuda.is_available() else 'cpu'
-        errors = show_errors(load_predictor([model], device), first, args.images)
+        errors = show_errors(load_predictor([model]), first, args.images)
     page = build_report(runs, decisions=decisions, errors=errors)
     write_text(page, args.out)
     print(f'Written: {args.out}')

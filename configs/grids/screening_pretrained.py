@@ -6,7 +6,7 @@ notes = (
     'Twelve rows on the validation images of fold 0 of ISIC 2018, one seed. The best '
     'three and their controls are trained on RBC-12 too, and a second seed follows for '
     'what leads. Views for the metric loss had RandAugment for cross-entropy at first. '
-    'It lost 5 points in the rows of plain cross-entropy, so it was taken out of the '
+    'It lost in the rows of plain cross-entropy, so it was taken out of the '
     'rows with views before they ran.'
 )
 judged_on = 'val'

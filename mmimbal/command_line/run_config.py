@@ -85,15 +85,20 @@ def check_options(options: Iterable[str], cfg: Config) -> None:
 
 
 def start_on_cpu(cfg: Config) -> None:
-    """Start a gloo process group; mmengine's launchers need a GPU for each rank."""
-    dist.init_process_group('gloo')
-    atexit.register(end_on_cpu)
+    """Start a gloo process group, and let DDP take tensors of the CPU."""
+    join_on_cpu()
     wrapper = dict(
         type='MMDistributedDataParallel',
         find_unused_parameters=cfg.get('find_unused_parameters', False),
     )
     wrapper.update(cfg.get('model_wrapper_cfg') or {}, device_ids=None)
     cfg.model_wrapper_cfg = wrapper
+
+
+def join_on_cpu() -> None:
+    """Start a gloo process group; mmengine's launchers need a GPU for each rank."""
+    dist.init_process_group('gloo')
+    atexit.register(end_on_cpu)
 
 
 def end_on_cpu() -> None:

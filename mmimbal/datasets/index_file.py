@@ -146,7 +146,10 @@ def rows_of_split(table: pa.Table, split: str, column: str, index: Path) -> pa.A
     chosen = pc.equal(table[column], split).combine_chunks()
     if not pc.any(chosen).as_py():
         splits = ', '.join(sorted(pc.unique(table[column]).to_pylist()))
-        raise ValueError(f'{index} has no {column} {split!r}; there are: {splits}')
+        raise ValueError(
+            f'{index} has no {column} {split!r}; there are: {splits}. Others are '
+            'made by tools/prepare_dataset.py, with --calibration 0.15 or --folds 5'
+        )
     return chosen
 
 

@@ -50,6 +50,9 @@ def given_by(runner: Runner, model: nn.Module) -> set[str]:
     for need, hook in ((CLASS_COUNTS, ClassCountsHook), (EPOCH, SetEpochHook)):
         if any(isinstance(each, hook) for each in runner.hooks):
             given.add(need)
+    modules = [each for each in model.modules() if hasattr(each, 'class_counts')]
+    if all(each.class_counts is not None for each in modules):  # set by hand
+        given.add(CLASS_COUNTS)
     preprocessor, batches = model.data_preprocessor, runner.train_dataloader
     mixes = getattr(preprocessor, 'batch_augments', None) is not None
     given.add(MIXTURES if mixes else ONE_LABEL)

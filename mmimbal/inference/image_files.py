@@ -6,9 +6,14 @@ from pathlib import Path
 import numpy as np
 from mmcv.transforms import Compose
 from mmengine.dataset import pseudo_collate
-from PIL import Image
 from torch.utils.data import Dataset
 
+from mmimbal.datasets.checking.values import (
+    how_to_map,
+    is_plain,
+    range_of,
+    read_unchanged,
+)
 from mmimbal.datasets.csv_dataset import CSVDataset
 from mmimbal.datasets.index_file import read_index, rows_of_split
 from mmimbal.datasets.sources.walk import files_below, reason_to_leave_out
@@ -59,17 +64,24 @@ def size_of_images(pipeline: Sequence[Mapping]) -> tuple[int, int]:
     """Return height and width of the images that a pipeline makes.
 
     Raises:
-        ValueError: If they are not the same for all images.
+        ValueError: If they are not the same for all images, or this cannot be tried.
     """
-    steps = [step for step in pipeline if step['type'] != 'LoadImageFromFile']
-    transform = Compose(
-        [step for step in steps if 'Pack' not in step['type']] or [lambda each: each]
-    )
+    names = [str(step['type']) for step in pipeline]
+    steps = [
+        step
+        for step, name in zip(pipeline, names, strict=True)
+        if 'LoadImage' not in name and 'Pack' not in name
+    ]
     shapes = set()
     for height, width in ((211, 307), (307, 211)):
         image = np.zeros((height, width, 3), np.uint8)
-        results = transform(dict(img=image, img_shape=image.shape[:2]))
-        shapes.add(results['img'].shape[:2])
+        results = dict(img=image, img_shape=image.shape[:2])
+        try:
+            shapes.add(Compose(steps)(results)['img'].shape[:2])
+        except Exception as error:  # transforms of the user raise errors of any type
+            raise ValueError(
+                f'{", ".join(names)} cannot be tried on an array: {error}'
+            ) from None
     if len(shapes) > 1:
         raise ValueError(
             f'the pipeline makes images of several sizes, such as {shapes}: one is '
@@ -104,9 +116,9 @@ class ImageFiles(Dataset):
 
     def __getitem__(self, index: int) -> dict:
         """Return ``index`` and ``item``, what the pipeline makes, or ``problem``."""
-        if problem := deeper_than_8_bits(self.files[index]):
-            return dict(index=index, problem=problem)
         try:
+            if problem := deeper_than_8_bits(self.files[index]):
+                return dict(index=index, problem=problem)
             item = self.pipeline(dict(img_path=self.files[index]))
         except Exception as error:  # decoders raise errors of any type
             reason = ' '.join(str(error).split())
@@ -127,17 +139,11 @@ def deeper_than_8_bits(file: str) -> str:
 
     Decoders would divide its values by 256, whatever their range is.
     """
-    try:
-        with Image.open(file) as image:
-            mode = image.mode
-    except Exception:  # the decoder of the pipeline says what is wrong
+    content = Path(file).read_bytes()
+    stored = None if is_plain(content) else read_unchanged(content)
+    if stored is None or stored.dtype == np.uint8:
         return ''
-    if mode[:1] not in 'IF':
-        return ''
-    return (
-        f'it has more than 8 bits a channel ({mode}): convert it with '
-        'tools/prepare_dataset.py --range LOW HIGH'
-    )
+    return f'{stored.dtype} values: {how_to_map(str(stored.dtype), *range_of(stored))}'
 
 
 def collate(items: list[dict]) -> dict:

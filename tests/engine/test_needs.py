@@ -1,5 +1,6 @@
 """What a method needs and lacks is said before the first step."""
 
+import numpy as np
 import pytest
 from mmengine.config import Config
 from mmengine.runner import Runner
@@ -12,7 +13,7 @@ from tests.conftest import TINY
 MIXUP = dict(type='Mixup', alpha=0.2)
 
 
-def started(word, tmp_path, **options):
+def started(word, tmp_path, prepare=lambda runner: None, **options):
     """Start the training of a word of stage 1; stop at the first step."""
     cfg = load_experiment(f'digits_lt/digits/{word}').to_dict()
     cfg = Config(cfg, format_python_code=False)  # to lay it out takes half a second
@@ -24,6 +25,7 @@ def started(word, tmp_path, **options):
         raise KeyboardInterrupt
 
     runner.model.train_step = stop
+    prepare(runner)
     try:
         runner.train()
     except KeyboardInterrupt:
@@ -76,6 +78,15 @@ def test_what_is_missing_is_said_before_the_first_step(
 )
 def test_nothing_else_is_asked_for(word, options, tmp_path):
     started(word, tmp_path, **options)
+
+
+def test_class_counts_may_be_set_by_hand(tmp_path):
+    def set_counts(runner):
+        for module in runner.model.modules():
+            if hasattr(module, 'set_class_counts'):
+                module.set_class_counts(np.full(10, 5))
+
+    started('experts', tmp_path, set_counts, **NO_COUNTS)
 
 
 def test_needs_are_those_of_all_modules():

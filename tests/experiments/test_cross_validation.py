@@ -105,3 +105,20 @@ def test_a_fold_without_a_class_keeps_its_place():
     assert recall['sd'] is None and recall['mean'] == recall['folds'][1]
     assert f'{100 * right:.1f} (1 of 2)' in text and '9 test images in 9 groups' in text
     assert '±' not in report(parts[1:])[1]
+
+
+def test_members_with_the_same_test_images_are_shown_beside_their_ensemble():
+    random, labels = np.random.default_rng(0), np.array([0, 1, 2, 0, 1, 2])
+    files = np.array([f'{n}' for n in range(6)])
+    parts = [
+        Predictions(random.dirichlet(np.ones(3), 6), labels, files, files, tuple('abc'))
+        for _ in range(2)
+    ]
+    lines = report(parts)[1].splitlines()
+    (header,) = (line for line in lines if line.startswith('%'))
+    assert header.split()[1:5] == ['fold', '0', 'fold', '1']
+    (row,) = (line for line in lines if line.startswith('accuracy'))
+    shown = [100 * (part.scores.argmax(1) == labels).mean() for part in parts]
+    assert row.split()[1:3] == [f'{value:.1f}' for value in shown]
+    mean = sum(part.scores for part in parts) / 2
+    assert f' {100 * (mean.argmax(1) == labels).mean():.1f} ' in row

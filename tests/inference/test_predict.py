@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmimbal.inference.image_files import find_images
+from mmimbal.inference.image_files import find_images, size_of_images
 from mmimbal.inference.members import find_members
 from mmimbal.inference.predict import predict_files
 from mmimbal.inference.predictor import load_predictor
@@ -238,7 +238,7 @@ def test_what_cannot_be_predicted_alike_in_any_batch_is_a_problem(
     """Too small for the crop, or deeper than 8 bits."""
     small, deep = tmp_path / 'small.png', tmp_path / 'deep.png'
     cv2.imwrite(str(small), np.full((5, 9, 3), 9, np.uint8))
-    cv2.imwrite(str(deep), np.full((9, 9), 4095, np.uint16))
+    cv2.imwrite(str(deep), np.full((9, 9, 3), 4095, np.uint16))
     good = find_images([data / 'images'])[0]
     out = tmp_path / 'o.csv'
     predictor = load_predictor([members / 'fold0'])
@@ -247,7 +247,8 @@ def test_what_cannot_be_predicted_alike_in_any_batch_is_a_problem(
     first, second, third = read_table(out)
     assert first['problem'] == 'it has 5 x 8 pixels, and the model takes 8 x 8'
     assert not second['problem'] and second['predicted']
-    assert 'more than 8 bits a channel (I;16)' in third['problem']
+    assert 'uint16 values' in third['problem']
+    assert '--range 4095 4095 maps them to 8 bits' in third['problem']
     assert not first['predicted'] and not third['predicted']
 
 
@@ -267,3 +268,10 @@ def test_the_ranks_of_torchrun_predict_each_image_once(data, members, tmp_path):
     files = [row['file'] for row in read_table(out)]
     assert files == find_images([data], 'test')
     assert [file.name for file in tmp_path.iterdir()] == [out.name]
+
+
+def test_a_pipeline_that_cannot_be_tried_has_no_known_size():
+    with pytest.raises(ValueError, match='cannot be tried on an array'):
+        size_of_images([dict(type='LoadImageFromFile'), dict(type='Normalise')])
+    load = dict(type='mmpretrain.LoadImageFromFile')
+    assert size_of_images([load, dict(type='Resize', scale=(8, 9))]) == (9, 8)

@@ -41,7 +41,7 @@ def values_of(content: bytes, decoded: np.ndarray) -> Values:
         content: The file.
         decoded: The image as training decodes it, (H, W, 3), uint8.
     """
-    stored = decoded if _is_plain(content) else read_unchanged(content)
+    stored = decoded if is_plain(content) else read_unchanged(content)
     if stored is None:
         stored = decoded
     shown_low, shown_high = range_of(decoded)
@@ -92,7 +92,7 @@ def number(value: float) -> str:
     return str(int(value)) if float(value).is_integer() else f'{value:.4g}'
 
 
-def _is_plain(content: bytes) -> bool:
+def is_plain(content: bytes) -> bool:
     """Return whether a file holds 8 bits and no transparency, as JPEG does.
 
     Training then decodes its very values: they need not be decoded once more.

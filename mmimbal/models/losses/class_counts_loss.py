@@ -51,7 +51,16 @@ class ClassCountsLoss(nn.Module):
         self.class_counts = counts
 
     def counts_on(self, device: torch.device) -> torch.Tensor:
-        """Return the class counts on a device; they stay there for the next step."""
+        """Return the class counts on a device; they stay there for the next step.
+
+        Raises:
+            RuntimeError: If they were not set.
+        """
+        if self.class_counts is None:
+            raise RuntimeError(
+                f'{type(self).__name__} needs the class counts: add '
+                "dict(type='mmimbal.ClassCountsHook') to custom_hooks"
+            )
         self.class_counts = self.class_counts.to(device)
         return self.class_counts
 
@@ -75,14 +84,10 @@ class ClassCountsLoss(nn.Module):
             ValueError: If the number of class counts is not K, or labels are mixtures
                 without ``takes_mixtures``.
         """
-        if self.class_counts is None:
-            raise RuntimeError(
-                f'{type(self).__name__} needs the class counts: add '
-                "dict(type='mmimbal.ClassCountsHook') to custom_hooks"
-            )
-        if len(self.class_counts) != cls_score.shape[1]:
+        counts = self.counts_on(cls_score.device)
+        if len(counts) != cls_score.shape[1]:
             raise ValueError(
-                f'{len(self.class_counts)} class counts for {cls_score.shape[1]} '
+                f'{len(counts)} class counts for {cls_score.shape[1]} '
                 'logits: set num_classes of the head to that of the training set'
             )
         if label.dim() > 1 and not self.takes_mixtures:
@@ -91,7 +96,6 @@ class ClassCountsLoss(nn.Module):
                 'mixtures: remove Mixup and CutMix from model.train_cfg.augments, or '
                 'use mmimbal.LogitAdjustmentLoss'
             )
-        counts = self.counts_on(cls_score.device)
         losses = self.losses(cls_score.float(), label, counts)
         if weight is not None:
             losses = losses * weight

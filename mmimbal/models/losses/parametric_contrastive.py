@@ -76,11 +76,6 @@ class ParametricContrastiveLoss(ClassCountsLoss):
             class_logits: Logits of the classifier, (B, K).
         """
         refuse_miner(self, indices_tuple)
-        if self.class_counts is None:
-            raise RuntimeError(
-                'ParametricContrastiveLoss needs the class counts: add '
-                "dict(type='mmimbal.ClassCountsHook') to custom_hooks"
-            )
         prior = log_prior(self.counts_on(labels.device)).to(class_logits)
         loss = self._losses(embeddings, labels, class_logits + prior).mean()
         if self.training:

@@ -94,11 +94,6 @@ class ProCoLoss(ClassCountsLoss, KnownNumbers):
         directions = F.normalize(embeddings)
         if self.training:
             self._add(directions.detach(), labels)
-        if self.class_counts is None:
-            raise RuntimeError(
-                'ProCoLoss needs the class counts: add '
-                "dict(type='mmimbal.ClassCountsHook') to custom_hooks"
-            )
         counts = self.counts_on(directions.device)
         return self.losses(directions, labels, counts).mean()
 
