@@ -1,6 +1,7 @@
 """A head for balanced contrastive learning in stage 1."""
 
 import torch
+from mmpretrain.structures import DataSample
 
 from mmimbal.models.heads.metric_learning_head import MetricLearningClsHead
 from mmimbal.registry import MODELS
@@ -14,8 +15,8 @@ class BalancedContrastiveClsHead(MetricLearningClsHead):
     in :class:`MetricLearningClsHead`. https://arxiv.org/abs/2207.09052
     """
 
-    def compute_metric_loss(
-        self, embeddings: torch.Tensor, labels: torch.Tensor, mined: tuple | None
-    ) -> torch.Tensor:
-        """Compute the metric loss; see the parent class for the arguments."""
-        return self.metric_loss(embeddings, labels, mined, class_weights=self.fc.weight)
+    def loss_arguments(
+        self, features: torch.Tensor, samples: list[DataSample]
+    ) -> dict[str, torch.Tensor]:
+        """Return the weights of the classifier, (K, in_channels)."""
+        return dict(class_weights=self.fc.weight)

@@ -4,7 +4,6 @@ import torch
 from mmpretrain.structures import DataSample
 
 from mmimbal.models.heads.metric_learning_head import MetricLearningClsHead
-from mmimbal.models.heads.rows import rows_of_losses
 from mmimbal.models.losses.gather import gather_labels
 from mmimbal.models.needs import VIEWS
 from mmimbal.registry import MODELS
@@ -15,45 +14,29 @@ class ImageViewsClsHead(MetricLearningClsHead):
     """Tell the metric loss which rows of a batch are views of one image.
 
     The loss is called with ``images``, the ``sample_idx`` of each row, which
-    MMPretrain's ``PackInputs`` keeps. Without it all rows are images of their own. What
-    the loss keeps in ``monitors``, a dict of scalars, is logged. Arguments are as in
-    :class:`MetricLearningClsHead`.
+    MMPretrain's ``PackInputs`` keeps. Without it all rows are images of their own.
+    Arguments are as in :class:`MetricLearningClsHead`.
 
     Raises:
         ValueError: If no image of a batch has a second view, or two rows of one index
             are of different files.
     """
 
-    _images: torch.Tensor | None = None
-
     @property
     def needs(self) -> tuple[str, ...]:
         """What the head needs in training; see :mod:`mmimbal.models.needs`."""
         return (*super().needs, *([VIEWS] if self.metric_weight.start else []))
 
-    def loss(
-        self, feats: tuple[torch.Tensor], data_samples: list[DataSample], **kwargs
-    ) -> dict[str, torch.Tensor]:
-        """Compute the losses; see the parent class."""
-        if self.metric_weight.start:
-            rows = rows_of_losses(data_samples, self.natural_size, self.separate_views)
-            numbers = numbers_of(data_samples[rows[1]])
-            self._images = None
-            if numbers is not None:
-                self._check_views(numbers)
-                images = torch.tensor(numbers)
-                self._images = images.to(feats[-1].device, non_blocking=True)
-        losses = super().loss(feats, data_samples, **kwargs)
-        if 'loss_metric' in losses:
-            losses |= getattr(self.metric_loss, 'monitors', {})
-        return losses
-
-    def compute_metric_loss(
-        self, embeddings: torch.Tensor, labels: torch.Tensor, mined: tuple | None
-    ) -> torch.Tensor:
-        """Compute the metric loss; see the parent class for the arguments."""
-        images = None if self._images is None else gather_labels(self._images)
-        return self.metric_loss(embeddings, labels, mined, images=images)
+    def loss_arguments(
+        self, features: torch.Tensor, samples: list[DataSample]
+    ) -> dict[str, torch.Tensor | None]:
+        """Return the numbers of the images of all ranks, (B,), if they are known."""
+        numbers = numbers_of(samples)
+        if numbers is None:
+            return dict(images=None)
+        self._check_views(numbers)
+        images = torch.tensor(numbers).to(features.device, non_blocking=True)
+        return dict(images=gather_labels(images))
 
     def _check_views(self, numbers: list[int]) -> None:
         if len(set(numbers)) == len(numbers):

@@ -32,9 +32,9 @@ class MetricLearningClsHead(LinearClsHead):
     The metric loss sees ``gt_label`` and the embeddings of all ranks, in float32 and
     outside autocast. Embeddings are the features or, with ``embedding_size``, a
     projection of them. The head logs ``embedding_spread`` (0 if all embeddings are one
-    point, 1 if they are spread evenly) and, for triplet losses, ``active_triplets``
-    (the share of triplets that violate the margin). Predictions use the classifier
-    alone.
+    point, 1 if they are spread evenly), for triplet losses ``active_triplets`` (the
+    share of triplets that violate the margin), and what the loss keeps in its dict
+    ``monitors``. Predictions use the classifier alone.
 
     Args:
         num_classes: Number of classes, K.
@@ -159,9 +159,11 @@ class MetricLearningClsHead(LinearClsHead):
         losses = self._get_loss(scores, data_samples[for_cross_entropy], **kwargs)
         losses['loss_cls'] = losses.pop('loss')
         if self.metric_weight.start:
-            check_for_metric_loss(data_samples[for_metric_loss])
-            embeddings = self.projection(take(features, for_metric_loss))
-            losses |= self._metric_losses(embeddings, take(labels, for_metric_loss))
+            losses |= self._metric_losses(
+                take(features, for_metric_loss),
+                take(labels, for_metric_loss),
+                data_samples[for_metric_loss],
+            )
         return losses
 
     def classify(self, features: torch.Tensor) -> torch.Tensor:
@@ -182,26 +184,28 @@ class MetricLearningClsHead(LinearClsHead):
         """Set the number of epochs, for the weight of the metric loss."""
         self.metric_weight.max_epochs = max_epochs
 
-    def compute_metric_loss(
-        self, embeddings: torch.Tensor, labels: torch.Tensor, mined: tuple | None
-    ) -> torch.Tensor:
-        """Compute the metric loss. A subclass may pass more arguments to its loss.
+    def loss_arguments(
+        self, features: torch.Tensor, samples: list[DataSample]
+    ) -> dict[str, torch.Tensor]:
+        """Return more arguments of the metric loss, for subclasses.
 
         Args:
-            embeddings: Embeddings of all ranks, (N, D).
-            labels: (N,).
-            mined: Pairs or triplets of the miner, or ``None``.
+            features: Features of this rank, (N, in_channels), not yet projected.
+            samples: Their N samples.
         """
-        return self.metric_loss(embeddings, labels, mined)
+        return {}
 
     def _metric_losses(
-        self, embeddings: torch.Tensor, labels: torch.Tensor
+        self, features: torch.Tensor, labels: torch.Tensor, samples: list[DataSample]
     ) -> dict[str, torch.Tensor]:
+        check_for_metric_loss(samples)
+        embeddings = self.projection(features)
         with torch.autocast(embeddings.device.type, enabled=False):
             embeddings = gather_embeddings(in_full_precision(embeddings))
             labels = gather_labels(labels)
             mined = self.miner(embeddings, labels) if self.miner else None
-            loss = self.compute_metric_loss(embeddings, labels, mined)
+            more = self.loss_arguments(features, samples)
+            loss = self.metric_loss(embeddings, labels, mined, **more)
             if is_distributed():
                 # DDP waits for the loss's parameters also if a batch has no pairs.
                 loss = loss + 0.0 * sum(p.sum() for p in self.metric_loss.parameters())
@@ -212,7 +216,7 @@ class MetricLearningClsHead(LinearClsHead):
             share = self._active_share(embeddings, labels)
             if share is not None:
                 losses['active_triplets'] = share
-        return losses
+        return losses | getattr(self.metric_loss, 'monitors', {})
 
     def _active_share(
         self, embeddings: torch.Tensor, labels: torch.Tensor
