@@ -105,12 +105,13 @@ def end_on_cpu() -> None:
     """Destroy the process group and end its threads before Python exits.
 
     A gloo thread that frees a tensor while Python exits would abort the process. The
-    destructor of gloo waits for its threads, but reference cycles in DDP delay it.
-    Therefore, garbage is collected here.
+    destructor of gloo waits for its threads. The group must be the last one that holds
+    it: torch then lets other threads run Python meanwhile. A DDP that is collected
+    later would not, and wait forever for a thread that frees a tensor.
     """
+    gc.collect()  # DDP is in reference cycles
     if dist.is_initialized():
         dist.destroy_process_group()
-    gc.collect()
 
 
 def warn_unless_deterministic(cfg: Config) -> None:

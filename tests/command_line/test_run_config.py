@@ -1,3 +1,6 @@
+import gc
+import weakref
+
 import pytest
 from mmengine.config import Config
 
@@ -59,3 +62,23 @@ def test_another_split_is_tested_below_any_wrapper():
     cfg = Config(dict(test_dataloader=dict(dataset=dict(type='ImageNet'))))
     with pytest.raises(ValueError, match='CSVDataset; ImageNet has none'):
         choose_split(cfg, 'train')
+
+
+def test_what_holds_the_group_is_freed_before_it_is_destroyed(monkeypatch):
+    """DDP is in a cycle; if it held the group last, gloo could wait for ever."""
+
+    class Holder:
+        pass
+
+    holder, freed = Holder(), []
+    holder.itself, alive = holder, weakref.ref(holder)
+    monkeypatch.setattr(run_config.dist, 'is_initialized', lambda: True)
+    destroy = 'destroy_process_group'
+    monkeypatch.setattr(run_config.dist, destroy, lambda: freed.append(alive() is None))
+    gc.disable()  # it must not be freed by chance
+    try:
+        del holder
+        run_config.end_on_cpu()
+    finally:
+        gc.enable()
+    assert freed == [True]
