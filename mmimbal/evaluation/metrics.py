@@ -10,13 +10,8 @@ from mmimbal.evaluation.calibration import (
     error_of_bins,
     squared_errors,
 )
-from mmimbal.evaluation.ranking import (
-    Ranking,
-    auroc,
-    average_precision,
-    one_thread,
-    to_add,
-)
+from mmimbal.evaluation.ranking import Ranking, auroc, average_precision, to_add
+from mmimbal.evaluation.threads import limited_threads
 
 CONFUSION_METRICS = dict(
     balanced_accuracy=confusion_metrics.balanced_accuracy,
@@ -111,7 +106,7 @@ def metrics_of(
         metrics = {name: metric(counts) for name, metric in CONFUSION_METRICS.items()}
         per_class = {name: [] for name in RANKING_METRICS}
         to_rank, images = to_add(weights), weights.sum(1)
-        with one_thread():
+        with limited_threads(1):  # for many small sums
             for ranking in rankings:
                 ranked = ranking.count(to_rank)
                 for name, metric in RANKING_METRICS.items():

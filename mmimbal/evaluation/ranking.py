@@ -1,7 +1,5 @@
 """Ranking metrics: whether images of a class have higher scores than the others."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -79,17 +77,6 @@ def to_add(weights: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(
         np.ascontiguousarray(weights.T, np.float32 if exact else np.float64)
     )
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Use one thread for many small sums, in a block: others would mostly wait."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _sums(

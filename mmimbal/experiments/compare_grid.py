@@ -17,6 +17,7 @@ from mmpretrain.structures import DataSample
 
 from mmimbal.command_line.compose import compose
 from mmimbal.command_line.experiment import CONFIGS, parse_experiment
+from mmimbal.evaluation.threads import limited_threads
 from mmimbal.experiments.grid import Grid
 from mmimbal.experiments.own_data import OwnData
 from mmimbal.experiments.rows import Row
@@ -135,13 +136,11 @@ def _seconds_per_row(cfg) -> float:
     images = torch.randint(0, 256, (rows, 3, size, size), dtype=torch.uint8)
     samples = [DataSample().set_gt_label(0) for _ in range(rows)]
     times = []
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    for _ in range(TIMED_STEPS):
-        start = time.perf_counter()
-        model.train_step(dict(inputs=images, data_samples=samples), optim_wrapper)
-        times.append(time.perf_counter() - start)
-    torch.set_num_threads(threads)
+    with limited_threads(1):
+        for _ in range(TIMED_STEPS):
+            start = time.perf_counter()
+            model.train_step(dict(inputs=images, data_samples=samples), optim_wrapper)
+            times.append(time.perf_counter() - start)
     return median(times) / rows
 
 

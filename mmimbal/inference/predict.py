@@ -14,6 +14,7 @@ from tqdm import tqdm
 from mmimbal.datasets import CSVDataset
 from mmimbal.evaluation.head_inputs import HeadInputs
 from mmimbal.evaluation.predictions import Predictions, predictions_for
+from mmimbal.evaluation.threads import limited_threads
 from mmimbal.evaluation.tta import VIEWS, AverageScores
 from mmimbal.files.state_hash import state_hash
 from mmimbal.inference.decisions import Decisions
@@ -187,12 +188,13 @@ def _batches(
         num_workers=workers,
         collate_fn=collate,
     )
-    for part in loader:
-        scores = {}
-        if part['batch']:
-            samples = model.test_step(part['batch'])
-            scores = {
-                index: sample.pred_score.float().cpu().numpy()
-                for index, sample in zip(part['indices'], samples, strict=True)
-            }
-        yield scores, part['problems']
+    with limited_threads(torch.get_num_threads() - workers):
+        for part in loader:
+            scores = {}
+            if part['batch']:
+                samples = model.test_step(part['batch'])
+                scores = {
+                    index: sample.pred_score.float().cpu().numpy()
+                    for index, sample in zip(part['indices'], samples, strict=True)
+                }
+            yield scores, part['problems']

@@ -11,6 +11,7 @@ from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset
 from tqdm import tqdm
 
 from mmimbal.datasets import stack_images
+from mmimbal.evaluation.threads import limited_threads
 
 
 class SeededView(Dataset):
@@ -58,7 +59,9 @@ def extract(
         unit=' images',
         disable=None if is_main_process() else True,
     )
-    with torch.random.fork_rng(devices=[]):
+    # Workers beside as many threads as cores take half as long again.
+    threads = torch.get_num_threads() - loader.get('num_workers', 0)
+    with torch.random.fork_rng(devices=[]), limited_threads(threads):
         states = random.getstate(), np.random.get_state()
         passes = [
             Subset(SeededView(dataset, seed, view), images.tolist())

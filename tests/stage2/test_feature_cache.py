@@ -9,6 +9,7 @@ from mmengine.registry import init_default_scope
 from mmpretrain.registry import DATASETS, MODELS
 
 from mmimbal.datasets import CSVDataset
+from mmimbal.evaluation.threads import limited_threads
 from mmimbal.stage2 import feature_cache
 from mmimbal.stage2.feature_cache import cache_key, cached_features, open_cache
 from mmimbal.stage2.frozen_features import describe
@@ -58,6 +59,20 @@ def test_views_differ_and_do_not_depend_on_batches_or_workers(tmp_path):
     assert changed.mean() > 0.5
     other = cache_of(tmp_path / 'a', views=2, seed=1)
     assert not np.allclose(first, other)
+
+
+@pytest.mark.parametrize(('workers', 'used'), [(0, 3), (1, 2), (4, 1)])
+def test_threads_leave_cores_to_the_workers(tmp_path, workers, used):
+    model, dataset = parts()
+    threads = set()
+    model.backbone.register_forward_hook(
+        lambda *_: threads.add(torch.get_num_threads())
+    )
+    with limited_threads(1):
+        torch.set_num_threads(3)
+        cached_features(model, dataset, '', tmp_path, num_workers=workers)
+        assert torch.get_num_threads() == 3
+    assert threads == {used}
 
 
 def cache_on_rank(rank: int, folder) -> np.ndarray:
