@@ -30,6 +30,7 @@ MOST = dict(
     class_centre=140,
     class_centre_quadruplet=188,
     class_centre_ranking=172,
+    class_centre_views_mixup=140,
     gpaco=132,
     kcl=90,
     proco=260,

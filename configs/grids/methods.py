@@ -33,6 +33,7 @@ _metric = [
     'class_centre',
     'class_centre_quadruplet',
     'class_centre_ranking',
+    'class_centre_views_mixup',
     'gpaco',
     'kcl',
     'multi_similarity',

@@ -7,7 +7,9 @@ notes = (
     'three and their controls are trained on RBC-12 too, and a second seed follows for '
     'what leads. Views for the metric loss had RandAugment for cross-entropy at first. '
     'It lost in the rows of plain cross-entropy, so it was taken out of the '
-    'rows with views before they ran.'
+    'rows with views before they ran. The twelfth row was BCL with a falling weight. '
+    'When BCL was below cross-entropy and class-centre above it, it was exchanged, '
+    'before it ran, for class-centre and Mixup together.'
 )
 judged_on = 'val'
 folds = [0]

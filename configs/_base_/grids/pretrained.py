@@ -40,15 +40,9 @@ _recipes = dict(
         stage1='bcl_views', options={**_pk, 'model.head.metric_weight': 0.0}
     ),
     bcl_views_mixup=dict(stage1='bcl_views_mixup', options=_pk, metric=True),
-    bcl_views_falling=dict(
-        stage1='bcl_views',
-        options={
-            **_pk,
-            'model.head.metric_weight': 1.0,
-            'model.head.final_metric_weight': 0.01,
-            'model.head.hidden_size': 1024,
-            'model.head.batch_norm': True,
-        },
+    class_centre_views_mixup=dict(
+        stage1='class_centre_views_mixup',
+        options={**_pk, 'model.head.metric_loss.balanced_epochs': 3},
         metric=True,
     ),
 )
