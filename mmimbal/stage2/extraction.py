@@ -59,7 +59,7 @@ def extract(
         unit=' images',
         disable=None if is_main_process() else True,
     )
-    # Workers beside as many threads as cores take half as long again.
+    # Workers and threads on the same cores would wait for each other.
     threads = torch.get_num_threads() - loader.get('num_workers', 0)
     with torch.random.fork_rng(devices=[]), limited_threads(threads):
         states = random.getstate(), np.random.get_state()

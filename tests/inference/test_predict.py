@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from mmimbal.evaluation.threads import limited_threads
 from mmimbal.inference.image_files import find_images, size_of_images
 from mmimbal.inference.members import find_members
 from mmimbal.inference.predict import predict_files
@@ -268,6 +269,21 @@ def test_the_ranks_of_torchrun_predict_each_image_once(data, members, tmp_path):
     files = [row['file'] for row in read_table(out)]
     assert files == find_images([data], 'test')
     assert [file.name for file in tmp_path.iterdir()] == [out.name]
+
+
+@pytest.mark.parametrize(('workers', 'used'), [(0, 3), (1, 2)])
+def test_threads_leave_cores_to_the_workers(data, members, tmp_path, workers, used):
+    predictor = load_predictor([members / 'fold0'])
+    threads = set()
+    predictor.model.register_forward_hook(
+        lambda *_: threads.add(torch.get_num_threads())
+    )
+    files = find_images([data / 'images'])[:3]
+    with limited_threads(1):
+        torch.set_num_threads(3)
+        predict_files(predictor, files, tmp_path / 'o.csv', workers=workers)
+        assert torch.get_num_threads() == 3
+    assert threads == {used}
 
 
 def test_a_pipeline_that_cannot_be_tried_has_no_known_size():
