@@ -9,6 +9,7 @@ from mmengine.config import Config
 from mmpretrain.structures import DataSample
 from torch import nn
 
+from mmimbal.datasets.views import MetricIndex
 from mmimbal.evaluation.predictions import load_predictions
 from mmimbal.files.checkpoint import load_from_local
 from mmimbal.models.losses import BatchAllTripletLoss
@@ -47,6 +48,9 @@ def losses_of(head: dict, device: str) -> tuple[dict, torch.Tensor]:
     head.to(device)
     features = features.to(device).requires_grad_()
     samples = [DataSample().set_gt_label(int(label)).to(device) for label in labels]
+    if getattr(head, 'separate_views', False):  # two views of 64 images at the end
+        for sample in samples[64:]:
+            sample.set_metainfo(dict(sample_idx=MetricIndex(0)))
     for epoch in range(2):
         for module in head.modules():
             if hasattr(module, 'set_epoch'):
