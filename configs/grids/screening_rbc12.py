@@ -1,14 +1,23 @@
-# The best rows of the search from ImageNet weights, and their controls, on RBC-12.
-_base_ = 'tuning_pretrained.py'
+# What leads on ISIC 2018, its control and cross-entropy, on RBC-12.
+_base_ = 'last_epoch.py'
 
-title = 'The best rows and their controls on RBC-12'
-notes = 'Validation images of fold 0 of RBC-12, one seed, eight ways of stage 2.'
-seeds = [0]
+title = 'What leads on ISIC 2018, on RBC-12'
+notes = (
+    'Validation images of fold 0 of RBC-12, one seed. Stage 2 starts from the last '
+    'epoch of stage 1.'
+)
 datasets = dict(
     _delete_=True,
     rbc12=dict(options={'train_cfg.max_epochs': 5, 'param_scheduler.1.T_max': 5}),
 )
 methods = {
     '_delete_': True,
-    **{name: dict(row, stage2=_base_._stage2) for name, row in _base_._rows.items()},
+    **{
+        name: {
+            **_base_._rows[name],
+            'options': {**_base_._rows[name].get('options', {}), **_base_._last},
+            'stage2': 'all',
+        }
+        for name in ('ce', 'supcon_views', 'views_control')
+    },
 }

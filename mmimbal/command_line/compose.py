@@ -81,6 +81,8 @@ def leaf_text(
     parts += ['', _model(experiment), *_loaders(experiment)]
     if 'stage1_optim_wrapper' in method:
         parts.append('optim_wrapper = _base_.stage1_optim_wrapper')
+    if 'stage1_checkpoint' in method and not experiment.single_run:
+        parts.append('default_hooks = dict(checkpoint=_base_.stage1_checkpoint)')
     if experiment.single_run:
         parts.append(SINGLE_RUN_LINES)
     elif experiment.stage1 and experiment.stage2:

@@ -16,11 +16,13 @@ CONFIGS = Path(__file__).resolve().parents[1] / '.mim' / 'configs'
 
 
 def find_checkpoint(path: str) -> Path:
-    """Return a checkpoint, or the best checkpoint of a work dir.
+    """Return a checkpoint, or the best or else the last checkpoint of a work dir.
 
     Args:
         path: A checkpoint or a work dir. If a work dir has several best checkpoints,
-            the newest is returned: each new best is better than those before.
+            the newest is returned: each new best is better than those before. If it has
+            none, because of ``save_best=None`` or ``--no-validate``, the last
+            checkpoint is.
 
     Raises:
         FileNotFoundError: If there is none.
@@ -32,8 +34,7 @@ def find_checkpoint(path: str) -> Path:
     work_dir = checkpoint
     best = sorted(work_dir.glob('best_*.pth'), key=lambda file: file.stat().st_mtime)
     if not best:
-        reason = 'has no best_*.pth' if work_dir.is_dir() else 'does not exist'
-        raise FileNotFoundError(f'no checkpoint: {path} {reason}')
+        return _last_checkpoint(work_dir)
     metrics = {re.sub(r'_(epoch|iter)_\d+$', '', file.stem) for file in best}
     if len(metrics) > 1:
         raise ValueError(
@@ -41,6 +42,19 @@ def find_checkpoint(path: str) -> Path:
             f'{", ".join(file.name for file in best)}. Name one of these files'
         )
     return best[-1]
+
+
+def _last_checkpoint(work_dir: Path) -> Path:
+    note = work_dir / 'last_checkpoint'
+    if not note.is_file():
+        has_none = 'has neither best_*.pth nor a last checkpoint'
+        reason = has_none if work_dir.is_dir() else 'does not exist'
+        raise FileNotFoundError(f'no checkpoint: {work_dir} {reason}')
+    # The note has the path of the time of training; the folder may have moved.
+    last = work_dir / Path(note.read_text(encoding='utf-8').strip()).name
+    if not last.is_file():
+        raise FileNotFoundError(f'no checkpoint: {note} names {last.name}, not there')
+    return last
 
 
 def find_stage1(path: str) -> Path:

@@ -159,8 +159,14 @@ def test_find_checkpoint(tmp_path):
     file = tmp_path / 'some.pth'
     file.touch()
     assert find_checkpoint(str(file)) == file
-    with pytest.raises(FileNotFoundError, match=r'has no best_\*\.pth'):
+    with pytest.raises(FileNotFoundError, match=r'has neither best_\*\.pth nor'):
         find_checkpoint(str(tmp_path))
+    (tmp_path / 'last_checkpoint').write_text('/before/it/moved/epoch_9.pth')
+    with pytest.raises(FileNotFoundError, match='names epoch_9.pth, not there'):
+        find_checkpoint(str(tmp_path))
+    last = tmp_path / 'epoch_9.pth'
+    last.touch()
+    assert find_checkpoint(str(tmp_path)) == last
     for epoch, time in ((9, 100), (30, 50)):  # 30 is left from an earlier run
         best = tmp_path / f'best_balanced_accuracy_epoch_{epoch}.pth'
         best.touch()

@@ -1,3 +1,5 @@
-# The recommended recipe, not chosen yet. It is bcl_views until the screening and the
-# tuning from ImageNet weights have ended (configs/grids/screening_pretrained.py).
-_base_ = 'bcl_views.py'
+# The recommended recipe: SupCon on views of its own, stage 2 from the last epoch. The
+# best epoch is too early for it (configs/grids/last_epoch.py).
+_base_ = 'supcon_views.py'
+
+stage1_checkpoint = dict(save_best=None)
