@@ -162,7 +162,7 @@ def test_find_checkpoint(tmp_path):
     with pytest.raises(FileNotFoundError, match=r'has neither best_\*\.pth nor'):
         find_checkpoint(str(tmp_path))
     (tmp_path / 'last_checkpoint').write_text('/before/it/moved/epoch_9.pth')
-    with pytest.raises(FileNotFoundError, match='names epoch_9.pth, not there'):
+    with pytest.raises(FileNotFoundError, match=r'names epoch_9\.pth, not there'):
         find_checkpoint(str(tmp_path))
     last = tmp_path / 'epoch_9.pth'
     last.touch()
