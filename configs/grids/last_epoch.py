@@ -4,9 +4,9 @@ _base_ = '../_base_/grids/pretrained.py'
 title = 'Stage 2 from the last epoch, from ImageNet weights'
 notes = (
     'Validation images of fold 0 of ISIC 2018, one seed. The trainings are those of '
-    'the screening, where stage 2 starts from the epoch with the best balanced accuracy '
-    'of the classifier of stage 1. With logit-adjusted cross-entropy this is an early '
-    'epoch, whose features are not finished. Two rows have a lower learning rate.'
+    'the screening. There stage 2 starts from the epoch with the best balanced '
+    'accuracy of the classifier of stage 1, which may be early: for BCL on views it '
+    'was epoch 2 of 10. Two rows have a lower learning rate.'
 )
 judged_on = 'val'
 folds = [0]

@@ -81,10 +81,10 @@ def leaf_text(
     parts += ['', _model(experiment), *_loaders(experiment)]
     if 'stage1_optim_wrapper' in method:
         parts.append('optim_wrapper = _base_.stage1_optim_wrapper')
-    if 'stage1_checkpoint' in method and not experiment.single_run:
-        parts.append('default_hooks = dict(checkpoint=_base_.stage1_checkpoint)')
     if experiment.single_run:
         parts.append(SINGLE_RUN_LINES)
+    elif 'stage1_checkpoint' in method:
+        parts.append('default_hooks = dict(checkpoint=_base_.stage1_checkpoint)')
     elif experiment.stage1 and experiment.stage2:
         stage1 = experiment.first_stage.file_name
         train_cfg = _train_cfg(experiment)
@@ -139,9 +139,8 @@ def _loaders(experiment: Experiment) -> list[str]:
         lines.append(_join('train_pipeline = [', steps, ']'))
         train.append('dataset=dict(_base_.images, pipeline=train_pipeline)')
     lines.append(_call('train_dataloader', train))
-    lines += [
-        f'{split}_dataloader = dict(dataset=_base_.images)' for split in ('val', 'test')
-    ]
+    for split in ('val', 'test'):
+        lines.append(f'{split}_dataloader = dict(dataset=_base_.images)')
     return lines + more
 
 
@@ -158,8 +157,7 @@ def _augment(experiment: Experiment) -> list[str]:
 
 def _runs_stage1(experiment: Experiment) -> bool:
     """Return whether the run trains stage 1, alone or before stage 2."""
-    one_run = experiment.single_run or not experiment.stage2
-    return bool(experiment.stage1 and one_run)
+    return bool(experiment.stage1 and (experiment.single_run or not experiment.stage2))
 
 
 def _method(experiment: Experiment) -> Config:
