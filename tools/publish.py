@@ -17,8 +17,8 @@ def parse_args() -> argparse.Namespace:
         type=Path,
         nargs='+',
         metavar='checkpoint',
-        help='a checkpoint, a work dir (uses its best checkpoint), or the folder of a '
-        'cross-validation; several are published as one ensemble',
+        help='a checkpoint, a work dir (uses its best checkpoint, else its last), or '
+        'the folder of a cross-validation; several are published as one ensemble',
     )
     parser.add_argument('out', type=Path, help='e.g. isic.pth; isic.py is written too')
     parser.add_argument(

@@ -16,7 +16,8 @@ def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        'stage1', help='a checkpoint of stage 1, or its work dir (best checkpoint)'
+        'stage1',
+        help='a checkpoint of stage 1, or its work dir (best checkpoint, else last)',
     )
     parser.add_argument(
         '--config', help='config of stage 1; default: in the folder of the checkpoint'

@@ -20,8 +20,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('config', help='e.g. configs/isic/stage2_crt.py')
     parser.add_argument(
         'checkpoint',
-        help='a checkpoint, a work dir (uses its best checkpoint), a published '
-        'ensemble, or the folder of a cross-validation',
+        help='a checkpoint, a work dir (uses its best checkpoint, else its last), a '
+        'published ensemble, or the folder of a cross-validation',
     )
     parser.add_argument(
         '--out',

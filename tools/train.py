@@ -33,7 +33,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--no-validate',
         action='store_true',
-        help='do not validate; then there is no best checkpoint',
+        help='do not validate; then stage 2 starts from the last checkpoint',
     )
     add_common_flags(parser)
     return parser.parse_args()

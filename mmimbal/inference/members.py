@@ -51,7 +51,7 @@ def find_members(path: Path) -> list[Path]:
 
     Args:
         path: A checkpoint, a work dir, or the folder of a cross-validation: then the
-            best checkpoint of each fold.
+            best checkpoint of each fold, or its last if it has no best one.
 
     Raises:
         FileNotFoundError: If there is none.

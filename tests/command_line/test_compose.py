@@ -82,6 +82,19 @@ def test_every_stage_1_has_its_head_views_and_batches(stage1):
     assert loader.get('batch_sampler') == batches.get('batch_sampler')
     assert cfg.auto_scale_lr.base_batch_size == batches.get('batch_size', 128)
     assert cfg.work_dir == f'work_dirs/rbc12/stage1_{stage1}_64px'
+    kept = dict(profile.default_hooks.checkpoint, **base.get('stage1_checkpoint', {}))
+    assert cfg.default_hooks.checkpoint == kept
+
+
+def test_the_recommended_recipe_keeps_its_last_epoch_for_stage_2():
+    stage1 = compose(Experiment('isic2018', 'pretrained', 'recommended'))
+    assert stage1.default_hooks.checkpoint.save_best is None
+    for experiment in (
+        Experiment('isic2018', 'pretrained', 'recommended', 'crt'),
+        Experiment('isic2018', 'pretrained', 'recommended', 'crt', single_run=True),
+    ):
+        hook = compose(experiment).default_hooks.checkpoint
+        assert hook.save_best == 'balanced_accuracy'
 
 
 @pytest.mark.parametrize('stage2', words_of('stage2'))

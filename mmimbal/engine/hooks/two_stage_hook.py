@@ -29,7 +29,8 @@ class TwoStageHook(Hook):
     stage 1 or initialise the head again.
 
     Args:
-        stage1: Checkpoint of stage 1, or its work dir: then the best checkpoint in it.
+        stage1: Checkpoint of stage 1, or its work dir: then its best checkpoint, or
+            else its last.
         epoch: First epoch of stage 2 in a single run, counted from 0.
         stage2: For a single run: changes of ``model.head``, ``train_dataloader``,
             ``optim_wrapper`` and ``param_scheduler``, merged as in a config that
