@@ -13,7 +13,7 @@ from mmimbal.experiments.progress import share_of_training
 from mmimbal.experiments.results import images_file, pack, write_images
 from mmimbal.experiments.run_settings import check_settings, record_settings
 from mmimbal.files.json_file import read_json, write_json
-from mmimbal.files.lock import InUseError, is_work_dir_in_use, locked
+from mmimbal.files.lock import InUseError, is_locked, is_work_dir_in_use, locked
 from mmimbal.stage2.sweep_result import SweepResult, predictions_file
 
 
@@ -159,6 +159,10 @@ class GridJob(Job):
             rows=rows,
         )
         write_json(result, self.result)
+
+    def is_taken(self) -> bool:
+        """Return whether another call works on the run."""
+        return is_locked(self.folder)
 
     def share_done(self) -> float:
         """Return the progress of the run, 0..1."""

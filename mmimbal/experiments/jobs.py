@@ -3,7 +3,6 @@
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -47,6 +46,10 @@ class Job(ABC):
             ValueError: If the job fails between two steps.
         """
 
+    def is_taken(self) -> bool:
+        """Return whether another process works on the job; then others come first."""
+        return False
+
     def share_done(self) -> float:
         """Return the progress of the job, 0..1, from its files."""
         return 0.0
@@ -76,7 +79,8 @@ def run_jobs(
     If this function is stopped, for example by Ctrl-C or SIGTERM, it stops the jobs.
 
     Args:
-        jobs: Jobs, in the order in which they start.
+        jobs: Jobs, in the order in which they start; those that another process works
+            on come last.
         executor: Where the jobs run.
         description: Text of the progress bar.
         unit: Unit of the progress bar.
@@ -84,7 +88,7 @@ def run_jobs(
     Returns:
         Error message of each job that failed, by its name.
     """
-    pending, running, failed = deque(jobs), set(jobs), {}
+    pending, running, failed = list(jobs), set(jobs), {}
     total = sum(job.size for job in jobs)
 
     def number_done() -> float:
@@ -104,7 +108,10 @@ def run_jobs(
         try:
             while running:
                 while pending and executor.has_room():
-                    executor.start(pending.popleft())
+                    free = (job for job in pending if not job.is_taken())
+                    job = next(free, pending[0])
+                    pending.remove(job)
+                    executor.start(job)
                 for job, problem in executor.poll():
                     running.discard(job)
                     if problem:

@@ -39,6 +39,15 @@ def locked(path: Path, wait: bool = True) -> Iterator[None]:
         lock.release()
 
 
+def is_locked(path: Path) -> bool:
+    """Return whether another process holds the lock of a path."""
+    try:
+        with locked(path, wait=False):
+            return False
+    except InUseError:
+        return True
+
+
 @contextmanager
 def locked_work_dir(work_dir: Path) -> Iterator[None]:
     """Lock a work dir, so that only one run trains in it.
@@ -58,8 +67,4 @@ def locked_work_dir(work_dir: Path) -> Iterator[None]:
 
 def is_work_dir_in_use(work_dir: Path) -> bool:
     """Return whether a run trains in a work dir."""
-    try:
-        with locked_work_dir(work_dir):
-            return False
-    except InUseError:
-        return True
+    return is_locked(work_dir / 'train')

@@ -69,7 +69,9 @@ def test_steps_train_then_compare(grid_job):
 
 def test_another_process_at_work_is_waited_for(grid_job):
     *_, job = grid_job()
+    assert not job.is_taken()
     with locked(job.folder):
+        assert job.is_taken()
         steps = job.steps(1)
         assert next(steps) is None and next(steps) is None
     with locked_work_dir(job.folder / 'train'):  # of a runner that was killed

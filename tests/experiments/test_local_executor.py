@@ -53,6 +53,20 @@ def test_commands_and_functions_run_one_after_the_other(tmp_path):
     assert log[0] == 'from a command' and log[1].startswith('from a function')
 
 
+def test_jobs_that_another_process_works_on_come_last(tmp_path):
+    order = tmp_path / 'order'
+
+    def job(name, taken):
+        made = Steps(
+            name, tmp_path, [python(f"print('{name}', file=open('{order}', 'a'))")]
+        )
+        made.is_taken = lambda: taken
+        return made
+
+    assert run([job('a', True), job('b', False), job('c', False)], workers=1) == {}
+    assert order.read_text().split() == ['b', 'c', 'a']
+
+
 def test_a_failure_ends_its_job_and_no_other(tmp_path):
     def broken():
         raise OSError('the disk is full')
