@@ -35,7 +35,11 @@ MOST = dict(
     kcl=90,
     proco=260,
     range=150,
-    recommended=112,
+    recommended=88,
+    supcon=88,
+    supcon_balanced=88,
+    supcon_views=88,
+    supcon_views_mixup=88,
     supervised_prototypes=170,
     triplet=74,
     triplet_balanced=88,
@@ -48,10 +52,7 @@ WAITING = {
     'circle',
     'multi_similarity',
     'proxy_anchor',
-    'supcon',
-    'supcon_balanced',
     'supcon_memory',
-    'supcon_views',
 }
 COUNTS = np.array([229, 359, 769, 80, 779, 4693, 100])
 SIZE = 128

@@ -45,6 +45,7 @@ _metric = [
     'supcon_balanced',
     'supcon_memory',
     'supcon_views',
+    'supcon_views_mixup',
     'supervised_prototypes',
     'triplet',
     'triplet_balanced',

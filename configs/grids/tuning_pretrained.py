@@ -35,8 +35,8 @@ _rows = dict(
     views_control=_base_._recipes['views_control'],
 )
 _rates = dict(
-    lr_01=(0.01, ['ce', 'supcon_views', 'supcon_plain', 'class_centre', 'mixup']),
-    lr_04=(0.04, ['ce', 'supcon_views', 'supcon_plain']),
+    lr_01=(0.01, ['ce', 'supcon_plain', 'class_centre', 'mixup']),
+    lr_04=(0.04, ['ce', 'supcon_plain']),
 )
 _tuned = {
     f'{name}_{word}': {

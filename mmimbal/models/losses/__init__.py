@@ -23,5 +23,6 @@ from .range_loss import RangeLoss
 from .remix import RemixLoss
 from .repaired import DynamicSoftMarginLoss, SmoothAPLoss
 from .reweighting import ClassBalancedLoss, ClassImbalanceLoss, PriorWeightedLoss
+from .supcon import SupConLoss
 from .supervised_prototypes import SupervisedPrototypesLoss
 from .targeted import TargetedLoss

@@ -28,11 +28,12 @@ NOT_STANDALONE = {
     'DoNothingReducer',
     'BaseRegularizer',
 }
-REPLACED = {  # in repaired.py
+REPLACED = {  # in repaired.py and supcon.py
     'DynamicSoftMarginLoss',
     'HistogramLoss',
     'NCALoss',
     'SmoothAPLoss',
+    'SupConLoss',
     'TupletMarginLoss',
 }
 
