@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from mmcv.transforms import BaseTransform, Compose
 from mmpretrain.datasets import MultiView
 from mmpretrain.structures import DataSample
+from torch.utils.data import Dataset
 
 from mmimbal.registry import TRANSFORMS
 
@@ -63,6 +64,16 @@ class ViewsByLoss(BaseTransform):
     def __repr__(self) -> str:
         """Name the transforms."""
         return f'ViewsByLoss({self.cross_entropy}, {self.metric})'
+
+
+def makes_separate_views(dataset: Dataset) -> bool:
+    """Return whether the pipeline of a data set has :class:`ViewsByLoss`.
+
+    A wrapper, such as mmengine's ``ConcatDataset``, has no pipeline: it would also
+    lose the marks of a batch sampler.
+    """
+    steps = getattr(getattr(dataset, 'pipeline', None), 'transforms', ())
+    return any(isinstance(step, ViewsByLoss) for step in steps)
 
 
 def one_row_per_view(

@@ -4,6 +4,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from mmimbal.datasets import PKBatchSampler
+from mmimbal.datasets.views import makes_separate_views
 from mmimbal.engine.ddp import unwrap_model
 from mmimbal.models.multi_view import MultiViewDataPreprocessor
 from mmimbal.models.needs import (
@@ -12,6 +13,7 @@ from mmimbal.models.needs import (
     IMAGES,
     MIXTURES,
     ONE_LABEL,
+    SEPARATE_VIEWS,
     VIEWS,
     needs_of,
 )
@@ -23,6 +25,9 @@ ADVICE = {
     IMAGES: 'raise train_dataloader.batch_size',
     MIXTURES: f"add dict(type='Mixup', alpha=1.0) to {AUGMENTS}",
     ONE_LABEL: f'remove Mixup and CutMix from {AUGMENTS}',
+    SEPARATE_VIEWS: "add dict(type='mmimbal.ViewsByLoss', transforms=[...]) to the "
+    'pipeline of the dataset, which must not be in a wrapper such as ConcatDataset, '
+    "and set model.data_preprocessor.type='mmimbal.MultiViewDataPreprocessor'",
     VIEWS: "add dict(type='MultiView', num_views=2, transforms=[...]) to the pipeline, "
     "and set model.data_preprocessor.type='mmimbal.MultiViewDataPreprocessor'",
 }
@@ -61,6 +66,8 @@ def given_by(runner: Runner, model: nn.Module) -> set[str]:
     has_views = isinstance(preprocessor, MultiViewDataPreprocessor)
     if has_views or draws_twice:
         given.add(VIEWS)
+    if has_views and makes_separate_views(batches.dataset):
+        given.add(SEPARATE_VIEWS)
     if has_views or getattr(batches.batch_sampler, 'batch_size', 2) > 1:
         given.add(IMAGES)
     return given

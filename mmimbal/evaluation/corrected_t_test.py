@@ -7,7 +7,7 @@ import numpy as np
 from scipy.stats import t
 
 
-def corrected_t_test(differences: Sequence[float], test_share: float) -> float:
+def corrected_t_test(differences: Sequence[float], test_to_train: float) -> float:
     """Return the p-value of the mean difference over folds, two-sided.
 
     The training sets of folds overlap, so that folds vary less than independent data
@@ -16,20 +16,21 @@ def corrected_t_test(differences: Sequence[float], test_share: float) -> float:
 
     Args:
         differences: Difference between two methods on each of J folds, (J,).
-        test_share: Share of the images that a fold tests on, in (0, 1).
+        test_to_train: ``n_test / n_train`` of a fold, above 0. Validation images are
+            in neither.
 
     Raises:
-        ValueError: If there are fewer than two folds, or the share is not in (0, 1).
+        ValueError: If there are fewer than two folds, or the ratio is not positive.
     """
     values = np.asarray(differences, float)
-    if len(values) < 2 or not 0 < test_share < 1:
+    if len(values) < 2 or test_to_train <= 0:
         raise ValueError(
-            f'{len(values)} folds with a test share of {test_share}: the test needs at '
-            'least two folds, and a share in (0, 1)'
+            f'{len(values)} folds with test_to_train={test_to_train}: the test needs '
+            'at least two folds, and a positive ratio'
         )
     variance = values.var(ddof=1)
     if variance == 0:
         return 1.0 if values.mean() == 0 else 0.0
-    factor = 1 / len(values) + test_share / (1 - test_share)
+    factor = 1 / len(values) + test_to_train
     statistic = values.mean() / math.sqrt(factor * variance)
     return float(2 * t.sf(abs(statistic), len(values) - 1))

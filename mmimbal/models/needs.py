@@ -13,6 +13,7 @@ EPOCH = 'the epoch'
 IMAGES = 'several images in a batch'
 MIXTURES = 'Mixup or CutMix'
 ONE_LABEL = 'one label per image'
+SEPARATE_VIEWS = 'views for the metric loss alone'
 VIEWS = 'views'
 
 

