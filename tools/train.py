@@ -48,6 +48,7 @@ def main() -> None:
 
     from mmimbal.command_line.memory import keep_memory
     from mmimbal.command_line.run_config import (
+        drop_compile_without_compiler,
         load_config,
         use_amp,
         warn_unless_deterministic,
@@ -61,6 +62,7 @@ def main() -> None:
         cfg = load_config(args)
     if args.amp:
         use_amp(cfg)
+    drop_compile_without_compiler(cfg)
     if args.resume:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume

@@ -6,6 +6,7 @@ import difflib
 import gc
 import inspect
 import os
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from mmimbal.command_line.compose import load_experiment
-from mmimbal.engine.amp import has_bf16
+from mmimbal.engine.amp import has_bf16, is_slower_in_bf16
 from mmimbal.files.atomic import check_is_no_file
 
 # Config keys that a Runner reads: its arguments, and keys that it looks up itself.
@@ -127,14 +128,28 @@ def warn_unless_deterministic(cfg: Config) -> None:
 
 def can_use_amp() -> bool:
     """Return whether mixed precision is faster here; if not, log a line."""
-    if torch.cuda.is_available() or has_bf16():
+    if torch.cuda.is_available():
         return True
-    print_log(
-        '--amp: this CPU has no instructions for bfloat16, which would be slower than '
-        'float32, so float32 is used',
-        logger='current',
-    )
+    if not has_bf16():
+        reason = 'this CPU has no instructions for bfloat16, which would be slower than'
+    elif is_slower_in_bf16():
+        reason = 'this CPU has instructions for bfloat16, but is slower with it than in'
+    else:
+        return True
+    print_log(f'--amp: {reason} float32, so float32 is used', logger='current')
     return False
+
+
+def drop_compile_without_compiler(cfg: Config) -> None:
+    """Train without ``compile`` if there is no C++ compiler; log a line."""
+    compiler = os.environ.get('CXX') or 'g++'
+    if cfg.get('compile') and shutil.which(compiler) is None:
+        cfg.compile = False
+        print_log(
+            f'compile: there is no C++ compiler {compiler}, so the model is not '
+            'compiled',
+            logger='current',
+        )
 
 
 def use_amp(cfg: Config) -> None:

@@ -1,6 +1,7 @@
 """Mixed precision on a CPU."""
 
 import re
+import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from torch import nn
 from mmimbal.registry import OPTIM_WRAPPERS
 
 CPU_INFO = Path('/proc/cpuinfo')
+TIMED = 10
 BF16_FLAGS = {'avx512_bf16', 'amx_bf16', 'bf16'}  # of x86 and ARM
 
 
@@ -24,6 +26,20 @@ def has_bf16() -> bool:
         flags = re.search(r'^(?:flags|Features)\s*:(.*)$', CPU_INFO.read_text(), re.M)
         return bool(flags and BF16_FLAGS & set(flags[1].split()))
     return False
+
+
+def is_slower_in_bf16() -> bool:
+    """Return whether a convolution in bfloat16 takes longer than in float32 here."""
+    image = torch.rand(16, 64, 28, 28).to(memory_format=torch.channels_last)
+    kernel = torch.rand(64, 64, 3, 3).to(memory_format=torch.channels_last)
+    times = {torch.bfloat16: [], torch.float32: []}
+    for _ in range(TIMED):  # in turns
+        for dtype, seconds in times.items():
+            arguments = image.to(dtype), kernel.to(dtype)
+            start = time.perf_counter()
+            torch.conv2d(*arguments)
+            seconds.append(time.perf_counter() - start)
+    return min(times[torch.bfloat16]) > min(times[torch.float32])
 
 
 @OPTIM_WRAPPERS.register_module()

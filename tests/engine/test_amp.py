@@ -52,9 +52,16 @@ def test_a_system_that_does_not_tell_has_none(tmp_path, monkeypatch):
     assert amp.has_bf16() is False
 
 
-@pytest.mark.parametrize('has', [True, False])
-def test_the_flag_is_used_only_where_it_helps(tmp_path, monkeypatch, has):
-    monkeypatch.setattr(run_config, 'has_bf16', lambda: has)
+@pytest.mark.parametrize(
+    ('flag', 'slower', 'said_because'),
+    [(True, False, None), (True, True, 'is slower with it'), (False, False, 'has no')],
+)
+def test_the_flag_is_used_only_where_it_helps(
+    tmp_path, monkeypatch, flag, slower, said_because
+):
+    has = said_because is None
+    monkeypatch.setattr(run_config, 'has_bf16', lambda: flag)
+    monkeypatch.setattr(run_config, 'is_slower_in_bf16', lambda: slower)
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     said = []
     monkeypatch.setattr(run_config, 'print_log', lambda line, logger: said.append(line))
@@ -62,4 +69,31 @@ def test_the_flag_is_used_only_where_it_helps(tmp_path, monkeypatch, has):
     run_config.use_amp(cfg)
     wrapper = cfg.optim_wrapper.get('type')
     assert wrapper == ('mmimbal.CPUAmpOptimWrapper' if has else None)
-    assert [line[:5] for line in said] == ([] if has else ['--amp'])
+    assert len(said) == (not has)
+    assert has or (said[0].startswith('--amp: this CPU') and said_because in said[0])
+
+
+@pytest.mark.parametrize('slow', [torch.bfloat16, torch.float32])
+def test_the_slower_type_is_found_by_time(monkeypatch, slow):
+    now = [0.0]
+
+    def convolution(image, kernel):
+        now[0] += 2.0 if image.dtype == slow else 1.0
+
+    monkeypatch.setattr(torch, 'conv2d', convolution)
+    monkeypatch.setattr(amp.time, 'perf_counter', lambda: now[0])
+    assert amp.is_slower_in_bf16() is (slow == torch.bfloat16)
+
+
+@pytest.mark.parametrize('compiler', ['no-such-compiler', 'python3'])
+def test_without_a_compiler_the_model_is_not_compiled(tmp_path, monkeypatch, compiler):
+    monkeypatch.setenv('CXX', compiler)
+    said = []
+    monkeypatch.setattr(run_config, 'print_log', lambda line, logger: said.append(line))
+    cfg = tiny_digits('stage1_triplet', tmp_path)
+    run_config.drop_compile_without_compiler(cfg)
+    assert 'compile' not in cfg and not said
+    cfg.compile = True
+    run_config.drop_compile_without_compiler(cfg)
+    assert cfg.compile is (compiler == 'python3')
+    assert len(said) == (compiler != 'python3')
