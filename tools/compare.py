@@ -63,7 +63,7 @@ def prepare(args: argparse.Namespace, folder: Path, work_dir: Path) -> Path:
         data = describe_data(folder)
         print(f'{args.folds} folds, grouped and stratified: {folder / "index.csv"}')
     column = 'split' if data.folds == [None] else f'fold{data.folds[0]}'
-    if read_check_result(folder / 'index.csv', column) == 'unchecked':
+    if read_check_result(folder / 'index.csv', column) != 'checked':
         checked = subprocess.run(
             [sys.executable, TOOLS / 'check_dataset.py', folder], check=False
         )

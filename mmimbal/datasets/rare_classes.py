@@ -67,6 +67,42 @@ def folds_of_rare_groups(
     return test, val
 
 
+def give_validation(
+    labels: np.ndarray,
+    groups: np.ndarray,
+    test: np.ndarray,
+    val: np.ndarray,
+    folds: int,
+) -> None:
+    """Let each fold without validation images have those of one group of its training.
+
+    Where patients have images of several classes, all may have been dealt out for
+    their rarest class, without validation. The group has the fewest images among those
+    of a class with at least five groups, whose classes all keep a group to train on.
+
+    Args:
+        labels: Class of each image, (N,).
+        groups: Group of each image, 0..G-1, (N,).
+        test: For each group the fold in whose test it is, (G,).
+        val: The same for validation, (G,); it is changed.
+        folds: Number of folds.
+    """
+    present = np.unique(groups)
+    sizes = np.bincount(groups, minlength=len(test))
+    has_class = {label: set(groups[labels == label]) for label in set(labels)}
+    for fold in range(folds):
+        if (val[present] == fold).any():
+            continue
+        train = {g for g in present if test[g] != fold}
+        for group in sorted(train, key=lambda g: (sizes[g], g)):
+            own = [has for has in has_class.values() if group in has]
+            is_free = val[group] < 0 and test[group] != NEVER
+            is_free &= max(map(len, own)) >= FEWEST_FOR_VALIDATION
+            if is_free and all((has & train) - {group} for has in own):
+                val[group] = fold
+                break
+
+
 def describe_uneven(
     labels: np.ndarray, groups: np.ndarray, splits: np.ndarray, classes: tuple[str, ...]
 ) -> list[str]:

@@ -1,5 +1,6 @@
 """Names that people spell in several ways: classes, splits, unknown groups."""
 
+import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -9,13 +10,21 @@ SPLIT_WORDS = dict(
     val=('val', 'valid', 'validation', 'validate', 'dev'),
     test=('test', 'testing', 'tst', 'te'),
 )
+NUMBER = re.compile(r'0*(\d+?)(?:\.0+)?')
 MOST_MISSING = 10  # numbers up to the highest, for each label
 UNKNOWN_WORDS = {'', 'nan', 'na', 'n/a', 'none', 'null', 'unknown', '?', '-', '<na>'}
 
 
 def plain(name: str) -> str:
-    """Return a name without what people overlook: case, blanks, Unicode form."""
+    """Return a name without what people overlook.
+
+    This is case, blanks, Unicode form and invisible characters; and how a number is
+    written: ``01`` and ``1.0`` are ``1``.
+    """
     folded = unicodedata.normalize('NFKC', name).casefold()
+    folded = ''.join(c for c in folded if unicodedata.category(c) != 'Cf')
+    if number := NUMBER.fullmatch(folded.strip()):
+        return number[1]
     return ' '.join(folded.replace('_', ' ').replace('-', ' ').split())
 
 
@@ -50,8 +59,9 @@ def check_near_equal(names: Iterable[str], what: str, where: object) -> None:
     double = [' and '.join(sorted(group)) for group in spellings.values() if group[1:]]
     if double:
         raise ValueError(
-            f'{where}: {what} that differ only in capital letters, blanks, hyphens or '
-            f'Unicode form: {"; ".join(double)}. Give them one name'
+            f'{where}: {what} that differ only in capital letters, blanks, hyphens, '
+            'Unicode form or how a number is written: '
+            f'{"; ".join(double)}. Give them one name'
         )
 
 

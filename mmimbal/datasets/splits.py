@@ -8,7 +8,11 @@ import pyarrow.compute as pc
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from mmimbal.datasets.rare_classes import UNDECIDED, folds_of_rare_groups
+from mmimbal.datasets.rare_classes import (
+    UNDECIDED,
+    folds_of_rare_groups,
+    give_validation,
+)
 
 FOLDS = 5  # 70/10/20
 
@@ -66,6 +70,7 @@ def folds_by_group(
             test_fold[shuffled[images]] = part // 2
             if part % 2 == 0:
                 val_fold[shuffled[images]] = (part // 2 - 1) % folds
+    give_validation(labels, shuffled, test_fold, val_fold, folds)
     splits = []
     for fold in range(folds):
         split = np.full(len(labels), 'train', dtype='<U5')

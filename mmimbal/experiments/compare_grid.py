@@ -75,7 +75,7 @@ _base_ = {str(CONFIGS / 'grids' / 'compare.py')!r}
 
 title = {f'Methods on {data.word}'!r}
 profile = {profile!r}
-datasets = dict(_delete_=True, {data.word}=dict())
+datasets = {{'_delete_': True, {data.word!r}: dict()}}
 folds = {folds!r}
 options = {options!r}
 methods = dict(ce=dict(options={ce!r}))

@@ -11,17 +11,22 @@ import numpy as np
 import pyarrow as pa
 
 from mmimbal.command_line.prepared import data_folder, is_prepared
+from mmimbal.datasets.checking.check_result import hash_of
 from mmimbal.datasets.index_file import (
     encode_labels,
     known_groups,
     read_classes,
     read_index,
 )
-from mmimbal.datasets.splits import folds_by_group
+from mmimbal.datasets.splits import folds_by_group, join_groups
 from mmimbal.files.atomic import atomic_folder
+from mmimbal.files.json_file import read_json, write_json
 
 FOLD = re.compile(r'fold\d+')
 OFFICIAL = 'of the download'  # in the dataset.json of tools/prepare_dataset.py
+MADE_FROM = 'made_from.json'  # beside folds that were made here
+OF_INDEX = ('index.csv', 'check.json', 'class_counts.png', MADE_FROM)
+SPLITS = ('train', 'val', 'test')
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,12 @@ def find_data(name: str) -> Path:
 
 
 def describe_data(folder: Path) -> OwnData:
-    """Read the index of a data set, and find its folds; its word is its name."""
+    """Read the index of a data set, and find its folds; its word is its name.
+
+    Raises:
+        ValueError: If a fold, or the split, has no images for training, for validation
+            or for test.
+    """
     table = read_index(folder / 'index.csv')
     classes = read_classes(folder / 'index.csv', table)
     labels = encode_labels(table, classes, folder / 'index.csv')
@@ -78,8 +88,10 @@ def describe_data(folder: Path) -> OwnData:
     splits = np.array(table[column].to_pylist())
     counts = {
         split: np.bincount(labels[splits == split], minlength=len(classes))
-        for split in ('train', 'val', 'test')
+        for split in SPLITS
     }
+    for fold in folds or [None]:
+        check_has_all_splits(table, 'split' if fold is None else f'fold{fold}', folder)
     origin = json.loads((folder / 'dataset.json').read_text(encoding='utf-8'))
     return OwnData(
         folder.resolve().name,
@@ -91,6 +103,17 @@ def describe_data(folder: Path) -> OwnData:
         _number_of_groups(table),
         str(origin.get('split', '')).startswith(OFFICIAL) and not folds,
     )
+
+
+def check_has_all_splits(table: pa.Table, column: str, folder: Path) -> None:
+    """Raise a ValueError if a split has no images."""
+    empty = [split for split in SPLITS if split not in table[column].to_pylist()]
+    if empty:
+        raise ValueError(
+            f'{folder / "index.csv"}: no image is in {" and in ".join(empty)} by its '
+            f'column {column}. Split the images anew: tools/prepare_dataset.py with '
+            '--split group'
+        )
 
 
 def _number_of_groups(table: pa.Table) -> int | None:
@@ -117,10 +140,17 @@ def with_folds(folder: Path, out: Path, folds: int, seed: int = 0) -> Path:
         The new folder. If it exists, it is kept.
 
     Raises:
-        ValueError: If its groups cannot be split.
+        ValueError: If its groups cannot be split, or the folder exists with folds of
+            another index or another number of folds.
     """
     target = out / folder.resolve().name
+    made_from = dict(index=hash_of(folder / 'index.csv'), folds=folds, seed=seed)
     if target.is_dir():
+        if read_json(target / MADE_FROM) != made_from:
+            raise ValueError(
+                f'{target} has folds of another index.csv, or another number of folds: '
+                f'remove {out.parent}, or choose another --work-dir'
+            )
         return target
     table = read_index(folder / 'index.csv')
     classes = read_classes(folder / 'index.csv', table)
@@ -130,14 +160,16 @@ def with_folds(folder: Path, out: Path, folds: int, seed: int = 0) -> Path:
     if 'group' in table.column_names:
         known = known_groups(table).to_pylist()
         groups = [group or file for group, file in zip(known, files, strict=True)]
-    made = folds_by_group(labels, groups, folds, seed)
+    contents = [hash_of(folder / file) for file in files]
+    made = folds_by_group(labels, join_groups(groups, contents), folds, seed)
     columns = table.to_pydict() | {f'fold{k}': fold for k, fold in enumerate(made)}
     with atomic_folder(target) as unfinished:
         for entry in folder.resolve().iterdir():
-            if entry.name not in ('index.csv', 'check.json', 'class_counts.png'):
+            if entry.name not in OF_INDEX:
                 (unfinished / entry.name).symlink_to(entry)
         with open(unfinished / 'index.csv', 'w', newline='', encoding='utf-8') as file:
             writer = csv.writer(file, lineterminator='\n')
             writer.writerow(columns)
             writer.writerows(zip(*columns.values(), strict=True))
+        write_json(made_from, unfinished / MADE_FROM)
     return target

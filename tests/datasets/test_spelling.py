@@ -35,6 +35,18 @@ def test_names_are_compared_without_what_people_overlook():
     assert plain('nv') != plain('nv2')
 
 
+@pytest.mark.parametrize(
+    ('name', 'expected'),
+    [('01', '1'), ('1.0', '1'), ('10', '10'), ('0', '0'), ('1.5', '1.5'), ('a1', 'a1')],
+)
+def test_numbers_are_compared_by_value(name, expected):
+    assert plain(name) == expected
+
+
+def test_invisible_characters_are_overlooked():
+    assert plain('n\u200bv\ufeff') == 'nv'
+
+
 def test_near_equal_names_are_listed_with_their_numbers():
     names = ['nv'] * 3 + ['nv '] * 2 + ['NV', 'mel', 'e\u0301', '\u00e9']
     with pytest.raises(ValueError, match='labels that differ only') as error:

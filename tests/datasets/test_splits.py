@@ -130,6 +130,24 @@ def test_a_small_set_of_rare_classes_alone_can_be_split():
         assert counts == dict(train=3, test=1)
 
 
+@pytest.mark.parametrize(
+    'patients', [(4, 5, 8), (3, 8), (4, 9), (2, 6), (4, 5, 8, 11)], ids=str
+)
+@pytest.mark.parametrize('seed', range(3))
+def test_patients_of_several_classes_leave_some_for_validation(patients, seed):
+    """Patient p has images of every class of more than p patients."""
+    labels, groups = [], []
+    for label, count in enumerate(patients):
+        for patient in range(count):
+            labels += [label] * 4
+            groups += [f'p{patient}'] * 4
+    for fold in folds_by_group(labels, groups, 5, seed):
+        check_groups(groups, fold)
+        assert (fold == 'val').any()
+        for label in range(len(patients)):
+            assert (fold[np.array(labels) == label] == 'train').any()
+
+
 def test_uneven_splits_are_described():
     labels, groups = with_rare_class(5)
     labels, groups = np.append(labels, 2), np.append(groups, 'only')

@@ -94,5 +94,34 @@ def test_folds_are_made_beside_the_data_set_which_stays_as_it_is(data, tmp_path)
         assert dataset.get_data_info(0)['img_path'].startswith(str(made / 'images'))
     assert (tested == 1).all()
     assert describe_data(made).folds == [0, 1, 2]
-    assert with_folds(data, tmp_path / 'work', folds=5) == made  # is kept
-    assert describe_data(made).folds == [0, 1, 2]
+    stamp = (made / 'index.csv').stat().st_mtime_ns
+    assert with_folds(data, tmp_path / 'work', folds=3) == made  # is kept
+    assert (made / 'index.csv').stat().st_mtime_ns == stamp
+
+
+def test_folds_of_something_else_are_not_used_again(data, tmp_path):
+    with_folds(data, tmp_path / 'work', folds=3)
+    with pytest.raises(ValueError, match='another number of folds: remove'):
+        with_folds(data, tmp_path / 'work', folds=5)
+    index = data / 'index.csv'
+    index.write_text(index.read_text().replace('p19', 'p18'))
+    with pytest.raises(ValueError, match=r'folds of another index\.csv'):
+        with_folds(data, tmp_path / 'work', folds=3)
+
+
+def test_copies_of_an_image_are_in_one_split_of_each_fold(data, tmp_path):
+    images = sorted((data / 'images').iterdir())
+    for image in images[1:20:2]:
+        image.write_bytes(images[0].read_bytes())
+    copies = {f'images/{image.name}' for image in (images[0], *images[1:20:2])}
+    rows = rows_of(with_folds(data, tmp_path / 'work', folds=3))
+    for fold in range(3):
+        assert len({r[f'fold{fold}'] for r in rows if r['file'] in copies}) == 1
+
+
+@pytest.mark.parametrize('missing', ['val', 'test'])
+def test_a_split_without_test_or_validation_is_refused(data, missing):
+    index = data / 'index.csv'
+    index.write_text(index.read_text().replace(f',{missing}', ',train'))
+    with pytest.raises(ValueError, match=f'no image is in {missing} by its column'):
+        describe_data(data)

@@ -7,9 +7,9 @@ from pathlib import Path
 REPORT = 'check.json'
 
 
-def hash_of(index: Path) -> str:
-    """Return a hash of an ``index.csv``."""
-    return hashlib.blake2b(index.read_bytes()).hexdigest()[:32]
+def hash_of(file: Path) -> str:
+    """Return a hash of a file, such as an ``index.csv`` or an image."""
+    return hashlib.blake2b(file.read_bytes()).hexdigest()[:32]
 
 
 def read_check_result(index: Path, split_column: str) -> str:

@@ -1,7 +1,10 @@
 """Safe unpacking of downloaded archives."""
 
+import gzip
+import lzma
 import tarfile
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 
 ENCRYPTED, UTF8 = 0x1, 0x800  # flag bits of a member of a zip file
@@ -13,6 +16,11 @@ PYTHON_METHODS = {
     getattr(zipfile, 'ZIP_ZSTANDARD', zipfile.ZIP_STORED),  # since Python 3.14
 }
 METHODS = {9: 'Deflate64', 93: 'Zstandard', 98: 'PPMd'}
+BROKEN = (
+    *(tarfile.TarError, zipfile.BadZipFile, EOFError),
+    *(gzip.BadGzipFile, zlib.error, lzma.LZMAError),
+)
+CHUNK = 2**20  # bytes
 SYSTEM_FILES = {'__macosx', 'thumbs.db', 'desktop.ini', '@eadir'}
 
 
@@ -38,13 +46,20 @@ def unpack(archive: Path, target: Path, encoding: str | None = None) -> Path:
             with zipfile.ZipFile(archive) as file:
                 _unpack_zip(file, archive, target, encoding)
         elif tarfile.is_tarfile(archive):
-            with tarfile.open(archive) as file:
+            with tarfile.open(archive, encoding=encoding, errors='strict') as file:
                 file.extractall(target, filter='data')
+                # tarfile takes a damaged end for the end; the checksum is behind it.
+                while file.fileobj.read(CHUNK):
+                    pass
         else:
             raise ValueError(f'{archive} is neither a folder nor a zip or tar file')
     except tarfile.FilterError as error:
         raise ValueError(f'{archive} is refused as unsafe: {error}') from None
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
+    except UnicodeDecodeError:
+        raise _unknown_encoding(archive, encoding, '') from None
+    except LookupError:
+        raise ValueError(f'--zip-encoding: Python knows no {encoding}') from None
+    except BROKEN as error:
         raise ValueError(f'{archive} is broken, load it again: {error}') from None
     content = [path for path in target.iterdir() if not is_system_file(path.name)]
     return content[0] if len(content) == 1 and content[0].is_dir() else target
@@ -70,10 +85,14 @@ def _unpack_zip(
             f'{archive} is compressed with {methods}, which Python cannot unpack: '
             'unpack it with another program, such as 7-Zip, and give the folder'
         )
+    has_slash = any('/' in member.filename for member in members)
     for member in members:
         member.filename = _name_of(member, archive, encoding)
         _refuse_outside(member.filename, archive)
-        file.extract(member, target)
+        if not has_slash:  # written by a program that does not know the format
+            member.filename = member.filename.replace('\\', '/')
+        if PurePosixPath(member.filename).parts:  # a name may be './'
+            file.extract(member, target)
 
 
 def _name_of(member: zipfile.ZipInfo, archive: Path, encoding: str | None) -> str:
@@ -83,15 +102,18 @@ def _name_of(member: zipfile.ZipInfo, archive: Path, encoding: str | None) -> st
     try:
         return member.filename.encode('cp437').decode(encoding or 'utf-8')
     except UnicodeError:
-        raise ValueError(
-            f'{archive} has names that are not in {encoding or "UTF-8"}, such as '
-            f'{member.filename!r}: give their encoding, such as --zip-encoding gbk'
-        ) from None
-    except LookupError:
-        raise ValueError(f'--zip-encoding: Python knows no {encoding}') from None
+        example = f', such as {member.filename!r}'
+        raise _unknown_encoding(archive, encoding, example) from None
+
+
+def _unknown_encoding(archive: Path, encoding: str | None, example: str) -> ValueError:
+    return ValueError(
+        f'{archive} has names that are not in {encoding or "UTF-8"}{example}: give '
+        'their encoding, such as --zip-encoding gbk'
+    )
 
 
 def _refuse_outside(name: str, archive: Path) -> None:
     path = PurePosixPath(name.replace('\\', '/'))
-    if path.is_absolute() or '..' in path.parts or ':' in path.parts[0]:
+    if path.is_absolute() or '..' in path.parts or ':' in ''.join(path.parts[:1]):
         raise ValueError(f'{archive} is refused as unsafe: {name!r} leaves its folder')

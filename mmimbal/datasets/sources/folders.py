@@ -1,15 +1,17 @@
 """Datasets with one folder per class."""
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from mmimbal.datasets.sources.archive import is_system_file
 from mmimbal.datasets.sources.source import Image, Source
-from mmimbal.datasets.sources.walk import files_below, reason_to_leave_out
+from mmimbal.datasets.sources.walk import MASK_FOLDER, files_below, reason_to_leave_out
 from mmimbal.datasets.spelling import check_near_equal, split_of
 
 IGNORE = 'ignore'
+PART = re.compile(r'(fold|part|split|batch)[ _-]?\d+', re.IGNORECASE)
 SETTLE = (
     'Say what they are: --split-folders NAME=train|val|test|ignore ..., or '
     '--class-folders if all of them are classes'
@@ -42,9 +44,19 @@ def read_folders(
         ValueError: If some folders look like splits and others do not, a folder of
             ``split_folders`` is missing, or two classes have almost the same name.
     """
+    if not src.is_dir():
+        raise FileNotFoundError(f'--src: there is no folder {src}')
     folders = _folders(src)
     unsure = []
-    while len(folders) == 1 and _folders(folders[0]) and not split_folders:
+    while len(folders) == 1 and _folders(folders[0]):
+        if folders[0].name in (split_folders or ()):
+            break
+        outside = [path.name for path in files_of(src)]
+        if outside:
+            unsure.append(
+                f'only {folders[0].name} was read; beside it are {len(outside)} files, '
+                f'such as {outside[0]}'
+            )
         src, folders = folders[0], _folders(folders[0])
     names = [folder.name for folder in folders]
     roles = {} if class_folders else _roles(src, names, split_folders)
@@ -59,6 +71,11 @@ def read_folders(
         )
     labels = [image.label for image in images]
     check_near_equal(labels, 'class folders', src)
+    tops = [top for top in folders if roles.get(top.name) != IGNORE]
+    wanted = [f.name for top in tops for f in _folders(top)] if roles else names
+    without = sorted(set(wanted) - set(labels))
+    if without:
+        unsure.append(f'no image was taken of {", ".join(without)}: it is no class')
     classes = tuple(sorted(set(labels)))
     unsure += _odd_classes(images, classes)
     return Source(images, classes, origin, licence, left_out, unsure)
@@ -106,6 +123,8 @@ def _roles(
     splits = {name: split_of(name) for name in names}
     others = [name for name, split in splits.items() if split is None]
     if len(others) == len(names):
+        if names:
+            _refuse_odd_classes(src, names)
         return {}
     if others:
         same = {
@@ -122,6 +141,34 @@ def _roles(
             f'{", ".join(others)} have not{inside}. {SETTLE}'
         )
     return splits
+
+
+def _refuse_odd_classes(src: Path, names: list[str]) -> None:
+    """Raise a ValueError if folders seem no classes, by their names or content."""
+    parts = [name for name in names if PART.fullmatch(name) or _split_in(name)]
+    inside = {name: {f.name for f in _folders(src / name)} for name in names}
+    splits = [name for name in names if any(map(split_of, inside[name]))]
+    masks = [
+        name
+        for name in names
+        if MASK_FOLDER.fullmatch(name)
+        and any(inside[name] & inside[other] for other in names if other != name)
+    ]
+    if len(parts) == len(names):
+        reason = f'{", ".join(parts)} have names of parts of a data set'
+    elif len(splits) == len(names):
+        reason = f'{", ".join(splits)} have folders with names of splits inside'
+    elif masks:
+        reason = f'{", ".join(masks)} has the folders of the others inside'
+    else:
+        return
+    raise ValueError(f'{src}: {reason}, so they may be no classes. {SETTLE}')
+
+
+def _split_in(name: str) -> bool:
+    """Return whether one of several words of a name is that of a split."""
+    words = re.split(r'[ _-]+', name)
+    return len(words) > 1 and any(map(split_of, words))
 
 
 def _odd_classes(images: list[Image], classes: tuple[str, ...]) -> list[str]:
@@ -165,6 +212,13 @@ def read_pbc(src: Path) -> Source:
     """
     return read_folders(
         src, 'Acevedo et al. 2020, doi:10.17632/snkd93bnjr.1', 'CC BY 4.0'
+    )
+
+
+def files_of(path: Path) -> list[Path]:
+    """Return the files of a folder, sorted, without those of the system."""
+    return sorted(
+        f for f in path.iterdir() if f.is_file() and not is_system_file(f.name)
     )
 
 

@@ -61,6 +61,8 @@ def read_csv(
     if 'group' in columns:
         groups = index_file.known_groups(table).to_pylist()
         unsure += _unknown_groups(columns['group'])
+        known = [group for group in columns['group'] if not is_unknown(group)]
+        check_near_equal(known, 'groups', index)
     if 'split' in columns:
         splits, spelled = _usual_splits(columns['split'], index)
         unsure += spelled
@@ -108,6 +110,12 @@ def _not_listed(
 def _classes(table: pa.Table, index: Path) -> list[str]:
     """Return the labels, sorted; numbers as numbers."""
     check_near_equal(table['label'].to_pylist(), 'labels', index)
+    unknown = sorted(filter(is_unknown, set(table['label'].to_pylist())))
+    if unknown:
+        raise ValueError(
+            f'{index}: some images have the label {", ".join(map(repr, unknown))}. '
+            'Give them a class, or remove their lines'
+        )
     labels = pc.unique(table['label']).to_pylist()
     return sorted(labels, key=int if all(x.isdecimal() for x in labels) else None)
 

@@ -91,6 +91,8 @@ def plan_dataset(
         if 'val' not in splits:
             splits, warnings = _with_validation(labels, groups, splits, seed)
             origin_of_split += f'; val is a part of train, {made_here}'
+        if 'test' not in splits:
+            warnings = [*warnings, 'the download has no test images: use --split group']
     else:
         made = split_by_group(labels, joined_groups, seed)
         warnings = describe_uneven(
@@ -110,9 +112,9 @@ def plan_dataset(
             by_fold = folds_by_group(labels, joined_groups, folds, seed)
         columns |= {f'fold{k}': fold.tolist() for k, fold in enumerate(by_fold)}
         origin_of_split += f'; {folds} folds, {made_here}'
-    for cells in columns.values():
+    for column, cells in columns.items():
         check_groups(groups, cells)
-        _count(images, cells)
+        _count(images, cells, column)
     return Plan(source, names, groups, columns, origin_of_split, warnings)
 
 
@@ -202,7 +204,9 @@ def check_exists(image: Image) -> None:
         raise FileNotFoundError(f'image {image.path} is missing')
 
 
-def _count(images: Sequence[Image], splits: Sequence[str]) -> dict[str, Counter]:
+def _count(
+    images: Sequence[Image], splits: Sequence[str], column: str = 'split'
+) -> dict[str, Counter]:
     """Return the number of images per class, by split.
 
     Raises:
@@ -215,8 +219,10 @@ def _count(images: Sequence[Image], splits: Sequence[str]) -> dict[str, Counter]
     empty = sorted(name for name in labels if not counts['train'][name])
     if empty:
         raise ValueError(
-            f'no image to train on for class {", ".join(empty)}: give the index a '
-            'split column with some in train, or use --split group'
+            f'no image to train on for class {", ".join(empty)}'
+            + (f' by {column}' if column != 'split' else '')
+            + ': give the index a split column with some in train, use --split group, '
+            'or another number of --folds'
         )
     return counts
 

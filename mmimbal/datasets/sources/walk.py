@@ -18,13 +18,13 @@ SUFFIXES = frozenset(
 OTHER_IMAGES = frozenset(
     f'.{name}' for name in ('heic', 'heif', 'avif', 'tga', 'ico', 'svg', 'psd', 'nii')
 )
-MASK_FOLDERS = frozenset(
-    ('mask', 'masks', 'segmentation', 'segmentations', 'ground_truth', 'gt')
+MASK_FOLDER = re.compile(
+    r'(.*[ _-])?(masks?|segmentations?|ground[ _-]?truths?|gt)', re.IGNORECASE
 )
 PREVIEW_FOLDERS = frozenset(
     ('preview', 'previews', 'thumbnail', 'thumbnails', 'thumbs')
 )
-MASK_ENDING = re.compile(r'[ _.-](mask\d*|seg|segmentation|gt)$', re.IGNORECASE)
+MASK_ENDING = re.compile(r'[ _.-](mask[ _-]?\d*|seg|segmentation|gt)$', re.IGNORECASE)
 PREVIEW_ENDING = re.compile(r'[ _.-](preview|thumb|thumbnail)$', re.IGNORECASE)
 
 
@@ -41,6 +41,13 @@ def _files(
     folder: Path, below: PurePosixPath, ancestors: set[Path]
 ) -> Iterator[PurePosixPath]:
     for path in sorted(folder.iterdir()):
+        try:
+            path.name.encode()
+        except UnicodeEncodeError:
+            raise ValueError(
+                f'the name of a file in {folder} is not UTF-8: {path.name!a}. '
+                'Rename it, for example with convmv'
+            ) from None
         if not path.is_dir():
             yield below / path.name
         elif path.resolve() not in ancestors:  # a link to a folder above has no end
@@ -69,7 +76,9 @@ def reason_to_leave_out(
         return f'images that OpenCV cannot decode ({suffix})'
     if suffix not in SUFFIXES and not is_dicom(folder / file):
         return f'no images ({suffix or "no suffix"})'
-    if inside & MASK_FOLDERS or _belongs_to_another(file, names, MASK_ENDING):
+    if any(map(MASK_FOLDER.fullmatch, inside)) or _belongs_to_another(
+        file, names, MASK_ENDING
+    ):
         return 'masks'
     if inside & PREVIEW_FOLDERS or _belongs_to_another(file, names, PREVIEW_ENDING):
         return 'previews'

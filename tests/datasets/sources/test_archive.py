@@ -2,6 +2,7 @@ import io
 import tarfile
 import zipfile
 
+import numpy as np
 import pytest
 
 from mmimbal.datasets.sources.archive import unpack
@@ -106,6 +107,49 @@ def test_another_encoding_is_asked_for(tmp_path):
         unpack(archive, tmp_path / 'out')
     with pytest.raises(ValueError, match='Python knows no gbkk'):
         unpack(archive, tmp_path / 'out2', 'gbkk')
+
+
+def test_names_of_a_tar_in_another_encoding(tmp_path):
+    old = dict(encoding='gbk', format=tarfile.GNU_FORMAT)
+    with tarfile.open(tmp_path / 'x', 'w', **old) as file:
+        for name in ('set/病/1.png', 'set/b/2.png'):
+            member = tarfile.TarInfo(name)
+            file.addfile(member, io.BytesIO())
+    with pytest.raises(ValueError, match=r'not in UTF-8: .*--zip-encoding gbk'):
+        unpack(tmp_path / 'x', tmp_path / 'out')
+    unpack(tmp_path / 'x', tmp_path / 'again', 'gbk')
+    assert (tmp_path / 'again/set/病/1.png').is_file()
+
+
+@pytest.mark.parametrize('kind', ['gz', 'xz', 'bz2'])
+@pytest.mark.parametrize('place', [0.5, 0.97])
+def test_a_damaged_tar_is_refused(tmp_path, kind, place):
+    random = np.random.default_rng(0)
+    with tarfile.open(tmp_path / 'x', f'w:{kind}') as file:
+        for name in ('set/a/1.png', 'set/b/2.png'):
+            member = tarfile.TarInfo(name)
+            member.size = 2**21
+            file.addfile(member, io.BytesIO(random.bytes(2**21)))
+    content = bytearray((tmp_path / 'x').read_bytes())
+    start = int(place * len(content))
+    for offset in range(start, start + 20):
+        content[offset] ^= 0xFF
+    (tmp_path / 'x').write_bytes(content)
+    with pytest.raises(ValueError, match='is broken, load it again'):
+        unpack(tmp_path / 'x', tmp_path / 'out')
+
+
+def test_a_zip_with_backslashes_or_a_dot(tmp_path):
+    with zipfile.ZipFile(tmp_path / 'x', 'w') as file:
+        for name in ('a\\1.png', 'b\\2.png'):
+            info = zipfile.ZipInfo('new')
+            info.filename = name  # as programs write it that ignore the format
+            file.writestr(info, 'content')
+    found = unpack(tmp_path / 'x', tmp_path / 'out')
+    assert (found / 'a/1.png').read_text() == 'content'
+    make_zip(tmp_path / 'y', ['./', './a/1.png', './b/2.png'])
+    found = unpack(tmp_path / 'y', tmp_path / 'dot')
+    assert (found / 'b/2.png').is_file()
 
 
 def test_names_in_utf8_that_say_so(tmp_path):

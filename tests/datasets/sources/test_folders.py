@@ -1,5 +1,6 @@
 """Layouts of folders that people download: what is taken, refused and left out."""
 
+import os
 from collections import Counter
 
 import cv2
@@ -95,9 +96,65 @@ def test_a_class_that_is_in_one_split_only_is_said(tmp_path):
 
 def test_splits_inside_of_classes_are_said(tmp_path):
     paint(tmp_path, 'a/train', 'a/test', 'b/train', 'b/test')
-    source = read_folders(tmp_path)
+    source = read_folders(tmp_path, class_folders=True)
     assert counts(source) == {(None, 'a'): 6, (None, 'b'): 6}
     assert 'folders test, train inside of classes were not taken' in source.unsure[0]
+
+
+@pytest.mark.parametrize(
+    ('names', 'reason'),
+    [
+        (grid(['train_images', 'test_images'], 'ab'), 'names of parts of a data set'),
+        (grid(['fold_1', 'fold_2', 'fold_3'], 'ab'), 'fold_3 have names of parts'),
+        (grid(['v1', 'v2'], ['train', 'test']), 'v2 have folders with names of splits'),
+        (grid('ab', ['train', 'test']), 'a, b have folders with names of splits'),
+        (grid(['images', 'masks'], 'ab'), 'masks has the folders of the others'),
+        (grid(['img', 'lung_masks'], 'ab'), 'lung_masks has the folders of the others'),
+    ],
+)
+def test_folders_that_seem_no_classes_are_refused(tmp_path, names, reason):
+    paint(tmp_path, *names)
+    with pytest.raises(ValueError, match=reason) as error:
+        read_folders(tmp_path)
+    assert '--class-folders' in str(error.value)
+    tops = {name.split('/')[0] for name in names}
+    taken = read_folders(tmp_path, class_folders=True)
+    assert {image.label for image in taken.images} == tops
+
+
+def test_folders_of_patients_and_of_kinds_inside_of_classes_are_fine(tmp_path):
+    paint(tmp_path, *grid(['benign', 'malignant'], ['40X', 'patient_1', 'images']))
+    assert counts(read_folders(tmp_path)) == {
+        (None, 'benign'): 9,
+        (None, 'malignant'): 9,
+    }
+
+
+def test_given_split_folders_are_found_inside_of_the_only_folder(tmp_path):
+    paint(tmp_path, *grid(['set/TRAIN', 'set/TEST_SIMPLE'], 'ab'))
+    source = read_folders(tmp_path, split_folders=dict(TRAIN='train'))
+    assert counts(source) == {('train', 'a'): 3, ('train', 'b'): 3}
+
+
+def test_files_beside_the_only_folder_and_classes_without_images_are_said(tmp_path):
+    paint(tmp_path, 'set/a', 'set/b')
+    (tmp_path / 'set/c').mkdir()
+    (tmp_path / 'extra.png').write_bytes(b'')
+    lines = read_folders(tmp_path).unsure
+    assert 'only set was read; beside it are 1 files, such as extra.png' in lines
+    assert 'no image was taken of c: it is no class' in lines
+
+
+def test_a_missing_source_is_said(tmp_path):
+    with pytest.raises(FileNotFoundError, match='--src: there is no folder'):
+        read_folders(tmp_path / 'nowhere', split_folders=dict(a='train'))
+
+
+def test_names_that_are_not_utf8_are_named(tmp_path):
+    paint(tmp_path, 'a')
+    (tmp_path / 'a/0.png').rename(os.fsencode(tmp_path) + b'/a/\xb2\xa1.png')
+    with pytest.raises(ValueError, match=r'is not UTF-8: .*udcb2.*Rename it'):
+        read_folders(tmp_path)
 
 
 def test_masks_previews_and_system_files_are_left_out_and_counted(tmp_path):
@@ -120,12 +177,12 @@ def test_masks_previews_and_system_files_are_left_out_and_counted(tmp_path):
     source = read_folders(tmp_path)
     # A class may be called mask, and lonely_mask is the mask of no image.
     assert counts(source) == {
-        (None, 'a'): 3,
+        (None, 'a'): 2,
         (None, 'b'): 3,
         (None, 'mask'): 2,
     }
     assert {reason: len(files) for reason, files in source.left_out.items()} == {
-        'masks': 3,
+        'masks': 4,
         'previews': 3,
         'files of the system': 2,
         'no images (.txt)': 1,

@@ -25,6 +25,19 @@ def test_labels_of_two_spellings_are_refused_in_preparing_and_training(tmp_path)
         CSVDataset(str(tmp_path)).full_init()
 
 
+@pytest.mark.parametrize('names', [('P1', 'P1 '), ('P1', 'p1'), ('1', '1.0')])
+def test_groups_of_two_spellings_are_refused(tmp_path, names):
+    write_index(tmp_path, rows('abab', group=[*names, *names]))
+    with pytest.raises(ValueError, match='groups that differ only in'):
+        read_csv(tmp_path)
+
+
+def test_unknown_labels_are_refused(tmp_path):
+    write_index(tmp_path, rows(['a', 'nan']))
+    with pytest.raises(ValueError, match="have the label 'nan'"):
+        read_csv(tmp_path)
+
+
 def test_what_the_index_does_not_list_is_counted(tmp_path):
     write_index(tmp_path, [*rows('ab'), {'file': 'images/x.png', 'label': 'a'}])
     lines = (tmp_path / 'index.csv').read_text().splitlines()
