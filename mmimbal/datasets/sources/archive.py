@@ -1,6 +1,5 @@
 """Safe unpacking of downloaded archives."""
 
-import gzip
 import lzma
 import tarfile
 import zipfile
@@ -16,10 +15,7 @@ PYTHON_METHODS = {
     getattr(zipfile, 'ZIP_ZSTANDARD', zipfile.ZIP_STORED),  # since Python 3.14
 }
 METHODS = {9: 'Deflate64', 93: 'Zstandard', 98: 'PPMd'}
-BROKEN = (
-    *(tarfile.TarError, zipfile.BadZipFile, EOFError),
-    *(gzip.BadGzipFile, zlib.error, lzma.LZMAError),
-)
+BROKEN = (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError)
 CHUNK = 2**20  # bytes
 SYSTEM_FILES = {'__macosx', 'thumbs.db', 'desktop.ini', '@eadir'}
 
@@ -59,7 +55,9 @@ def unpack(archive: Path, target: Path, encoding: str | None = None) -> Path:
         raise _unknown_encoding(archive, encoding, '') from None
     except LookupError:
         raise ValueError(f'--zip-encoding: Python knows no {encoding}') from None
-    except BROKEN as error:
+    except (*BROKEN, OSError) as error:
+        if isinstance(error, OSError) and error.errno:  # of the disk
+            raise
         raise ValueError(f'{archive} is broken, load it again: {error}') from None
     content = [path for path in target.iterdir() if not is_system_file(path.name)]
     return content[0] if len(content) == 1 and content[0].is_dir() else target

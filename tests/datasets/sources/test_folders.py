@@ -152,7 +152,8 @@ def test_a_missing_source_is_said(tmp_path):
 
 def test_names_that_are_not_utf8_are_named(tmp_path):
     paint(tmp_path, 'a')
-    (tmp_path / 'a/0.png').rename(os.fsencode(tmp_path) + b'/a/\xb2\xa1.png')
+    folder = os.fsencode(tmp_path / 'a')
+    os.rename(folder + b'/0.png', folder + b'/\xb2\xa1.png')
     with pytest.raises(ValueError, match=r'is not UTF-8: .*udcb2.*Rename it'):
         read_folders(tmp_path)
 
