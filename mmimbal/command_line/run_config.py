@@ -5,6 +5,7 @@ import atexit
 import difflib
 import gc
 import inspect
+import logging
 import os
 import shutil
 from collections.abc import Iterable
@@ -19,6 +20,7 @@ from mmengine.runner import Runner
 from mmimbal.command_line.compose import load_experiment
 from mmimbal.engine.amp import has_bf16, is_slower_in_bf16
 from mmimbal.files.atomic import check_is_no_file
+from mmimbal.stage2.config import two_stage_hooks
 
 # Config keys that a Runner reads: its arguments, and keys that it looks up itself.
 RUNNER_KEYS = {
@@ -160,6 +162,27 @@ def use_amp(cfg: Config) -> None:
     cfg.optim_wrapper.type = (
         'AmpOptimWrapper' if on_gpu else 'mmimbal.CPUAmpOptimWrapper'
     )
+
+
+def warn_of_short_schedule(cfg: Config) -> None:
+    """Warn if a cosine schedule ends before the training, as the rate then rises."""
+    last = cfg.train_cfg.get('max_epochs')
+    for hook in two_stage_hooks(cfg):
+        last = hook.get('epoch') or last
+    schedulers = cfg.get('param_scheduler') or []
+    for each in [schedulers] if isinstance(schedulers, dict) else schedulers:
+        length, by_epoch = each.get('T_max'), each.get('by_epoch', True)
+        if not (last and length and by_epoch):
+            continue
+        end, ends = each.get('end') or last, each.get('begin', 0) + length
+        if ends < min(end, last):
+            print_log(
+                f'{each.type} has its lowest learning rate after {ends} of {last} '
+                f'epochs, and then the rate rises again: set T_max of param_scheduler '
+                f'to {last - each.get("begin", 0)}',
+                logger='current',
+                level=logging.WARNING,
+            )
 
 
 def choose_split(cfg: Config, split: str) -> None:

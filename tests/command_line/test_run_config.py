@@ -22,6 +22,40 @@ def test_what_the_runner_reads_passes(cfg, option):
     check_options([option], cfg)
 
 
+COSINE = dict(type='CosineAnnealingLR', T_max=10)
+
+
+@pytest.mark.parametrize(
+    ('scheduler', 'epochs', 'switch', 'warns'),
+    [
+        (COSINE, 10, None, False),
+        (COSINE, 20, None, True),
+        ([dict(type='LinearLR', end=5), COSINE], 12, None, True),
+        ([dict(COSINE, begin=5, T_max=15)], 20, None, False),
+        (dict(COSINE, end=10), 20, None, False),
+        (dict(COSINE, by_epoch=False), 20, None, False),
+        (COSINE, 20, 10, False),  # stage 2 has its own schedule
+        (COSINE, 20, 12, True),
+        (dict(type='MultiStepLR', milestones=[5]), 20, None, False),
+        ([], 20, None, False),
+    ],
+)
+def test_a_schedule_that_ends_too_early_is_said(
+    monkeypatch, scheduler, epochs, switch, warns
+):
+    said = []
+    monkeypatch.setattr(
+        run_config, 'print_log', lambda line, logger, level: said.append(line)
+    )
+    cfg = dict(train_cfg=dict(max_epochs=epochs), param_scheduler=scheduler)
+    if switch:
+        hook = dict(type='mmimbal.TwoStageHook', epoch=switch)
+        cfg['default_hooks'] = dict(two_stage=hook)
+    run_config.warn_of_short_schedule(Config(cfg))
+    assert bool(said) is warns
+    assert not warns or f'set T_max of param_scheduler to {switch or epochs}' in said[0]
+
+
 @pytest.mark.parametrize(
     ('option', 'hint'),
     [

@@ -200,8 +200,17 @@ def test_a_small_difference_is_no_claim(data, tmp_path, capsys):
 def test_errors_of_the_data_stop_it(data):
     (data.folder / 'check.json').unlink()
     (data.folder / '5.png').write_bytes(b'no image')
-    message = explain('compare', 'data/cells', '--profile', '64px')
-    assert 'data/cells has errors: mend them first' in message
+    for _ in range(2):  # also when the errors are known
+        message = explain('compare', 'data/cells', '--profile', '64px')
+        assert 'data/cells has errors: mend them first' in message
+
+
+@pytest.mark.parametrize('name', ['my-data', '2 cells', 'class'])
+def test_a_name_that_is_no_python_name(data, tmp_path, name):
+    other = data.folder.with_name(name)
+    data.folder.rename(other)
+    write_grid(describe_data(other), '64px', True, tmp_path, tmp_path / 'grid.py')
+    assert {run.dataset for run in load_grid(tmp_path / 'grid.py').runs} == {name}
 
 
 @pytest.mark.slow

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mmimbal.datasets.sources.pixel_range import to_8_bits
+from mmimbal.datasets.spelling import is_unknown
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
+SUFFIXES = ('.dcm', '.dicom')
 MAGIC = b'DICM'
 MAGIC_OFFSET = 128  # bytes
 COLOURS = ('RGB', 'YBR_FULL', 'YBR_FULL_422', 'YBR_ICT', 'YBR_RCT')
@@ -21,21 +23,27 @@ DECODERS = {
 
 
 def is_dicom(path: Path) -> bool:
-    """Return whether a file is a DICOM file, whatever its suffix."""
+    """Return whether a file is a DICOM file, by its suffix or its first bytes."""
+    return path.suffix.lower() in SUFFIXES or _has_mark(path)
+
+
+def _has_mark(path: Path) -> bool:
     with open(path, 'rb') as file:
         file.seek(MAGIC_OFFSET)
         return file.read(len(MAGIC)) == MAGIC
 
 
 def patient_of(path: Path) -> str | None:
-    """Return the patient id of a DICOM file, ``None`` if it has none.
+    """Return the patient id of a DICOM file, ``None`` if it says nothing.
 
     Raises:
         ImportError: If pydicom is not installed.
         ValueError: If the file is no DICOM file.
     """
     header = _read(path, stop_before_pixels=True, specific_tags=['PatientID'])
-    return str(header.get('PatientID') or '').strip() or None
+    patient = str(header.get('PatientID') or '').strip()
+    is_anonymous = patient.casefold().startswith('anonym')
+    return None if is_unknown(patient) or is_anonymous else patient
 
 
 def read_dicom(path: Path) -> np.ndarray:
@@ -72,12 +80,20 @@ def _read(path: Path, **options) -> 'Dataset':
     try:
         from pydicom import dcmread
         from pydicom.errors import InvalidDicomError
+        from pydicom.uid import ImplicitVRLittleEndian
     except ImportError:
         raise ImportError(
             f"{path} is read with pydicom: pip install 'mmimbal[dicom]'"
         ) from None
     try:
-        return dcmread(path, **options)
+        if _has_mark(path):
+            return dcmread(path, **options)
+        dicom = dcmread(path, force=True)  # as older exports are
+        if 'SOPClassUID' not in dicom:
+            raise InvalidDicomError('it has no mark and no class of DICOM')
+        if 'TransferSyntaxUID' not in dicom.file_meta:
+            dicom.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+        return dicom
     except (InvalidDicomError, EOFError, NotImplementedError) as error:
         raise ValueError(f'{path} is no DICOM file: {error}') from None
 

@@ -10,7 +10,8 @@ def read_in_range(path: Path, low: float, high: float) -> np.ndarray:
     """Read an image, and map the values ``low`` to ``high`` to 0 to 255.
 
     Values below ``low`` become 0, and values above ``high`` 255. As in training, a
-    rotation in EXIF is applied, and transparency is left out.
+    rotation in EXIF is applied, and transparency is left out. An image of 8 bits stays
+    as it is if ``high`` is above 255: the range is that of the other images.
 
     Args:
         path: An image file of 8, 16, 32 or 64 bits, with integers or floats.
@@ -36,7 +37,8 @@ def read_in_range(path: Path, low: float, high: float) -> np.ndarray:
             f'{path} holds NaN in {np.isnan(values).sum()} of {values.size} values: '
             'replace them by a number, or leave out this image'
         )
-    pixels = to_8_bits(values, low, high)
+    is_shown = values.dtype == np.uint8 and high > np.iinfo(np.uint8).max
+    pixels = values if is_shown else to_8_bits(values, low, high)
     return pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
 
 

@@ -76,6 +76,8 @@ def plan_dataset(
             has no training image, or an image is listed twice or cannot be decoded.
     """
     images = source.images
+    for image in images:
+        check_exists(image)
     names = _file_names(images)
     groups = [image.group or name for image, name in zip(images, names, strict=True)]
     labels = np.array([source.classes.index(image.label) for image in images])

@@ -44,6 +44,33 @@ def export(tmp_path):
     return tmp_path / 'src'
 
 
+@pytest.mark.parametrize('patient', ['N/A', 'ANONYMOUS', 'anonymized', 'the same'])
+def test_patients_that_say_nothing_are_no_groups(tmp_path, patient):
+    for number in range(4):
+        file = tmp_path / 'src' / 'ab'[number % 2] / f'{number}.dcm'
+        write_dicom(file, np.zeros((4, 4)), patient)
+    source = with_conversions(read_folders(tmp_path / 'src'))
+    assert {image.group for image in source.images} == {None}
+    same = [line for line in source.unsure if 'name the same patient, the same' in line]
+    assert len(same) == (patient == 'the same')
+
+
+def test_images_of_8_bits_stay_as_they_are_beside_others(tmp_path):
+    random = np.random.default_rng(0)
+    shown = random.integers(0, 256, (8, 8), dtype=np.uint8)
+    deep = random.integers(0, 4096, (8, 8)).astype(np.uint16)
+    for name, pixels in (('a', shown), ('b', deep)):
+        (tmp_path / name).mkdir()
+        cv2.imwrite(str(tmp_path / name / '0.png'), pixels)
+    source = with_conversions(read_folders(tmp_path), (0, 4095))
+    found = {image.label: image.pixels()[..., 0] for image in source.images}
+    assert np.array_equal(found['a'], shown)
+    assert np.array_equal(found['b'], np.rint(deep * (255 / 4095)).astype(np.uint8))
+    source = with_conversions(read_folders(tmp_path / 'a' / '..'), (0, 100))
+    found = {image.label: image.pixels()[..., 0] for image in source.images}
+    assert found['a'].max() == 255 and (found['a'] == 255).mean() > 0.4
+
+
 def test_dicom_files_are_written_as_png_with_their_patients(export, tmp_path):
     source = with_conversions(read_folders(export))
     assert len(source.images) == 20 and not source.left_out

@@ -47,6 +47,15 @@ def write(path, stored, syntax=uid.ExplicitVRLittleEndian, data=None, **elements
     return path
 
 
+def test_a_file_without_the_mark_of_dicom(tmp_path):
+    stored = RANDOM.integers(0, 256, (4, 5)).astype(np.uint8)
+    whole = write(tmp_path / 'whole.dcm', stored, PatientID='p1')
+    old = tmp_path / 'old.dcm'
+    old.write_bytes(whole.read_bytes()[132:])
+    assert is_dicom(old) and patient_of(old) == 'p1'
+    assert np.array_equal(read_dicom(old), read_dicom(whole))
+
+
 def by_the_standard(x, c, w):
     """Return C.11.2.1.2 for one value, with 0 to 255 as output."""
     if x <= c - 0.5 - (w - 1) / 2:
@@ -159,11 +168,12 @@ def test_a_patient_and_the_magic_word(tmp_path):
     assert patient_of(write(tmp_path / 'a', CT, PatientID='')) is None
     assert patient_of(write(tmp_path / 'b', CT)) is None
     for content in (b'', b'\0' * 131, b'DICM', b'\0' * 128 + b'DICOM'[:3] + b'x'):
+        (tmp_path / 'c').write_bytes(content)
         (tmp_path / 'c.dcm').write_bytes(content)
-        assert not is_dicom(tmp_path / 'c.dcm')
-    for read in (read_dicom, patient_of):
-        with pytest.raises(ValueError, match=r'c\.dcm is no DICOM file'):
-            read(tmp_path / 'c.dcm')
+        assert not is_dicom(tmp_path / 'c')
+        for read in (read_dicom, patient_of):
+            with pytest.raises(ValueError, match=r'c\.dcm is no DICOM file'):
+                read(tmp_path / 'c.dcm')
 
 
 @pytest.mark.parametrize(
