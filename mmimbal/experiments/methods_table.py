@@ -12,10 +12,11 @@ from torch import nn
 from mmimbal.command_line.compose import compose
 from mmimbal.command_line.experiment import BASES, Experiment, words_of
 from mmimbal.models.heads import MetricLearningClsHead
-from mmimbal.models.needs import IMAGES, ONE_LABEL, VIEWS, needs_of
+from mmimbal.models.needs import IMAGES, ONE_LABEL, SEPARATE_VIEWS, VIEWS, needs_of
 
 PAPER = r'arXiv:\d{4}\.\d{4,5}|(?:ICLR|CVPR|ECCV|IEEE TIM) \d{4}'
 SIBLING = re.compile(r"'(\w+\.py)'")  # in _base_ of a base
+SAID_OTHERWISE = (IMAGES, ONE_LABEL, SEPARATE_VIEWS)
 HEADER = ('word', 'idea', 'paper', 'needs', 'Mixup', "differs from the authors' code")
 TITLE = """# Methods
 
@@ -104,7 +105,7 @@ def needs(cfg: Config, head: nn.Module) -> str:
         found.append('P x K batches')
     if loader.sampler.type == 'mmimbal.ClassBalancedSampler':
         found.append('class-balanced sampler')
-    found += [need for need in needs_of(head) if need not in (IMAGES, ONE_LABEL)]
+    found += [need for need in needs_of(head) if need not in SAID_OTHERWISE]
     return ', '.join(dict.fromkeys(found)) or '-'
 
 
