@@ -7,6 +7,7 @@ import gc
 import inspect
 import logging
 import os
+import shlex
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -144,7 +145,7 @@ def can_use_amp() -> bool:
 
 def drop_compile_without_compiler(cfg: Config) -> None:
     """Train without ``compile`` if there is no C++ compiler; log a line."""
-    compiler = os.environ.get('CXX') or 'g++'
+    compiler = shlex.split(os.environ.get('CXX') or 'g++')[0]
     if cfg.get('compile') and shutil.which(compiler) is None:
         cfg.compile = False
         print_log(
@@ -166,7 +167,7 @@ def use_amp(cfg: Config) -> None:
 
 def warn_of_short_schedule(cfg: Config) -> None:
     """Warn if a cosine schedule ends before the training, as the rate then rises."""
-    last = cfg.train_cfg.get('max_epochs')
+    last = (cfg.get('train_cfg') or {}).get('max_epochs')
     for hook in two_stage_hooks(cfg):
         last = hook.get('epoch') or last
     schedulers = cfg.get('param_scheduler') or []

@@ -80,7 +80,7 @@ def folds_by_group(
     return splits
 
 
-def test_to_train(folds: int) -> float:
+def ratio_of_test_to_train(folds: int) -> float:
     """Return the number of test images for each training image of a fold.
 
     Of ``2 * folds`` parts, a fold of :func:`folds_by_group` tests on two and validates

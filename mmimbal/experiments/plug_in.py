@@ -6,7 +6,7 @@ from statistics import mean
 
 import numpy as np
 
-from mmimbal.datasets.splits import test_to_train
+from mmimbal.datasets.splits import ratio_of_test_to_train
 from mmimbal.evaluation.corrected_t_test import corrected_t_test
 from mmimbal.experiments.comparison import JUDGED_BY, Comparison
 from mmimbal.experiments.rows import Row
@@ -93,7 +93,7 @@ def _p_value(
         )
         for fold in folds
     ]
-    return corrected_t_test(by_fold, test_to_train(len(folds)))
+    return corrected_t_test(by_fold, ratio_of_test_to_train(len(folds)))
 
 
 def _of_fold(row: Row, fold: object, metric: str) -> list[float]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mmengine.runner.checkpoint import CheckpointLoader
+from mmengine.runner.checkpoint import CheckpointLoader, find_latest_checkpoint
 from torch import nn
 
 from mmimbal.files.checkpoint import load_from_local, safe_loading
@@ -45,15 +45,16 @@ def find_checkpoint(path: str) -> Path:
 
 
 def _last_checkpoint(work_dir: Path) -> Path:
-    note = work_dir / 'last_checkpoint'
-    if not note.is_file():
+    if not (work_dir / 'last_checkpoint').is_file():
         has_none = 'has neither best_*.pth nor a last checkpoint'
         reason = has_none if work_dir.is_dir() else 'does not exist'
         raise FileNotFoundError(f'no checkpoint: {work_dir} {reason}')
-    # The note has the path of the time of training; the folder may have moved.
-    last = work_dir / Path(note.read_text(encoding='utf-8').strip()).name
+    # It is the path at the time of training; the folder may have moved.
+    last = work_dir / Path(find_latest_checkpoint(str(work_dir))).name
     if not last.is_file():
-        raise FileNotFoundError(f'no checkpoint: {note} names {last.name}, not there')
+        raise FileNotFoundError(
+            f'no checkpoint: the last one was {last}, it is missing'
+        )
     return last
 
 

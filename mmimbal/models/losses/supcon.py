@@ -39,15 +39,14 @@ class SupConLoss(losses.SupConLoss):
         Returns:
             A scalar; 0 without a pair of one class or of two classes.
         """
-        if indices_tuple is ref_emb is None and self._is_usual():
+        if indices_tuple is None and ref_emb is None and self._is_usual():
             return supervised_contrastive(embeddings, labels, self.temperature)
         return super().forward(embeddings, labels, indices_tuple, ref_emb, ref_labels)
 
     def _is_usual(self) -> bool:
         return (
             type(self.distance) is distances.CosineSimilarity
-            and self.distance.power == 1
-            and self.distance.normalize_embeddings
+            and (self.distance.p, self.distance.power) == (2, 1)
             and type(self.reducer) is reducers.AvgNonZeroReducer
             and self.embedding_regularizer is None
         )

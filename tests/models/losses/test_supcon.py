@@ -55,6 +55,7 @@ def test_it_is_the_mean_over_positives_of_the_log_softmax_of_others():
     [
         dict(distance=dict(type='mmimbal.LpDistance')),
         dict(distance=dict(type='mmimbal.CosineSimilarity', power=2)),
+        dict(distance=dict(type='mmimbal.CosineSimilarity', p=1)),
         dict(reducer=dict(type='mmimbal.MeanReducer')),
         dict(embedding_regularizer=dict(type='mmimbal.LpRegularizer')),
     ],
