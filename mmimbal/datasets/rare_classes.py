@@ -88,11 +88,12 @@ def give_validation(
         folds: Number of folds.
     """
     present = np.unique(groups)
+    without = [fold for fold in range(folds) if not (val[present] == fold).any()]
+    if not without:
+        return
     sizes = np.bincount(groups, minlength=len(test))
     has_class = {label: set(groups[labels == label]) for label in set(labels)}
-    for fold in range(folds):
-        if (val[present] == fold).any():
-            continue
+    for fold in without:
         train = {g for g in present if test[g] != fold}
         for group in sorted(train, key=lambda g: (sizes[g], g)):
             own = [has for has in has_class.values() if group in has]

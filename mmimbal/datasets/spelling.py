@@ -43,7 +43,7 @@ def is_unknown(name: str) -> bool:
 
 
 def check_near_equal(names: Iterable[str], what: str, where: object) -> None:
-    """Check that no two names differ only in case, blanks or Unicode form.
+    """Check that no two names differ only in what people overlook; see :func:`plain`.
 
     Args:
         names: The name of each image.

@@ -111,8 +111,9 @@ def check_has_all_splits(table: pa.Table, column: str, folder: Path) -> None:
     if empty:
         raise ValueError(
             f'{folder / "index.csv"}: no image is in {" and in ".join(empty)} by its '
-            f'column {column}. Split the images anew: tools/prepare_dataset.py with '
-            '--split group'
+            f'column {column}. Split the images anew (tools/prepare_dataset.py with '
+            '--split group, or another number of --folds); classes of fewer than '
+            'five groups have none in validation'
         )
 
 
@@ -146,7 +147,8 @@ def with_folds(folder: Path, out: Path, folds: int, seed: int = 0) -> Path:
     target = out / folder.resolve().name
     made_from = dict(index=hash_of(folder / 'index.csv'), folds=folds, seed=seed)
     if target.is_dir():
-        if read_json(target / MADE_FROM) != made_from:
+        note = target / MADE_FROM
+        if not note.is_file() or read_json(note) != made_from:
             raise ValueError(
                 f'{target} has folds of another index.csv, or another number of folds: '
                 f'remove {out.parent}, or choose another --work-dir'

@@ -52,9 +52,7 @@ def _last_checkpoint(work_dir: Path) -> Path:
     # It is the path at the time of training; the folder may have moved.
     last = work_dir / Path(find_latest_checkpoint(str(work_dir))).name
     if not last.is_file():
-        raise FileNotFoundError(
-            f'no checkpoint: the last one was {last}, it is missing'
-        )
+        raise FileNotFoundError(f'no checkpoint: {last}, the last one, is missing')
     return last
 
 

@@ -37,6 +37,18 @@ NO_COUNTS = {'default_hooks.class_counts.type': 'IterTimerHook'}
 NO_EPOCH = {'default_hooks.set_epoch.type': 'IterTimerHook'}
 MIXED = {'model.train_cfg': dict(augments=MIXUP)}
 PLAIN = {'model.train_cfg': None}
+CONTROL = {'model.head.metric_weight': 0.0}
+OF_DIGITS = load_experiment('digits_lt/digits/bcl_views').train_dataloader.dataset
+ONE_VIEW = {'train_dataloader.dataset.pipeline': [dict(type='PackInputs')]}
+WRAPPED = {
+    'train_dataloader.dataset': dict(
+        _delete_=True, type='ConcatDataset', datasets=[OF_DIGITS, OF_DIGITS]
+    )
+}
+SAME_VIEWS = {
+    'train_dataloader.batch_sampler.separate_views': False,
+    'model.head.separate_views': False,
+}
 CASES = [
     ('kcl', PREPROCESSOR, r"ImageViewsClsHead needs views: add dict\(type='MultiView'"),
     ('tsc', PREPROCESSOR, 'needs views'),
@@ -54,6 +66,19 @@ CASES = [
     ('proco', MIXED, 'MetricLearningClsHead needs one label per image'),
     ('remix', PLAIN, r"RemixLoss needs Mixup or CutMix: add dict\(type='Mixup'"),
     ('triplet', {'train_dataloader.batch_size': 1}, 'needs several images in a batch'),
+    (
+        'bcl_views',
+        PREPROCESSOR,
+        'metric loss alone: .*MultiViewDataPreprocessor',
+    ),
+    ('supcon_views', PREPROCESSOR | CONTROL, 'needs views for the metric loss alone'),
+    (
+        'bcl_views',
+        ONE_VIEW,
+        r"alone: add dict\(type='mmimbal\.ViewsByLoss'",
+    ),
+    ('bcl_views', WRAPPED, 'not be in a wrapper such as ConcatDataset'),
+    ('bcl_views', SAME_VIEWS, 'pipeline has ViewsByLoss, but batch sampler and head'),
 ]
 
 

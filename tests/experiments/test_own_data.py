@@ -107,6 +107,9 @@ def test_folds_of_something_else_are_not_used_again(data, tmp_path):
     index.write_text(index.read_text().replace('p19', 'p18'))
     with pytest.raises(ValueError, match=r'folds of another index\.csv'):
         with_folds(data, tmp_path / 'work', folds=3)
+    (tmp_path / 'work/cells/made_from.json').unlink()  # of an earlier version
+    with pytest.raises(ValueError, match=r'folds of another index\.csv'):
+        with_folds(data, tmp_path / 'work', folds=3)
 
 
 def test_copies_of_an_image_are_in_one_split_of_each_fold(data, tmp_path):

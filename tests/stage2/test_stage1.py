@@ -162,9 +162,7 @@ def test_find_checkpoint(tmp_path):
     with pytest.raises(FileNotFoundError, match=r'has neither best_\*\.pth nor'):
         find_checkpoint(str(tmp_path))
     (tmp_path / 'last_checkpoint').write_text('/before/it/moved/epoch_9.pth')
-    with pytest.raises(
-        FileNotFoundError, match=r'last one was .*epoch_9\.pth, it is missing'
-    ):
+    with pytest.raises(FileNotFoundError, match=r'9\.pth, the last one, is missing'):
         find_checkpoint(str(tmp_path))
     last = tmp_path / 'epoch_9.pth'
     last.touch()

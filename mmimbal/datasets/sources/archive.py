@@ -1,5 +1,6 @@
 """Safe unpacking of downloaded archives."""
 
+import codecs
 import lzma
 import tarfile
 import zipfile
@@ -38,6 +39,10 @@ def unpack(archive: Path, target: Path, encoding: str | None = None) -> Path:
             be written outside of ``target``. Nothing is then written outside.
     """
     try:
+        codecs.lookup(encoding or 'utf-8')
+    except LookupError:
+        raise ValueError(f'--zip-encoding: Python knows no {encoding}') from None
+    try:
         if zipfile.is_zipfile(archive):
             with zipfile.ZipFile(archive) as file:
                 _unpack_zip(file, archive, target, encoding)
@@ -53,8 +58,6 @@ def unpack(archive: Path, target: Path, encoding: str | None = None) -> Path:
         raise ValueError(f'{archive} is refused as unsafe: {error}') from None
     except UnicodeDecodeError:
         raise _unknown_encoding(archive, encoding, '') from None
-    except LookupError:
-        raise ValueError(f'--zip-encoding: Python knows no {encoding}') from None
     except (*BROKEN, OSError) as error:
         if isinstance(error, OSError) and error.errno:  # of the disk
             raise

@@ -28,29 +28,30 @@ def with_conversions(
         ImportError: If there are DICOM files, but pydicom is not installed.
         ValueError: If a DICOM file cannot be read.
     """
-    images, named, patients, converted = [], [], 0, 0
+    images, patients, converted = [], [], 0
     for image in source.images:
         if image.pixels is None and image.path.is_file() and is_dicom(image.path):
             patient = patient_of(image.path)
-            patients += patient is not None
             converted += 1
             image = _as_png(image, partial(read_dicom, image.path))
             if patient and not image.group:
-                named.append(patient)
+                patients.append(patient)
                 image = replace(image, group=patient)
         elif image.pixels is None and value_range:
             image = _as_png(image, partial(read_in_range, image.path, *value_range))
         images.append(image)
     unsure = list(source.unsure)
-    if 1 < len(images) == len(named) and len(set(named)) == 1:
+    if 1 < len(images) == len(patients) and len(set(patients)) == 1:
         images = [replace(image, group=None) for image in images]
         unsure.append(
-            f'all images name the same patient, {named[0]}: each is a group of its own'
+            f'all images name the same patient, {patients[0]}: each is a group of its '
+            'own'
         )
+        patients = []
     if converted:
         unsure.append(
             f'{converted} DICOM files are converted to PNG with their own window; '
-            f'{patients} of them name a patient, who is the group'
+            f'{len(patients)} of them name the patient who is their group'
         )
     return replace(source, images=images, unsure=unsure)
 

@@ -51,7 +51,9 @@ def read_folders(
     while len(folders) == 1 and _folders(folders[0]):
         if folders[0].name in (split_folders or ()):
             break
-        outside = [path.name for path in files_of(src)]
+        outside = sorted(
+            f.name for f in src.iterdir() if f.is_file() and not is_system_file(f.name)
+        )
         if outside:
             unsure.append(
                 f'only {folders[0].name} was read; beside it are {len(outside)} files, '
@@ -145,19 +147,17 @@ def _roles(
 
 def _refuse_odd_classes(src: Path, names: list[str]) -> None:
     """Raise a ValueError if folders seem no classes, by their names or content."""
-    parts = [name for name in names if PART.fullmatch(name) or _split_in(name)]
     inside = {name: {f.name for f in _folders(src / name)} for name in names}
-    splits = [name for name in names if any(map(split_of, inside[name]))]
     masks = [
         name
         for name in names
         if MASK_FOLDER.fullmatch(name)
         and any(inside[name] & inside[other] for other in names if other != name)
     ]
-    if len(parts) == len(names):
-        reason = f'{", ".join(parts)} have names of parts of a data set'
-    elif len(splits) == len(names):
-        reason = f'{", ".join(splits)} have folders with names of splits inside'
+    if all(PART.fullmatch(name) or _split_in(name) for name in names):
+        reason = f'{", ".join(names)} have names of parts of a data set'
+    elif all(any(map(split_of, inside[name])) for name in names):
+        reason = f'{", ".join(names)} have folders with names of splits inside'
     elif masks:
         reason = f'{", ".join(masks)} has the folders of the others inside'
     else:
@@ -212,13 +212,6 @@ def read_pbc(src: Path) -> Source:
     """
     return read_folders(
         src, 'Acevedo et al. 2020, doi:10.17632/snkd93bnjr.1', 'CC BY 4.0'
-    )
-
-
-def files_of(path: Path) -> list[Path]:
-    """Return the files of a folder, sorted, without those of the system."""
-    return sorted(
-        f for f in path.iterdir() if f.is_file() and not is_system_file(f.name)
     )
 
 

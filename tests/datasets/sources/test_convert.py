@@ -53,6 +53,7 @@ def test_patients_that_say_nothing_are_no_groups(tmp_path, patient):
     assert {image.group for image in source.images} == {None}
     same = [line for line in source.unsure if 'name the same patient, the same' in line]
     assert len(same) == (patient == 'the same')
+    assert '; 0 of them name the patient' in source.unsure[-1]
 
 
 def test_images_of_8_bits_stay_as_they_are_beside_others(tmp_path):
