@@ -5,16 +5,15 @@ title = 'Stage 2 from the last epoch, from ImageNet weights'
 notes = (
     'Validation images of fold 0 of ISIC 2018, one seed. The trainings are those of '
     'the screening. There stage 2 starts from the epoch with the best balanced '
-    'accuracy of the classifier of stage 1, which may be early: for BCL on views it '
-    'was epoch 2 of 10. Two rows have a lower learning rate.'
+    'accuracy of the classifier of stage 1, which may be early. Two rows have a lower '
+    'learning rate.'
 )
 judged_on = 'val'
 folds = [0]
 seeds = [0]
 datasets = dict(_delete_=True, isic2018=dict())
-plug_in = [('supcon_views', 'views_control'), ('supcon_views', 'ce')]
+options = {'default_hooks.checkpoint.save_best': None}
 
-_last = {'default_hooks.checkpoint.save_best': None}
 _rows = {
     name: _base_._recipes[name]
     for name in _base_._recipes
@@ -30,7 +29,4 @@ _lr_01 = {
     }
     for name in ('ce', 'supcon_views')
 }
-methods = {
-    name: {**row, 'options': {**row.get('options', {}), **_last}, 'stage2': 'all'}
-    for name, row in {**_rows, **_lr_01}.items()
-}
+methods = {name: dict(row, stage2='all') for name, row in {**_rows, **_lr_01}.items()}

@@ -13,11 +13,7 @@ datasets = dict(
 methods = {
     '_delete_': True,
     **{
-        name: {
-            **_base_._rows[name],
-            'options': {**_base_._rows[name].get('options', {}), **_base_._last},
-            'stage2': 'all',
-        }
+        name: dict(_base_._rows[name], stage2='all')
         for name in ('ce', 'supcon_views', 'views_control')
     },
 }

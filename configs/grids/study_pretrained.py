@@ -10,9 +10,9 @@ notes = (
     'points of balanced accuracy above the choice of validation without metric '
     'learning, with an interval above 0, and its macro F1 is not lower. The recipe is '
     'SupCon on views, the best by the mean of both metrics of the rows of last_epoch, '
-    'on validation images of fold 0 of ISIC 2018. There plain cross-entropy was the '
-    'best row without a metric loss, at the usual learning rate, too. Stage 2 starts '
-    'from the last epoch of stage 1 in all rows.'
+    'on validation images of fold 0 of ISIC 2018, which another fold tests on. There '
+    'plain cross-entropy was the best row without a metric loss. Stage 2 starts from '
+    'the last epoch of stage 1 in all rows.'
 )
 plug_in = [('recommended', 'control'), ('recommended', 'ce')]
 folds = [0, 1, 2, 3, 4]
