@@ -195,7 +195,7 @@ def test_two_ranks_write_one_table(data, members, tmp_path):
 def test_members_of_a_cross_validation(members):
     found = find_members(members)
     assert [path.parent.name for path in found] == ['fold0', 'fold1']
-    with pytest.raises(FileNotFoundError, match=r'no best_\*\.pth'):
+    with pytest.raises(FileNotFoundError, match=r'neither best_\*\.pth nor a last'):
         find_members(members.parent)
 
 
