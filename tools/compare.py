@@ -76,15 +76,20 @@ def main() -> None:
     """Check, estimate, train, and write a page with a verdict."""
     args = parse_args()
     # Imported here, so that --help is quick.
+    import torch
+
     from mmimbal.evaluation.bootstrap import RESAMPLES
     from mmimbal.experiments.compare_grid import (
         choose_profile,
         commands_of_winner,
-        estimated_seconds,
-        readable,
         write_grid,
     )
     from mmimbal.experiments.compare_page import write_compare_page
+    from mmimbal.experiments.compare_time import (
+        estimated_seconds,
+        readable,
+        workers_for,
+    )
     from mmimbal.experiments.executors import build_executor
     from mmimbal.experiments.grid_results import read_grid_results
     from mmimbal.experiments.grid_runner import GridFolders
@@ -104,10 +109,14 @@ def main() -> None:
     folders = GridFolders(TOOLS, work_dir / 'runs', work_dir / 'results' / 'compare')
     folders.describe(grid)
     jobs = [job for job in folders.jobs(grid, grid.runs) if not job.is_done()]
+    gpus, cores = torch.cuda.device_count(), cpu_count()
+    if args.workers is None and not args.cluster and not gpus:
+        args.workers = workers_for(len(jobs), cores)
     executor = build_executor(args, work_dir)
     if jobs:
-        workers = args.workers or cpu_count()
-        seconds = estimated_seconds(grid, data, workers) * len(jobs) / len(grid.runs)
+        workers = args.workers or gpus or cores
+        runs, threads = [job.run for job in jobs], max(1, cores // workers)
+        seconds = estimated_seconds(runs, data, workers, threads)
         print(
             f'{len(jobs)} trainings with the profile {profile}, and all ways of stage '
             f'2 on each: about {readable(seconds)}'
@@ -119,9 +128,11 @@ def main() -> None:
     best = results.comparisons[data.word].rows[results.chosen[0]]
     commands = commands_of_winner(data.word, profile, best, root)
     page = work_dir / 'compare.html'
-    words = write_compare_page(results, data, commands, args.quick, page)
-    shown = '\n'.join(f'  {command}' for command in commands)
-    print(f'\n{words}\n\nTo train the winner:\n{shown}\n\nWritten: {page}')
+    words, limits = write_compare_page(results, data, commands, args.quick, page)
+    print(f'\n{words}\n\nWhat this cannot tell:')
+    print(*(f'- {limit}' for limit in limits), sep='\n')
+    print('\nTo train the winner:', *commands, sep='\n  ')
+    print(f'\nWritten: {page}')
 
 
 if __name__ == '__main__':

@@ -16,8 +16,8 @@ from mmimbal.visualization.templating import render
 
 def write_compare_page(
     results: GridResults, data: OwnData, commands: list[str], quick: bool, page: Path
-) -> str:
-    """Write the page, and return its verdict.
+) -> tuple[str, list[str]]:
+    """Write the page; return its verdict, and what it cannot tell.
 
     Args:
         results: Results of the grid of one data set.
@@ -29,6 +29,7 @@ def write_compare_page(
     comparison = results.comparisons[data.word]
     effects = results.plug_in_effects.get(data.word, [])
     words = verdict(comparison, results.chosen, effects)
+    cannot_tell = limits(data, comparison, quick)
     plain = [n for n in results.chosen if not comparison.rows[n].has_metric_loss]
     methods = {row.method for row in comparison.rows.values()}
     text = render(
@@ -36,7 +37,7 @@ def write_compare_page(
         'comparison.html',
         title=f'Does metric learning help on {data.word}?',
         verdict=words,
-        limits=limits(data, comparison, quick),
+        limits=cannot_tell,
         commands=commands,
         counts=_counts(data),
         methods=_methods(results, methods),
@@ -53,7 +54,7 @@ def write_compare_page(
         rows=means(results.tables[data.word], 'test'),
     )
     write_text(text, page)
-    return words
+    return words, cannot_tell
 
 
 def _counts(data: OwnData) -> Table:

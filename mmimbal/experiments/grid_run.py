@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+FEATURE_VIEWS = 4  # augmented views of each training image, for heads of stage 2
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
@@ -82,7 +83,7 @@ class GridRun:
             *('--methods', *self.stage2),
             *('--seeds', '1', '--processes', str(processes)),
             '--predictions' if on_test else '--validation-only',
-            *('--views', '4' if self.stage2 else '1'),
+            *('--views', str(FEATURE_VIEWS if self.stage2 else 1)),
             *('--work-dir', str(folder / 'stage2')),
         ]
 

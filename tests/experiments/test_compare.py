@@ -7,15 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mmimbal.command_line.compose import compose
+from mmimbal.command_line.experiment import parse_experiment
 from mmimbal.datasets.checking.check_result import hash_of
 from mmimbal.experiments.compare_grid import (
     QUICK_EPOCHS,
     choose_profile,
     commands_of_winner,
-    estimated_seconds,
-    readable,
     write_grid,
 )
+from mmimbal.experiments.compare_time import estimated_seconds, readable, workers_for
 from mmimbal.experiments.grid import load_grid
 from mmimbal.experiments.grid_runner import GridFolders
 from mmimbal.experiments.own_data import describe_data
@@ -72,23 +73,45 @@ def test_a_quick_look_is_one_fold_and_few_epochs(data, tmp_path):
     runs = load_grid(tmp_path / 'grid.py').runs
     assert {run.fold for run in runs} == {0}
     assert {run.options['train_cfg.max_epochs'] for run in runs} == {QUICK_EPOCHS}
+    assert {run.options['train_cfg.val_interval'] for run in runs} == {QUICK_EPOCHS}
     assert {run.options['param_scheduler.1.T_max'] for run in runs} == {QUICK_EPOCHS}
 
 
-def test_the_estimate_grows_with_epochs_and_shrinks_with_jobs(
-    data, tmp_path, monkeypatch
-):
+@pytest.mark.parametrize(
+    ('runs', 'cores', 'workers'),
+    [
+        (3, 2, 1),
+        (15, 2, 2),
+        (3, 4, 1),
+        (3, 16, 3),
+        (15, 8, 8),
+        (1, 4, 1),
+        (2, 1, 1),
+        (0, 2, 1),
+    ],
+)
+def test_runs_at_the_same_time(runs, cores, workers):
+    assert workers_for(runs, cores) == workers
+
+
+def test_the_estimate_is_that_of_the_worker_that_ends_last(data, tmp_path, monkeypatch):
+    per_row = 0.001
     monkeypatch.setattr(
-        'mmimbal.experiments.compare_grid._seconds_per_row', lambda cfg: 0.001
+        'mmimbal.experiments.compare_time._seconds_per_row', lambda *_: per_row
     )
-    found = {}
-    for quick in (True, False):
-        write_grid(data, '64px', quick, tmp_path / 'decoded', tmp_path / 'grid.py')
-        grid = load_grid(tmp_path / 'grid.py')
-        found[quick] = estimated_seconds(grid, data, jobs=1)
-        assert estimated_seconds(grid, data, 2) == pytest.approx(found[quick] / 2)
-    # Two folds instead of one, and 40 epochs instead of a few.
-    assert found[False] / found[True] == pytest.approx(2 * 40 / QUICK_EPOCHS)
+    write_grid(data, '64px', True, tmp_path / 'decoded', tmp_path / 'grid.py')
+    runs = load_grid(tmp_path / 'grid.py').runs
+    batches = compose(parse_experiment('cells/64px/recommended')).train_dataloader
+    natural = batches.batch_sampler.natural_size
+    with_views = natural + 2 * (batches.batch_size - natural)
+    sweep = 0.7 * (4 * 200 + 100 + 100)  # images of train, val and test
+    of = dict(ce=QUICK_EPOCHS * 200 + sweep)
+    of['recommended'] = QUICK_EPOCHS * 200 / natural * with_views + sweep
+    of['control'] = of['recommended']
+    taken = [per_row * of[run.method] for run in runs]
+    assert estimated_seconds(runs, data, 1, 2) == pytest.approx(sum(taken))
+    last = max(taken[0] + taken[2], taken[1])  # two workers, in the order of the runs
+    assert estimated_seconds(runs, data, 2, 1) == pytest.approx(1.25 * last)
 
 
 def test_durations_are_readable():
@@ -170,6 +193,7 @@ def test_the_tool_ends_with_a_page_and_a_verdict(data, tmp_path, capsys):
     assert explain('compare', 'data/cells', '--profile', '64px') is None
     said = capsys.readouterr().out
     assert 'Validation chooses recommended' in said
+    assert '- Intervals are over 100 groups' in said
     assert 'ways of stage 2, recommended minus control is +' in said
     assert 'above 0 in 2 of them' in said
     assert 'python tools/train.py cells/64px/recommended' in said
@@ -232,6 +256,7 @@ def test_a_quick_look_from_folders_to_the_page(tmp_path, monkeypatch, capsys):
     assert explain('compare', 'data/cells', '--profile', '64px', '--quick') is None
     said = capsys.readouterr().out
     assert 'To train the winner:' in said and 'about ' in said
+    assert '- This was a quick look' in said
     work_dir = tmp_path / 'work_dirs/compare/cells_quick'
     assert 'This was a quick look' in (work_dir / 'compare.html').read_text()
     assert not (folder / 'check.json').exists()
