@@ -1,5 +1,8 @@
 """Compare reading a dataset and its images with MMPretrain's CustomDataset.
 
+The rows "augment" are for images of noise in memory, 120 x 120 pixels, on one core:
+MMPretrain's transforms, which work on arrays, and those of torchvision on uint8
+tensors. Each image is augmented by itself.
 The rows "waiting" are for ISIC 2018 with RandAugment and two views of 64 of the images
 (`isic2018/pretrained/bcl_views`), in training on this machine.
 """
@@ -26,7 +29,7 @@ from _comparison import (
     seconds_in_turn,
 )
 from mmengine.config import Config
-from mmengine.dataset import pseudo_collate
+from mmengine.dataset import Compose, pseudo_collate
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
@@ -35,12 +38,14 @@ from mmpretrain.models.utils import ClsDataPreprocessor
 from mmpretrain.registry import DATASETS, MODELS
 from mmpretrain.structures import DataSample
 from torch.utils.data import DataLoader, Dataset
+from torchvision.transforms import v2
 
 from mmimbal.command_line.compose import compose
 from mmimbal.command_line.experiment import parse_experiment
 from mmimbal.datasets import CSVDataset, get_class_counts, stack_images
 from mmimbal.datasets.checking.check import check_dataset
 from mmimbal.datasets.checking.check_result import REPORT, hash_of
+from mmimbal.evaluation.threads import limited_threads
 
 PEER = "MMPretrain's CustomDataset"
 CLASSES = [f'class{k}' for k in range(len(ISIC2018))]
@@ -138,6 +143,41 @@ def epoch(
     return *times, PEER, 's'
 
 
+def augment(stage1: str, images: int, rounds: int) -> tuple[float, float, str, str]:
+    """Augment images of noise at 96 px."""
+    cfg = compose(parse_experiment(f'isic2018/pretrained/{stage1}'))
+    _, resize, *augmentations = cfg.train_dataloader.dataset.pipeline
+    crop, transforms = augmentations[0], Compose(augmentations)
+    size = resize['scale']
+    has_policy = any(step['type'] == 'RandAugment' for step in augmentations)
+    peer = v2.Compose(
+        [
+            v2.RandomResizedCrop(
+                crop['scale'], crop['crop_ratio_range'], crop['aspect_ratio_range']
+            ),
+            v2.RandomHorizontalFlip(),
+            v2.RandomVerticalFlip(),
+            *([v2.RandAugment(num_ops=2, magnitude=9)] if has_policy else []),
+        ]
+    )
+    arrays = np.random.default_rng(0).integers(
+        0, 256, (images, *size, 3), dtype=np.uint8
+    )
+    tensors = torch.from_numpy(arrays).permute(0, 3, 1, 2).contiguous()
+
+    def of_mmpretrain() -> None:
+        for array in arrays:
+            transforms(dict(img=array, img_shape=size, gt_label=0))
+
+    def of_torchvision() -> None:
+        for tensor in tensors:
+            peer(tensor)
+
+    with limited_threads(1):
+        times = seconds_in_turn([of_mmpretrain, of_torchvision], rounds)
+    return *times, 'torchvision.transforms.v2', 's'
+
+
 class Images(Dataset):
     """Images that need no loading; each has its own memory."""
 
@@ -220,6 +260,7 @@ def check(images: int) -> tuple[float, None, str, str]:
 MILLION, FEW = dict(images=10**6, rounds=3), dict(images=100, rounds=1)
 SOURCE = ISIC if ISIC.is_dir() else None
 EPOCH, TINY_EPOCH = dict(source=SOURCE, images=7000, rounds=3), dict(FEW, source=None)
+AUGMENT = dict(images=2000, rounds=5)
 BATCHES = dict(batch_size=192, number=24, rounds=3)
 TINY_BATCHES = dict(batch_size=4, number=2, rounds=1)
 NET = 'MobileNetV2 at 96 px' if SOURCE else 'the net for digits'
@@ -233,6 +274,10 @@ CASES = {
     'epoch at 64 px, cache in memory': Case(partial(epoch, 'ram'), EPOCH, TINY_EPOCH),
     'epoch at 64 px, cache in a file': Case(
         partial(epoch, 'folder'), EPOCH, TINY_EPOCH
+    ),
+    'augment at 96 px': Case(partial(augment, 'ce'), AUGMENT, FEW),
+    'augment at 96 px, RandAugment': Case(
+        partial(augment, 'ce_randaugment'), AUGMENT, FEW
     ),
     'batches at 64 px': Case(partial(batches, 64), BATCHES, TINY_BATCHES),
     'batches at 144 px': Case(partial(batches, 144), BATCHES, TINY_BATCHES),

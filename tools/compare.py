@@ -11,6 +11,7 @@ from joblib import cpu_count
 from mmimbal.command_line.experiment import words_of
 from mmimbal.command_line.failures import ToolFailedError
 from mmimbal.command_line.flags import add_executor_flags
+from mmimbal.command_line.memory import keep_memory
 from mmimbal.command_line.prepared import data_folder
 from mmimbal.command_line.run_tool import run_tool
 from mmimbal.experiments.grid import load_grid
@@ -115,6 +116,7 @@ def main() -> None:
     executor = build_executor(args, work_dir)
     if jobs:
         workers = args.workers or gpus or cores
+        keep_memory()  # as the trainings do, whose steps are timed here
         runs, threads = [job.run for job in jobs], max(1, cores // workers)
         seconds = estimated_seconds(runs, data, workers, threads)
         print(

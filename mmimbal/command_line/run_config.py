@@ -19,6 +19,7 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from mmimbal.command_line.compose import load_experiment
+from mmimbal.command_line.fit_workers import fit_workers
 from mmimbal.engine.amp import has_bf16, is_slower_in_bf16
 from mmimbal.files.atomic import check_is_no_file
 from mmimbal.stage2.config import two_stage_hooks
@@ -50,6 +51,7 @@ def load_config(args: argparse.Namespace) -> Config:
     cfg = load_experiment(args.config, args.profile, args.base)
     check_options(args.cfg_options, cfg)
     cfg.merge_from_dict(args.cfg_options)
+    fit_workers(cfg)
     if args.work_dir:
         cfg.work_dir = args.work_dir
     cfg.setdefault('work_dir', f'work_dirs/{Path(args.config).stem}')

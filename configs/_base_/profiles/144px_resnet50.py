@@ -9,7 +9,7 @@ _base_ = [
 
 model = dict(backbone=dict(init_cfg=None))
 train_dataloader = dict(
-    batch_size=128, num_workers=3, dataset=dict(pipeline=_base_.train_pipeline)
+    batch_size=128, num_workers=8, dataset=dict(pipeline=_base_.train_pipeline)
 )
-val_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
-test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
+val_dataloader = dict(num_workers=8, dataset=dict(pipeline=_base_.test_pipeline))
+test_dataloader = dict(num_workers=8, dataset=dict(pipeline=_base_.test_pipeline))

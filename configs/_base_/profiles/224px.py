@@ -7,6 +7,6 @@ _base_ = [
     '../runtime.py',
 ]
 
-train_dataloader = dict(dataset=dict(pipeline=_base_.train_pipeline))
-val_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
-test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
+train_dataloader = dict(num_workers=8, dataset=dict(pipeline=_base_.train_pipeline))
+val_dataloader = dict(num_workers=8, dataset=dict(pipeline=_base_.test_pipeline))
+test_dataloader = dict(num_workers=8, dataset=dict(pipeline=_base_.test_pipeline))

@@ -1,0 +1,33 @@
+"""Fit the workers of loaders to the cores of this machine."""
+
+import os
+
+from joblib import cpu_count
+from mmengine.config import Config
+from mmengine.logging import print_log
+
+LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+
+
+def fit_workers(cfg: Config) -> None:
+    """Give each loader no more workers than this process has cores; log a line.
+
+    The processes that ``torchrun`` starts on a machine share its cores.
+
+    Args:
+        cfg: The config, which is changed.
+    """
+    cores = max(1, cpu_count() // int(os.environ.get('LOCAL_WORLD_SIZE', 1)))
+    fitted = {
+        name: cfg[name].num_workers
+        for name in LOADERS
+        if cfg.get(name) and cfg[name].get('num_workers', 0) > cores
+    }
+    for name in fitted:
+        cfg[name].num_workers = cores
+    if fitted:
+        numbers = ', '.join(f'{name} {number}' for name, number in fitted.items())
+        print_log(
+            f'More loader workers than cores ({numbers}): {cores} of each are used',
+            logger='current',
+        )
