@@ -7,7 +7,6 @@ of these changes, rows with "and" one more.
 """
 
 from collections.abc import Callable
-from functools import partial
 
 import torch
 from _comparison import (
@@ -86,7 +85,7 @@ def against_mmpretrain(
 
 
 def with_triplet(
-    amp: bool, batch_size: int, start: str, repeats: int, rounds: int
+    batch_size: int, start: str, repeats: int, rounds: int, **changes
 ) -> tuple[float, float, str, str]:
     """Measure a step with a batch-all triplet loss, and one without."""
     sides = [
@@ -96,7 +95,7 @@ def with_triplet(
                 experiment=f'isic2018/64px/{stage1}',
                 size=64,
                 batch_size=batch_size,
-                amp=amp,
+                **changes,
             ),
         )
         for stage1 in ('triplet', 'ce')
@@ -132,6 +131,7 @@ CHANGES = {
     'MobileNetV2, 96 px, and torch.compile': (PRETRAINED, dict(compiled=True), None),
     'half ResNet-18, 64 px': (SMALL, {}, 1.2),
     'half ResNet-18, 64 px, one thread': (SMALL, dict(threads=1), 1.2),
+    'half ResNet-18, 64 px, and torch.compile': (SMALL, dict(compiled=True), None),
     'half ResNet-18, 64 px, and --amp': (SMALL, dict(amp=True), AMP_GOAL),
     'half ResNet-18, 64 px, and --amp, one thread': (
         SMALL,
@@ -139,29 +139,27 @@ CHANGES = {
         AMP_GOAL,
     ),
 }
+NOT_COMPILED = dict(compiled=False)  # it takes a minute
 FULL = dict(batch_size=128, start='spawn')
 TINY = dict(batch_size=8, start=TINY_START, repeats=1, rounds=1)
-TINY_CHANGE = TINY | dict(size=32)
 STEPS = FULL | dict(repeats=7, rounds=6)
 CASES = {
     name: Case(
         against_mmpretrain,
         net | change | FULL,
-        # Compiling takes a minute.
-        net
-        | change
-        | TINY_CHANGE
-        | (dict(compiled=False) if 'compiled' in change else {}),
+        net | change | NOT_COMPILED | TINY | dict(size=32),
         goal,
     )
     for name, (net, change, goal) in CHANGES.items()
 } | {
-    'triplet loss, 64 px': Case(
-        partial(with_triplet, False), STEPS, TINY, TRIPLET_GOAL
-    ),
-    'triplet loss, 64 px, and --amp': Case(
-        partial(with_triplet, True), STEPS, TINY, TRIPLET_GOAL
-    ),
+    f'triplet loss, 64 px{name}': Case(
+        with_triplet, change | STEPS, change | NOT_COMPILED | TINY, TRIPLET_GOAL
+    )
+    for name, change in {
+        '': {},
+        ', and --amp': dict(amp=True),
+        ', and torch.compile': dict(compiled=True),
+    }.items()
 }
 
 if __name__ == '__main__':
