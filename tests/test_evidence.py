@@ -116,6 +116,7 @@ def stop(folder, grid, epoch, number):
     return code
 
 
+@pytest.mark.slow
 def test_a_benchmark_killed_and_run_again_gives_the_same(whole, tmp_path):
     expected = results_of(whole[0])
     assert len(expected) == 2 + 1 + 1

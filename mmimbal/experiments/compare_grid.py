@@ -10,6 +10,7 @@ import torch
 
 from mmimbal.command_line.compose import compose
 from mmimbal.command_line.experiment import CONFIGS, parse_experiment
+from mmimbal.experiments.grid_run import FEATURE_VIEWS
 from mmimbal.experiments.own_data import OwnData
 from mmimbal.experiments.rows import Row
 from mmimbal.files.atomic import write_text
@@ -41,7 +42,7 @@ def write_grid(
     Args:
         data: The data set.
         profile: Word of the profile.
-        quick: Whether to train one fold for few epochs.
+        quick: Whether to train one fold for few epochs, and heads on one view.
         cache: Folder for decoded images, for runs on a CPU.
         file: The grid file to write.
     """
@@ -68,6 +69,7 @@ profile = {profile!r}
 datasets = {{'_delete_': True, {data.word!r}: dict()}}
 folds = {folds!r}
 options = {options!r}
+views = {1 if quick else FEATURE_VIEWS}
 methods = dict(ce=dict(options={ce!r}))
 """,
         file,

@@ -7,7 +7,7 @@ from pathlib import Path
 from mmengine.config import Config
 
 from mmimbal.command_line.experiment import Experiment
-from mmimbal.experiments.grid_run import GridRun
+from mmimbal.experiments.grid_run import FEATURE_VIEWS, GridRun
 from mmimbal.stage2.config import follows_stage1
 
 KEYS = (
@@ -22,6 +22,7 @@ KEYS = (
     'flags',
     'options',
     'plug_in',
+    'views',
 )
 DATASET_KEYS = ('options',)
 METHOD_KEYS = (
@@ -72,7 +73,8 @@ def load_grid(path: Path) -> Grid:
       ``seeds``, and ``metric=True`` if it uses metric learning.
     * ``seeds``: a list.
     * Optional: ``title`` and ``notes`` of the page, ``folds``, ``flags`` of
-      ``tools/train.py``, ``options`` for all runs, ``judged_on``, and ``plug_in``:
+      ``tools/train.py``, ``options`` for all runs, ``judged_on``, ``views`` (augmented
+      views of each training image, for heads of stage 2; default 4), and ``plug_in``:
       pairs of methods, (recipe, control), whose plug-in effect is shown.
 
     Names that begin with an underscore are variables of the file.
@@ -152,6 +154,7 @@ def _runs_of_method(
                     [stage2] if isinstance(stage2, str) else stage2,
                     options,
                     grid.get('flags', []),
+                    grid.get('views', FEATURE_VIEWS),
                 )
 
 

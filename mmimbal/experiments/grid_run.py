@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-FEATURE_VIEWS = 4  # augmented views of each training image, for heads of stage 2
+FEATURE_VIEWS = 4
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
@@ -23,6 +23,7 @@ class GridRun:
         stage2: Methods of stage 2; empty for a method with only one stage.
         options: Changes of the config, by dotted keys.
         flags: Further flags for ``tools/train.py``.
+        views: Augmented views of each training image, for heads of stage 2.
     """
 
     experiment: str
@@ -33,6 +34,7 @@ class GridRun:
     stage2: Sequence[str]
     options: Mapping[str, object] = field(default_factory=dict)
     flags: Sequence[str] = ()
+    views: int = FEATURE_VIEWS
 
     @property
     def name(self) -> str:
@@ -43,7 +45,10 @@ class GridRun:
     @property
     def settings(self) -> dict:
         """Everything that its result depends on, except the content of files."""
-        return json.loads(json.dumps(asdict(self)))
+        settings = json.loads(json.dumps(asdict(self)))
+        if self.views == FEATURE_VIEWS:
+            del settings['views']  # results of before it could be chosen have none
+        return settings
 
     def train_command(self, tools: Path, folder: Path) -> list[str]:
         """Return the command that trains, without ``python``.
@@ -83,7 +88,7 @@ class GridRun:
             *('--methods', *self.stage2),
             *('--seeds', '1', '--processes', str(processes)),
             '--predictions' if on_test else '--validation-only',
-            *('--views', str(FEATURE_VIEWS if self.stage2 else 1)),
+            *('--views', str(self.views if self.stage2 else 1)),
             *('--work-dir', str(folder / 'stage2')),
         ]
 

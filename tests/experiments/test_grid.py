@@ -99,6 +99,15 @@ def test_a_method_may_have_a_profile_of_its_own(write):
     assert profiles == {('ce', '64px'), ('vs', 'pretrained')}
 
 
+def test_views_of_features_are_a_setting_if_they_are_not_the_usual_four(write):
+    for given, views in (('', 4), ('views = 1\n', 1)):
+        run = load_grid(write(given + GRID)).runs[0]
+        command = run.sweep_command(TOOLS, Path('run'), True, 1)
+        assert command[command.index('--views') + 1] == str(views)
+        assert run.settings.get('views', 4) == views
+        assert ('views' in run.settings) == (views != 4)
+
+
 def test_commands_say_what_differs(write, tmp_path):
     runs = {run.name: run for run in load_grid(write(GRID)).runs}
     run = runs['isic2018_fold1_ce_seed1']
