@@ -37,7 +37,9 @@ def parse_args() -> argparse.Namespace:
         'download; default: 5',
     )
     parser.add_argument(
-        '--quick', action='store_true', help='one fold, few epochs: a first look'
+        '--quick',
+        action='store_true',
+        help='a first look: one fold, few epochs, no search',
     )
     parser.add_argument(
         '--work-dir', type=Path, help='default: work_dirs/compare/DATA[_quick]'

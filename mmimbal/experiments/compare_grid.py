@@ -42,7 +42,8 @@ def write_grid(
     Args:
         data: The data set.
         profile: Word of the profile.
-        quick: Whether to train one fold for few epochs, and heads on one view.
+        quick: Whether to train one fold for few epochs, and heads on one view and
+            without a search.
         cache: Folder for decoded images, for runs on a CPU.
         file: The grid file to write.
     """
@@ -70,6 +71,7 @@ datasets = {{'_delete_': True, {data.word!r}: dict()}}
 folds = {folds!r}
 options = {options!r}
 views = {1 if quick else FEATURE_VIEWS}
+search = {not quick}
 methods = dict(ce=dict(options={ce!r}))
 """,
         file,

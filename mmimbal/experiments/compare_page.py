@@ -13,6 +13,11 @@ from mmimbal.visualization.svg import picture
 from mmimbal.visualization.tables import Table
 from mmimbal.visualization.templating import render
 
+PARAMETERS = {
+    True: 'are those of its configs',
+    False: 'were chosen on validation images',
+}
+
 
 def write_compare_page(
     results: GridResults, data: OwnData, commands: list[str], quick: bool, page: Path
@@ -41,6 +46,7 @@ def write_compare_page(
         commands=commands,
         counts=_counts(data),
         methods=_methods(results, methods),
+        parameters=PARAMETERS[quick],
         unit='groups' if data.groups else 'images',
         plug_in=plug_in({data.word: effects}, results.comparisons),
         effects=picture(

@@ -23,6 +23,7 @@ KEYS = (
     'options',
     'plug_in',
     'views',
+    'search',
 )
 DATASET_KEYS = ('options',)
 METHOD_KEYS = (
@@ -74,8 +75,9 @@ def load_grid(path: Path) -> Grid:
     * ``seeds``: a list.
     * Optional: ``title`` and ``notes`` of the page, ``folds``, ``flags`` of
       ``tools/train.py``, ``options`` for all runs, ``judged_on``, ``views`` (augmented
-      views of each training image, for heads of stage 2; default 4), and ``plug_in``:
-      pairs of methods, (recipe, control), whose plug-in effect is shown.
+      views of each training image, for heads of stage 2; default 4), ``search=False``
+      (hyper-parameters of stage 2 are those of its bases), and ``plug_in``: pairs of
+      methods, (recipe, control), whose plug-in effect is shown.
 
     Names that begin with an underscore are variables of the file.
 
@@ -155,6 +157,7 @@ def _runs_of_method(
                     options,
                     grid.get('flags', []),
                     grid.get('views', FEATURE_VIEWS),
+                    grid.get('search', True),
                 )
 
 

@@ -24,6 +24,7 @@ class GridRun:
         options: Changes of the config, by dotted keys.
         flags: Further flags for ``tools/train.py``.
         views: Augmented views of each training image, for heads of stage 2.
+        search: Whether hyper-parameters of stage 2 are searched.
     """
 
     experiment: str
@@ -35,6 +36,7 @@ class GridRun:
     options: Mapping[str, object] = field(default_factory=dict)
     flags: Sequence[str] = ()
     views: int = FEATURE_VIEWS
+    search: bool = True
 
     @property
     def name(self) -> str:
@@ -45,10 +47,9 @@ class GridRun:
     @property
     def settings(self) -> dict:
         """Everything that its result depends on, except the content of files."""
-        settings = json.loads(json.dumps(asdict(self)))
-        if self.views == FEATURE_VIEWS:
-            del settings['views']  # results of before it could be chosen have none
-        return settings
+        usual = dict(views=FEATURE_VIEWS, search=True)  # older results do not say it
+        settings = {k: v for k, v in asdict(self).items() if usual.get(k) != v}
+        return json.loads(json.dumps(settings))
 
     def train_command(self, tools: Path, folder: Path) -> list[str]:
         """Return the command that trains, without ``python``.
@@ -89,6 +90,7 @@ class GridRun:
             *('--seeds', '1', '--processes', str(processes)),
             '--predictions' if on_test else '--validation-only',
             *('--views', str(self.views if self.stage2 else 1)),
+            *([] if self.search else ['--no-search']),
             *('--work-dir', str(folder / 'stage2')),
         ]
 

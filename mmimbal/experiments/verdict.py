@@ -57,8 +57,9 @@ def limits(data: OwnData, comparison: Comparison, quick: bool) -> list[str]:
     sentences = []
     if quick:
         sentences.append(
-            'This was a quick look: one fold and few epochs. Run the command without '
-            '--quick before you decide.'
+            'This was a quick look: one fold, few epochs, and no search for '
+            'hyper-parameters of stage 2. Run the command without --quick before you '
+            'decide.'
         )
     if data.groups is None:
         sentences.append(

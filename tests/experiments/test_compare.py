@@ -65,7 +65,7 @@ def test_the_grid_has_the_recipe_and_its_control_on_every_fold(data, tmp_path):
     assert changed == {('model.head.metric_weight', 0.0)}
     assert all(run.stage2 == ['all'] for run in grid.runs)
     assert 'train_cfg.max_epochs' not in runs['ce'].options
-    assert {run.views for run in grid.runs} == {4}
+    assert {(run.views, run.search) for run in grid.runs} == {(4, True)}
     assert runs['ce'].options['train_dataloader.drop_last']
 
 
@@ -74,7 +74,7 @@ def test_a_quick_look_is_one_fold_and_few_epochs(data, tmp_path):
     runs = load_grid(tmp_path / 'grid.py').runs
     assert {run.fold for run in runs} == {0}
     assert {run.options['train_cfg.max_epochs'] for run in runs} == {QUICK_EPOCHS}
-    assert {run.views for run in runs} == {1}
+    assert {(run.views, run.search) for run in runs} == {(1, False)}
     assert {run.options['train_cfg.val_interval'] for run in runs} == {QUICK_EPOCHS}
     assert {run.options['param_scheduler.1.T_max'] for run in runs} == {QUICK_EPOCHS}
 
@@ -106,7 +106,7 @@ def test_the_estimate_is_that_of_the_worker_that_ends_last(data, tmp_path, monke
     batches = compose(parse_experiment('cells/64px/recommended')).train_dataloader
     natural = batches.batch_sampler.natural_size
     with_views = natural + 2 * (batches.batch_size - natural)
-    sweep = 0.4 * (200 + 100 + 100) + 1.6 * 200  # features of all splits, heads
+    sweep = 0.4 * (200 + 100 + 100) + 0.3 * 200  # features of all splits, heads
     of = dict(ce=QUICK_EPOCHS * 200 + sweep)
     of['recommended'] = QUICK_EPOCHS * 200 / natural * with_views + sweep
     of['control'] = of['recommended']

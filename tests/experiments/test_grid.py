@@ -99,13 +99,16 @@ def test_a_method_may_have_a_profile_of_its_own(write):
     assert profiles == {('ce', '64px'), ('vs', 'pretrained')}
 
 
-def test_views_of_features_are_a_setting_if_they_are_not_the_usual_four(write):
-    for given, views in (('', 4), ('views = 1\n', 1)):
-        run = load_grid(write(given + GRID)).runs[0]
-        command = run.sweep_command(TOOLS, Path('run'), True, 1)
-        assert command[command.index('--views') + 1] == str(views)
-        assert run.settings.get('views', 4) == views
-        assert ('views' in run.settings) == (views != 4)
+@pytest.mark.parametrize(('views', 'search'), [(None, None), (4, True), (1, False)])
+def test_how_heads_are_trained_is_a_setting_if_it_is_not_as_usual(write, views, search):
+    given = '' if views is None else f'views = {views}\nsearch = {search}\n'
+    run = load_grid(write(given + GRID)).runs[0]
+    command = run.sweep_command(TOOLS, Path('run'), True, 1)
+    assert command[command.index('--views') + 1] == str(views or 4)
+    assert ('--no-search' in command) == (search is False)
+    unusual = dict(views=1, search=False) if search is False else {}
+    assert unusual.items() <= run.settings.items()
+    assert bool(unusual) == bool(run.settings.keys() & {'views', 'search'})
 
 
 def test_commands_say_what_differs(write, tmp_path):
