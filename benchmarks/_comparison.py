@@ -222,10 +222,12 @@ def compare(description: str, cases: dict[str, Case]) -> None:
         if not fnmatch(name, args.only):
             continue
         rows[name] = case.row(name, args.size)
+        # Names of before may be of images that are not on this machine now.
+        rows = {key: rows[key] for key in (*cases, *rows) if key in rows}
         if file:
-            done = [rows[name] for name in cases if name in rows]
+            done = list(rows.values())
             write_json(dict(description=description, machine=machine, rows=done), file)
-    print_table([rows[name] for name in cases if name in rows])
+    print_table(list(rows.values()))
     if args.size == 'tiny':
         print('Tiny sizes, only to test that all cases run: the numbers mean nothing.')
 

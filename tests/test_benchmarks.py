@@ -2,6 +2,7 @@
 
 import json
 import runpy
+import sys
 
 import pytest
 
@@ -30,3 +31,24 @@ def test_every_case_of_a_benchmark_runs(file, tmp_path, monkeypatch):
         assert row['ours'] > 0 and row['unit']
         assert row['ratio'] == (row['peer'] and row['peer'] / row['ours'])
         assert row['case'] in result.stdout
+
+
+def test_rows_that_are_not_measured_again_are_kept(tmp_path, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(FILES[0].parent)
+    comparison = runpy.run_path(str(FILES[0].parent / '_comparison.py'))
+
+    def measure(names, value, *flags):
+        case = comparison['Case'](lambda: (value, None, '', 's'), {}, {})
+        argv = ['some.py', '--results', str(tmp_path), *flags]
+        monkeypatch.setattr(sys, 'argv', argv)
+        comparison['compare']('Some cases.', dict.fromkeys(names, case))
+        (file,) = tmp_path.glob('*/some.json')
+        rows = json.loads(file.read_text())['rows']
+        return {row['case']: row['ours'] for row in rows}
+
+    assert measure(['a', 'waiting', 'c'], 1) == dict(a=1, waiting=1, c=1)
+    # Without its images, a machine has other cases.
+    found = measure(['a', 'b', 'c'], 2, '--only', '[bc]')
+    assert list(found.items()) == [('a', 1), ('b', 2), ('c', 2), ('waiting', 1)]
+    assert 'waiting' in capsys.readouterr().out
+    assert measure(['a', 'b'], 3) == dict(a=3, b=3)
