@@ -56,7 +56,9 @@ def estimated_seconds(
     configs = {
         name: compose(parse_experiment(name)) for name in {r.experiment for r in runs}
     }
-    per_row = _seconds_per_row(configs[runs[0].experiment], threads)
+    dataset, profile, _ = runs[0].experiment.split('/')
+    plain = compose(parse_experiment(f'{dataset}/{profile}/ce'))  # no views
+    per_row = _seconds_per_row(plain, threads)
     ends = [0.0] * workers
     for run in runs:  # each starts on the worker that is free first
         cfg = copy.deepcopy(configs[run.experiment])

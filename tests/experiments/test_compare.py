@@ -116,6 +116,13 @@ def test_the_estimate_is_that_of_the_worker_that_ends_last(data, tmp_path, monke
     assert estimated_seconds(runs, data, 2, 1) == pytest.approx(1.25 * last)
 
 
+def test_runs_with_views_can_be_estimated_alone(data, tmp_path):
+    """Those that are left after a stop."""
+    write_grid(data, '64px', True, tmp_path / 'decoded', tmp_path / 'grid.py')
+    runs = [run for run in load_grid(tmp_path / 'grid.py').runs if run.method != 'ce']
+    assert len(runs) == 2 and estimated_seconds(runs, data, 1, 1) > 0
+
+
 def test_durations_are_readable():
     assert readable(20) == '1 min' and readable(60 * 59) == '59 min'
     assert readable(60 * 140) == '2 h 20 min'
