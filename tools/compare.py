@@ -122,7 +122,7 @@ def main() -> None:
         runs, threads = [job.run for job in jobs], max(1, cores // workers)
         seconds = estimated_seconds(runs, data, workers, threads)
         print(
-            f'{len(jobs)} trainings with the profile {profile}, and all ways of stage '
+            f'Trainings with the profile {profile}: {len(jobs)}, and all ways of stage '
             f'2 on each: about {readable(seconds)}'
         )
     failed = run_jobs(jobs, executor, 'Comparison')

@@ -41,6 +41,11 @@ class Comparison:
         return caution(_groups(self.folds), _labels(self.folds), classes)
 
     @property
+    def groups(self) -> int:
+        """Number of groups that are tested."""
+        return len(np.unique(_groups(self.folds)))
+
+    @property
     def resamples(self) -> int:
         """Number of resamples, R."""
         return len(next(iter(self.metrics.values()))['balanced_accuracy']) - 1

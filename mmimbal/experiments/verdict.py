@@ -69,8 +69,8 @@ def limits(data: OwnData, comparison: Comparison, quick: bool) -> list[str]:
         )
     else:
         sentences.append(
-            f'Intervals are over {data.groups} groups: they hold for new groups of the '
-            'same kind, not for another hospital or camera.'
+            f'Intervals are over {comparison.groups} groups: they hold for new groups '
+            'of the same kind, not for another hospital or camera.'
         )
     if comparison.caution:
         sentences.append(comparison.caution)

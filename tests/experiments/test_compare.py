@@ -202,12 +202,12 @@ def test_the_tool_ends_with_a_page_and_a_verdict(data, tmp_path, capsys):
     assert explain('compare', 'data/cells', '--profile', '64px') is None
     said = capsys.readouterr().out
     assert 'Validation chooses recommended' in said
-    assert '- Intervals are over 100 groups' in said
+    assert '- Intervals are over 50 groups' in said
     assert 'ways of stage 2, recommended minus control is +' in said
     assert 'above 0 in 2 of them' in said
     assert 'python tools/train.py cells/64px/recommended' in said
     page = (work_dir / 'compare.html').read_text()
-    assert 'Intervals are over 100 groups' in page
+    assert 'Intervals are over 50 groups' in page
     assert 'Each method was trained with one seed' in page
     assert '<svg' in page and 'recommended minus ce' in page
     assert 'may be chance' not in page
