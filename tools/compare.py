@@ -11,7 +11,6 @@ from joblib import cpu_count
 from mmimbal.command_line.experiment import words_of
 from mmimbal.command_line.failures import ToolFailedError
 from mmimbal.command_line.flags import add_executor_flags
-from mmimbal.command_line.memory import keep_memory
 from mmimbal.command_line.prepared import data_folder
 from mmimbal.command_line.run_tool import run_tool
 from mmimbal.experiments.grid import load_grid
@@ -81,6 +80,7 @@ def main() -> None:
     # Imported here, so that --help is quick.
     import torch
 
+    from mmimbal.command_line.memory import keep_memory
     from mmimbal.evaluation.bootstrap import RESAMPLES
     from mmimbal.experiments.compare_grid import (
         choose_profile,

@@ -13,6 +13,11 @@ from mmimbal.visualization.svg import picture
 from mmimbal.visualization.tables import Table
 from mmimbal.visualization.templating import render
 
+METHODS = dict(
+    ce='cross-entropy alone',
+    control='the recommended recipe with metric weight 0',
+    recommended='the recommended recipe with metric learning',
+)
 PARAMETERS = {
     True: 'are those of its configs',
     False: 'were chosen on validation images',
@@ -36,7 +41,6 @@ def write_compare_page(
     words = verdict(comparison, results.chosen, effects)
     cannot_tell = limits(data, comparison, quick)
     plain = [n for n in results.chosen if not comparison.rows[n].has_metric_loss]
-    methods = {row.method for row in comparison.rows.values()}
     text = render(
         'mmimbal.visualization',
         'comparison.html',
@@ -45,7 +49,7 @@ def write_compare_page(
         limits=cannot_tell,
         commands=commands,
         counts=_counts(data),
-        methods=_methods(results, methods),
+        methods=METHODS,
         parameters=PARAMETERS[quick],
         unit='groups' if data.groups else 'images',
         plug_in=plug_in({data.word: effects}, results.comparisons),
@@ -69,13 +73,3 @@ def _counts(data: OwnData) -> Table:
         for split, counts in data.counts.items()
     ]
     return Table(['images', *data.classes, 'total'], rows)
-
-
-def _methods(results: GridResults, methods: set[str]) -> Table:
-    about = dict(
-        ce='cross-entropy alone',
-        recommended='the recommended recipe with metric learning',
-        control='the recommended recipe with metric weight 0',
-    )
-    rows = [[name, about.get(name, '')] for name in sorted(methods)]
-    return Table(['stage 1', 'what it is'], rows)
