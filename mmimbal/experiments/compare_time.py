@@ -106,6 +106,8 @@ def _seconds_per_row(cfg, threads: int) -> float:
         for _ in range(TIMED_STEPS):
             start = time.perf_counter()
             model.train_step(dict(inputs=images, data_samples=samples), optim_wrapper)
+            if device == 'cuda':
+                torch.cuda.synchronize()
             times.append(time.perf_counter() - start)
     return median(times) / rows
 
