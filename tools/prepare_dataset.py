@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from mmimbal.command_line.prepared import check_name
 from mmimbal.command_line.run_tool import run_tool
 from mmimbal.files.atomic import check_is_new
 
@@ -155,6 +156,12 @@ def main() -> None:
     from mmimbal.evaluation.table import format_table
 
     out = args.out or Path(os.environ.get('MMIMBAL_DATA', 'data'), args.name)
+    check_name(out)
+    if args.src.is_dir() and out.resolve().is_relative_to(args.src.resolve()):
+        raise ValueError(
+            f'--out {out} is inside of --src: the next time, its images would be taken '
+            'too. Choose another folder'
+        )
     if not args.dry_run:
         check_is_new(out)
     if args.calibration and args.folds and not args.keep_test:

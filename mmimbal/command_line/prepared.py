@@ -8,8 +8,24 @@ OWN = 'own'  # the base that is the model of theirs
 
 
 def data_folder(word: str) -> Path:
-    """Return the folder of a data set: ``$MMIMBAL_DATA/WORD``, or ``data/WORD``."""
-    return Path(os.environ.get('MMIMBAL_DATA', 'data'), word)
+    """Return the folder of a data set: ``$MMIMBAL_DATA/WORD``, or ``data/WORD``.
+
+    Raises:
+        ValueError: If a config cannot name it.
+    """
+    folder = Path(os.environ.get('MMIMBAL_DATA', 'data'), word)
+    check_name(folder)
+    return folder
+
+
+def check_name(folder: Path) -> None:
+    """Raise a ValueError if a config cannot name a folder."""
+    for character in ("'", '"', '\\'):
+        if character in str(folder):
+            raise ValueError(
+                f'{folder}: a config cannot name a folder with {character} in its '
+                'path. Rename it'
+            )
 
 
 def is_prepared(folder: Path) -> bool:

@@ -14,9 +14,12 @@ from mmimbal.datasets.spelling import (
     UNKNOWN_WORDS,
     check_near_equal,
     classes_of,
+    plain,
     split_of,
 )
 from mmimbal.datasets.splits import check_groups
+
+COLUMNS = ('file', 'label', 'group', 'split')
 
 
 def read_index(index: Path) -> pa.Table:
@@ -39,6 +42,7 @@ def read_index(index: Path) -> pa.Table:
         with open(index, newline='', encoding='utf-8-sig') as file:
             header = next(csv.reader(file), [])
         _refuse_other_separators(header, index)
+        _refuse_other_spellings(header, index)
         require_columns(header, ('file', 'label'), index)
         if len(set(header)) != len(header):
             raise ValueError(f'{index} names a column twice: {", ".join(header)}')
@@ -53,7 +57,7 @@ def read_index(index: Path) -> pa.Table:
         raise ValueError(
             f'{index} is not in UTF-8: {error}. Save it as UTF-8'
         ) from None
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowInvalid, csv.Error) as error:
         raise ValueError(f'{index} is no CSV file in UTF-8: {error}') from None
     if not len(table):
         raise ValueError(f'{index} has a header but no rows')
@@ -74,6 +78,15 @@ def _refuse_other_separators(header: list[str], index: Path) -> None:
         if separator in line:
             raise ValueError(
                 f'{index} has {name} between its columns: save it with commas'
+            )
+
+
+def _refuse_other_spellings(header: list[str], index: Path) -> None:
+    """Raise a ValueError if a column would be overlooked, such as ``Group``."""
+    for name in header:
+        if plain(name) in COLUMNS and name not in COLUMNS:
+            raise ValueError(
+                f'{index}: the column {name!r} must be written {plain(name)!r}'
             )
 
 

@@ -12,7 +12,12 @@ SPLIT_WORDS = dict(
 )
 NUMBER = re.compile(r'0*(\d+?)(?:\.0+)?')
 MOST_MISSING = 10  # numbers up to the highest, for each label
-UNKNOWN_WORDS = {'', 'nan', 'na', 'n/a', 'none', 'null', 'unknown', '?', '-', '<na>'}
+# Also what spreadsheets and databases write.
+UNKNOWN_WORDS = {
+    *('', 'nan', 'nat', 'na', 'n/a', 'n.a.', '<na>', 'none', 'null', '(null)', '\\n'),
+    *('unknown', 'not available', '?', '-', '--'),
+    *('#n/a', '#nv', '#name?', '#ref!', '#value!', '#null!', '#div/0!', '#num!'),
+}
 
 
 def plain(name: str) -> str:

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from mmengine.config import Config
 
-from mmimbal.command_line.prepared import data_folder, is_prepared
+from mmimbal.command_line.experiment import BASES
+from mmimbal.command_line.prepared import OWN, data_folder, is_prepared
 from mmimbal.datasets.checking.check_result import hash_of
 from mmimbal.datasets.index_file import (
     encode_labels,
@@ -73,6 +75,19 @@ def find_data(name: str) -> Path:
     return folder
 
 
+def check_is_no_other(folder: Path, classes: Sequence[str]) -> None:
+    """Raise a ValueError if a data set has the name of another, with other classes."""
+    base = BASES / 'datasets' / f'{folder.resolve().name}.py'
+    if not base.is_file() or base.stem == OWN:
+        return
+    number = Config.fromfile(base).get('num_classes')
+    if number != len(classes):
+        raise ValueError(
+            f'{folder} has {len(classes)} classes, but {base.stem} is the name of a '
+            f'public data set with {number}. Rename the folder'
+        )
+
+
 def describe_data(folder: Path) -> OwnData:
     """Read the index of a data set, and find its folds; its word is its name.
 
@@ -82,6 +97,7 @@ def describe_data(folder: Path) -> OwnData:
     """
     table = read_index(folder / 'index.csv')
     classes = read_classes(folder / 'index.csv', table)
+    check_is_no_other(folder, classes)
     labels = encode_labels(table, classes, folder / 'index.csv')
     folds = sorted(int(name[4:]) for name in table.column_names if FOLD.fullmatch(name))
     column = f'fold{folds[0]}' if folds else 'split'

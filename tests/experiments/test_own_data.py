@@ -52,6 +52,12 @@ def test_what_is_not_prepared_is_explained(data, name):
         find_data(name)
 
 
+def test_the_name_of_a_public_set_is_for_its_classes(data):
+    other = data.rename(data.with_name('rbc12'))
+    with pytest.raises(ValueError, match='has 2 classes, but rbc12 is the name of a'):
+        describe_data(other)
+
+
 def test_what_is_known_of_it(data):
     found = describe_data(data)
     assert (found.folds, found.images, found.groups) == ([None], 40, 20)

@@ -1,10 +1,11 @@
 from .covidx import read_covidx
-from .folders import read_folders, read_kvasir, read_pbc
+from .folders import read_folders
 from .index import read_csv
 from .isic2018 import read_isic2018
 from .isic2019 import read_isic2019
 from .medmnist import read_medmnist
 from .plan import plan_dataset
+from .public_folders import read_kvasir, read_pbc
 from .rbc12 import read_rbc12
 from .retinopathy import read_aptos2019, read_eyepacs
 from .source import Image, Source

@@ -7,10 +7,15 @@ from pathlib import Path, PurePosixPath
 
 from mmimbal.datasets.sources.archive import is_system_file
 from mmimbal.datasets.sources.source import Image, Source
-from mmimbal.datasets.sources.walk import MASK_FOLDER, files_below, reason_to_leave_out
+from mmimbal.datasets.sources.walk import (
+    MASK_FOLDER,
+    files_below,
+    reason_to_leave_out,
+)
 from mmimbal.datasets.spelling import check_near_equal, split_of
 
 IGNORE = 'ignore'
+IMAGES = re.compile(r'(.*[ _-])?(images?|imgs?|photos?|pictures?)', re.IGNORECASE)
 PART = re.compile(r'(fold|part|split|batch)[ _-]?\d+', re.IGNORECASE)
 SETTLE = (
     'Say what they are: --split-folders NAME=train|val|test|ignore ..., or '
@@ -59,6 +64,8 @@ def read_folders(
                 f'only {folders[0].name} was read; beside it are {len(outside)} files, '
                 f'such as {outside[0]}'
             )
+        else:
+            unsure.append(f'the only folder, {folders[0].name}, was entered')
         src, folders = folders[0], _folders(folders[0])
     names = [folder.name for folder in folders]
     roles = {} if class_folders else _roles(src, names, split_folders)
@@ -79,6 +86,13 @@ def read_folders(
     if without:
         unsure.append(f'no image was taken of {", ".join(without)}: it is no class')
     classes = tuple(sorted(set(labels)))
+    if not class_folders:
+        _refuse_masks(src, classes)
+    if len(classes) == 1:
+        raise ValueError(
+            f'{src}: the only class is {classes[0]}. Expected in --src: one folder of '
+            'images per class, perhaps below train/, val/ and test/'
+        )
     unsure += _odd_classes(images, classes)
     return Source(images, classes, origin, licence, left_out, unsure)
 
@@ -165,6 +179,16 @@ def _refuse_odd_classes(src: Path, names: list[str]) -> None:
     raise ValueError(f'{src}: {reason}, so they may be no classes. {SETTLE}')
 
 
+def _refuse_masks(src: Path, classes: tuple[str, ...]) -> None:
+    """Raise a ValueError if the classes are images and their masks."""
+    masks = [name for name in classes if MASK_FOLDER.fullmatch(name)]
+    if masks and all(IMAGES.fullmatch(name) for name in set(classes) - set(masks)):
+        raise ValueError(
+            f'{src}: {", ".join(masks)} seems to hold masks. Give a folder with one '
+            'folder of images per class, or --class-folders if masks are a class'
+        )
+
+
 def _split_in(name: str) -> bool:
     """Return whether one of several words of a name is that of a split."""
     words = re.split(r'[ _-]+', name)
@@ -193,26 +217,15 @@ def _odd_classes(images: list[Image], classes: tuple[str, ...]) -> list[str]:
             f'folders {", ".join(sorted(inside))} inside of classes were not taken as '
             'splits'
         )
+    below = {PurePosixPath(image.name).parts[depth:-1] for image in images} - {()}
+    if below:
+        first = sorted('/'.join(parts) for parts in below)[:3]
+        lines.append(
+            f'folders inside of classes are neither classes nor groups: '
+            f'{", ".join(first)}{", ..." if len(below) > 3 else ""}. If they are '
+            'patients, write an index.csv with a column group'
+        )
     return lines
-
-
-def read_kvasir(src: Path) -> Source:
-    """Read Kvasir v2 (https://datasets.simula.no/kvasir/): 8 folders of images.
-
-    Written from its documentation, not tried on the download.
-    """
-    origin = 'Pogorelov et al. 2017, doi:10.1145/3083187.3083212'
-    return read_folders(src, origin, 'research and education only')
-
-
-def read_pbc(src: Path) -> Source:
-    """Read the PBC blood cells (doi:10.17632/snkd93bnjr.1): 8 folders of images.
-
-    Written from its documentation, not tried on the download.
-    """
-    return read_folders(
-        src, 'Acevedo et al. 2020, doi:10.17632/snkd93bnjr.1', 'CC BY 4.0'
-    )
 
 
 def _folders(path: Path) -> list[Path]:

@@ -52,7 +52,11 @@ def read_csv(
     if group:
         table = table.drop_columns(['group'] if 'group' in table.column_names else [])
         table = table.rename_columns({group: 'group'})
-    unsure, columns = [], table.to_pydict()
+    others = [n for n in table.column_names if n not in index_file.COLUMNS]
+    unsure = [f'columns that are not used: {", ".join(others)}'] if others else []
+    if others and 'group' not in table.column_names:
+        unsure[0] += '. If one of them names patients or lesions, call it group'
+    columns = table.to_pydict()
     files = columns['file']
     folder = _image_folder(src, files[0])
     files, renamed = _as_on_disk(folder, files)

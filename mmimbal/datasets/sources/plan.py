@@ -4,6 +4,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 import numpy as np
 from tqdm import tqdm
@@ -84,14 +85,15 @@ def plan_dataset(
     made_here = f'stratified by class, grouped, scikit-learn, seed {seed}'
     is_official = split == 'official' and any(image.split for image in images)
     joined_groups, warnings = groups, []
-    if folds or calibration or not is_official:
+    has_validation = any(image.split == 'val' for image in images)
+    if folds or calibration or not (is_official and has_validation):
         joined_groups = join_groups(groups, _contents(images))
     if is_official:
         splits, origin_of_split = [image.split for image in images], 'of the download'
         _check_all_have_a_split(names, splits)
         check_groups(groups, splits)
-        if 'val' not in splits:
-            splits, warnings = _with_validation(labels, groups, splits, seed)
+        if not has_validation:
+            splits, warnings = _with_validation(labels, joined_groups, splits, seed)
             origin_of_split += f'; val is a part of train, {made_here}'
         if 'test' not in splits:
             warnings = [*warnings, 'the download has no test images: use --split group']
@@ -225,7 +227,8 @@ def _count(
 
 
 def _file_names(images: Sequence[Image]) -> list[str]:
-    names = [image.name or image.path.name for image in images]
+    # As a path: './a.png' is 'a.png'.
+    names = [str(PurePosixPath(image.name or image.path.name)) for image in images]
     repeated = [name for name, count in Counter(names).items() if count > 1]
     if repeated:
         raise ValueError(

@@ -19,12 +19,18 @@ OTHER_IMAGES = frozenset(
     f'.{name}' for name in ('heic', 'heif', 'avif', 'tga', 'ico', 'svg', 'psd', 'nii')
 )
 MASK_FOLDER = re.compile(
-    r'(.*[ _-])?(masks?|segmentations?|ground[ _-]?truths?|gt)', re.IGNORECASE
+    r'(.*[ _-])?(masks?([ _-]?\d+)?|segmentations?|annotations?'
+    r'|ground[ _-]?truths?|gt)',
+    re.IGNORECASE,
 )
 PREVIEW_FOLDERS = frozenset(
     ('preview', 'previews', 'thumbnail', 'thumbnails', 'thumbs')
 )
-MASK_ENDING = re.compile(r'[ _.-](mask[ _-]?\d*|seg|segmentation|gt)$', re.IGNORECASE)
+MASK_ENDING = re.compile(
+    r'[ _.-](masks?[ _-]?(\d*|\(\d+\)|left|right)|seg|segmentation|gt|superpixels?'
+    r'|anno|annotations?|overlay|roi|labels?)$',
+    re.IGNORECASE,
+)
 PREVIEW_ENDING = re.compile(r'[ _.-](preview|thumb|thumbnail)$', re.IGNORECASE)
 
 
@@ -90,6 +96,5 @@ def _belongs_to_another(
 ) -> bool:
     """Return whether there is an image of this name without an ending."""
     name = file.with_suffix('')
-    return bool(ending.search(name.name)) and (
-        name.with_name(ending.sub('', name.name)) in names
-    )
+    without = ending.sub('', name.name)
+    return without not in ('', name.name) and name.with_name(without) in names

@@ -104,9 +104,11 @@ def test_a_range_becomes_eight_bits(tmp_path):
     values = np.array([[0, 100, 4095, 5000]], np.uint16)
     (tmp_path / 'src/a').mkdir(parents=True)
     cv2.imwrite(str(tmp_path / 'src/a/x.png'), values)
+    (tmp_path / 'src/b').mkdir()
+    cv2.imwrite(str(tmp_path / 'src/b/y.png'), values)
     source = with_conversions(read_folders(tmp_path / 'src'), (0, 4095))
-    (image,) = source.images
+    image, _ = source.images
     assert image.name == 'a/x.png.png'
     assert image.pixels()[0, :, 0].tolist() == [0, round(100 / 4095 * 255), 255, 255]
-    (same,) = with_conversions(read_folders(tmp_path / 'src')).images
+    same, _ = with_conversions(read_folders(tmp_path / 'src')).images
     assert same.pixels is None

@@ -43,8 +43,37 @@ def test_usual_names_of_splits_are_splits(tmp_path, names):
     source = read_folders(tmp_path)
     expected = {(s, c): 3 for s in ('train', 'val', 'test') for c in 'ab'}
     assert counts(source) == expected and source.classes == ('a', 'b')
-    (sentence,) = source.unsure
+    entered, sentence = source.unsure
+    assert entered == 'the only folder, set, was entered'
     assert all(name in sentence for name in names)
+
+
+@pytest.mark.parametrize('tops', [('.',), ('train', 'test')])
+@pytest.mark.parametrize('kinds', [('images', 'masks'), ('Image', 'gt'), ['mask']])
+def test_images_and_their_masks_are_no_classes(tmp_path, tops, kinds):
+    paint(tmp_path, *grid(tops, kinds))
+    with pytest.raises(ValueError, match='seems to hold masks'):
+        read_folders(tmp_path, split_folders={t: t for t in tops if t != '.'})
+
+
+def test_one_class_is_too_few(tmp_path):
+    paint(tmp_path, *grid(('train', 'test'), ['images']))
+    with pytest.raises(ValueError, match='the only class is images'):
+        read_folders(tmp_path)
+
+
+def test_folders_inside_of_classes_are_said(tmp_path):
+    """They may be patients, or classes with classes of their own."""
+    paint(tmp_path, *grid('ab', [f'p{n}' for n in range(2)]), 'c')
+    said = read_folders(tmp_path).unsure
+    assert any('neither classes nor groups: p0, p1. If' in line for line in said)
+
+
+def test_a_name_that_is_only_an_ending_is_an_image(tmp_path):
+    paint(tmp_path, 'a', 'b')
+    image = next((tmp_path / 'a').iterdir())
+    image.rename(image.with_name('_mask.png'))
+    assert counts(read_folders(tmp_path)) == {(None, 'a'): 3, (None, 'b'): 3}
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,12 @@
 """CSV files as people write them in spreadsheets."""
 
+import re
 import unicodedata
 
 import pytest
 
 from mmimbal.datasets import CSVDataset
-from mmimbal.datasets.sources import read_csv, write_dataset
+from mmimbal.datasets.sources import plan_dataset, read_csv, write_dataset
 from tests.conftest import write_index
 
 
@@ -32,10 +33,36 @@ def test_groups_of_two_spellings_are_refused(tmp_path, names):
         read_csv(tmp_path)
 
 
-def test_unknown_labels_are_refused(tmp_path):
-    write_index(tmp_path, rows(['a', 'nan']))
-    with pytest.raises(ValueError, match="have the label 'nan'"):
+@pytest.mark.parametrize('label', ['nan', '#N/A', '#NAME?'])
+def test_unknown_labels_are_refused(tmp_path, label):
+    write_index(tmp_path, rows(['a', label]))
+    with pytest.raises(ValueError, match=f'have the label {re.escape(repr(label))}'):
         read_csv(tmp_path)
+
+
+@pytest.mark.parametrize('name', ['Group', 'SPLIT', ' group'])
+def test_columns_of_another_spelling_are_refused(tmp_path, name):
+    write_index(tmp_path, rows('ab', **{name: 'pq'}))
+    right = name.strip().lower()
+    message = f'the column {name!r} must be written {right!r}'
+    with pytest.raises(ValueError, match=message):
+        read_csv(tmp_path)
+    with pytest.raises(ValueError, match=message):
+        CSVDataset(str(tmp_path)).full_init()
+
+
+def test_columns_that_are_not_used_are_said(tmp_path):
+    write_index(tmp_path, rows('ab', patient='pq', age='12'))
+    (sentence,) = read_csv(tmp_path).unsure
+    assert 'not used: patient, age. If one of them names patients' in sentence
+    write_index(tmp_path, rows('ab', group='pq', age='12'))
+    assert read_csv(tmp_path).unsure == ['columns that are not used: age']
+
+
+def test_a_file_in_two_spellings_is_listed_twice(tmp_path):
+    write_index(tmp_path, [*rows('ab'), {'file': './0.png', 'label': 'b'}])
+    with pytest.raises(ValueError, match=r'listed twice, the first is 0\.png'):
+        plan_dataset(read_csv(tmp_path))
 
 
 def test_what_the_index_does_not_list_is_counted(tmp_path):
@@ -59,7 +86,7 @@ def test_other_separators_are_named(tmp_path, separator, name):
 
 
 def test_unknown_groups_are_no_group(tmp_path):
-    groups = ['nan', 'NA', '', 'p1', 'nan', 'p1']
+    groups = ['nan', '#N/A', '', 'p1', 'nan', 'p1']
     source = read_csv(write_index(tmp_path, rows('ababab', group=groups)))
     assert [image.group for image in source.images] == ['', '', '', 'p1', '', 'p1']
     (sentence,) = source.unsure
