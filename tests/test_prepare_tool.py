@@ -96,3 +96,15 @@ def test_the_table_stays_short(tmp_path):
     shown = succeed(TOOL, 'folders', '--src', folder, '--out', tmp_path / 'out')
     assert ['a', '-', 'a', '60'] in cells(shown)
     assert np.array([line[0] == 'a' for line in cells(shown) if line]).sum() == 1
+
+
+@pytest.mark.parametrize(
+    ('out', 'message'),
+    [('src/out', 'is inside of --src'), ("it's", "cannot name a folder with '")],
+)
+def test_a_folder_that_makes_trouble_later_is_refused(download, out, message):
+    target = download.parent / out
+    said = explain(
+        'prepare_dataset', 'folders', '--src', download, '--out', target, '--dry-run'
+    )
+    assert message in said and not target.exists()

@@ -67,10 +67,11 @@ def find_data(name: str) -> Path:
     """
     folder = Path(name) if Path(name).is_dir() else data_folder(name)
     if not is_prepared(folder):
+        is_there = folder.is_dir()
+        src, out = (folder, 'data/own') if is_there else ('IMAGES', folder)
         raise FileNotFoundError(
             f'{folder} is no prepared data set: it lacks index.csv or dataset.json. '
-            'Make it with tools/prepare_dataset.py folders --src IMAGES --out '
-            f'{folder}'
+            f'Make it with tools/prepare_dataset.py folders --src {src} --out {out}'
         )
     return folder
 

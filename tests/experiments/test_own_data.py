@@ -46,9 +46,16 @@ def test_it_is_found_by_its_name_or_its_folder(data, tmp_path, monkeypatch):
     assert find_data('cells') == tmp_path / 'other' / 'cells'
 
 
-@pytest.mark.parametrize('name', ['data/cell', 'cell', 'data'])
-def test_what_is_not_prepared_is_explained(data, name):
-    with pytest.raises(FileNotFoundError, match=r'no prepared data set.*--src IMAGES'):
+@pytest.mark.parametrize(
+    ('name', 'advice'),
+    [
+        ('data/cell', '--src IMAGES --out data/data/cell'),
+        ('cell', '--src IMAGES --out data/cell'),
+        ('data', '--src data --out data/own'),
+    ],
+)
+def test_what_is_not_prepared_is_explained(data, name, advice):
+    with pytest.raises(FileNotFoundError, match=f'no prepared data set.*{advice}'):
         find_data(name)
 
 

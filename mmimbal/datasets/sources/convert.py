@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from mmimbal.datasets.sources.dicom import is_dicom, patient_of, read_dicom
 from mmimbal.datasets.sources.pixel_range import read_in_range
 from mmimbal.datasets.sources.source import Image, Source
+from mmimbal.datasets.spelling import check_near_equal
 
 
 def with_conversions(
@@ -26,7 +27,7 @@ def with_conversions(
     Raises:
         FileNotFoundError: If an image is missing.
         ImportError: If there are DICOM files, but pydicom is not installed.
-        ValueError: If a DICOM file cannot be read.
+        ValueError: If a DICOM file cannot be read, or a patient has two spellings.
     """
     images, patients, converted = [], [], 0
     for image in source.images:
@@ -48,6 +49,7 @@ def with_conversions(
             'own'
         )
         patients = []
+    check_near_equal(patients, 'patients of DICOM files', '--src')
     if converted:
         unsure.append(
             f'{converted} DICOM files are converted to PNG with their own window; '

@@ -56,6 +56,14 @@ def test_patients_that_say_nothing_are_no_groups(tmp_path, patient):
     assert '; 0 of them name the patient' in source.unsure[-1]
 
 
+def test_patients_of_two_spellings_are_refused(tmp_path):
+    for number in range(8):
+        file = tmp_path / 'src' / 'ab'[number % 2] / f'{number}.dcm'
+        write_dicom(file, np.zeros((4, 4)), ['1', '001', '2', '3'][number // 2])
+    with pytest.raises(ValueError, match=r"patients .* differ .*'001' .* and '1' "):
+        with_conversions(read_folders(tmp_path / 'src'))
+
+
 def test_images_of_8_bits_stay_as_they_are_beside_others(tmp_path):
     random = np.random.default_rng(0)
     shown = random.integers(0, 256, (8, 8), dtype=np.uint8)

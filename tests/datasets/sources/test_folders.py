@@ -1,12 +1,14 @@
 """Layouts of folders that people download: what is taken, refused and left out."""
 
 import os
+import shutil
 from collections import Counter
 
 import cv2
 import numpy as np
 import pytest
 
+from mmimbal.datasets.checking.check import check_dataset
 from mmimbal.datasets.sources.folders import read_folders
 from mmimbal.datasets.sources.write import write_dataset
 from tests.conftest import write_index
@@ -14,7 +16,7 @@ from tests.conftest import write_index
 
 def paint(folder, *names, each=3):
     """Write images below folders: ``NAME/0.png``, ``NAME/1.png``, ..."""
-    random = np.random.default_rng(abs(hash(names)) % 1000)
+    random = np.random.default_rng(len(names))
     for name in names:
         for number in range(each):
             file = folder / name / f'{number}.png'
@@ -257,3 +259,16 @@ def test_a_download_without_validation_gets_one(tmp_path):
         'val': dict(a=2, b=2),
         'test': dict(a=20, b=20),
     }
+
+
+def test_identical_images_are_not_in_train_and_a_validation_made_here(tmp_path):
+    paint(tmp_path / 'src', *grid(['train', 'test'], 'ab'), each=20)
+    for label in 'ab':
+        folder = tmp_path / 'src/train' / label
+        for number in range(20, 38):
+            shutil.copy(tmp_path / 'src/train/a/0.png', folder / f'{number}.png')
+    write_dataset(read_folders(tmp_path / 'src'), tmp_path / 'out')
+    report = check_dataset(tmp_path / 'out', processes=1)
+    found = [finding['what'] for finding in report['findings']]
+    assert any('identical images' in what for what in found)
+    assert not any('in different splits' in what for what in found)
