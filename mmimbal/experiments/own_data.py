@@ -108,7 +108,8 @@ def describe_data(folder: Path) -> OwnData:
         for split in SPLITS
     }
     for fold in folds or [None]:
-        check_has_all_splits(table, 'split' if fold is None else f'fold{fold}', folder)
+        column = 'split' if fold is None else f'fold{fold}'
+        check_has_all_splits(table[column].to_pylist(), column, folder)
     origin = json.loads((folder / 'dataset.json').read_text(encoding='utf-8'))
     return OwnData(
         folder.resolve().name,
@@ -122,9 +123,9 @@ def describe_data(folder: Path) -> OwnData:
     )
 
 
-def check_has_all_splits(table: pa.Table, column: str, folder: Path) -> None:
+def check_has_all_splits(splits: Sequence[str], column: str, folder: Path) -> None:
     """Raise a ValueError if a split has no images."""
-    empty = [split for split in SPLITS if split not in table[column].to_pylist()]
+    empty = [split for split in SPLITS if split not in splits]
     if empty:
         raise ValueError(
             f'{folder / "index.csv"}: no image is in {" and in ".join(empty)} by its '
@@ -181,7 +182,10 @@ def with_folds(folder: Path, out: Path, folds: int, seed: int = 0) -> Path:
         groups = [group or file for group, file in zip(known, files, strict=True)]
     contents = [hash_of(folder / file) for file in files]
     made = folds_by_group(labels, join_groups(groups, contents), folds, seed)
-    columns = table.to_pydict() | {f'fold{k}': fold for k, fold in enumerate(made)}
+    by_fold = {f'fold{k}': fold.tolist() for k, fold in enumerate(made)}
+    for column, splits in by_fold.items():
+        check_has_all_splits(splits, column, folder)
+    columns = table.to_pydict() | by_fold
     with atomic_folder(target) as unfinished:
         for entry in folder.resolve().iterdir():
             if entry.name not in OF_INDEX:

@@ -65,6 +65,12 @@ def test_the_name_of_a_public_set_is_for_its_classes(data):
         describe_data(other)
 
 
+def test_too_many_folds_leave_nothing_behind(data, tmp_path):
+    with pytest.raises(ValueError, match='no image is in val by its column fold'):
+        with_folds(data, tmp_path / 'made', folds=15)
+    assert not (tmp_path / 'made').exists()
+
+
 def test_what_is_known_of_it(data):
     found = describe_data(data)
     assert (found.folds, found.images, found.groups) == ([None], 40, 20)

@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
@@ -9,8 +10,9 @@ import pyarrow.compute as pc
 
 from mmimbal.datasets import index_file
 from mmimbal.datasets.listed_files import check_paths
+from mmimbal.datasets.sources.dicom import is_dicom
 from mmimbal.datasets.sources.source import Image, Source, missing_file
-from mmimbal.datasets.sources.walk import files_below, reason_to_leave_out
+from mmimbal.datasets.sources.walk import SUFFIXES, files_below, reason_to_leave_out
 from mmimbal.datasets.spelling import check_near_equal, is_unknown, split_of
 
 IMAGE_FOLDERS = ('', 'images', 'jpg')
@@ -56,10 +58,12 @@ def read_csv(
     unsure = [f'columns that are not used: {", ".join(others)}'] if others else []
     if others and 'group' not in table.column_names:
         unsure[0] += '. If one of them names patients or lesions, call it group'
+    unsure += _combinations(classes)
     columns = table.to_pydict()
     files = columns['file']
     folder = _image_folder(src, files[0])
     files, renamed = _as_on_disk(folder, files)
+    _refuse_other_files(folder, files, index)
     unsure += renamed
     groups = splits = [None] * len(files)
     if 'group' in columns:
@@ -122,6 +126,28 @@ def _classes(table: pa.Table, index: Path) -> list[str]:
         )
     labels = pc.unique(table['label']).to_pylist()
     return sorted(labels, key=int if all(x.isdecimal() for x in labels) else None)
+
+
+def _combinations(classes: Sequence[str]) -> list[str]:
+    """Describe labels that seem to be several labels, such as ``A|B``."""
+    several = [name for name in classes if '|' in name]
+    if not several:
+        return []
+    return [
+        f'labels such as {several[0]!r} seem to name several classes: each combination '
+        'is a class of its own'
+    ]
+
+
+def _refuse_other_files(folder: Path, files: list[str], index: Path) -> None:
+    """Raise a ValueError if a file is no image by its suffix."""
+    for file in files:
+        if PurePosixPath(file).suffix.lower() not in SUFFIXES and not (
+            (folder / file).is_file() and is_dicom(folder / file)
+        ):
+            raise ValueError(
+                f'{index} lists {file!r}, which is no image that OpenCV can decode'
+            )
 
 
 def _as_on_disk(folder: Path, files: list[str]) -> tuple[list[str], list[str]]:

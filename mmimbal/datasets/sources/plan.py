@@ -74,7 +74,7 @@ def plan_dataset(
     Raises:
         FileNotFoundError: If an image is missing.
         ValueError: If a group is in two splits, only some images have a split, a class
-            has no training image, or an image is listed twice or cannot be decoded.
+            has no training image, or an image is listed twice.
     """
     images = source.images
     for image in images:

@@ -59,6 +59,22 @@ def test_columns_that_are_not_used_are_said(tmp_path):
     assert read_csv(tmp_path).unsure == ['columns that are not used: age']
 
 
+def test_combinations_of_labels_are_said(tmp_path):
+    write_index(tmp_path, rows(['A', 'B', 'A|B']))
+    (sentence,) = read_csv(tmp_path).unsure
+    assert "labels such as 'A|B' seem to name several classes" in sentence
+
+
+@pytest.mark.parametrize('name', ['x.txt', 'x.heic', 'x'])
+def test_listed_files_that_are_no_images_are_refused(tmp_path, name):
+    write_index(tmp_path, rows('ab'))
+    (tmp_path / name).write_text('no image')
+    with open(tmp_path / 'index.csv', 'a') as file:
+        file.write(f'{name},a\n')
+    with pytest.raises(ValueError, match=f'lists {name!r}, which is no image'):
+        read_csv(tmp_path)
+
+
 def test_a_file_in_two_spellings_is_listed_twice(tmp_path):
     write_index(tmp_path, [*rows('ab'), {'file': './0.png', 'label': 'b'}])
     with pytest.raises(ValueError, match=r'listed twice, the first is 0\.png'):
