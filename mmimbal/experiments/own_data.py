@@ -93,8 +93,8 @@ def describe_data(folder: Path) -> OwnData:
     """Read the index of a data set, and find its folds; its word is its name.
 
     Raises:
-        ValueError: If a fold, or the split, has no images for training, for validation
-            or for test.
+        ValueError: If a fold, or the split of a download, has no images for training,
+            for validation or for test.
     """
     table = read_index(folder / 'index.csv')
     classes = read_classes(folder / 'index.csv', table)
@@ -107,10 +107,11 @@ def describe_data(folder: Path) -> OwnData:
         split: np.bincount(labels[splits == split], minlength=len(classes))
         for split in SPLITS
     }
-    for fold in folds or [None]:
-        column = 'split' if fold is None else f'fold{fold}'
-        check_has_all_splits(table[column].to_pylist(), column, folder)
     origin = json.loads((folder / 'dataset.json').read_text(encoding='utf-8'))
+    is_official = str(origin.get('split', '')).startswith(OFFICIAL) and not folds
+    columns = [f'fold{fold}' for fold in folds] or ['split'] * is_official
+    for column in columns:  # a split that is not official gives way to folds
+        check_has_all_splits(table[column].to_pylist(), column, folder)
     return OwnData(
         folder.resolve().name,
         folder,
@@ -119,7 +120,7 @@ def describe_data(folder: Path) -> OwnData:
         counts,
         len(table),
         _number_of_groups(table),
-        str(origin.get('split', '')).startswith(OFFICIAL) and not folds,
+        is_official,
     )
 
 

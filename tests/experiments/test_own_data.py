@@ -145,5 +145,8 @@ def test_copies_of_an_image_are_in_one_split_of_each_fold(data, tmp_path):
 def test_a_split_without_test_or_validation_is_refused(data, missing):
     index = data / 'index.csv'
     index.write_text(index.read_text().replace(f',{missing}', ',train'))
+    assert describe_data(data).folds == [None]  # it will give way to folds
+    described = dict(classes=['a', 'b'], split='of the download')
+    (data / 'dataset.json').write_text(json.dumps(described))
     with pytest.raises(ValueError, match=f'no image is in {missing} by its column'):
         describe_data(data)
