@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from joblib import cpu_count
 
@@ -15,6 +16,9 @@ from mmimbal.command_line.prepared import data_folder
 from mmimbal.command_line.run_tool import run_tool
 from mmimbal.experiments.grid import load_grid
 from mmimbal.experiments.jobs import failure_report, run_jobs
+
+if TYPE_CHECKING:
+    from mmimbal.experiments.own_data import OwnData
 
 TOOLS = Path(__file__).resolve().parent
 
@@ -52,8 +56,8 @@ def use(folder: Path) -> None:
     os.environ['MMIMBAL_DATA'] = str(folder.resolve().parent)
 
 
-def prepare(args: argparse.Namespace, folder: Path, work_dir: Path) -> Path:
-    """Check the data set, make folds if it has none, and return the folder to use."""
+def prepare(args: argparse.Namespace, folder: Path, work_dir: Path) -> 'OwnData':
+    """Check the data set, make folds if it has none, and return what to use."""
     from mmimbal.datasets.checking.check_result import read_check_result
     from mmimbal.experiments.own_data import describe_data, with_folds
 
@@ -71,7 +75,7 @@ def prepare(args: argparse.Namespace, folder: Path, work_dir: Path) -> Path:
         )
         if checked.returncode:
             raise ToolFailedError(f'{folder} has errors: mend them first')
-    return folder
+    return data
 
 
 def main() -> None:
@@ -96,14 +100,14 @@ def main() -> None:
     from mmimbal.experiments.executors import build_executor
     from mmimbal.experiments.grid_results import read_grid_results
     from mmimbal.experiments.grid_runner import GridFolders
-    from mmimbal.experiments.own_data import describe_data, find_data
+    from mmimbal.experiments.own_data import find_data
 
     folder = find_data(args.data)
     is_usual = folder.resolve().parent == data_folder('').resolve()
     root = os.environ.get('MMIMBAL_DATA') if is_usual else str(folder.resolve().parent)
     name = folder.resolve().name + ('_quick' if args.quick else '')
     work_dir = args.work_dir or Path('work_dirs/compare', name)
-    data = describe_data(prepare(args, folder, work_dir))
+    data = prepare(args, folder, work_dir)
     use(data.folder)
     profile = args.profile or choose_profile()
     file = work_dir / 'compare.py'
@@ -117,14 +121,16 @@ def main() -> None:
         args.workers = workers_for(len(jobs), cores)
     executor = build_executor(args, work_dir)
     if jobs:
+        print(
+            f'Trainings: {len(jobs)}, with the profile {profile}, and all ways of '
+            'stage 2 on each'
+        )
+    if jobs and not args.cluster:
         workers = args.workers or gpus or cores
         keep_memory()  # as the trainings do, whose steps are timed here
         runs, threads = [job.run for job in jobs], max(1, cores // workers)
         seconds = estimated_seconds(runs, data, workers, threads)
-        print(
-            f'Trainings with the profile {profile}: {len(jobs)}, and all ways of stage '
-            f'2 on each: about {readable(seconds)}'
-        )
+        print(f'This takes about {readable(seconds)}')
     failed = run_jobs(jobs, executor, 'Comparison')
     if failed:
         raise ToolFailedError(failure_report(failed, len(grid.runs), 'trainings'))

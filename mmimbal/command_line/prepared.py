@@ -21,7 +21,7 @@ def data_folder(word: str) -> Path:
 def check_name(folder: Path) -> None:
     """Raise a ValueError if a config cannot name a folder."""
     for character in ("'", '"', '\\'):
-        if character in str(folder):
+        if character in folder.as_posix():
             raise ValueError(
                 f'{folder}: a config cannot name a folder with {character} in its '
                 'path. Rename it'

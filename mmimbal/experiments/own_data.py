@@ -109,8 +109,9 @@ def describe_data(folder: Path) -> OwnData:
     }
     origin = json.loads((folder / 'dataset.json').read_text(encoding='utf-8'))
     is_official = str(origin.get('split', '')).startswith(OFFICIAL) and not folds
-    columns = [f'fold{fold}' for fold in folds] or ['split'] * is_official
-    for column in columns:  # a split that is not official gives way to folds
+    # A split that is not official gives way to folds.
+    columns = ['split'] if is_official else [f'fold{fold}' for fold in folds]
+    for column in columns:
         check_has_all_splits(table[column].to_pylist(), column, folder)
     return OwnData(
         folder.resolve().name,

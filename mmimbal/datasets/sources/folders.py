@@ -88,11 +88,6 @@ def read_folders(
     classes = tuple(sorted(set(labels)))
     if not class_folders:
         _refuse_masks(src, classes)
-    if len(classes) == 1:
-        raise ValueError(
-            f'{src}: the only class is {classes[0]}. Expected in --src: one folder of '
-            'images per class, perhaps below train/, val/ and test/'
-        )
     unsure += _odd_classes(images, classes)
     return Source(images, classes, origin, licence, left_out, unsure)
 

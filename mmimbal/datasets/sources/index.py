@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+import cv2
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -140,11 +141,12 @@ def _combinations(classes: Sequence[str]) -> list[str]:
 
 
 def _refuse_other_files(folder: Path, files: list[str], index: Path) -> None:
-    """Raise a ValueError if a file is no image by its suffix."""
+    """Raise a ValueError if a file without a usual suffix is no image."""
     for file in files:
-        if PurePosixPath(file).suffix.lower() not in SUFFIXES and not (
-            (folder / file).is_file() and is_dicom(folder / file)
-        ):
+        path = folder / file
+        if path.suffix.lower() in SUFFIXES or not path.is_file():
+            continue
+        if not (is_dicom(path) or cv2.haveImageReader(str(path))):
             raise ValueError(
                 f'{index} lists {file!r}, which is no image that OpenCV can decode'
             )

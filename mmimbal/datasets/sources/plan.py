@@ -73,10 +73,16 @@ def plan_dataset(
 
     Raises:
         FileNotFoundError: If an image is missing.
-        ValueError: If a group is in two splits, only some images have a split, a class
-            has no training image, or an image is listed twice.
+        ValueError: If there is one class only, a group is in two splits, only some
+            images have a split, a class has no training image, or an image is listed
+            twice.
     """
     images = source.images
+    if len({image.label for image in images}) == 1:
+        raise ValueError(
+            f'the only class is {images[0].label}, and a classifier needs two. Folders '
+            'hold one folder of images per class, perhaps below train/, val/ and test/'
+        )
     for image in images:
         check_exists(image)
     names = _file_names(images)

@@ -10,6 +10,7 @@ import pytest
 
 from mmimbal.datasets.checking.check import check_dataset
 from mmimbal.datasets.sources.folders import read_folders
+from mmimbal.datasets.sources.plan import plan_dataset
 from mmimbal.datasets.sources.write import write_dataset
 from tests.conftest import write_index
 
@@ -60,8 +61,8 @@ def test_images_and_their_masks_are_no_classes(tmp_path, tops, kinds):
 
 def test_one_class_is_too_few(tmp_path):
     paint(tmp_path, *grid(('train', 'test'), ['images']))
-    with pytest.raises(ValueError, match='the only class is images'):
-        read_folders(tmp_path)
+    with pytest.raises(ValueError, match='the only class is images, and'):
+        plan_dataset(read_folders(tmp_path))
 
 
 def test_folders_inside_of_classes_are_said(tmp_path):
@@ -222,6 +223,28 @@ def test_masks_previews_and_system_files_are_left_out_and_counted(tmp_path):
         'in no class folder': 1,
         'broken links': 1,
     }
+
+
+@pytest.mark.parametrize(
+    'name',
+    [
+        '0_masks',
+        '0_mask (1)',
+        '0_mask_left',
+        '0_superpixels',
+        '0_anno',
+        'mask_1/0',
+        'annotations/0',
+    ],
+)
+def test_usual_names_of_masks(tmp_path, name):
+    paint(tmp_path, 'a', 'b')
+    mask = tmp_path / 'a' / f'{name}.png'
+    mask.parent.mkdir(exist_ok=True)
+    shutil.copy(tmp_path / 'a/1.png', mask)
+    source = read_folders(tmp_path)
+    assert list(source.left_out) == ['masks']
+    assert counts(source) == {(None, 'a'): 3, (None, 'b'): 3}
 
 
 @pytest.mark.parametrize('suffix', ['.jfif', '.jpe', '.JPG', '.gif', '.webp', '.tif'])

@@ -75,6 +75,22 @@ def test_listed_files_that_are_no_images_are_refused(tmp_path, name):
         read_csv(tmp_path)
 
 
+def test_an_image_without_a_suffix_is_one(tmp_path):
+    write_index(tmp_path, rows('ab'))
+    (tmp_path / '0.png').rename(tmp_path / 'x')
+    index = tmp_path / 'index.csv'
+    index.write_text(index.read_text().replace('0.png', 'x'))
+    assert [image.name for image in read_csv(tmp_path).images] == ['x', '1.png']
+
+
+def test_a_quote_that_does_not_end_is_said(tmp_path):
+    write_index(tmp_path, rows('ab'))
+    index = tmp_path / 'index.csv'
+    index.write_text('"' + index.read_text() + 'x' * 200_000)
+    with pytest.raises(ValueError, match=r'index\.csv is no CSV file'):
+        read_csv(tmp_path)
+
+
 def test_a_file_in_two_spellings_is_listed_twice(tmp_path):
     write_index(tmp_path, [*rows('ab'), {'file': './0.png', 'label': 'b'}])
     with pytest.raises(ValueError, match=r'listed twice, the first is 0\.png'):

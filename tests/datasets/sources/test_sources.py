@@ -115,7 +115,7 @@ def test_given_split_and_group_column_are_kept(tmp_path):
 
 
 def test_straddling_group_is_refused_and_nothing_is_written(tmp_path):
-    rows = rows_of(['a'], {'train': 2, 'test': 1})
+    rows = rows_of(['a', 'b'], {'train': 2, 'test': 1})
     for row in rows:
         row['group'] = 'same'
     source = read_csv(write_index(tmp_path / 'src', rows))
@@ -197,10 +197,10 @@ def test_what_systems_leave_behind_is_no_class(tmp_path):
 
 
 def test_a_split_for_some_images_only_is_refused(tmp_path):
-    rows = rows_of(['a'], {'train': 2, 'test': 2})
+    rows = rows_of(['a', 'b'], {'train': 2, 'test': 2})
     rows[2]['split'] = ''
     source = read_csv(write_index(tmp_path / 'src', rows))
-    with pytest.raises(ValueError, match=r'some have none, the first is test_a_0\.png'):
+    with pytest.raises(ValueError, match=r'some have none, the first is train_b_0\.png'):
         write_dataset(source, tmp_path / 'out')
     assert not (tmp_path / 'out').exists()
 
