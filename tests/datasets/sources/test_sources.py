@@ -200,7 +200,7 @@ def test_a_split_for_some_images_only_is_refused(tmp_path):
     rows = rows_of(['a', 'b'], {'train': 2, 'test': 2})
     rows[2]['split'] = ''
     source = read_csv(write_index(tmp_path / 'src', rows))
-    with pytest.raises(ValueError, match=r'some have none, the first is train_b_0\.png'):
+    with pytest.raises(ValueError, match=r'some have none, .* train_b_0\.png'):
         write_dataset(source, tmp_path / 'out')
     assert not (tmp_path / 'out').exists()
 
