@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from tempfile import TemporaryFile
 
+from mmimbal.command_line.flag_types import at_least
 from mmimbal.command_line.run_tool import run_tool
 from mmimbal.files.atomic import atomic_write, check_is_no_file, check_is_no_folder
 from mmimbal.files.json_file import write_json
@@ -54,7 +55,7 @@ def main() -> None:
     parser.add_argument(
         'folder', type=Path, help='folder with an index.csv, e.g. data/isic2018'
     )
-    parser.add_argument('--processes', type=int, help='default: one per core')
+    parser.add_argument('--processes', type=at_least(1), help='default: one per core')
     parser.add_argument(
         '--split-column',
         help='check only this column; default: split, fold0, fold1, ...',

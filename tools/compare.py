@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from joblib import cpu_count
 
-from mmimbal.command_line.experiment import words_of
+from mmimbal.command_line.experiment import parse_experiment, words_of
 from mmimbal.command_line.failures import ToolFailedError
+from mmimbal.command_line.flag_types import at_least
 from mmimbal.command_line.flags import add_executor_flags
 from mmimbal.command_line.prepared import data_folder
 from mmimbal.command_line.run_tool import run_tool
@@ -34,7 +35,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--folds',
-        type=int,
+        type=at_least(2),
         default=5,
         help='folds that are made if the data set has none, and no split of the '
         'download; default: 5',
@@ -107,9 +108,11 @@ def main() -> None:
     root = os.environ.get('MMIMBAL_DATA') if is_usual else str(folder.resolve().parent)
     name = folder.resolve().name + ('_quick' if args.quick else '')
     work_dir = args.work_dir or Path('work_dirs/compare', name)
+    profile = args.profile or choose_profile()
+    use(folder)
+    parse_experiment(f'{folder.resolve().name}/{profile}/ce')  # do they fit?
     data = prepare(args, folder, work_dir)
     use(data.folder)
-    profile = args.profile or choose_profile()
     file = work_dir / 'compare.py'
     write_grid(data, profile, args.quick, work_dir / 'decoded', file)
     grid = load_grid(file)

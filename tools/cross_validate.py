@@ -6,6 +6,7 @@ from pathlib import Path
 from mmimbal.command_line.compose import load_experiment
 from mmimbal.command_line.experiment import words_of
 from mmimbal.command_line.failures import ToolFailedError
+from mmimbal.command_line.flag_types import at_least
 from mmimbal.command_line.flags import add_executor_flags
 from mmimbal.command_line.run_tool import run_tool
 from mmimbal.experiments.jobs import failure_report, run_jobs
@@ -26,7 +27,7 @@ def parse_args() -> tuple[argparse.Namespace, list[str]]:
     )
     parser.add_argument(
         '--folds',
-        type=int,
+        type=at_least(2),
         default=5,
         help='number of folds: columns fold0, fold1, ... of index.csv, from '
         'prepare_dataset.py --folds; default: 5',

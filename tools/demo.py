@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from mmimbal.command_line.failures import ToolFailedError
+from mmimbal.command_line.flag_types import at_least
 from mmimbal.command_line.run_tool import run_tool
 from mmimbal.experiments.jobs import failure_report, run_jobs
 from mmimbal.files.atomic import atomic_write, check_is_no_file
@@ -30,7 +31,7 @@ def summarise(results: list[dict]) -> str:
 def main() -> None:
     """Run the demo, write the summary, print the table, draw the figure."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--seeds', type=int, default=3)
+    parser.add_argument('--seeds', type=at_least(1), default=3)
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/demo'))
     args = parser.parse_args()
     # Imported here, so that --help is quick.

@@ -4,6 +4,7 @@ import argparse
 import os
 from pathlib import Path
 
+from mmimbal.command_line.flag_types import at_least
 from mmimbal.command_line.run_tool import run_tool
 from mmimbal.files.atomic import check_is_no_folder
 
@@ -42,7 +43,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--neighbours',
-        type=int,
+        type=at_least(1),
         metavar='N',
         help='name the N nearest images of --index, their classes and cosines',
     )
@@ -53,18 +54,14 @@ def parse_args() -> argparse.Namespace:
         help='embeddings of training images by the same model, written by '
         'tools/test.py --split train --embeddings --out FILE',
     )
-    parser.add_argument('--batch-size', type=int, default=64)
+    parser.add_argument('--batch-size', type=at_least(1), default=64)
     parser.add_argument(
         '--workers',
-        type=int,
+        type=at_least(0),
         default=2,
         help='processes that read images, on each GPU; default: 2',
     )
     args = parser.parse_args()
-    if args.batch_size < 1:
-        parser.error(f'--batch-size {args.batch_size} must be at least 1')
-    if args.workers < 0:
-        parser.error(f'--workers {args.workers} must be at least 0')
     if (args.neighbours is None) != (args.index is None):
         parser.error('--neighbours N and --index FILE go together')
     return args

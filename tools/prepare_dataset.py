@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from mmimbal.command_line.flag_types import at_least
 from mmimbal.command_line.prepared import check_name
 from mmimbal.command_line.run_tool import run_tool
 from mmimbal.files.atomic import check_is_new
@@ -48,7 +49,7 @@ def parse_args() -> argparse.Namespace:
         '--dry-run', action='store_true', help='show what would be taken; write nothing'
     )
     parser.add_argument(
-        '--seed', type=int, default=0, help='seed of splits that are made here'
+        '--seed', type=at_least(0), default=0, help='seed of splits that are made here'
     )
     parser.add_argument(
         '--split',
@@ -58,7 +59,7 @@ def parse_args() -> argparse.Namespace:
         'make a split 70/10/20, stratified by class, without groups in two splits',
     )
     parser.add_argument(
-        '--folds', type=int, default=0, help='folds of cross-validation, e.g. 5'
+        '--folds', type=at_least(2), default=0, help='folds of cross-validation, e.g. 5'
     )
     parser.add_argument(
         '--keep-test',

@@ -7,6 +7,7 @@ from time import perf_counter
 from joblib import cpu_count
 from mmengine.config import Config, DictAction
 
+from mmimbal.command_line.flag_types import at_least
 from mmimbal.command_line.run_tool import run_tool
 from mmimbal.files.atomic import check_is_no_file, check_is_no_folder, write_text
 from mmimbal.files.lock import locked
@@ -31,11 +32,11 @@ def parse_args() -> argparse.Namespace:
         'Without METHOD, only the classifier of stage 1 is tested',
     )
     parser.add_argument(
-        '--seeds', type=int, default=5, help='number of seeds; default: 5'
+        '--seeds', type=at_least(1), default=5, help='number of seeds; default: 5'
     )
     parser.add_argument(
         '--views',
-        type=int,
+        type=at_least(1),
         default=4,
         help='augmented views of each training image; default: 4',
     )
@@ -72,7 +73,10 @@ def parse_args() -> argparse.Namespace:
         help='type of the features on disk',
     )
     parser.add_argument(
-        '--processes', type=int, default=cpu_count(), help='default: one per core'
+        '--processes',
+        type=at_least(1),
+        default=cpu_count(),
+        help='default: one per core',
     )
     parser.add_argument(
         '--cfg-options',
@@ -87,8 +91,6 @@ def parse_args() -> argparse.Namespace:
 
 def check_args(args: argparse.Namespace) -> None:
     """Raise a ValueError if flags cannot be combined."""
-    if min(args.seeds, args.views, args.processes) < 1:
-        raise ValueError('--seeds, --views and --processes must be at least 1')
     if args.predictions and args.validation_only:
         raise ValueError(
             '--predictions needs test images, which --validation-only does not read'

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from mmimbal.command_line.flag_types import at_least
 from mmimbal.command_line.flags import add_common_flags
 from mmimbal.command_line.quiet import without_upstream_noise
 from mmimbal.command_line.run_tool import messages_for_mistakes
@@ -62,7 +63,11 @@ def parse_args() -> argparse.Namespace:
         help='write pictures of test images with label, prediction and score to FOLDER',
     )
     parser.add_argument(
-        '--interval', type=int, default=1, metavar='N', help='draw every N-th image'
+        '--interval',
+        type=at_least(1),
+        default=1,
+        metavar='N',
+        help='draw every N-th image',
     )
     add_common_flags(parser)
     args = parser.parse_args()
@@ -80,8 +85,6 @@ def parse_args() -> argparse.Namespace:
         parser.error(f'--embeddings needs --out FILE{SUFFIX}')
     if args.embeddings and args.tta:
         parser.error('--embeddings needs one view of each image, but --tta has several')
-    if args.interval < 1:
-        parser.error(f'--interval {args.interval} must be at least 1')
     if args.show_dir:
         check_is_no_file(args.show_dir)
     return args

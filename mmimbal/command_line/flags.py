@@ -8,6 +8,7 @@ import argparse
 from mmengine.config import DictAction
 
 from mmimbal.command_line.experiment import words_of
+from mmimbal.command_line.flag_types import at_least
 
 
 def add_common_flags(parser: argparse.ArgumentParser) -> None:
@@ -48,7 +49,7 @@ def add_executor_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags that choose where jobs run."""
     parser.add_argument(
         '--workers',
-        type=int,
+        type=at_least(1),
         help='number of jobs at the same time; default: one per GPU, or one per core '
         'without GPUs. Small nets do not fill a GPU: with nvidia-cuda-mps-control, '
         'several jobs can share one',

@@ -223,6 +223,13 @@ def test_the_tool_ends_with_a_page_and_a_verdict(data, tmp_path, capsys):
     assert '\\' not in page
 
 
+def test_a_profile_that_does_not_fit_is_refused_before_the_check(data):
+    (data.folder / 'check.json').unlink()
+    message = explain('compare', 'data/cells', '--profile', 'digits')
+    assert 'the profile digits is not for images of cells' in message
+    assert not (data.folder / 'check.json').exists()
+
+
 def test_a_small_difference_is_no_claim(data, tmp_path, capsys):
     work_dir = tmp_path / 'work_dirs' / 'compare' / 'cells'
     write_results(data, work_dir, dict.fromkeys(RIGHT, 0.6))
