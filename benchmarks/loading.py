@@ -44,7 +44,7 @@ from mmimbal.command_line.compose import compose
 from mmimbal.command_line.experiment import parse_experiment
 from mmimbal.datasets import CSVDataset, get_class_counts, stack_images
 from mmimbal.datasets.checking.check import check_dataset
-from mmimbal.datasets.checking.check_result import REPORT, hash_of
+from mmimbal.datasets.checking.check_result import REPORT, file_hash
 from mmimbal.evaluation.threads import limited_threads
 
 PEER = "MMPretrain's CustomDataset"
@@ -78,7 +78,7 @@ def construct(
         root = Path(name)
         files = write_lists(root, images)
         if is_checked:
-            index = hash_of(root / 'index.csv')
+            index = file_hash(root / 'index.csv')
             report = dict(index=index, split_columns=['split'], errors=0)
             (root / REPORT).write_text(json.dumps(report))
         else:

@@ -27,7 +27,7 @@ from mmimbal.stage2.config import stage2_config
 from mmimbal.stage2.feature_cache import cached_features
 from mmimbal.stage2.freezing import freeze
 from mmimbal.stage2.head_run import HeadRun
-from mmimbal.stage2.stage1_features import build_datasets, extract
+from mmimbal.stage2.stage1_features import build_datasets, compute_stage1_features
 from mmimbal.stage2.sweep import Sweep
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
@@ -82,7 +82,9 @@ def sweep_ten(folder: Path, leaf: str, epochs: int) -> None:
         runs[-1].cfg.train_cfg.max_epochs = epochs
     out = Path(tempfile.mkdtemp(dir=folder))
     cfg = runs[0].cfg
-    features = extract(cfg, build_datasets(cfg), checkpoint, out, views=4)
+    features = compute_stage1_features(
+        cfg, build_datasets(cfg), checkpoint, out, views=4
+    )
     sweep = Sweep(features, out / 'heads')
     train_heads(sweep, runs, os.cpu_count())
     for run in runs:

@@ -68,8 +68,6 @@ def main() -> None:
     from mmimbal.experiments.executors import build_executor
     from mmimbal.experiments.run_settings import record_settings
 
-    if args.folds < 1:
-        raise ValueError(f'--folds {args.folds} must be at least 1')
     stages = stages_of(
         args.config,
         args.profile,

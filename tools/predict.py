@@ -101,11 +101,10 @@ def main() -> None:
     files = find_images([args.images, *args.more_images], args.split)
     join_ranks()
     predictor = load_predictor(args.models, get_device())
-    is_ensemble = predictor.cfg['type'] == 'mmimbal.EnsembleClassifier'
+    is_ensemble = predictor.model_cfg['type'] == 'mmimbal.EnsembleClassifier'
     if args.split and is_ensemble:
         groups = groups_of_split(args.images, args.split)
-        if warning := check_no_leak(predictor.members, groups):
-            print(f'Warning: {warning}')
+        check_no_leak(predictor.members, groups)
     neighbours = None
     if args.index:
         neighbours = load_neighbours(
@@ -122,7 +121,7 @@ def main() -> None:
     )
     if not is_main_process():
         return
-    members = len(predictor.cfg.get('members', [0]))
+    members = len(predictor.model_cfg.get('members', [0]))
     what = f'the mean of {members} models' if members > 1 else 'one model'
     decisions = predictor.decisions
     calibrated = 'calibrated' if decisions and decisions.calibration else 'uncalibrated'

@@ -1,4 +1,4 @@
-"""Train all methods of stage 2 on the features of one stage 1, and compare them."""
+"""Train heads of stage 2 on the features of one stage 1, and compare them."""
 
 import argparse
 from pathlib import Path
@@ -28,8 +28,9 @@ def parse_args() -> argparse.Namespace:
         nargs='*',
         default=['all'],
         metavar='METHOD',
-        help='bases of configs/_base_/stage2/, or files like them; default: all. '
-        'Without METHOD, only the classifier of stage 1 is tested',
+        help='bases of configs/_base_/stage2/, or files like them; default: all but '
+        'those with by_name_only. Without METHOD, only the classifier of stage 1 is '
+        'tested',
     )
     parser.add_argument(
         '--seeds', type=at_least(1), default=5, help='number of seeds; default: 5'
@@ -121,7 +122,11 @@ def main() -> None:
     from mmimbal.stage2.config import find_config, stage2_config
     from mmimbal.stage2.head_run import HeadRun
     from mmimbal.stage2.stage1 import find_checkpoint
-    from mmimbal.stage2.stage1_features import SPLITS, build_datasets, extract
+    from mmimbal.stage2.stage1_features import (
+        SPLITS,
+        build_datasets,
+        compute_stage1_features,
+    )
     from mmimbal.stage2.sweep import Sweep
     from mmimbal.stage2.sweep_result import SweepResult, best_first, report_text
 
@@ -153,7 +158,7 @@ def main() -> None:
     check_metric(args.metric, datasets['val'])
     with locked(folder / 'sweep'):
         start = perf_counter()
-        features = extract(
+        features = compute_stage1_features(
             cfg,
             datasets,
             checkpoint,

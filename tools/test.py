@@ -109,7 +109,7 @@ def main() -> None:
     from mmimbal.evaluation.tta import average_views, load_views
     from mmimbal.files.checkpoint import safe_loading
     from mmimbal.inference.leaks import check_no_leak
-    from mmimbal.inference.predictor import hash_of, load_ensemble
+    from mmimbal.inference.predictor import load_ensemble, published_hash
     from mmimbal.stage2.stage1 import find_checkpoint
 
     keep_memory()
@@ -122,7 +122,7 @@ def main() -> None:
                     '--embeddings needs one model: each member of an ensemble has '
                     'embeddings of its own'
                 )
-            checkpoint, cfg.model = Path(args.checkpoint), ensemble.cfg
+            checkpoint, cfg.model = Path(args.checkpoint), ensemble.model_cfg
         else:
             checkpoint = find_checkpoint(args.checkpoint)
         if args.split:
@@ -142,14 +142,14 @@ def main() -> None:
         unwrap_model(runner.model).load_state_dict(ensemble.model.state_dict())
         groups = groups_or_files(runner.test_dataloader.dataset)
         with messages_for_mistakes():
-            check_no_leak(ensemble.members, groups.tolist())
+            check_no_leak(ensemble.members, groups)
         meta = next(iter(ensemble.members.values()))
         model_hash = ensemble.model_hash
     else:  # strict: a checkpoint of another model must be an error
         with safe_loading():
             loaded = runner.load_checkpoint(str(checkpoint), strict=True)
         meta = loaded.get('meta', {})
-        model_hash = hash_of(loaded, cfg)
+        model_hash = published_hash(loaded, cfg)
     head = unwrap_model(runner.model).head if args.embeddings else None
     if args.tta:
         average_views(runner)

@@ -14,7 +14,7 @@ from mmimbal.datasets.spelling import (
     UNKNOWN_WORDS,
     check_near_equal,
     classes_of,
-    plain,
+    spelling_key,
     split_of,
 )
 from mmimbal.datasets.splits import check_groups
@@ -84,9 +84,9 @@ def _refuse_other_separators(header: list[str], index: Path) -> None:
 def _refuse_other_spellings(header: list[str], index: Path) -> None:
     """Raise a ValueError if a column would be overlooked, such as ``Group``."""
     for name in header:
-        if plain(name) in COLUMNS and name not in COLUMNS:
+        if spelling_key(name) in COLUMNS and name not in COLUMNS:
             raise ValueError(
-                f'{index}: the column {name!r} must be written {plain(name)!r}'
+                f'{index}: the column {name!r} must be written {spelling_key(name)!r}'
             )
 
 

@@ -83,10 +83,12 @@ def get_groups(dataset: Sized) -> np.ndarray:
 
 
 def get_files(dataset: Sized) -> np.ndarray:
-    """Return a name for every image of a dataset, (N,), str.
+    """Return the file of every image of a dataset, (N,), str.
 
-    This is its path relative to the dataset's folder, or else its full path, or else
-    its index.
+    This is its path relative to the dataset's folder, or else its full path.
+
+    Raises:
+        TypeError: If the images have no files.
     """
     return read_through_wrappers(dataset, _files)
 
@@ -173,8 +175,11 @@ def _groups(dataset: Sized) -> np.ndarray:
 def _files(dataset: Sized) -> np.ndarray:
     if hasattr(dataset, 'get_files'):
         return np.asarray(dataset.get_files(), dtype=str)
-    if not hasattr(dataset, 'get_data_info'):
-        return np.arange(len(dataset)).astype(str)
-    infos = (dataset.get_data_info(index) for index in range(len(dataset)))
-    names = [info.get('img_path', str(n)) for n, info in enumerate(infos)]
+    read = getattr(dataset, 'get_data_info', lambda index: {})
+    names = [read(index).get('img_path') for index in range(len(dataset))]
+    if None in names:
+        raise TypeError(
+            f'{type(dataset).__name__} has images without files: it has no get_files() '
+            'and no img_path'
+        )
     return np.array(names, dtype=str)

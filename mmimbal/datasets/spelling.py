@@ -20,7 +20,7 @@ UNKNOWN_WORDS = {
 }
 
 
-def plain(name: str) -> str:
+def spelling_key(name: str) -> str:
     """Return a name without what people overlook.
 
     This is case, blanks, Unicode form and invisible characters; and how a number is
@@ -35,7 +35,7 @@ def plain(name: str) -> str:
 
 def split_of(name: str) -> str | None:
     """Return ``'train'``, ``'val'`` or ``'test'`` for a usual name of a split."""
-    word = plain(name).removesuffix(' set').removesuffix(' data')
+    word = spelling_key(name).removesuffix(' set').removesuffix(' data')
     for split, words in SPLIT_WORDS.items():
         if word in words:
             return split
@@ -48,7 +48,7 @@ def is_unknown(name: str) -> bool:
 
 
 def check_near_equal(names: Iterable[str], what: str, where: object) -> None:
-    """Check that no two names differ only in what people overlook; see :func:`plain`.
+    """Check that no two names have the same :func:`spelling_key`.
 
     Args:
         names: The name of each image.
@@ -60,7 +60,7 @@ def check_near_equal(names: Iterable[str], what: str, where: object) -> None:
     """
     spellings = defaultdict(list)
     for name, count in Counter(names).items():
-        spellings[plain(name)].append(f'{name!r} ({count} images)')
+        spellings[spelling_key(name)].append(f'{name!r} ({count} images)')
     double = [' and '.join(sorted(group)) for group in spellings.values() if group[1:]]
     if double:
         raise ValueError(

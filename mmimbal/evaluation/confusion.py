@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 
-class ClassCounts(NamedTuple):
+class ConfusionCounts(NamedTuple):
     """Images of each class in confusion matrices.
 
     Attributes:
@@ -26,15 +26,15 @@ class ClassCounts(NamedTuple):
     predicted: np.ndarray
 
     @classmethod
-    def of(cls, confusion: np.ndarray) -> 'ClassCounts':
+    def of(cls, confusion: np.ndarray) -> 'ConfusionCounts':
         """Return the counts of confusion matrices, (..., K, K)."""
         hits = np.diagonal(confusion, axis1=-2, axis2=-1)
         return cls(hits, confusion.sum(-1), confusion.sum(-2))
 
 
-def count_classes(
+def count_predictions(
     labels: np.ndarray, predictions: np.ndarray, classes: int, weights: np.ndarray
-) -> ClassCounts:
+) -> ConfusionCounts:
     """Return the images of each class, (B, K) each.
 
     Args:
@@ -48,39 +48,39 @@ def count_classes(
     def count(of: np.ndarray, weights: np.ndarray) -> np.ndarray:
         return np.stack([np.bincount(of, row, classes) for row in weights])
 
-    return ClassCounts(
+    return ConfusionCounts(
         count(labels[right], weights[:, right]),
         count(labels, weights),
         count(predictions, weights),
     )
 
 
-def recall_per_class(counts: ClassCounts) -> np.ndarray:
+def recall_per_class(counts: ConfusionCounts) -> np.ndarray:
     """Return the recall of each class; NaN if the class has no images."""
     return divide(counts.hits, counts.true)
 
 
-def balanced_accuracy(counts: ClassCounts) -> np.ndarray:
+def balanced_accuracy(counts: ConfusionCounts) -> np.ndarray:
     """Return the mean recall over the classes that have images."""
     return mean(recall_per_class(counts))
 
 
-def accuracy(counts: ClassCounts) -> np.ndarray:
+def accuracy(counts: ConfusionCounts) -> np.ndarray:
     """Return the share of images that were classified correctly."""
     return divide(counts.hits.sum(-1), counts.true.sum(-1))
 
 
-def f1_per_class(counts: ClassCounts) -> np.ndarray:
+def f1_per_class(counts: ConfusionCounts) -> np.ndarray:
     """Return F1 of each class; NaN if it has no images and is never predicted."""
     return divide(2 * counts.hits, counts.predicted + counts.true)
 
 
-def macro_f1(counts: ClassCounts) -> np.ndarray:
+def macro_f1(counts: ConfusionCounts) -> np.ndarray:
     """Return the mean F1 over the classes that have images or are predicted."""
     return mean(f1_per_class(counts))
 
 
-def specificity(counts: ClassCounts) -> np.ndarray:
+def specificity(counts: ConfusionCounts) -> np.ndarray:
     """Return the mean specificity (true negatives / negatives) over present classes."""
     present = counts.true
     negatives = present.sum(-1, keepdims=True) - present
@@ -88,18 +88,18 @@ def specificity(counts: ClassCounts) -> np.ndarray:
     return mean(np.where(present > 0, 1 - divide(false_alarms, negatives), np.nan))
 
 
-def g_mean(counts: ClassCounts) -> np.ndarray:
+def g_mean(counts: ConfusionCounts) -> np.ndarray:
     """Return the geometric mean of recall over the classes that have images."""
     with np.errstate(divide='ignore'):
         return np.exp(mean(np.log(recall_per_class(counts))))
 
 
-def worst_recall(counts: ClassCounts) -> np.ndarray:
+def worst_recall(counts: ConfusionCounts) -> np.ndarray:
     """Return the lowest recall among the classes that have images."""
     return np.nan_to_num(recall_per_class(counts), nan=np.inf).min(-1)
 
 
-def matthews(counts: ClassCounts) -> np.ndarray:
+def matthews(counts: ConfusionCounts) -> np.ndarray:
     """Return Matthews' correlation coefficient, -1..1.
 
     It is 0 if all true labels, or all predictions, are the same class.
@@ -112,7 +112,7 @@ def matthews(counts: ClassCounts) -> np.ndarray:
     return np.where(scale > 0, divide(covariance, scale), 0.0)
 
 
-def kappa(counts: ClassCounts) -> np.ndarray:
+def kappa(counts: ConfusionCounts) -> np.ndarray:
     """Return Cohen's kappa, -1..1.
 
     It is NaN if all true labels and all predictions are the same class.
@@ -122,7 +122,7 @@ def kappa(counts: ClassCounts) -> np.ndarray:
     return divide(accuracy(counts) - chance, 1 - chance)
 
 
-def group_recall(counts: ClassCounts, classes: Sequence[int]) -> np.ndarray:
+def group_recall(counts: ConfusionCounts, classes: Sequence[int]) -> np.ndarray:
     """Return the mean recall over those ``classes`` that have images."""
     return mean(recall_per_class(counts)[..., list(classes)])
 

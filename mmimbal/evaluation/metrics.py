@@ -100,7 +100,7 @@ def metrics_of(
     rankings = [Ranking(scores[:, k], labels == k) for k in range(len(classes))]
 
     def measure(weights: np.ndarray) -> dict[str, np.ndarray]:
-        counts = confusion_metrics.count_classes(
+        counts = confusion_metrics.count_predictions(
             labels, predicted, len(classes), weights
         )
         metrics = {name: metric(counts) for name, metric in CONFUSION_METRICS.items()}

@@ -98,7 +98,8 @@ def predictions_for(
 ) -> Predictions:
     """Combine scores with labels, files and groups of a dataset.
 
-    If the dataset has no groups, each image is its own group.
+    Images without files are called by their index. If the dataset has no groups, each
+    image is its own group.
 
     Args:
         dataset: N images.
@@ -110,7 +111,10 @@ def predictions_for(
     # Imported here: it takes a second, and readers of predictions have no dataset.
     from mmimbal.datasets import get_class_names, get_files, get_groups, get_labels
 
-    files = get_files(dataset)
+    try:
+        files = get_files(dataset)
+    except TypeError:
+        files = np.arange(len(dataset)).astype(str)
     try:
         groups = get_groups(dataset)
     except TypeError:

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.sparse import coo_array
 
 from mmimbal.evaluation.bootstrap import RESAMPLES, caution, draw_groups
-from mmimbal.evaluation.confusion import ClassCounts, balanced_accuracy, macro_f1
+from mmimbal.evaluation.confusion import ConfusionCounts, balanced_accuracy, macro_f1
 from mmimbal.experiments.results import Images, images_file, read_images, unpack
 from mmimbal.experiments.rows import Row
 
@@ -98,7 +98,9 @@ def compare(
     metrics = {}
     for name, row in comparable.items():
         counts = [
-            ClassCounts.of(drawn_confusions(labels, predicted, classes, codes, drawn))
+            ConfusionCounts.of(
+                drawn_confusions(labels, predicted, classes, codes, drawn)
+            )
             for predicted in _pooled(row, folds)
         ]
         metrics[name] = {

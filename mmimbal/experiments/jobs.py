@@ -72,7 +72,7 @@ class Executor(Protocol):
 
 
 def run_jobs(
-    jobs: Sequence[Job], executor: Executor, description: str, unit: str = 'jobs'
+    jobs: Sequence[Job], executor: Executor, description: str
 ) -> dict[str, str]:
     """Run jobs until all have ended, with a progress bar.
 
@@ -83,7 +83,6 @@ def run_jobs(
             on come last.
         executor: Where the jobs run.
         description: Text of the progress bar.
-        unit: Unit of the progress bar.
 
     Returns:
         Error message of each job that failed, by its name.
@@ -99,7 +98,7 @@ def run_jobs(
         total=total,
         initial=number_done(),  # done earlier: not part of the speed of this call
         desc=description,
-        unit=unit,
+        unit='jobs',
         bar_format='{desc}: {percentage:3.0f}%|{bar}| {n:.1f}/{total} '
         '[{elapsed}<{remaining}]{postfix}',
     ) as bar:

@@ -13,7 +13,7 @@ from mmengine.config import Config
 
 from mmimbal.command_line.experiment import BASES
 from mmimbal.command_line.prepared import OWN, data_folder, is_prepared
-from mmimbal.datasets.checking.check_result import hash_of
+from mmimbal.datasets.checking.check_result import file_hash
 from mmimbal.datasets.index_file import (
     encode_labels,
     known_groups,
@@ -165,7 +165,7 @@ def with_folds(folder: Path, out: Path, folds: int, seed: int = 0) -> Path:
             another index or another number of folds.
     """
     target = out / folder.resolve().name
-    made_from = dict(index=hash_of(folder / 'index.csv'), folds=folds, seed=seed)
+    made_from = dict(index=file_hash(folder / 'index.csv'), folds=folds, seed=seed)
     if target.is_dir():
         note = target / MADE_FROM
         if not note.is_file() or read_json(note) != made_from:
@@ -182,7 +182,7 @@ def with_folds(folder: Path, out: Path, folds: int, seed: int = 0) -> Path:
     if 'group' in table.column_names:
         known = known_groups(table).to_pylist()
         groups = [group or file for group, file in zip(known, files, strict=True)]
-    contents = [hash_of(folder / file) for file in files]
+    contents = [file_hash(folder / file) for file in files]
     made = folds_by_group(labels, join_groups(groups, contents), folds, seed)
     by_fold = {f'fold{k}': fold.tolist() for k, fold in enumerate(made)}
     for column, splits in by_fold.items():

@@ -94,10 +94,7 @@ def apply_options(
     Raises:
         ValueError: If an option has no effect.
     """
-    try:
-        check_options(options, stage1)
-    except KeyError as error:
-        raise ValueError(error.args[0]) from None
+    check_options(options, stage1)
     before = stage2_config(stage1, method, checkpoint).to_dict()
     for key, value in options.items():
         changed = copy.deepcopy(stage1)

@@ -11,24 +11,27 @@ SCORED = (
     'the score of the ensemble would be too high. Train members on folds that keep the '
     'test split: tools/prepare_dataset.py --folds 5 --keep-test'
 )
+UNKNOWN = 'it cannot be excluded that a model was trained on them'
 
 
 def check_no_leak(
-    metas: Mapping[Path, Mapping], groups: Sequence[str], harm: str = SCORED
-) -> str:
+    metas: Mapping[Path, Mapping], groups: Sequence[str] | None, harm: str = SCORED
+) -> None:
     """Check that no group was in the training of a member.
+
+    What is not known is printed as a warning.
 
     Args:
         metas: ``meta`` of the checkpoint of each member.
-        groups: Group of each image to score, (N,).
+        groups: Group of each image to score, (N,); ``None`` if they have none.
         harm: What a leak does, and how to avoid it.
-
-    Returns:
-        A sentence if a member does not tell its groups, else ''.
 
     Raises:
         ValueError: If a group was; the message names member and group.
     """
+    if groups is None:
+        print(f'Warning: the images have neither groups nor files: {UNKNOWN}')
+        return
     names = sorted(set(groups))
     silent = []
     for checkpoint, meta in metas.items():
@@ -36,20 +39,19 @@ def check_no_leak(
         if trained is None:
             silent.append(str(checkpoint))
             continue
-        if leaked := known_groups(names, trained.numpy()):
+        if leaked := groups_with_hash(names, trained.numpy()):
             raise ValueError(
                 f'{checkpoint} was trained on {len(leaked)} of the {len(names)} '
                 f'groups of these images, the first is {leaked[0]}: {harm}'
             )
-    if not silent:
-        return ''
-    return (
-        f'{" and ".join(silent)} do not tell which groups they were trained on: leaks '
-        'cannot be excluded'
-    )
+    if silent:
+        print(
+            'Warning: the groups of the training images are not stored in '
+            f'{" and ".join(silent)}: {UNKNOWN}'
+        )
 
 
-def known_groups(groups: Sequence[str], hashes: Sequence[int]) -> list[str]:
+def groups_with_hash(groups: Sequence[str], hashes: Sequence[int]) -> list[str]:
     """Return which of some groups have one of these hashes, sorted."""
     names = sorted(set(groups))
     known = np.isin([hash_groups([name])[0] for name in names], hashes)

@@ -31,7 +31,7 @@ class Predictor:
 
     Attributes:
         model: The model, in eval mode.
-        cfg: Its config, for inference.
+        model_cfg: Config of the model.
         pipeline: Pipeline of the images.
         classes: Class names, K.
         members: Checkpoints of its members, with their ``meta``.
@@ -40,7 +40,7 @@ class Predictor:
     """
 
     model: BaseModel
-    cfg: dict
+    model_cfg: dict
     pipeline: list[dict]
     classes: tuple[str, ...]
     members: Mapping[Path, Mapping]
@@ -94,7 +94,7 @@ def load_predictor(paths: Sequence[Path], device: str = 'cpu') -> Predictor:
     )
 
 
-def hash_of(checkpoint: dict, cfg: Config) -> str | None:
+def published_hash(checkpoint: dict, cfg: Config) -> str | None:
     """Return the hash of a model as it would be published.
 
     Args:

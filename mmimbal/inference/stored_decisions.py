@@ -7,7 +7,7 @@ from mmimbal.evaluation.predictions import Predictions
 from mmimbal.files.checkpoint import load_from_local
 from mmimbal.files.state_hash import state_hash
 from mmimbal.inference.decisions import Decisions
-from mmimbal.inference.leaks import known_groups
+from mmimbal.inference.leaks import groups_with_hash
 
 
 def load_decisions(file: Path, test: Predictions) -> Decisions:
@@ -81,7 +81,7 @@ def check_not_fitted_on(
         'the model was trained': meta.get('training_groups', ()),
     }
     for what, hashes in fitted_on.items():
-        if leaked := known_groups(groups, hashes):
+        if leaked := groups_with_hash(groups, hashes):
             raise ValueError(
                 f'{name}: {what} on {len(leaked)} of the {len(set(groups))} groups of '
                 f'these predictions, the first is {leaked[0]}. Results would look too '

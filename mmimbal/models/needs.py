@@ -1,10 +1,13 @@
-"""What losses and heads need in training besides images with labels.
+"""What losses and heads need in training besides images with labels, and get.
 
 A module says it in its attribute ``needs``, a tuple of these words.
 :func:`mmimbal.engine.needs.check_needs` compares them with what a run gives, and the
 table of methods shows them.
 """
 
+from collections.abc import Iterable
+
+import numpy as np
 from torch import nn
 
 CLASS_COUNTS = 'class counts'
@@ -15,6 +18,33 @@ MIXTURES = 'Mixup or CutMix'
 ONE_LABEL = 'one label per image'
 SEPARATE_VIEWS = 'views for the metric loss alone'
 VIEWS = 'views'
+
+
+def give_class_counts(modules: Iterable, counts: np.ndarray) -> None:
+    """Call ``set_class_counts`` on what has it.
+
+    Args:
+        modules: Modules of a model, or metrics.
+        counts: Training images of each class, (K,).
+    """
+    for module in modules:
+        if hasattr(module, 'set_class_counts'):
+            module.set_class_counts(counts)
+
+
+def give_epoch(modules: Iterable[nn.Module], epoch: int, max_epochs: int) -> None:
+    """Call ``set_max_epochs``, then ``set_epoch``, on modules that have them.
+
+    Args:
+        modules: Modules of a model.
+        epoch: Epoch of the stage, from 0 on.
+        max_epochs: Number of epochs of the stage.
+    """
+    for module in modules:
+        if hasattr(module, 'set_max_epochs'):
+            module.set_max_epochs(max_epochs)
+        if hasattr(module, 'set_epoch'):
+            module.set_epoch(epoch)
 
 
 def needs_of(model: nn.Module) -> dict[str, nn.Module]:

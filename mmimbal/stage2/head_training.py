@@ -13,6 +13,7 @@ from torch import nn
 from torch.utils.data import BatchSampler, Dataset
 
 from mmimbal.datasets import get_class_counts, get_labels
+from mmimbal.models.needs import give_class_counts, give_epoch
 from mmimbal.stage2.fresh_head import build_seeded
 
 
@@ -71,10 +72,7 @@ def train_head(
         features: Features of V views of each image, (V, N, in_channels).
         seed: Seed of the sampler, and of losses with random numbers.
     """
-    counts = get_class_counts(dataset)
-    for module in head.modules():
-        if hasattr(module, 'set_class_counts'):
-            module.set_class_counts(counts)
+    give_class_counts(head.modules(), get_class_counts(dataset))
     labels = torch.from_numpy(get_labels(dataset))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -136,9 +134,7 @@ def _take_steps(
     model.train()
     for epoch in range(epochs):
         sampler.set_epoch(epoch)
-        for module in head.modules():
-            if hasattr(module, 'set_epoch'):
-                module.set_epoch(epoch)
+        give_epoch(head.modules(), epoch, epochs)
         view = features[epoch % len(features)]
         for indices in batches:
             # One sample with the labels of the batch: heads concatenate labels anyway.

@@ -56,7 +56,7 @@ def build_datasets(cfg: Config, splits: Sequence[str] = SPLITS) -> dict[str, Dat
     }
 
 
-def extract(
+def compute_stage1_features(
     cfg: Config,
     datasets: dict[str, Dataset],
     checkpoint: Path,

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from mmimbal.datasets import CSVDataset, get_class_counts
-from mmimbal.datasets.checking.check_result import hash_of
+from mmimbal.datasets.checking.check_result import file_hash
 from tests.conftest import rows_of, write_index
 
 
@@ -315,7 +315,7 @@ def test_images_of_every_kind_are_loaded_as_colour(tmp_path):
 
 def test_a_checked_dataset_is_trusted_until_its_index_changes(folder, messages):
     report = dict(
-        index=hash_of(folder / 'index.csv'), split_columns=['split'], errors=0
+        index=file_hash(folder / 'index.csv'), split_columns=['split'], errors=0
     )
     missing = folder / 'images/train_b_1.png'
     missing.unlink()
@@ -342,7 +342,9 @@ def test_a_checked_dataset_is_trusted_until_its_index_changes(folder, messages):
     ],
 )
 def test_training_warns_of_an_unchecked_dataset(folder, messages, report, message):
-    whole = dict(index=hash_of(folder / 'index.csv'), split_columns=['split'], errors=1)
+    whole = dict(
+        index=file_hash(folder / 'index.csv'), split_columns=['split'], errors=1
+    )
     if report == 'failed':
         report = whole
     elif report == 'another column':

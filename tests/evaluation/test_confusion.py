@@ -19,10 +19,10 @@ def test_equal_to_scikit_learn_whatever_is_absent(pairs):
     labels, predictions, weights = np.array(pairs).T
     pair, weighted = (labels, predictions), dict(sample_weight=weights)
     confusion = sklearn.confusion_matrix(*pair, labels=range(6), **weighted)
-    counts = of.count_classes(labels, predictions, 6, weights[None].astype(float))
-    for count, of_matrix in zip(counts, of.ClassCounts.of(confusion), strict=True):
+    counts = of.count_predictions(labels, predictions, 6, weights[None].astype(float))
+    for count, of_matrix in zip(counts, of.ConfusionCounts.of(confusion), strict=True):
         assert count[0].tolist() == of_matrix.tolist()
-    counts = of.ClassCounts(*(count[0] for count in counts))
+    counts = of.ConfusionCounts(*(count[0] for count in counts))
     expected = {
         of.balanced_accuracy: sklearn.balanced_accuracy_score(*pair, **weighted),
         of.accuracy: sklearn.accuracy_score(*pair, **weighted),
@@ -51,7 +51,7 @@ def test_equal_to_scikit_learn_whatever_is_absent(pairs):
 
 
 def test_by_hand():
-    counts = of.ClassCounts.of(np.array([[3, 1, 0], [1, 1, 0], [0, 0, 0]]))
+    counts = of.ConfusionCounts.of(np.array([[3, 1, 0], [1, 1, 0], [0, 0, 0]]))
     assert of.recall_per_class(counts)[:2].tolist() == [0.75, 0.5]
     assert of.f1_per_class(counts)[:2].tolist() == [0.75, 0.5]
     assert np.isnan(of.recall_per_class(counts)[2])
@@ -63,13 +63,13 @@ def test_by_hand():
 
 
 def test_specificity_of_one_class_is_not_defined():
-    assert np.isnan(of.specificity(of.ClassCounts.of(np.array([[3, 1], [0, 0]]))))
+    assert np.isnan(of.specificity(of.ConfusionCounts.of(np.array([[3, 1], [0, 0]]))))
 
 
 def test_all_metrics_take_many_matrices_at_once():
     random = np.random.default_rng(0)
     matrices = random.integers(0, 5, (4, 3, 3))
-    many = of.ClassCounts.of(matrices)
-    each = [of.ClassCounts.of(matrix) for matrix in matrices]
+    many = of.ConfusionCounts.of(matrices)
+    each = [of.ConfusionCounts.of(matrix) for matrix in matrices]
     for metric in (of.balanced_accuracy, of.matthews, of.kappa, of.g_mean):
         assert metric(many) == pytest.approx(np.array([metric(one) for one in each]))

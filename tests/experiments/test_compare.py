@@ -9,7 +9,7 @@ import pytest
 
 from mmimbal.command_line.compose import compose
 from mmimbal.command_line.experiment import parse_experiment
-from mmimbal.datasets.checking.check_result import hash_of
+from mmimbal.datasets.checking.check_result import file_hash
 from mmimbal.experiments.compare_grid import (
     QUICK_EPOCHS,
     choose_profile,
@@ -48,7 +48,7 @@ def data(tmp_path, monkeypatch):
     folder = write_index(tmp_path / 'data' / 'cells', rows, size=8)
     described = json.dumps(dict(classes=['a', 'b'], split='made here'))
     (folder / 'dataset.json').write_text(described)
-    report = dict(index=hash_of(folder / 'index.csv'), errors=0)
+    report = dict(index=file_hash(folder / 'index.csv'), errors=0)
     write_json(dict(report, split_columns=['fold0', 'fold1']), folder / 'check.json')
     return describe_data(Path('data/cells'))
 

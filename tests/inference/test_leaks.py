@@ -9,8 +9,8 @@ import pytest
 import torch
 from mmpretrain import ImageClassificationInferencer
 
-from mmimbal.datasets import CSVDataset
-from mmimbal.datasets.group_hashes import hash_groups
+from mmimbal.datasets import CSVDataset, DigitsLT
+from mmimbal.datasets.group_hashes import groups_or_files, hash_groups
 from mmimbal.datasets.sources import plan_dataset, read_csv, write_plan
 from mmimbal.evaluation.predictions import load_predictions
 from mmimbal.files.checkpoint import load_from_local
@@ -62,12 +62,29 @@ def test_stage_2_knows_those_of_stage_1_too(data, members, tmp_path):
     assert np.array_equal(found, hash_groups(both))
 
 
-def test_a_leak_is_named():
+def test_a_leak_is_named(capsys):
     meta = dict(training_groups=torch.from_numpy(hash_groups(['p1', 'p2', 'p3'])))
-    assert check_no_leak({'one.pth': meta}, ['p4', 'p5', 'p4']) == ''
+    check_no_leak({'one.pth': meta}, ['p4', 'p5', 'p4'])
+    assert capsys.readouterr().out == ''
     with pytest.raises(ValueError, match=r'two\.pth was trained on 2 of the 3 groups'):
         check_no_leak({'one.pth': {}, 'two.pth': meta}, ['p0', 'p3', 'p1'])
-    assert 'one.pth do not tell' in check_no_leak({'one.pth': {}}, ['p1'])
+    check_no_leak({'one.pth': {}, 'two.pth': {}}, ['p1'])
+    warning = 'Warning: the groups of the training images are not stored in one.pth'
+    assert capsys.readouterr().out.startswith(f'{warning} and two.pth: it cannot be')
+
+
+def test_images_without_groups_and_files_may_be_known(capsys):
+    """Their positions are no names: they are the same in every dataset."""
+    digits = DigitsLT('test')
+    assert groups_or_files(digits) is None
+    check_no_leak({'one.pth': {}}, groups_or_files(digits))
+    assert 'the images have neither groups nor files' in capsys.readouterr().out
+
+
+def test_a_checkpoint_of_images_without_names_has_no_groups(tmp_path):
+    train(tiny_digits('stage1_triplet', tmp_path, train_cfg__max_epochs=1))
+    meta = load_from_local(tmp_path / 'epoch_1.pth')['meta']
+    assert 'training_groups' not in meta
 
 
 def test_predicting_a_split_with_an_ensemble(data, members, tmp_path, capsys):

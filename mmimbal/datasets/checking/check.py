@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from mmimbal.datasets.checking.check_result import hash_of
+from mmimbal.datasets.checking.check_result import file_hash
 from mmimbal.datasets.checking.duplicates import (
     identical,
     identical_across,
@@ -87,7 +87,7 @@ def check_dataset(
     findings.sort(key=lambda finding: finding.level)
     splits = next(iter(columns.values()))
     return dict(
-        index=hash_of(index),
+        index=file_hash(index),
         split_columns=list(columns),
         classes=list(classes),
         counts={

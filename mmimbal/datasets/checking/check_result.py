@@ -7,7 +7,7 @@ from pathlib import Path
 REPORT = 'check.json'
 
 
-def hash_of(file: Path) -> str:
+def file_hash(file: Path) -> str:
     """Return a hash of a file, such as an ``index.csv`` or an image."""
     return hashlib.blake2b(file.read_bytes()).hexdigest()[:32]
 
@@ -19,7 +19,7 @@ def read_check_result(index: Path, split_column: str) -> str:
     """
     try:
         report = json.loads(index.with_name(REPORT).read_text(encoding='utf-8'))
-        if report['index'] != hash_of(index):
+        if report['index'] != file_hash(index):
             return 'unchecked'
         if split_column not in report['split_columns']:
             return 'unchecked'

@@ -7,6 +7,7 @@ from mmengine.runner import Runner
 from mmimbal.datasets import get_class_counts, get_class_names
 from mmimbal.engine.ddp import unwrap_model
 from mmimbal.engine.needed_metrics import check_needed_metrics
+from mmimbal.models.needs import give_class_counts
 from mmimbal.registry import HOOKS
 
 
@@ -80,6 +81,4 @@ class ClassCountsHook(Hook):
             if hasattr(loop, 'evaluator')
             for metric in loop.evaluator.metrics
         )
-        for target in (*runner.model.modules(), *metrics):
-            if hasattr(target, 'set_class_counts'):
-                target.set_class_counts(self.counts)
+        give_class_counts([*runner.model.modules(), *metrics], self.counts)

@@ -4,6 +4,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from mmimbal.engine.hooks.two_stage_hook import TwoStageHook
+from mmimbal.models.needs import give_epoch
 from mmimbal.registry import HOOKS
 
 
@@ -26,11 +27,7 @@ class SetEpochHook(Hook):
             return
         self.epoch = epoch
         max_epochs = last_epoch(runner) - first_epoch(runner)
-        for module in runner.model.modules():
-            if hasattr(module, 'set_max_epochs'):
-                module.set_max_epochs(max_epochs)
-            if hasattr(module, 'set_epoch'):
-                module.set_epoch(self.epoch)
+        give_epoch(runner.model.modules(), self.epoch, max_epochs)
 
 
 def current_epoch(runner: Runner) -> int:

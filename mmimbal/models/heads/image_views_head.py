@@ -31,7 +31,7 @@ class ImageViewsClsHead(MetricLearningClsHead):
         self, features: torch.Tensor, samples: list[DataSample]
     ) -> dict[str, torch.Tensor | None]:
         """Return the numbers of the images of all ranks, (B,), if they are known."""
-        numbers = numbers_of(samples)
+        numbers = image_numbers(samples)
         if numbers is None:
             return dict(images=None)
         self._check_views(numbers)
@@ -48,7 +48,7 @@ class ImageViewsClsHead(MetricLearningClsHead):
             )
 
 
-def numbers_of(samples: list[DataSample]) -> list[int] | None:
+def image_numbers(samples: list[DataSample]) -> list[int] | None:
     """Return the ``sample_idx`` of samples, or ``None`` if one has none.
 
     Raises:

@@ -15,7 +15,7 @@ from mmimbal.inference.predictor import load_predictor
 from mmimbal.stage2.config import stage2_config
 from mmimbal.stage2.freezing import freeze
 from mmimbal.stage2.stage1 import load_stage1
-from mmimbal.stage2.stage1_features import build_datasets, extract
+from mmimbal.stage2.stage1_features import build_datasets, compute_stage1_features
 from tests.conftest import ROOT, tiny_digits, train
 from tests.distributed import run_on_ranks
 
@@ -137,9 +137,9 @@ def test_a_sweep_takes_the_features_of_the_backbone_from_stage_1(tmp_path, monke
     method = Config.fromfile(ROOT / 'configs/_base_/stage2/crt.py')
     cfg = stage2_config(stage1, method, checkpoint, views=2)
     datasets = build_datasets(cfg, ('train', 'val'))
-    from_images = extract(cfg, datasets, checkpoint, tmp_path / 'a', 2)
+    from_images = compute_stage1_features(cfg, datasets, checkpoint, tmp_path / 'a', 2)
     monkeypatch.setattr('mmimbal.stage2.feature_cache.extract', None)
-    shared = extract(
+    shared = compute_stage1_features(
         cfg, datasets, checkpoint, tmp_path / 'b', 2, 'float32', tmp_path / 'features'
     )
     model = MODELS.build(dict(cfg.model, head=None)).eval()
