@@ -5,6 +5,7 @@ import difflib
 import mmengine.registry as root
 import mmpretrain.registry as mmpretrain
 from mmengine.registry import DefaultScope
+from torch import nn
 
 SCOPE = 'mmimbal'
 
@@ -69,3 +70,8 @@ for _registry in vars(mmpretrain).values():
     _parent = getattr(_registry, 'parent', None)
     if isinstance(_parent, root.Registry) and SCOPE not in _parent.children:
         Registry(_parent, 'mmimbal')
+
+
+def build_if_config(component: nn.Module | dict | None) -> nn.Module | None:
+    """Build a part of a model if it is a config; return others as they are."""
+    return MODELS.build(component) if isinstance(component, dict) else component

@@ -8,6 +8,7 @@ from mmimbal.datasets.views import makes_separate_views
 from mmimbal.engine.ddp import unwrap_model
 from mmimbal.models.multi_view import MultiViewDataPreprocessor
 from mmimbal.models.needs import (
+    ADVICE,
     CLASS_COUNTS,
     EPOCH,
     IMAGES,
@@ -15,22 +16,9 @@ from mmimbal.models.needs import (
     ONE_LABEL,
     SEPARATE_VIEWS,
     VIEWS,
+    missing,
     needs_of,
 )
-
-AUGMENTS = 'model.train_cfg.augments'
-ADVICE = {
-    CLASS_COUNTS: "add dict(type='mmimbal.ClassCountsHook') to custom_hooks",
-    EPOCH: "add dict(type='mmimbal.SetEpochHook') to custom_hooks",
-    IMAGES: 'raise train_dataloader.batch_size',
-    MIXTURES: f"add dict(type='Mixup', alpha=1.0) to {AUGMENTS}",
-    ONE_LABEL: f'remove Mixup and CutMix from {AUGMENTS}',
-    SEPARATE_VIEWS: "add dict(type='mmimbal.ViewsByLoss', transforms=[...]) to the "
-    'pipeline of the dataset, which must not be in a wrapper such as ConcatDataset, '
-    "and set model.data_preprocessor.type='mmimbal.MultiViewDataPreprocessor'",
-    VIEWS: "add dict(type='MultiView', num_views=2, transforms=[...]) to the pipeline, "
-    "and set model.data_preprocessor.type='mmimbal.MultiViewDataPreprocessor'",
-}
 
 
 def check_needs(runner: Runner) -> None:
@@ -43,7 +31,7 @@ def check_needs(runner: Runner) -> None:
     given = given_by(runner, model)
     for need, module in needs_of(model).items():
         if need in ADVICE and need not in given:
-            raise ValueError(f'{type(module).__name__} needs {need}: {ADVICE[need]}')
+            raise ValueError(missing(need, type(module).__name__))
 
 
 def given_by(runner: Runner, model: nn.Module) -> set[str]:

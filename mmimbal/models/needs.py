@@ -19,6 +19,30 @@ ONE_LABEL = 'one label per image'
 SEPARATE_VIEWS = 'views for the metric loss alone'
 VIEWS = 'views'
 
+AUGMENTS = 'model.train_cfg.augments'
+ADVICE = {
+    CLASS_COUNTS: "add dict(type='mmimbal.ClassCountsHook') to custom_hooks",
+    EPOCH: "add dict(type='mmimbal.SetEpochHook') to custom_hooks",
+    IMAGES: 'raise train_dataloader.batch_size',
+    MIXTURES: f"add dict(type='Mixup', alpha=1.0) to {AUGMENTS}",
+    ONE_LABEL: f'remove Mixup and CutMix from {AUGMENTS}',
+    SEPARATE_VIEWS: "add dict(type='mmimbal.ViewsByLoss', transforms=[...]) to the "
+    'pipeline of the dataset, which must not be in a wrapper such as ConcatDataset, '
+    "and set model.data_preprocessor.type='mmimbal.MultiViewDataPreprocessor'",
+    VIEWS: "add dict(type='MultiView', num_views=2, transforms=[...]) to the pipeline, "
+    "and set model.data_preprocessor.type='mmimbal.MultiViewDataPreprocessor'",
+}
+
+
+def missing(need: str, by: str) -> str:
+    """Return an error message: what is missing, and how to give it.
+
+    Args:
+        need: A key of :data:`ADVICE`.
+        by: Who needs it.
+    """
+    return f'{by} needs {need}: {ADVICE[need]}'
+
 
 def give_class_counts(modules: Iterable, counts: np.ndarray) -> None:
     """Call ``set_class_counts`` on what has it.

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 
 from mmimbal.models.heads.cosine_head import CosineClsHead, cosine_logits
 from mmimbal.models.losses.gather import gather_labels
-from mmimbal.models.needs import EPOCH, ONE_LABEL
+from mmimbal.models.needs import EPOCH, ONE_LABEL, missing
 from mmimbal.registry import MODELS
 
 
@@ -40,10 +40,7 @@ class CosineMeansClsHead(CosineClsHead):
     def loss(self, feats, data_samples, **kwargs) -> dict[str, torch.Tensor]:
         """Compute the loss, and in the first epoch add the features to the means."""
         if self.training and self.phase < 0:
-            raise RuntimeError(
-                f'{type(self).__name__} needs the epoch: add '
-                "dict(type='mmimbal.SetEpochHook') to custom_hooks"
-            )
+            raise RuntimeError(missing(EPOCH, type(self).__name__))
         if self.training and self.phase == 0:
             if 'gt_score' in data_samples[0]:
                 raise ValueError(

@@ -20,7 +20,7 @@ from mmimbal.models.losses.build import build_metric_loss
 from mmimbal.models.losses.gather import gather_embeddings, gather_labels
 from mmimbal.models.losses.monitors import active_triplets, embedding_spread
 from mmimbal.models.losses.pml import TAKES_NO_MINER
-from mmimbal.models.losses.reductions import in_full_precision
+from mmimbal.models.losses.precision import in_full_precision
 from mmimbal.models.needs import EPOCH, IMAGES, ONE_LABEL, SEPARATE_VIEWS
 from mmimbal.registry import MODELS
 

@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass
 
+from mmimbal.models.needs import EPOCH, missing
+
 
 @dataclass
 class MetricWeight:
@@ -48,10 +50,7 @@ class MetricWeight:
             return self.start
         falls = self.final is not None
         if self.epoch is None or (falls and self.max_epochs is None):
-            raise RuntimeError(
-                'warmup_epochs and final_metric_weight need the epoch: add '
-                "dict(type='mmimbal.SetEpochHook') to custom_hooks"
-            )
+            raise RuntimeError(missing(EPOCH, 'a metric weight that changes'))
         weight = self.start
         if falls:
             passed = self.epoch / max(1, self.max_epochs - 1)

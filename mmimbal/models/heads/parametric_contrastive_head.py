@@ -5,7 +5,7 @@ from mmpretrain.structures import DataSample
 
 from mmimbal.models.heads.metric_learning_head import MetricLearningClsHead
 from mmimbal.models.losses.gather import gather_embeddings
-from mmimbal.models.losses.reductions import in_full_precision
+from mmimbal.models.losses.precision import in_full_precision
 from mmimbal.registry import MODELS
 
 

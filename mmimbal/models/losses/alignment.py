@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from mmimbal.models.losses.reductions import sum_over_classes
+from mmimbal.models.losses.by_class import sum_over_classes
 
 
 @torch.no_grad()

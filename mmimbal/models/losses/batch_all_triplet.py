@@ -8,15 +8,12 @@ from pytorch_metric_learning.reducers import BaseReducer
 from pytorch_metric_learning.regularizers import BaseRegularizer
 from torch import nn
 
+from mmimbal.models.losses.by_class import average_over_classes
 from mmimbal.models.losses.pairs import pair_masks
-from mmimbal.models.losses.reductions import (
-    average_over_classes,
-    in_full_precision,
-    reduction_of,
-    weights_of,
-)
+from mmimbal.models.losses.precision import in_full_precision
+from mmimbal.models.losses.reductions import reduction_of, weights_of
 from mmimbal.models.losses.triplet_sums import triplet_sums
-from mmimbal.registry import MODELS
+from mmimbal.registry import MODELS, build_if_config
 
 MINING = ('all', 'semi_hard', 'hard')
 REDUCTIONS = ('nonzero', 'mean', 'sum', 'class_balanced')
@@ -192,11 +189,6 @@ class BatchAllTripletLoss(nn.Module):
             self.reducer.losses_size = mined.sum().item()
             if hasattr(self.reducer, 'num_past_filter'):
                 self.reducer.num_past_filter = active.sum().item()
-
-
-def build_if_config(component: nn.Module | dict | None) -> nn.Module | None:
-    """Build a component if it is a config; return others as they are."""
-    return MODELS.build(component) if isinstance(component, dict) else component
 
 
 def hard_triplets(

@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
+from mmimbal.models.losses.by_class import count_labels
 from mmimbal.models.losses.pairs import refuse_miner
-from mmimbal.models.losses.reductions import count_labels
 from mmimbal.registry import MODELS
 
 

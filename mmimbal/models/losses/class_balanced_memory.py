@@ -5,8 +5,8 @@ from pytorch_metric_learning.losses import CrossBatchMemory
 from torch import nn
 
 from mmimbal.models.losses.pairs import pair_masks
-from mmimbal.models.losses.reductions import in_full_precision
-from mmimbal.registry import MODELS
+from mmimbal.models.losses.precision import in_full_precision
+from mmimbal.registry import MODELS, build_if_config
 
 LOSSES = (*CrossBatchMemory.supported_losses(), 'BatchAllTripletLoss')
 
@@ -46,13 +46,13 @@ class ClassBalancedMemory(nn.Module):
         super().__init__()
         if slots < 1:
             raise ValueError(f'slots={slots} must be at least 1')
-        self.loss = MODELS.build(loss) if isinstance(loss, dict) else loss
+        self.loss = build_if_config(loss)
         if type(self.loss).__name__ not in LOSSES:
             raise ValueError(
                 f'{type(self.loss).__name__} cannot compare a batch with a memory: '
                 f'choose from {", ".join(LOSSES)}'
             )
-        self.miner = MODELS.build(miner) if isinstance(miner, dict) else miner
+        self.miner = build_if_config(miner)
         strategy = getattr(self.miner, 'pos_strategy', None)
         if strategy in ('easy', 'semihard'):
             raise ValueError(

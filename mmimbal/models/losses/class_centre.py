@@ -5,14 +5,11 @@ from pytorch_metric_learning.distances import BaseDistance, LpDistance
 from torch import nn
 
 from mmimbal.models.losses.batch_all_triplet import BatchAllTripletLoss
+from mmimbal.models.losses.by_class import average_over_classes, count_labels
 from mmimbal.models.losses.pairs import refuse_miner
-from mmimbal.models.losses.reductions import (
-    average_over_classes,
-    count_labels,
-    in_full_precision,
-)
-from mmimbal.models.needs import EPOCH
-from mmimbal.registry import MODELS
+from mmimbal.models.losses.precision import in_full_precision
+from mmimbal.models.needs import EPOCH, missing
+from mmimbal.registry import MODELS, build_if_config
 
 
 @MODELS.register_module()
@@ -63,9 +60,7 @@ class ClassCentreTripletLoss(nn.Module):
                 f'momentum={momentum} must be in [0, 1), and '
                 f'balanced_epochs={balanced_epochs} must not be negative'
             )
-        if isinstance(distance, dict):
-            distance = MODELS.build(distance)
-        self.distance = distance or LpDistance()
+        self.distance = build_if_config(distance) or LpDistance()
         if self.distance.is_inverted:
             raise ValueError(
                 f'{type(self.distance).__name__} is a similarity: use a distance, for '
@@ -164,10 +159,8 @@ class ClassCentreTripletLoss(nn.Module):
         if not self.balanced_epochs:
             return False
         if self.epoch is None:
-            raise RuntimeError(
-                f'balanced_epochs={self.balanced_epochs} needs the epoch: add '
-                "dict(type='mmimbal.SetEpochHook') to custom_hooks"
-            )
+            option = f'balanced_epochs={self.balanced_epochs}'
+            raise RuntimeError(missing(EPOCH, option))
         return self.epoch < self.balanced_epochs
 
     @torch.no_grad()

@@ -1,15 +1,15 @@
-"""The base class of losses that use the class counts."""
+"""Losses that use the class counts."""
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mmimbal.models.needs import CLASS_COUNTS, ONE_LABEL
+from mmimbal.models.needs import CLASS_COUNTS, ONE_LABEL, missing
 
 
-class ClassCountsLoss(nn.Module):
-    """Base class of cross-entropy losses that depend on the class counts.
+class UsesClassCounts(nn.Module):
+    """Base class of losses that get the number of training images of each class.
 
     :class:`mmimbal.engine.hooks.ClassCountsHook` sets the counts, or call
     :meth:`set_class_counts`.
@@ -17,23 +17,16 @@ class ClassCountsLoss(nn.Module):
     Attributes:
         rebalances: Whether the loss favours rare classes. A balanced sampler would then
             correct the imbalance twice.
-        takes_mixtures: Whether labels may be class shares, (N, K), as of Mixup and
-            CutMix.
     """
 
+    needs = (CLASS_COUNTS,)
     rebalances = True
-    takes_mixtures = False
     class_counts: torch.Tensor | None
 
     def __init__(self) -> None:
         super().__init__()
         # Not in the state dict: checkpoints hold the counts in their meta.
         self.register_buffer('class_counts', None, persistent=False)
-
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """What the loss needs in training; see :mod:`mmimbal.models.needs`."""
-        return (CLASS_COUNTS,) if self.takes_mixtures else (CLASS_COUNTS, ONE_LABEL)
 
     def set_class_counts(self, counts: np.ndarray) -> None:
         """Set the number of training images per class, (K,).
@@ -57,12 +50,25 @@ class ClassCountsLoss(nn.Module):
             RuntimeError: If they were not set.
         """
         if self.class_counts is None:
-            raise RuntimeError(
-                f'{type(self).__name__} needs the class counts: add '
-                "dict(type='mmimbal.ClassCountsHook') to custom_hooks"
-            )
+            raise RuntimeError(missing(CLASS_COUNTS, type(self).__name__))
         self.class_counts = self.class_counts.to(device)
         return self.class_counts
+
+
+class ClassCountsLoss(UsesClassCounts):
+    """Base class of cross-entropy losses that depend on the class counts.
+
+    Attributes:
+        takes_mixtures: Whether labels may be class shares, (N, K), as of Mixup and
+            CutMix.
+    """
+
+    takes_mixtures = False
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What the loss needs in training; see :mod:`mmimbal.models.needs`."""
+        return (CLASS_COUNTS,) if self.takes_mixtures else (CLASS_COUNTS, ONE_LABEL)
 
     def forward(
         self,

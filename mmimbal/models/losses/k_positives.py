@@ -2,8 +2,8 @@
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
+from mmimbal.models.losses.contrast import cosine_logits_of_others, mean_over_positives
 from mmimbal.models.losses.known_numbers import KnownNumbers
 from mmimbal.models.losses.pairs import refuse_miner
 from mmimbal.registry import MODELS
@@ -102,25 +102,3 @@ def draw_positives(
     chosen = drawn.topk(min(k, size), dim=1).indices
     positive = torch.zeros_like(other).scatter(1, chosen, True) & other
     return positive | view.fill_diagonal_(False)
-
-
-def cosine_logits_of_others(
-    embeddings: torch.Tensor, temperature: float
-) -> torch.Tensor:
-    """Return cosines / temperature of all pairs, (B, B); of a row with itself, lowest.
-
-    The lowest number in place of -inf keeps the softmax of a single row finite.
-    """
-    directions = F.normalize(embeddings)
-    cosines = directions @ directions.T / temperature
-    itself = torch.eye(len(cosines), dtype=torch.bool, device=cosines.device)
-    return cosines.masked_fill(itself, torch.finfo(cosines.dtype).min / 2)
-
-
-def mean_over_positives(log_prob: torch.Tensor, positive: torch.Tensor) -> torch.Tensor:
-    """Return the mean of -log_prob, (B, M), over the positives of each row, (B,).
-
-    It is 0 for a row without a positive.
-    """
-    chosen = torch.where(positive, log_prob, 0.0)
-    return -chosen.sum(1) / positive.sum(1).clamp(min=1)

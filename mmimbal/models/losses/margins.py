@@ -4,7 +4,7 @@ import torch
 
 from mmimbal.models.losses.class_counts_loss import ClassCountsLoss, cross_entropy
 from mmimbal.models.losses.reweighting import effective_number_weights
-from mmimbal.models.needs import EPOCH
+from mmimbal.models.needs import EPOCH, missing
 from mmimbal.registry import MODELS
 
 
@@ -68,10 +68,7 @@ class LDAMLoss(ClassCountsLoss):
         if self.reweight_epoch is None:
             return losses
         if self.epoch is None:
-            raise RuntimeError(
-                f'reweight_epoch={self.reweight_epoch} needs the epoch: add '
-                "dict(type='mmimbal.SetEpochHook') to custom_hooks"
-            )
+            raise RuntimeError(missing(EPOCH, f'reweight_epoch={self.reweight_epoch}'))
         if self.epoch < self.reweight_epoch:
             return losses
         weights = effective_number_weights(counts, self.beta).to(logits)[labels]

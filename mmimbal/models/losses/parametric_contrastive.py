@@ -3,16 +3,15 @@
 import torch
 import torch.nn.functional as F
 
-from mmimbal.models.losses.class_counts_loss import ClassCountsLoss
-from mmimbal.models.losses.k_positives import cosine_logits_of_others
+from mmimbal.models.losses.class_counts_loss import UsesClassCounts
+from mmimbal.models.losses.contrast import cosine_logits_of_others
 from mmimbal.models.losses.logit_adjustment import log_prior
 from mmimbal.models.losses.pairs import refuse_miner
-from mmimbal.models.needs import CLASS_COUNTS
 from mmimbal.registry import MODELS
 
 
 @MODELS.register_module()
-class ParametricContrastiveLoss(ClassCountsLoss):
+class ParametricContrastiveLoss(UsesClassCounts):
     """Parametric contrastive loss (GPaCo, https://arxiv.org/abs/2209.12400).
 
     An image is compared with the other images of the batch, those of a queue, and a
@@ -35,7 +34,6 @@ class ParametricContrastiveLoss(ClassCountsLoss):
         RuntimeError: Without ``mmimbal.ClassCountsHook``.
     """
 
-    needs = (CLASS_COUNTS,)
     takes_miner = False
 
     def __init__(

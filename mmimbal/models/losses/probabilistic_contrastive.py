@@ -4,17 +4,17 @@ import torch
 import torch.nn.functional as F
 
 from mmimbal.models.losses.bessel import log_bessel
-from mmimbal.models.losses.class_counts_loss import ClassCountsLoss, cross_entropy
+from mmimbal.models.losses.by_class import count_labels
+from mmimbal.models.losses.class_counts_loss import UsesClassCounts, cross_entropy
 from mmimbal.models.losses.known_numbers import KnownNumbers
 from mmimbal.models.losses.logit_adjustment import log_prior
 from mmimbal.models.losses.pairs import refuse_miner
-from mmimbal.models.losses.reductions import count_labels
-from mmimbal.models.needs import CLASS_COUNTS, EPOCH
+from mmimbal.models.needs import CLASS_COUNTS, EPOCH, missing
 from mmimbal.registry import MODELS
 
 
 @MODELS.register_module()
-class ProCoLoss(ClassCountsLoss, KnownNumbers):
+class ProCoLoss(UsesClassCounts, KnownNumbers):
     """Probabilistic contrastive loss (ProCo, https://arxiv.org/abs/2403.06726).
 
     The embeddings of each class are taken to follow a von Mises-Fisher distribution,
@@ -94,16 +94,11 @@ class ProCoLoss(ClassCountsLoss, KnownNumbers):
         directions = F.normalize(embeddings)
         if self.training:
             self._add(directions.detach(), labels)
-        counts = self.counts_on(directions.device)
-        return self.losses(directions, labels, counts).mean()
-
-    def losses(self, logits, labels, counts):
-        """Compute the loss of each image; unit vectors, (B, D), are the logits."""
         means, concentrations = self.estimates()
-        prior = log_prior(counts).to(logits)
+        prior = log_prior(self.counts_on(directions.device)).to(directions)
         return expected_contrastive(
-            logits, labels, means, concentrations, prior, self.temperature
-        )
+            directions, labels, means, concentrations, prior, self.temperature
+        ).mean()
 
     def estimates(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return mean directions, (K, D), and concentrations, (K,); 0 if unknown."""
@@ -115,10 +110,7 @@ class ProCoLoss(ClassCountsLoss, KnownNumbers):
     @torch.no_grad()
     def _add(self, directions: torch.Tensor, labels: torch.Tensor) -> None:
         if self.number('epoch') < 0:
-            raise RuntimeError(
-                'ProCoLoss needs the epoch: add '
-                "dict(type='mmimbal.SetEpochHook') to custom_hooks"
-            )
+            raise RuntimeError(missing(EPOCH, type(self).__name__))
         self.sums.index_add_(0, labels, directions.to(self.sums))
         self.seen += count_labels(labels, len(self.seen))
 

@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from mmimbal.models.losses.by_class import first_of_class, sum_over_classes
 from mmimbal.models.losses.pairs import refuse_miner
-from mmimbal.models.losses.reductions import first_of_class, sum_over_classes
 from mmimbal.registry import MODELS
 
 

@@ -3,10 +3,7 @@
 import torch
 from pytorch_metric_learning import distances, losses, reducers
 
-from mmimbal.models.losses.k_positives import (
-    cosine_logits_of_others,
-    mean_over_positives,
-)
+from mmimbal.models.losses.contrast import cosine_logits_of_others, mean_over_positives
 from mmimbal.models.losses.pml import from_config
 from mmimbal.registry import MODELS
 

@@ -5,10 +5,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from mmimbal.models.losses.alignment import class_alignment, sample_alignment
-from mmimbal.models.losses.k_positives import (
-    cosine_logits_of_others,
-    mean_over_positives,
-)
+from mmimbal.models.losses.contrast import cosine_logits_of_others, mean_over_positives
 from mmimbal.models.losses.pairs import refuse_miner
 from mmimbal.models.losses.simplex import spread_points
 from mmimbal.registry import MODELS

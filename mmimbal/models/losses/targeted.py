@@ -4,14 +4,11 @@ import torch
 import torch.nn.functional as F
 from scipy.optimize import linear_sum_assignment
 
-from mmimbal.models.losses.k_positives import (
-    KPositivesLoss,
-    cosine_logits_of_others,
-    mean_over_positives,
-)
-from mmimbal.models.losses.reductions import count_labels
+from mmimbal.models.losses.by_class import count_labels
+from mmimbal.models.losses.contrast import cosine_logits_of_others, mean_over_positives
+from mmimbal.models.losses.k_positives import KPositivesLoss
 from mmimbal.models.losses.simplex import spread_points
-from mmimbal.models.needs import EPOCH
+from mmimbal.models.needs import EPOCH, missing
 from mmimbal.registry import MODELS
 
 
@@ -82,10 +79,7 @@ class TargetedLoss(KPositivesLoss):
         """Compute the loss of a batch; arguments as in :class:`KPositivesLoss`."""
         if self.training:
             if self.number('epoch') < 0:
-                raise RuntimeError(
-                    'TargetedLoss needs the epoch: add '
-                    "dict(type='mmimbal.SetEpochHook') to custom_hooks"
-                )
+                raise RuntimeError(missing(EPOCH, type(self).__name__))
             self._move_centres(embeddings.detach(), labels)
         if self.number('epoch') < self.warmup_epochs:
             return super().forward(embeddings, labels, indices_tuple, images)
