@@ -64,7 +64,7 @@ def prepare(args: argparse.Namespace, folder: Path, work_dir: Path) -> 'OwnData'
 
     data = describe_data(folder)
     if data.is_official:
-        print('The split of the download is kept: its test images are the test')
+        print('The split of the download is kept, and its test images are tested on')
     elif data.folds == [None]:
         folder = with_folds(folder, work_dir / 'data', args.folds)
         data = describe_data(folder)
@@ -75,7 +75,9 @@ def prepare(args: argparse.Namespace, folder: Path, work_dir: Path) -> 'OwnData'
             [sys.executable, TOOLS / 'check_dataset.py', folder], check=False
         )
         if checked.returncode:
-            raise ToolFailedError(f'{folder} has errors: mend them first')
+            raise ToolFailedError(
+                f'{folder} has errors: correct those above, and run this again'
+            )
     return data
 
 

@@ -19,9 +19,9 @@ def folds_of_rare_groups(
     """Deal out the groups of rare classes to the folds that test on them.
 
     A class is rare if it has fewer groups than ``2 * folds``, without those of rarer
-    classes. Classes with the fewest
-    groups come first. The largest group of a class is tested in the last of its folds:
-    in the first fold, which is also the split of 70/10/20, it is in train.
+    classes. Classes with the fewest groups come first. The largest group of a class is
+    tested in the last of its folds: in the first fold, which is also the split of
+    70/10/20, it is in train.
 
     Args:
         labels: Class of each image, (N,).

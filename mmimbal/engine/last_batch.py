@@ -36,8 +36,8 @@ def check_last_batch(model: nn.Module, loader: DataLoader) -> None:
         ranks = get_world_size()
         raise ValueError(
             f'{"every" if size == 1 else "the last"} batch of an epoch has one image '
-            f'({images * ranks} images, batch size {size}, {ranks} ranks), but batch '
-            f'normalization needs two: set '
+            f'({images * ranks} images, batch size {size}'
+            f'{f", {ranks} ranks" if ranks > 1 else ""}), but batch normalization needs two: set '
             f'{"" if size == 1 else "train_dataloader.drop_last=True or "}another '
             'train_dataloader.batch_size'
         )

@@ -134,9 +134,9 @@ def check_is_length(changed: list[str], loop: BaseLoop) -> None:
     others = [name for name in changed if name != length_of(loop)[0]]
     if others:
         raise ValueError(
-            f'cannot resume with another {", ".join(others)}: the schedule follows the '
-            'scores of validation, so that only its old values go on. Use them again, '
-            'or begin a new run with another --work-dir'
+            f'cannot resume with another {", ".join(others)}: the learning rate '
+            'follows validation scores, so it cannot be computed for other settings. '
+            'Use the old ones, or begin a new run with another --work-dir'
         )
 
 

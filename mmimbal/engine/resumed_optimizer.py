@@ -24,7 +24,7 @@ from mmimbal.engine.resumed_numbers import (
 
 @dataclass
 class Stopped:
-    """What a checkpoint contains of a run; ``None`` if it does not."""
+    """The parts of a checkpoint that a resumed run uses; ``None`` if one is missing."""
 
     optimizer: dict | None
     param_schedulers: list[dict] | None
@@ -85,13 +85,13 @@ def log_changes(stopped: Stopped, changes: dict[str, tuple], log: MMLogger) -> N
     """Log each change, and what the checkpoint does not contain."""
     if stopped.numbers is None:
         log.info(
-            'The checkpoint has no numbers of its run, as those of earlier versions: '
-            'whether optimizer, schedule or batch size were changed cannot be seen'
+            'The checkpoint is of an earlier version, which did not store optimizer, '
+            'schedule and batch size: whether they were changed cannot be seen'
         )
     if stopped.optimizer is None:
         log.warning(
-            'The checkpoint has no state of the optimizer (momenta), which begins '
-            'anew: epoch_*.pth have it, best_*.pth do not'
+            'The checkpoint has no state of the optimizer, so momenta start at zero. '
+            'To go on exactly, resume from epoch_*.pth, not from best_*.pth'
         )
     for name, (old, new) in changes.items():
         log.info(f'Resumed with another {name}: {described(old)} -> {described(new)}')

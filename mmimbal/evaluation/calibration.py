@@ -35,7 +35,16 @@ def confidence_and_hits(
 def error_of_bins(
     confidence: np.ndarray, right: np.ndarray, weights: np.ndarray
 ) -> np.ndarray:
-    """Do the same with :func:`confidence_and_hits`."""
+    """Return :func:`calibration_error` of results of :func:`confidence_and_hits`.
+
+    Args:
+        confidence: Highest score of each image, (N,).
+        right: Whether it is right, (N,).
+        weights: How often each image counts, (B, N).
+
+    Returns:
+        (B,).
+    """
     _, mean, accuracy, share = bins(confidence, right, weights)
     return np.nansum(share * np.abs(mean - accuracy), axis=1)
 
@@ -55,7 +64,10 @@ def reliability(
 def bins(
     confidence: np.ndarray, right: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, ...]:
-    """Do the same with :func:`confidence_and_hits`."""
+    """Return :func:`reliability` of results of :func:`confidence_and_hits`.
+
+    Arguments are those of :func:`error_of_bins`.
+    """
     edges = np.linspace(0, 1, BINS + 1)
     number = np.clip(np.searchsorted(edges, confidence, 'left') - 1, 0, BINS - 1)
     inside = (number[:, None] == np.arange(BINS)).astype(float)

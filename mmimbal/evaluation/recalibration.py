@@ -59,10 +59,16 @@ class Calibration(Fitted):
                 finite or no probabilities.
         """
         probabilities = self.check(probabilities, classes)
-        logits = log_probabilities(probabilities) * self.scale + self.shift
-        if self.prevalence is not None:
-            logits = logits + np.log(self.prevalence) - np.log(self.shares)
+        logits = log_probabilities(probabilities) * self.scale + self.offset
         return softmax(logits, axis=1)
+
+    @property
+    def offset(self) -> np.ndarray:
+        """Shift of each log-probability, with that to the prevalence, (K,)."""
+        shift = np.array(self.shift)
+        if self.prevalence is None:
+            return shift
+        return shift + np.log(self.prevalence) - np.log(self.shares)
 
 
 def with_prevalence(

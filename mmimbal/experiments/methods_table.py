@@ -24,8 +24,8 @@ This page is written by `tools/methods.py` from the files in `configs/_base_/sta
 and `configs/_base_/stage2/`. Do not edit it by hand. A word is a part of the name of an
 experiment, such as `isic2018/64px/triplet/crt`, and links to its base. Mixup: whether
 it can be combined with `batch_augments`. All metric losses are trained beside
-cross-entropy, as in arXiv:2207.06975. Differs: what we know of; all methods of stage 2
-are trained on frozen features.
+cross-entropy, as in arXiv:2207.06975. The last column has the differences that we know
+of; all methods of stage 2 are trained on frozen features.
 
 All of them on Digits-LT, in minutes (a smoke test, not evidence;
 [its page](methods_digits.md)):

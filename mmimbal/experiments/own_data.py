@@ -20,12 +20,12 @@ from mmimbal.datasets.index_file import (
     read_classes,
     read_index,
 )
+from mmimbal.datasets.sources.plan import OF_DOWNLOAD
 from mmimbal.datasets.splits import folds_by_group, join_groups
 from mmimbal.files.atomic import atomic_folder
 from mmimbal.files.json_file import read_json, write_json
 
 FOLD = re.compile(r'fold\d+')
-OFFICIAL = 'of the download'  # in the dataset.json of tools/prepare_dataset.py
 MADE_FROM = 'made_from.json'  # beside folds that were made here
 OF_INDEX = ('index.csv', 'check.json', 'class_counts.png', MADE_FROM)
 SPLITS = ('train', 'val', 'test')
@@ -108,7 +108,7 @@ def describe_data(folder: Path) -> OwnData:
         for split in SPLITS
     }
     origin = json.loads((folder / 'dataset.json').read_text(encoding='utf-8'))
-    is_official = str(origin.get('split', '')).startswith(OFFICIAL) and not folds
+    is_official = str(origin.get('split', '')).startswith(OF_DOWNLOAD) and not folds
     # A split that is not official gives way to folds.
     columns = ['split'] if is_official else [f'fold{fold}' for fold in folds]
     for column in columns:

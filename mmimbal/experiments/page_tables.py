@@ -89,7 +89,7 @@ def methods_of_stage1(grid: GridResults) -> Table:
 
 
 def shared_stage2(rows: Mapping[str, Row]) -> set[str]:
-    """Return the kinds of stage 2 that all methods with a stage 2 have."""
+    """Return the ways of stage 2 that all methods with a stage 2 have."""
     by_method: dict[str, set[str]] = {}
     for row in rows.values():
         if row.stage2:

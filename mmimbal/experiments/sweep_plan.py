@@ -102,8 +102,9 @@ def apply_options(
         same = stage2_config(changed, method, checkpoint).to_dict() == before
         if same and changed.to_dict() != stage1.to_dict():
             raise ValueError(
-                f'--cfg-options {key} would have no effect: a sweep uses images and '
-                'backbone of stage 1, and heads and training of --methods'
+                f'--cfg-options {key} would have no effect: a sweep takes only images '
+                'and backbone from the config of stage 1. Heads, losses and schedules '
+                'come from --methods'
             )
     stage1.merge_from_dict(options)
     return stage1

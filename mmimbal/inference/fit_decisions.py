@@ -139,9 +139,9 @@ def check_both_halves(images: Predictions, first: np.ndarray) -> None:
         if len(halves) == 1:
             groups = len(set(images.groups[images.labels == number]))
             raise ValueError(
-                f'the calibration images of {name} are of {groups} group: one is '
-                'needed to calibrate, and another one for decisions. Choose a larger '
-                'split, or --method none'
+                f'the groups with calibration images of {name} ({groups}) are all in '
+                'one half, but one is needed to calibrate and another one for '
+                'decisions. Choose a larger split, or --method none'
             )
 
 

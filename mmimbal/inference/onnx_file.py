@@ -38,12 +38,10 @@ class FromBytes(nn.Module):
         self.register_buffer('std', std.detach().clone().float())
         self.is_calibrated = calibration is not None
         if calibration:
-            shift = np.array(calibration.shift)
-            if calibration.prevalence is not None:
-                shift += np.log(calibration.prevalence) - np.log(calibration.shares)
             scale = torch.tensor(calibration.scale, dtype=torch.float32)
             self.register_buffer('scale', scale)
-            self.register_buffer('shift', torch.from_numpy(shift).float())
+            offset = torch.from_numpy(calibration.offset).float()
+            self.register_buffer('offset', offset)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return probabilities, (N, K), of RGB images, (N, 3, H, W), uint8."""
@@ -58,7 +56,7 @@ class FromBytes(nn.Module):
             scores = logits.float().softmax(1)
         if not self.is_calibrated:
             return scores
-        return (scores.clamp(min=LOWEST).log() * self.scale + self.shift).softmax(1)
+        return (scores.clamp(min=LOWEST).log() * self.scale + self.offset).softmax(1)
 
 
 def write_onnx(predictor: Predictor, file: Path, size: tuple[int, int]) -> None:

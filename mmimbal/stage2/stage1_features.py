@@ -12,7 +12,7 @@ from mmengine.device import get_device
 from mmpretrain.registry import DATASETS, MODELS
 from torch.utils.data import Dataset
 
-from mmimbal.stage2.freezing import FROZEN_PARTS, freeze
+from mmimbal.stage2.freezing import freeze_features
 from mmimbal.stage2.frozen_features import frozen_features
 from mmimbal.stage2.stage1 import head_of, load_stage1
 
@@ -81,9 +81,7 @@ def compute_stage1_features(
     """
     model = MODELS.build(dict(cfg.model, head=None))
     state = load_stage1(model, checkpoint)
-    for name in FROZEN_PARTS:
-        if getattr(model, name, None) is not None:
-            freeze(getattr(model, name), update_bn=False)
+    freeze_features(model, update_bn=False)
     model.to(get_device(), memory_format=torch.channels_last)
     cv2.setNumThreads(0)  # as in a Runner: loaders have their own processes
     features = {}

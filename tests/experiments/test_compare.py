@@ -242,7 +242,7 @@ def test_errors_of_the_data_stop_it(data):
     (data.folder / '5.png').write_bytes(b'no image')
     for _ in range(2):  # also when the errors are known
         message = explain('compare', 'data/cells', '--profile', '64px')
-        assert 'data/cells has errors: mend them first' in message
+        assert 'data/cells has errors: correct those above' in message
 
 
 @pytest.mark.parametrize('name', ['my-data', '2 cells', 'class'])

@@ -232,7 +232,7 @@ def test_a_class_of_one_group_is_named(images):
         files=groups,
         groups=groups,
     )
-    with pytest.raises(ValueError, match=r'images of c are of 1 group: one is needed'):
+    with pytest.raises(ValueError, match=r'images of c \(1\) are all in one half'):
         fit_decisions(few, Wanted())
 
 

@@ -19,6 +19,7 @@ from mmimbal.datasets.splits import (
 )
 
 SPLITS = ('train', 'val', 'test')
+OF_DOWNLOAD = 'of the download'  # origin of a split, in dataset.json
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def plan_dataset(
     if folds or calibration or not (is_official and has_validation):
         joined_groups = join_groups(groups, _contents(images))
     if is_official:
-        splits, origin_of_split = [image.split for image in images], 'of the download'
+        splits, origin_of_split = [image.split for image in images], OF_DOWNLOAD
         _check_all_have_a_split(names, splits)
         check_groups(groups, splits)
         if not has_validation:

@@ -223,7 +223,7 @@ def check_frozen(model: nn.Module) -> None:
         part = getattr(model, name, None)
         if part is None:
             continue
-        part.train()
+        part.train()  # as in each epoch: frozen batch norm stays in eval mode
         if any(p.requires_grad for p in part.parameters()):
             raise ValueError(
                 f'the {name} is not frozen, so its features cannot be cached: add a '
