@@ -34,12 +34,12 @@ def check_last_batch(model: nn.Module, loader: DataLoader) -> None:
         return
     if needs_two_images(model, loader):
         ranks = get_world_size()
+        on_ranks = f', {ranks} ranks' if ranks > 1 else ''
+        drop_it = '' if size == 1 else 'train_dataloader.drop_last=True or '
         raise ValueError(
             f'{"every" if size == 1 else "the last"} batch of an epoch has one image '
-            f'({images * ranks} images, batch size {size}'
-            f'{f", {ranks} ranks" if ranks > 1 else ""}), but batch normalization needs two: set '
-            f'{"" if size == 1 else "train_dataloader.drop_last=True or "}another '
-            'train_dataloader.batch_size'
+            f'({images * ranks} images, batch size {size}{on_ranks}), but batch '
+            f'normalization needs two: set {drop_it}another train_dataloader.batch_size'
         )
 
 

@@ -27,7 +27,7 @@ def config(work_dir, images=65, **options):
 
 def test_it_is_an_error_before_training(tmp_path):
     message = (
-        r'the last batch of an epoch has one image \(65 images, batch size 64\)'
+        r'the last batch of an epoch has one image \(65 images, batch size 64'
         r'\), but batch normalization needs two: set train_dataloader\.drop_last=True '
         r'or another train_dataloader\.batch_size'
     )
