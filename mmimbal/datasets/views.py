@@ -38,7 +38,8 @@ class ViewsByLoss(BaseTransform):
         metric_views: Number of views of each image for the metric loss.
 
     Raises:
-        ValueError: If ``metric_views`` is below 1, or there is not one list.
+        ValueError: If ``metric_views`` is no whole number from 1 on, or there is not
+            one list.
     """
 
     def __init__(
@@ -47,14 +48,16 @@ class ViewsByLoss(BaseTransform):
         strong: Sequence[dict] = (),
         metric_views: int = 2,
     ) -> None:
-        if metric_views < 1:
-            raise ValueError(f'metric_views={metric_views} must be at least 1')
+        if metric_views < 1 or metric_views != int(metric_views):
+            raise ValueError(
+                f'metric_views={metric_views} must be a whole number of at least 1'
+            )
         if len(transforms) != 1:
             raise ValueError(
                 f'transforms has {len(transforms)} lists: ViewsByLoss takes one'
             )
         self.cross_entropy = Compose([*transforms[0], *strong])
-        self.metric = MultiView(transforms, metric_views)
+        self.metric = MultiView(transforms, int(metric_views))
 
     def transform(self, results: dict) -> dict:
         """Return one view for cross-entropy, or a list of views for the metric loss."""

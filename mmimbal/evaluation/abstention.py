@@ -153,16 +153,21 @@ def area_under_risk(coverage: np.ndarray, risk: np.ndarray) -> np.ndarray:
     return np.nansum(np.diff(coverage, axis=1, prepend=0.0) * risk, axis=1)
 
 
-def excess_area_under_risk(coverage: np.ndarray, risk: np.ndarray) -> np.ndarray:
-    """Return the AURC minus that of the best order with as many errors, (B,).
+def best_area_under_risk(
+    probabilities: np.ndarray, labels: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
+    """Return the AURC of the best order of the same answers, (B,): all errors last.
 
-    With all errors last, a model with the risk r has ``r + (1 - r) ln(1 - r)``
-    (https://arxiv.org/abs/1805.08206). Arguments are results of :func:`risk_coverage`,
-    (B, T).
+    With many images and a risk r, it is ``r + (1 - r) ln(1 - r)``
+    (https://arxiv.org/abs/1805.08206). Arguments are those of :func:`risk_coverage`.
     """
-    right = 1 - risk[:, -1]
-    best = 1 - right + right * np.log(np.where(right > 0, right, 1.0))
-    return area_under_risk(coverage, risk) - best
+    wrong = probabilities.argmax(1) != labels
+    errors_last = np.lexsort((-probabilities.max(1), wrong))
+    weights = weights[:, errors_last].astype(float)
+    of_errors = weights[:, np.sort(wrong)]
+    errors, total = of_errors.cumsum(1), weights.sum(1, keepdims=True)
+    right = total - of_errors.sum(1, keepdims=True)
+    return (of_errors / total * divide(errors, right + errors)).sum(1)
 
 
 def coverage_at_accuracy(

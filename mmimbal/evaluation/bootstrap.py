@@ -10,7 +10,9 @@ from mmimbal.evaluation.predictions import Predictions
 RESAMPLES = 2000
 RESAMPLES_AT_ONCE = 50
 LEVEL = 0.95
-FEW_GROUPS = 10  # with fewer groups, intervals are too narrow
+# With fewer groups, intervals are too narrow: of a class with 12 groups, a 95% interval
+# of the recall has the true value in 60% of simulated data sets; with 40, in 91%.
+FEW_GROUPS = 30
 BIASED = ('ece', 'worst_recall')  # noise moves a distance or a minimum in one direction
 
 
@@ -92,23 +94,34 @@ def caution(groups: Sequence[str], labels: np.ndarray, classes: Sequence[str]) -
             f'Fewer than {FEW_GROUPS} groups: the intervals are too narrow and not '
             'reliable.'
         )
-    pairs = {(int(label), group) for label, group in zip(labels, groups, strict=True)}
-    counts = np.bincount([label for label, _ in pairs], minlength=len(classes))
-    few = [
-        f'{name} {count}'
-        for name, count in zip(classes, counts, strict=True)
-        if 0 < count < FEW_GROUPS
-    ]
+    counts = groups_by_class(groups, labels, classes)
+    few = [f'{name} {n}' for name, n in counts.items() if 0 < n < FEW_GROUPS]
     if not few:
         return ''
     return (
         f'Classes with fewer than {FEW_GROUPS} groups: {", ".join(few)}. Intervals of '
-        'means over classes are not reliable.'
+        'these classes, and of means over classes, are too narrow.'
     )
 
 
+def groups_by_class(
+    groups: Sequence[str], labels: np.ndarray, classes: Sequence[str]
+) -> dict[str, int]:
+    """Return the number of groups that have images of a class, by class name.
+
+    Arguments are as in :func:`caution`.
+    """
+    pairs = {(int(label), group) for label, group in zip(labels, groups, strict=True)}
+    counts = np.bincount([label for label, _ in pairs], minlength=len(classes))
+    return dict(zip(classes, counts.tolist(), strict=True))
+
+
 def interval_of(
-    metric: str, measured: float, values: np.ndarray, difference: bool = False
+    metric: str,
+    measured: float,
+    values: np.ndarray,
+    difference: bool = False,
+    groups: int | None = None,
 ) -> tuple[float, float]:
     """Return the interval of a metric, or of a difference between runs, in %.
 
@@ -118,13 +131,22 @@ def interval_of(
     0..100 (differences at -100..100). They are still too narrow if all classes are
     equally hard, or if calibration is perfect.
 
+    A share that is 0 or 100 is so in each resample, too. There, the other bound is that
+    of Clopper and Pearson (doi:10.1093/biomet/26.4.404) for as many groups.
+
     Args:
         metric: Name of the metric.
         measured: Value on all images.
         values: Value for each resample, (R,).
         difference: Whether this is a difference, which may be negative.
+        groups: For a share of images, number of groups that it is measured on.
     """
     low, high = interval(values)
+    if groups and measured in (0, 100):
+        bound = 100 * ((1 - LEVEL) / 2) ** (1 / groups)
+        return (
+            (0.0, max(high, 100 - bound)) if measured == 0 else (min(low, bound), 100.0)
+        )
     if metric not in BIASED:
         return low, high
     reach = max(measured - low, high - measured)

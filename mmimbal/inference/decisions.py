@@ -118,25 +118,37 @@ class Decisions:
 def describe(decisions: Decisions) -> list[str]:
     """Return sentences about what was fitted."""
     lines = []
-    if decisions.calibration:
-        lines.append(f'Calibrated by {decisions.calibration.method} scaling')
+    calibration = decisions.calibration
+    if calibration:
+        lines.append(f'Calibrated by {calibration.method} scaling')
+        if calibration.prevalence is not None:
+            shares = zip(calibration.classes, calibration.prevalence, strict=True)
+            text = ', '.join(f'{name} {share:.4g}' for name, share in shares)
+            lines.append(f'Probabilities are for these shares of classes: {text}')
+            if calibration.method == 'temperature':
+                lines.append(
+                    'Temperature scaling has no shift for each class: after rebalanced '
+                    'training, probabilities for other shares are wrong. Use vector '
+                    'scaling then'
+                )
     for each in decisions.thresholds:
         lines.append(
-            f'{each.name}: present from a probability of {each.value:.3f}; at least '
+            f'{each.name}: present from a probability of {each.value:.4g}; at least '
             f'{each.bound:.1%} {each.goal} is promised for new groups, from '
             f'{each.groups} groups at level {each.level:.0%}'
         )
-    calibration = decisions.calibration
     if decisions.abstention:
         in_use = ''
         if calibration and calibration.prevalence is not None:
             in_use = ', weighted by the prevalences'
         each = decisions.abstention
         lines.append(
-            f'Answers from a confidence of {each.value:.3f}: {each.accuracy:.1%} '
+            f'Answers from a confidence of {each.value:.4g}: {each.accuracy:.1%} '
             f'right, {each.coverage:.1%} of the calibration images{in_use}'
         )
     if decisions.sets:
-        lines.append(f'Prediction sets of {decisions.sets.confidence:.0%} coverage')
+        lines.append(
+            f'Prediction sets of {100 * decisions.sets.confidence:.4g}% coverage'
+        )
         lines += decisions.sets.notes()
     return lines

@@ -51,6 +51,25 @@ def check_no_leak(
         )
 
 
+def describe_leak(meta: Mapping, groups: Sequence[str] | None) -> str:
+    """Return a sentence if a model was trained on groups of some images, else ''.
+
+    Args:
+        meta: ``meta`` of its checkpoint.
+        groups: Group of each image, (N,); ``None`` if they have none.
+    """
+    hashes = meta.get('training_groups')
+    if hashes is None or groups is None:
+        return ''
+    known = groups_with_hash(groups, hashes.numpy())
+    if not known:
+        return ''
+    return (
+        f'The model was trained on {len(known)} of the {len(set(groups))} groups '
+        f'(lesions, patients, ...) of these images, such as {known[0]}'
+    )
+
+
 def groups_with_hash(groups: Sequence[str], hashes: Sequence[int]) -> list[str]:
     """Return which of some groups have one of these hashes, sorted."""
     names = sorted(set(groups))

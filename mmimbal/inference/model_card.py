@@ -3,8 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from mmimbal.evaluation.bootstrap import caution, interval_of, resampled_metrics
+from mmimbal.evaluation.bootstrap import (
+    caution,
+    groups_by_class,
+    interval_of,
+    resampled_metrics,
+)
 from mmimbal.evaluation.metrics import NAMES, summarise
+from mmimbal.evaluation.origin import doubts
 from mmimbal.evaluation.predictions import Predictions
 from mmimbal.inference.decisions import Decisions, describe
 from mmimbal.inference.image_files import size_of_images
@@ -41,7 +47,7 @@ def model_card(
         _groups(metas),
         '## Calibration and decisions',
         _decisions(decisions),
-        '## Results on test images',
+        '## Results',
         _results(predictions, decisions),
         '## Limits',
         _limits(predictions),
@@ -113,24 +119,41 @@ def _decisions(decisions: Decisions | None) -> str:
 def _results(predictions: Predictions | None, decisions: Decisions | None) -> str:
     if predictions is None:
         return 'Not measured here. Give predictions with `--predictions`.'
-    if decisions:
-        scores = decisions.calibrate(predictions.scores.astype(float))
+    calibrated = ''
+    if decisions and decisions.calibration:
+        # As in the report: measured for the shares of classes in these images.
+        calibration = replace(decisions.calibration, prevalence=None)
+        scores = calibration.apply(predictions.scores.astype(float))
         predictions = replace(predictions, scores=scores)
+        calibrated = ' Probabilities are calibrated.'
+        if decisions.calibration.prevalence is not None:
+            calibrated = (
+                ' Probabilities are calibrated, but without the shares of classes that '
+                'decisions use: these images have others.'
+            )
     measured = summarise(predictions.scores, predictions.labels, predictions.classes)
     resampled = resampled_metrics(predictions)
+    of_class = groups_by_class(
+        predictions.groups, predictions.labels, predictions.classes
+    )
     recalls = [f'recall/{name}' for name in predictions.classes]
     rows = []
     for metric in (*NAMES, *recalls):
         if metric in measured and metric in resampled:
-            low, high = interval_of(metric, measured[metric], 100 * resampled[metric])
+            low, high = interval_of(
+                metric,
+                measured[metric],
+                100 * resampled[metric],
+                groups=of_class.get(metric.removeprefix('recall/')),
+            )
             value = f'{measured[metric]:.1f} [{low:.1f}, {high:.1f}]'
             rows.append(f'| {metric} | {value} |')
     groups = len(set(predictions.groups.tolist()))
     about = (
-        f'{len(predictions.labels)} images in {groups} groups, in %; 95% intervals '
-        'from resampled groups.'
-        + (' Probabilities are calibrated.' if decisions else '')
-    )
+        f'{len(predictions.labels)} {predictions.about.get("split") or "test"} images '
+        f'in {groups} groups, in %; 95% intervals from resampled groups.{calibrated} '
+        + ' '.join(doubts(predictions.about))
+    ).rstrip()
     return '\n'.join([about, '', '| metric | value |', '|---|---:|', *rows])
 
 

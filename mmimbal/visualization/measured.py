@@ -1,11 +1,15 @@
 """Metrics of a run, measured and resampled, as cells of tables."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from mmimbal.evaluation.bootstrap import resample, resampled_metrics
+from mmimbal.evaluation.bootstrap import (
+    groups_by_class,
+    resample,
+    resampled_metrics,
+)
 from mmimbal.evaluation.metrics import summarise
 from mmimbal.evaluation.predictions import Predictions
 from mmimbal.visualization.tables import Cell, estimate, estimate_difference
@@ -18,16 +22,23 @@ class RunMetrics:
     Attributes:
         measured: Values on all images, in %; without metrics that are not defined.
         resampled: Values of each resample, (R,), in 0..1.
+        groups: For shares of images, number of groups that they are measured on.
     """
 
     measured: Mapping[str, float]
     resampled: Mapping[str, np.ndarray]
+    groups: Mapping[str, int] = field(default_factory=dict)
 
     def estimate(self, metric: str) -> Cell:
         """Return a metric with its interval, ``-`` if it is not defined."""
         if metric not in self.measured:
             return '-'
-        return estimate(metric, self.measured[metric], 100 * self.resampled[metric])
+        return estimate(
+            metric,
+            self.measured[metric],
+            100 * self.resampled[metric],
+            self.groups.get(metric),
+        )
 
     def minus(self, other: 'RunMetrics', metric: str, bold: bool) -> Cell:
         """Return a paired difference with its interval, ``-`` if it is not defined."""
@@ -44,7 +55,9 @@ class RunMetrics:
 def measure_run(run: Predictions, resamples: int) -> RunMetrics:
     """Return all metrics of a run, measured and resampled."""
     measured = summarise(run.scores, run.labels, run.classes)
-    return RunMetrics(measured, resampled_metrics(run, resamples))
+    by_class = groups_by_class(run.groups, run.labels, run.classes)
+    groups = {f'recall/{name}': number for name, number in by_class.items()}
+    return RunMetrics(measured, resampled_metrics(run, resamples), groups)
 
 
 def measure(

@@ -1,5 +1,6 @@
 """What fitted decisions do on test images."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -101,11 +102,14 @@ def _points(decisions: Decisions, run: Predictions, measured: Measure) -> Table 
         said = each.apply(run.scores, run.classes)
         present = run.labels == run.classes.index(each.name)
         found = measured(partial(operating_point, said, present))
+        seen = dict(zip(POINT, (present, ~present, said), strict=True))
+        groups = {name: len(np.unique(run.groups[rows])) for name, rows in seen.items()}
+        found = replace(found, groups=groups)
         rows.append(
             [
                 f'{each.name}: {each.goal} {100 * each.wanted:.4g}%',
                 f'{100 * each.bound:.1f}',
-                f'{each.value:.3f}',
+                f'{each.value:.4g}',
                 *(found.estimate(name) for name in POINT),
             ]
         )
@@ -132,7 +136,7 @@ def _answers(
     ]
     return dict(
         wanted=f'{100 * fitted.wanted:.4g}',
-        value=f'{fitted.value:.3f}',
+        value=f'{fitted.value:.4g}',
         table=Table(['', *columns], rows),
     )
 
@@ -188,5 +192,6 @@ def _costs(decisions: Decisions, run: Predictions, measured: Measure) -> Table:
             for name, each in said.items()
         }
     )
-    rows = [[name, found.estimate(name).as_number()] for name in said]
+    decimals = max(2, 3 - math.ceil(math.log10(np.max(costs) or 1)))
+    rows = [[name, found.estimate(name).as_number(decimals)] for name in said]
     return Table(['decision', 'mean cost'], rows)

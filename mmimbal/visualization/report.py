@@ -7,6 +7,7 @@ import numpy as np
 
 from mmimbal.evaluation.bootstrap import RESAMPLES, caution
 from mmimbal.evaluation.metrics import LOWER_IS_BETTER, NAMES
+from mmimbal.evaluation.origin import doubts
 from mmimbal.evaluation.predictions import Predictions, check_same_images
 from mmimbal.inference.decisions import Decisions
 from mmimbal.inference.worst_errors import ErrorImage
@@ -68,7 +69,16 @@ def build_report(
         else len(np.unique(first.groups)),
         classes=len(first.classes),
         resamples=resamples,
-        caution=warning,
+        cautions=[
+            *([warning] if warning else []),
+            *(
+                f'{name}: {doubt}'
+                for name, run in runs.items()
+                for doubt in doubts(run.about)
+            ),
+        ],
+        bold=not warning,
+        split=first.about.get('split') or 'test',
         baseline=baseline,
         metrics=_table(list(runs), lambda run, metric: metrics[run].estimate(metric)),
         differences=_table(others, difference) if others else None,

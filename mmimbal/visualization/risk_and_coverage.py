@@ -1,12 +1,12 @@
 """How much better answers become if a model leaves images out."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
 from mmimbal.evaluation.abstention import (
     area_under_risk,
-    excess_area_under_risk,
+    best_area_under_risk,
     risk_coverage_of,
 )
 from mmimbal.evaluation.predictions import Predictions
@@ -15,7 +15,7 @@ from mmimbal.visualization.measured import measure
 from mmimbal.visualization.svg import picture
 from mmimbal.visualization.tables import Table
 
-AREAS = dict(AURC=area_under_risk, excess=excess_area_under_risk)
+AREAS = ('AURC', 'excess')
 
 
 def risk_and_coverage(
@@ -34,9 +34,11 @@ def risk_and_coverage(
     for name, run in runs.items():
         curve = risk_coverage_of(run.scores, run.labels)
 
-        def areas(weights: np.ndarray, curve: Callable = curve) -> dict:
+        def areas(weights: np.ndarray, run=run, curve=curve) -> dict:
             _, coverage, risk = curve(weights)
-            return {name: function(coverage, risk) for name, function in AREAS.items()}
+            area = area_under_risk(coverage, risk)
+            best = best_area_under_risk(run.scores, run.labels, weights)
+            return dict(AURC=area, excess=area - best)
 
         measured = measure(areas, run.groups, resamples)
         rows.append([name, *(measured.estimate(name) for name in AREAS)])

@@ -61,15 +61,19 @@ class Table:
     rows: Sequence[Sequence[Cell]]
 
 
-def estimate(metric: str, measured: float, resampled: np.ndarray) -> Estimate:
+def estimate(
+    metric: str, measured: float, resampled: np.ndarray, groups: int | None = None
+) -> Estimate:
     """Return a metric with its interval.
 
     Args:
         metric: Name of the metric.
         measured: Value on all images, in %.
         resampled: Value of each resample, (R,), in %.
+        groups: As in :func:`mmimbal.evaluation.bootstrap.interval_of`.
     """
-    return Estimate(measured, *interval_of(metric, measured, resampled))
+    bounds = interval_of(metric, measured, resampled, groups=groups)
+    return Estimate(measured, *bounds)
 
 
 def estimate_difference(

@@ -4,6 +4,7 @@ import pytest
 from mmimbal.evaluation import abstention
 from mmimbal.evaluation.abstention import (
     answered,
+    best_area_under_risk,
     coverage_at_accuracy,
     fit_confidence_threshold,
     risk_coverage,
@@ -24,7 +25,7 @@ def area_under_risk(*images):
 
 
 def excess_area_under_risk(*images):
-    return abstention.excess_area_under_risk(*risk_coverage(*images)[1:])
+    return area_under_risk(*images) - best_area_under_risk(*images)
 
 
 def naive_area(probabilities, labels):
@@ -42,7 +43,6 @@ def test_weights_are_how_often_an_image_counts(images):
     times = np.random.default_rng(1).integers(0, 3, (3, 200))
     for function in (
         area_under_risk,
-        excess_area_under_risk,
         lambda *a: coverage_at_accuracy(*a, 0.9),
         lambda *a: answered(*a, 0.8)[0],
         lambda *a: answered(*a, 0.8)[1],
@@ -88,8 +88,21 @@ def test_excess_is_0_for_the_best_order_and_highest_for_the_worst(images):
         )
         return excess_area_under_risk(rows, np.ones(200, int), ONCE)[0]
 
-    assert 0 <= of_order(wrong) < 0.005  # a sum instead of an integral
-    assert of_order(wrong) < excess < of_order(~wrong)
+    assert of_order(wrong) == pytest.approx(0, abs=1e-12)
+    assert 0 < excess < of_order(~wrong)
+
+
+@pytest.mark.parametrize('images_and_errors', [(10, 2), (50, 10), (5000, 1000)])
+def test_the_best_area_image_by_image(images_and_errors):
+    number, errors = images_and_errors
+    labels = np.zeros(number, int)
+    wrong = np.arange(number) < errors  # the most confident ones
+    rows = np.stack([~wrong, wrong], 1) * np.linspace(0.9, 0.6, number)[:, None]
+    found = best_area_under_risk(rows, labels, np.ones((1, number)))[0]
+    risks = [max(0, n - number + errors) / n for n in range(1, number + 1)]
+    assert found == pytest.approx(np.mean(risks))
+    if number == 5000:  # close to the integral
+        assert found == pytest.approx(0.2 + 0.8 * np.log(0.8), abs=1e-3)
 
 
 @pytest.mark.parametrize('rows', [np.eye(3)[[0, 0]], [[0.5, 0.3, 0.2]] * 2])

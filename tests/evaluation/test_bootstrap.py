@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from mmimbal.evaluation.bootstrap import (
+    FEW_GROUPS,
     caution,
+    draw_groups,
     draw_weights,
     interval,
     interval_of,
@@ -133,10 +136,35 @@ def test_differences_of_what_noise_shifts_reach_as_far_to_both_sides():
 
 
 def test_classes_of_few_groups_are_named():
-    labels = np.array([0] * 30 + [1] * 10 + [2] * 12)
-    groups = np.array([f'g{n}' for n in range(40)] + ['one'] * 9 + ['two', 'two', 'g0'])
+    labels = np.array([0] * 50 + [1] * FEW_GROUPS + [2] * 12)
+    names = [f'g{n}' for n in range(50 + FEW_GROUPS)]
+    groups = np.array([*names, *['one'] * 9, 'two', 'two', 'g0'])
     assert caution(groups, labels, 'abc').startswith(
-        'Classes with fewer than 10 groups: c 3. '
+        f'Classes with fewer than {FEW_GROUPS} groups: c 3. '
     )
-    assert caution(groups[:40], labels[:40], 'abc') == ''
-    assert 'too narrow and not reliable' in caution(groups[40:], labels[40:], 'abc')
+    enough = 50 + FEW_GROUPS
+    assert caution(groups[:enough], labels[:enough], 'abc') == ''
+    assert 'too narrow and not reliable' in caution(groups[-12:], labels[-12:], 'abc')
+
+
+@pytest.mark.parametrize('groups', [3, 12, 30])
+def test_a_share_of_all_or_none_has_the_exact_interval(groups):
+    expected = binomtest(groups, groups).proportion_ci(method='exact')
+    found = interval_of('recall/a', 100, np.full(9, 100.0), groups=groups)
+    assert found == pytest.approx((100 * expected.low, 100))
+    found = interval_of('recall/a', 0, np.zeros(9), groups=groups)
+    assert found == pytest.approx((0, 100 - 100 * expected.low))
+    values = np.linspace(20, 60, 9)
+    assert interval_of('recall/a', 40, values, groups=groups) == interval(values)
+
+
+def test_intervals_of_a_rare_class_are_too_narrow_below_the_limit():
+    """So that the limit is neither a guess nor lower than it should be."""
+    random, right = np.random.default_rng(0), {12: 0, FEW_GROUPS: 0}
+    for groups in right:
+        for seed in range(300):
+            hits = (random.random(groups) < 0.9).astype(float)
+            drawn = np.concatenate(list(draw_groups(groups, 200, seed)))
+            low, high = interval(drawn @ hits / groups)
+            right[groups] += low <= 0.9 <= high
+    assert right[12] < 240 and right[FEW_GROUPS] > 260

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mmimbal.evaluation.bootstrap import FEW_GROUPS
 from mmimbal.experiments.page import write_page
 from mmimbal.experiments.results import pack, unpack
 from mmimbal.files.json_file import write_json
@@ -159,7 +160,7 @@ def test_few_groups_are_no_evidence(results, tmp_path):
         write_json(json.loads(file.read_text()) | one, file)
     write_page(results, page, resamples=20)
     text = page.read_text()
-    assert text.count('Fewer than 10 groups') == 4  # headline and tables
+    assert text.count(f'Fewer than {FEW_GROUPS} groups') == 4  # headline and tables
     assert '**+' not in text and '**-' not in text
 
 
@@ -172,9 +173,7 @@ def test_a_class_of_few_groups_is_named(results, tmp_path):
         write_json(images | dict(groups=pack(groups)), file)
     page = tmp_path / 'results.md'
     write_page(results, page, resamples=20)
-    said = (
-        'one: Classes with fewer than 10 groups: c 6. Intervals of means over classes'
-    )
+    said = f'one: Classes with fewer than {FEW_GROUPS} groups: c 6. Intervals of these'
     assert said in page.read_text() and '**+' not in page.read_text()
 
 

@@ -1,6 +1,7 @@
 """A model card says what is known, and nothing else."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -49,7 +50,7 @@ def test_counts_and_metrics_are_those_that_are_known(predictions):
     assert 'Not calibrated.' in card
     expected = balanced_accuracy_score(predictions.labels, predictions.scores.argmax(1))
     assert re.search(rf'\| balanced_accuracy \| {100 * expected:.1f} \[', card)
-    assert '60 images in 20 groups' in card and 'are calibrated' not in card
+    assert '60 test images in 20 groups' in card and 'are calibrated' not in card
 
 
 def test_results_of_a_calibrated_model_are_calibrated(predictions):
@@ -64,6 +65,42 @@ def test_results_of_a_calibrated_model_are_calibrated(predictions):
     assert 'Probabilities are calibrated' in card
     assert '- Calibrated by vector scaling' in card
     assert '- Answers from a confidence of' in card and '- Fitted on 20 groups' in card
+
+
+def test_without_a_calibration_none_is_claimed(predictions):
+    wanted = Wanted(method='none', accuracy=0.3)
+    decisions = fit_decisions(predictions, wanted)
+    card = model_card(
+        'skin', ('mel', 'nv'), CFG, [{}], PIPELINE, decisions, predictions
+    )
+    assert 'are calibrated' not in card
+    expected = summarise(predictions.scores, predictions.labels, predictions.classes)
+    assert re.search(rf'\| ece \| {expected["ece"]:.1f} \[', card)
+
+
+def test_other_shares_of_classes_are_named_and_not_measured(predictions):
+    """The images have their own shares."""
+    scores = 0.8 * predictions.scores + 0.2 * np.eye(2)[predictions.labels]
+    predictions = replace(predictions, scores=scores)
+    wanted = Wanted(method='temperature', prevalence=dict(mel=0.9))
+    decisions = fit_decisions(predictions, wanted)
+    card = model_card(
+        'skin', ('mel', 'nv'), CFG, [{}], PIPELINE, decisions, predictions
+    )
+    assert 'for these shares of classes: mel 0.9, nv 0.1' in card
+    assert 'after rebalanced training, probabilities for other shares are wrong' in card
+    same = replace(decisions.calibration, prevalence=None)
+    scores = same.apply(predictions.scores.astype(float))
+    expected = summarise(scores, predictions.labels, predictions.classes)
+    assert re.search(rf'\| ece \| {expected["ece"]:.1f} \[', card)
+
+
+@pytest.mark.parametrize('split', ['val', 'train'])
+def test_images_that_are_not_for_tests_are_said(predictions, split):
+    other = replace(predictions, about=dict(split=split))
+    card = model_card('skin', ('mel', 'nv'), CFG, [{}], PIPELINE, predictions=other)
+    assert f'60 {split} images in 20 groups' in card
+    assert f'The images are of the split {split}: the model may have been' in card
 
 
 def test_counts_of_members_are_a_range():

@@ -86,7 +86,7 @@ def test_operating_points_image_by_image(measured, decisions, run, calibrated):
 
         assert row['wanted'].startswith(f'{fitted.name}: {fitted.goal} ')
         assert row['promised'] == f'{100 * fitted.bound:.1f}'
-        assert row['threshold'] == f'{fitted.value:.3f}'
+        assert row['threshold'] == f'{fitted.value:.4g}'
         assert close(row['sensitivity'], share(said, present))
         assert close(row['specificity'], share(~said, ~present))
         assert close(row['precision'], share(present, said))
@@ -105,7 +105,7 @@ def test_answers_image_by_image(measured, decisions, run, calibrated):
     assert close(on_test[2], expected)
     assert 0.3 < sure.mean() < 0.99
     assert measured['answers']['wanted'] == '90'
-    assert measured['answers']['value'] == f'{fitted.value:.3f}'
+    assert measured['answers']['value'] == f'{fitted.value:.4g}'
 
 
 def test_sets_class_by_class(measured, decisions, run, calibrated):

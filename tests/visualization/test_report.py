@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from mmimbal.evaluation.bootstrap import BIASED, interval, resampled_metrics
+from mmimbal.evaluation.bootstrap import BIASED, FEW_GROUPS, interval, resampled_metrics
 from mmimbal.evaluation.metrics import LOWER_IS_BETTER, NAMES, summarise
 from mmimbal.evaluation.predictions import Predictions
 from mmimbal.evaluation.retrieval import retrieve
@@ -15,6 +15,7 @@ from mmimbal.visualization.projection import project
 from mmimbal.visualization.report import build_report
 from mmimbal.visualization.style import line_of
 
+SIZE = 400
 CLASSES = ('common', '<script>alert(1)</script>', 'a & b $x_1$')
 HEADINGS = [
     'Metrics, %',
@@ -33,17 +34,17 @@ HEADINGS = [
 
 def simulate(seed, skill):
     random = np.random.default_rng(seed)
-    labels = np.random.default_rng(0).choice(3, 90, p=[0.6, 0.3, 0.1])
-    logits = random.normal(size=(90, 3)) + skill * np.eye(3)[labels]
+    labels = np.random.default_rng(0).choice(3, SIZE, p=[0.6, 0.3, 0.1])
+    logits = random.normal(size=(SIZE, 3)) + skill * np.eye(3)[labels]
     scores = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     return Predictions(
         scores,
         labels,
-        np.arange(90).astype(str),
-        (np.arange(90) // 2).astype(str),
+        np.arange(SIZE).astype(str),
+        (np.arange(SIZE) // 2).astype(str),
         CLASSES,
         np.array([500, 40, 9]),
-        random.normal(size=(90, 5)) + 3 * np.eye(3, 5)[labels],
+        random.normal(size=(SIZE, 5)) + 3 * np.eye(3, 5)[labels],
         dict(
             config='<b>model</b>',
             curves={'loss': {'1': 2.0, '2': 1.0}, 'val macro_f1': {'1': 30.0}},
@@ -170,13 +171,13 @@ def test_one_run_without_counts_embeddings_and_curves(runs):
 
 
 def test_few_groups_are_no_evidence(runs, page):
-    groups = np.arange(90) % 9
+    groups = np.arange(SIZE) % 9
     few = {
         name: dataclasses.replace(run, groups=groups.astype(str))
         for name, run in runs.items()
     }
     said = build_report(few, resamples=20)
-    assert 'Fewer than 10 groups' in said
+    assert f'Fewer than {FEW_GROUPS} groups' in said
     assert '<span class="sure">' not in said and 'bold' not in said
     assert 'Fewer than' not in page and '<span class="sure">' in page
 
@@ -185,14 +186,26 @@ def test_classes_of_few_groups_are_named(runs, page):
     groups = np.where(runs['one'].labels == 2, 'same', runs['one'].groups)
     few = {n: dataclasses.replace(run, groups=groups) for n, run in runs.items()}
     said = build_report(few, resamples=20)
-    assert 'Classes with fewer than 10 groups: a &amp; b $x_1$ 1.' in said
-    assert '<span class="sure">' not in said and 'Classes of fewer' not in page
+    assert f'Classes with fewer than {FEW_GROUPS} groups: a &amp; b $x_1$ 1.' in said
+    assert '<span class="sure">' not in said and 'Classes with fewer' not in page
+
+
+def test_images_that_a_model_may_know_are_said(runs, page):
+    about = dict(split='val', leak='The model was trained on 3 of the 9 groups')
+    other = dataclasses.replace(runs['one'], about=about)
+    said = build_report({'other': other}, resamples=9)
+    assert f'{SIZE} val images' in said and 'Embeddings of val images' in said
+    assert 'other: The images are of the split val: the model may' in said
+    assert '3 of the 9 groups: the values are too high.' in said
+    assert 'the model may have been' not in page
 
 
 def test_without_groups_each_image_is_one(runs, page):
     alone = dataclasses.replace(runs['one'], groups=runs['one'].files)
-    assert '90 test images, each a group of its own, 3' in build_report({'a': alone}, 9)
-    assert '90 test images, in 45 groups, 3 classes' in page
+    assert f'{SIZE} test images, each a group of its own, 3' in build_report(
+        {'a': alone}, 9
+    )
+    assert f'{SIZE} test images, in {SIZE // 2} groups, 3 classes' in page
 
 
 def test_runs_can_be_distinguished(runs):
@@ -217,25 +230,25 @@ def test_training_counts_of_any_run_are_used(runs):
 
 def test_ranking_curves_begin_at_0(runs):
     """With a constant score, ROC is the diagonal and precision the share."""
-    constant = dataclasses.replace(runs['one'], scores=np.full((90, 3), 1 / 3))
+    constant = dataclasses.replace(runs['one'], scores=np.full((SIZE, 3), 1 / 3))
     for draw, expected in (
         (draw_roc, lambda share: [[0, 0], [1, 1]]),
         (draw_precision_recall, lambda share: [[0, share], [1, share]]),
     ):
         panels = [axes for axes in draw({'one': constant}).axes if axes.lines]
-        shares = sorted(np.bincount(constant.labels) / 90, reverse=True)
+        shares = sorted(np.bincount(constant.labels) / SIZE, reverse=True)
         for axes, share in zip(panels, shares, strict=True):
             assert np.allclose(axes.lines[0].get_xydata(), expected(share))
 
 
 def test_collapsed_embeddings_are_drawn_as_one_point(runs):
-    flat = dataclasses.replace(runs['one'], embeddings=np.ones((90, 5)))
+    flat = dataclasses.replace(runs['one'], embeddings=np.ones((SIZE, 5)))
     assert (project(flat.embeddings) == 0).all()
     assert 'Embeddings of test images' in build_report({'one': flat}, resamples=20)
 
 
 def test_embeddings_of_one_number_are_drawn_as_they_are():
-    line = np.linspace(0, 1, 90)[:, None]
+    line = np.linspace(0, 1, SIZE)[:, None]
     assert np.array_equal(project(line), np.hstack([line, np.zeros_like(line)]))
 
 
@@ -247,7 +260,7 @@ def test_runs_of_other_images_are_refused(runs):
 
 def test_a_class_without_test_images_is_named(runs):
     none = dataclasses.replace(runs['one'], classes=(*CLASSES[:2], 'c', 'd'))
-    scores = np.full((90, 4), 0.25)
+    scores = np.full((SIZE, 4), 0.25)
     none = dataclasses.replace(none, scores=scores)
     with pytest.raises(ValueError, match='no test image of class d'):
         build_report({'one': none})

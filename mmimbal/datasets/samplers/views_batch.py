@@ -35,13 +35,14 @@ class ViewsBatchSampler(BatchSampler):
         metric_images: int,
         drop_last: bool = True,
     ) -> None:
-        if not 2 <= metric_images <= batch_size:
+        whole = metric_images == int(metric_images)
+        if not (whole and 2 <= metric_images <= batch_size):
             raise ValueError(
-                f'metric_images={metric_images} must be at least 2 and at most '
-                f'batch_size={batch_size}'
+                f'metric_images={metric_images} must be a whole number of at least 2 '
+                f'and at most batch_size={batch_size}'
             )
         super().__init__(sampler, batch_size, drop_last)
-        self.metric_images = metric_images
+        self.metric_images = int(metric_images)
 
     def __iter__(self) -> Iterator[list[int]]:
         """Yield ``batch_size`` indices, then the first ``metric_images`` again."""

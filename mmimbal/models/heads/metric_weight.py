@@ -11,15 +11,16 @@ class MetricWeight:
     """A weight that may grow at the start of training, and fall until its end.
 
     Attributes:
-        start: The weight, >= 0.
-        final: Weight at the last epoch, >= 0; it falls to this value by a cosine. It
-            does not fall if ``None``.
+        start: The weight, >= 0. With 0, the control, there is no metric loss at all.
+        final: Weight at the last epoch, in 0..start; it falls to this value by a
+            cosine. It does not fall if ``None``. A control ignores it.
         warmup_epochs: Number of epochs in which it grows, in equal steps above 0.
         epoch: The epoch, from 0 on.
         max_epochs: Number of epochs.
 
     Raises:
-        ValueError: If a number is negative.
+        ValueError: If a number is negative or not finite, or ``final`` is above
+            ``start``.
     """
 
     start: float
@@ -29,16 +30,23 @@ class MetricWeight:
     max_epochs: int | None = None
 
     def __post_init__(self) -> None:
-        if self.start < 0 or self.warmup_epochs < 0 or (self.final or 0) < 0:
+        numbers = (self.start, self.final or 0, self.warmup_epochs)
+        if not all(math.isfinite(number) and number >= 0 for number in numbers):
             raise ValueError(
                 f'metric_weight={self.start}, final_metric_weight={self.final} and '
-                f'warmup_epochs={self.warmup_epochs} must not be negative'
+                f'warmup_epochs={self.warmup_epochs} must be finite and not negative'
+            )
+        if 0 < self.start < (self.final or 0):
+            raise ValueError(
+                f'final_metric_weight={self.final} must not be above '
+                f'metric_weight={self.start}: the weight falls. To let it grow, use '
+                'warmup_epochs'
             )
 
     @property
     def changes(self) -> bool:
         """Whether the weight depends on the epoch."""
-        return bool(self.warmup_epochs) or self.final is not None
+        return self.start > 0 and (self.warmup_epochs > 0 or self.final is not None)
 
     def value(self) -> float:
         """Return the weight in this epoch.

@@ -21,12 +21,9 @@ class UsesClassCounts(nn.Module):
 
     needs = (CLASS_COUNTS,)
     rebalances = True
-    class_counts: torch.Tensor | None
-
-    def __init__(self) -> None:
-        super().__init__()
-        # Not in the state dict: checkpoints hold the counts in their meta.
-        self.register_buffer('class_counts', None, persistent=False)
+    # No buffer: checkpoints hold the counts in their meta, and a copy of the model for
+    # averaged weights, made before the counts are known, must have the same buffers.
+    class_counts: torch.Tensor | None = None
 
     def set_class_counts(self, counts: np.ndarray) -> None:
         """Set the number of training images per class, (K,).

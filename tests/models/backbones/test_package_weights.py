@@ -188,3 +188,76 @@ def test_a_damaged_file_is_refused_before_it_is_read(package, tmp_path):
     file.write_bytes(file.read_bytes()[:-1])
     with pytest.raises(ValueError, match=r'tiny-weights 1.2 is damaged or of another'):
         PackageWeights(**package)(small())
+
+
+def write_package(tmp_path, state: dict) -> str:
+    """Replace the file of weights of the package; return its hash."""
+    file = tmp_path / 'tiny_weights' / 'net.pt'
+    torch.save(state, file)
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+BACKBONES = [
+    dict(type='ResNet', depth=18, base_channels=4, stem_channels=4),
+    dict(type='ResNet', depth=50, base_channels=4, stem_channels=4),
+    dict(type='ShuffleNetV2'),
+    dict(type='MobileNetV3', arch='small_050'),
+    dict(
+        type='VisionTransformer',
+        arch=dict(embed_dims=16, num_layers=1, num_heads=2, feedforward_channels=16),
+        img_size=32,
+        patch_size=8,
+    ),
+    dict(
+        type='SwinTransformer',
+        arch=dict(embed_dims=8, depths=[1, 1], num_heads=[1, 2]),
+        img_size=32,
+        out_indices=(1,),
+        use_abs_pos_embed=True,
+    ),
+]
+
+
+@pytest.mark.parametrize('net', BACKBONES, ids=lambda net: net['type'])
+def test_the_weights_stay(net, package, tmp_path):
+    """Many backbones change weights in init_weights(), after those of init_cfg."""
+    torch.manual_seed(0)
+    state = MODELS.build(net).state_dict()
+    state = {
+        name: torch.randn_like(value) if value.is_floating_point() else value
+        for name, value in state.items()
+    }
+    package = dict(package, sha256=write_package(tmp_path, state), ignore='fc.')
+    init_cfg = dict(type='mmimbal.PackageWeights', **package)
+    model = MODELS.build(
+        dict(type='ImageClassifier', backbone=dict(net, init_cfg=init_cfg))
+    )
+    model.init_weights()
+    found = model.backbone.state_dict()
+    assert [name for name in state if not found[name].equal(state[name])] == []
+
+
+def test_other_initializers_are_refused(package):
+    init_cfg = [
+        dict(type='mmimbal.PackageWeights', **package),
+        dict(type='Constant', val=1, layer=['_BatchNorm']),
+    ]
+    backbone = MODELS.build(dict(type='ResNet', depth=18, init_cfg=init_cfg))
+    with pytest.raises(ValueError, match='sets all weights: give it alone'):
+        backbone.init_weights()
+
+
+def test_the_only_file_of_a_package_is_found(package, tmp_path):
+    record = tmp_path / 'tiny_weights-1.2.dist-info' / 'RECORD'
+    record.write_text('tiny_weights/net.pt,,\ntiny_weights/__init__.py,,\n')
+    package.pop('file')
+    assert PackageWeights(**package).find() == tmp_path / 'tiny_weights' / 'net.pt'
+    (tmp_path / 'tiny_weights' / 'other.pth').touch()
+    record.write_text('tiny_weights/net.pt,,\ntiny_weights/other.pth,,\n')
+    with pytest.raises(ValueError, match=r'2 files of weights: set file to one of'):
+        PackageWeights(**package).find()
+
+
+def test_a_hash_of_digits_may_be_a_number(package):
+    with pytest.raises(ValueError, match='is damaged or of another'):
+        PackageWeights(**dict(package, sha256=12)).find()

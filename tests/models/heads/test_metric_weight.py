@@ -42,8 +42,24 @@ def test_changes_need_the_epoch(options):
 
 @pytest.mark.parametrize(
     'options',
-    [dict(start=-1), dict(start=1, final=-1), dict(start=1, warmup_epochs=-1)],
+    [
+        dict(start=-1),
+        dict(start=1, final=-1),
+        dict(start=1, warmup_epochs=-1),
+        dict(start=math.nan),
+        dict(start=math.inf),
+    ],
 )
-def test_negative_numbers_are_refused(options):
-    with pytest.raises(ValueError, match='must not be negative'):
+def test_negative_and_infinite_numbers_are_refused(options):
+    with pytest.raises(ValueError, match='must be finite and not negative'):
         MetricWeight(**options)
+
+
+def test_a_weight_that_would_rise_is_refused():
+    with pytest.raises(ValueError, match=r'must not be above metric_weight=0\.1: the'):
+        MetricWeight(0.1, final=1.0)
+
+
+def test_the_control_of_a_weight_that_falls_has_none():
+    control = MetricWeight(0.0, final=0.01, warmup_epochs=2)
+    assert not control.changes and control.value() == 0.0
