@@ -69,6 +69,25 @@ class ViewsByLoss(BaseTransform):
         return f'ViewsByLoss({self.cross_entropy}, {self.metric})'
 
 
+def number_of_views(dataset: Dataset) -> int:
+    """Return how many views of an image the pipeline of a data set makes, at most.
+
+    Those of the metric loss alone count too. Wrappers are looked through; of
+    concatenated data sets, the first one counts.
+    """
+    while not hasattr(dataset, 'pipeline'):
+        parts = getattr(dataset, 'datasets', None)
+        dataset = parts[0] if parts else getattr(dataset, 'dataset', None)
+        if dataset is None:
+            return 1
+    steps = getattr(dataset.pipeline, 'transforms', ())
+    makers = [step.metric if isinstance(step, ViewsByLoss) else step for step in steps]
+    return max(
+        (len(step.transforms) for step in makers if isinstance(step, MultiView)),
+        default=1,
+    )
+
+
 def makes_separate_views(dataset: Dataset) -> bool:
     """Return whether the pipeline of a data set has :class:`ViewsByLoss`.
 

@@ -10,6 +10,8 @@ from mmengine.dist import get_world_size
 from torch import nn
 from torch.utils.data import BatchSampler, DataLoader
 
+from mmimbal.datasets.samplers.views_batch import ViewsBatchSampler
+from mmimbal.datasets.views import MetricIndex
 from mmimbal.engine.ddp import unwrap_model
 
 NEEDS_TWO = 'Expected more than 1 value per channel'  # torch
@@ -26,8 +28,8 @@ def check_last_batch(model: nn.Module, loader: DataLoader) -> None:
         loader: Loader of the training images.
     """
     batches = loader.batch_sampler
-    if type(batches) is not BatchSampler:  # others make batches of their own
-        return
+    if type(batches) not in (BatchSampler, ViewsBatchSampler):
+        return  # others make batches of their own
     size, images = batches.batch_size, len(batches.sampler)
     ends = not (batches.drop_last or isinstance(batches.sampler, InfiniteSampler))
     if size > 1 and not (ends and images % size == 1):
@@ -53,7 +55,10 @@ def needs_two_images(model: nn.Module, loader: DataLoader) -> bool:
     try:
         with torch.random.fork_rng(devices=cuda), torch.no_grad():
             trial = copy.deepcopy(unwrap_model(model)).train()
-            batch = loader.collate_fn([loader.dataset[0]])
+            images = [0]
+            if isinstance(loader.batch_sampler, ViewsBatchSampler):
+                images.append(MetricIndex(0))
+            batch = loader.collate_fn([loader.dataset[index] for index in images])
             trial(**trial.data_preprocessor(batch, True), mode='loss')
     except Exception as error:
         return NEEDS_TWO in str(error)

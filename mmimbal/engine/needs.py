@@ -1,10 +1,10 @@
 """Check before training that a run gives its model what it needs."""
 
 from mmengine.runner import Runner
+from mmpretrain.models.utils import ClsDataPreprocessor
 from torch import nn
 
-from mmimbal.datasets import PKBatchSampler
-from mmimbal.datasets.views import makes_separate_views
+from mmimbal.datasets.views import makes_separate_views, number_of_views
 from mmimbal.engine.ddp import unwrap_model
 from mmimbal.models.multi_view import MultiViewDataPreprocessor
 from mmimbal.models.needs import (
@@ -32,6 +32,13 @@ def check_needs(runner: Runner) -> None:
     for need, module in needs_of(model).items():
         if need in ADVICE and need not in given:
             raise ValueError(missing(need, type(module).__name__))
+    plain = type(model.data_preprocessor) is ClsDataPreprocessor
+    if plain and number_of_views(runner.train_dataloader.dataset) > 1:
+        raise ValueError(
+            'the pipeline makes several views of an image, which ClsDataPreprocessor '
+            "cannot read: set model.data_preprocessor.type='mmimbal.MultiViewData"
+            "Preprocessor'"
+        )
 
 
 def given_by(runner: Runner, model: nn.Module) -> set[str]:
@@ -49,10 +56,8 @@ def given_by(runner: Runner, model: nn.Module) -> set[str]:
     preprocessor, batches = model.data_preprocessor, runner.train_dataloader
     mixes = getattr(preprocessor, 'batch_augments', None) is not None
     given.add(MIXTURES if mixes else ONE_LABEL)
-    # A PK batch sampler can draw an image twice.
-    draws_twice = isinstance(batches.batch_sampler, PKBatchSampler)
     has_views = isinstance(preprocessor, MultiViewDataPreprocessor)
-    if has_views or draws_twice:
+    if has_views and number_of_views(batches.dataset) > 1:
         given.add(VIEWS)
     if has_views and makes_separate_views(batches.dataset):
         given.add(SEPARATE_VIEWS)

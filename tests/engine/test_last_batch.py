@@ -125,6 +125,41 @@ def test_only_batches_of_one_image_are_tried(size, drop_last, images, monkeypatc
         check_last_batch(None, loader)
 
 
+def test_a_last_image_and_its_only_view_for_the_metric_loss(tmp_path):
+    """The backbone sees two rows, the projection one."""
+    cfg = config(tmp_path)
+    cfg.merge_from_dict(
+        {
+            'model.head': dict(
+                _delete_=True,
+                type='mmimbal.MetricLearningClsHead',
+                num_classes=10,
+                in_channels=32,
+                embedding_size=8,
+                hidden_size=8,
+                batch_norm=True,
+                separate_views=True,
+                metric_loss=dict(type='mmimbal.SupConLoss'),
+            ),
+            'model.data_preprocessor.type': 'mmimbal.MultiViewDataPreprocessor',
+            'train_dataloader.batch_sampler': dict(
+                type='mmimbal.ViewsBatchSampler', metric_images=8, drop_last=False
+            ),
+            'train_dataloader.dataset.pipeline': [
+                dict(
+                    type='mmimbal.ViewsByLoss',
+                    transforms=[[dict(type='RandomFlip', prob=0.5)]],
+                    metric_views=1,
+                ),
+                dict(type='PackInputs'),
+            ],
+        }
+    )
+    with pytest.raises(ValueError, match='the last batch of an epoch has one image'):
+        train(cfg, steps := Steps())
+    assert steps.count == 0
+
+
 def test_batches_without_an_end_have_no_last_one(monkeypatch):
     monkeypatch.setattr(last_batch, 'needs_two_images', lambda *args: True)
     batches = BatchSampler(InfiniteSampler(range(9)), 4, drop_last=False)

@@ -49,6 +49,23 @@ SAME_VIEWS = {
     'train_dataloader.batch_sampler.separate_views': False,
     'model.head.separate_views': False,
 }
+
+
+def views_of(number: int) -> list[dict]:
+    """Return a pipeline that makes some views of each image."""
+    transforms = [[dict(type='RandomFlip', prob=0.5)]]
+    views = dict(type='MultiView', num_views=number, transforms=transforms)
+    return [views, dict(type='PackInputs')]
+
+
+ONE_METRIC_VIEW = {
+    'model.head.type': 'mmimbal.ImageViewsClsHead',
+    'model.head.metric_loss': dict(
+        _delete_=True, type='mmimbal.KPositivesLoss', k=2, temperature=0.1
+    ),
+    'train_dataloader.dataset.pipeline.0.metric_views': 1,
+}
+TWO_VIEWS = {'train_dataloader.dataset.pipeline': views_of(2)}
 CASES = [
     ('kcl', PREPROCESSOR, r"ImageViewsClsHead needs views: add dict\(type='MultiView'"),
     ('tsc', PREPROCESSOR, 'needs views'),
@@ -79,6 +96,15 @@ CASES = [
     ),
     ('bcl_views', WRAPPED, 'not be in a wrapper such as ConcatDataset'),
     ('bcl_views', SAME_VIEWS, 'pipeline has ViewsByLoss, but batch sampler and head'),
+    ('triplet', TWO_VIEWS, 'several views of an image, which ClsDataPreprocessor'),
+    ('ce', TWO_VIEWS, 'several views of an image, which ClsDataPreprocessor'),
+    (
+        'kcl',
+        {'train_dataloader.dataset.pipeline': views_of(1)},
+        'ImageViewsClsHead needs views',
+    ),
+    ('bcl_views', ONE_METRIC_VIEW, 'ImageViewsClsHead needs views'),
+    ('bcl_views', {'model.head.natural_size': 8}, 'head has natural_size=8'),
 ]
 
 
@@ -95,7 +121,7 @@ def test_what_is_missing_is_said_before_the_first_step(
     [
         ('triplet', NO_EPOCH | NO_COUNTS),
         ('triplet', MIXED | {'model.head.metric_weight': 0.0}),
-        ('kcl', PREPROCESSOR | {'model.head.metric_weight': 0.0}),
+        ('kcl', ONE_VIEW | {'model.head.metric_weight': 0.0}),
         ('bcl_views', MIXED),
         ('etf', MIXED),
         ('experts', MIXED),

@@ -23,7 +23,8 @@ class ViewsBatchSampler(BatchSampler):
         drop_last: Whether to leave out a last batch that is smaller.
 
     Raises:
-        ValueError: If ``metric_images`` is below 2 or larger than the batch.
+        ValueError: If ``metric_images`` is below 2 or larger than the batch, or no
+            batch is full and the last one is left out.
     """
 
     separate_views = True
@@ -40,6 +41,11 @@ class ViewsBatchSampler(BatchSampler):
             raise ValueError(
                 f'metric_images={metric_images} must be a whole number of at least 2 '
                 f'and at most batch_size={batch_size}'
+            )
+        if drop_last and len(sampler) < batch_size:
+            raise ValueError(
+                f'there is no batch of {batch_size} in {len(sampler)} images, and '
+                'drop_last=True: lower batch_size, or set drop_last=False'
             )
         super().__init__(sampler, batch_size, drop_last)
         self.metric_images = int(metric_images)

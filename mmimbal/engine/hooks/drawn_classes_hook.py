@@ -116,11 +116,15 @@ def check_batches(runner: Runner) -> None:
             'separate_views=False, so the losses would see the same views: set it to '
             'True in both, or use MultiView'
         )
-    if drawn or not hasattr(head, 'natural_size'):
+    if not hasattr(head, 'natural_size'):
         return  # MMPretrain's heads use all images of a batch
+    separate = drawn
     drawn, read = (
         getattr(part, 'natural_size', None) or None for part in (batches, head)
     )
+    if separate:  # cross-entropy sees all images that are not for the metric loss
+        drawn = drawn or batches.batch_size
+        read = read or drawn
     if drawn != read:
         raise ValueError(
             f'the batch sampler has natural_size={drawn}, but the head has '

@@ -24,7 +24,16 @@ def test_a_smaller_last_batch_only_if_asked_for():
     assert list(found)[-1] == list(sampler)[8:] * 2 and len(found) == 3
 
 
-@pytest.mark.parametrize('number', [1, 5])
+@pytest.mark.parametrize('number', [1, 5, 2.5])
 def test_impossible_numbers_are_refused(number):
-    with pytest.raises(ValueError, match=f'metric_images={number} must be at least 2'):
+    with pytest.raises(
+        ValueError, match=f'metric_images={number} must be a whole number'
+    ):
         batches(metric_images=number)
+
+
+def test_a_batch_larger_than_the_images_is_refused():
+    with pytest.raises(ValueError, match='no batch of 4 in 3 images, and drop_last'):
+        batches(size=3, metric_images=2)
+    _, found = batches(size=3, metric_images=2, drop_last=False)
+    assert [len(batch) for batch in found] == [5]
