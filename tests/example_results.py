@@ -54,6 +54,7 @@ def write_results(folder: Path, datasets: tuple[str, ...] = ('one', 'two')) -> N
                 files=f'{dataset}{fold}',
                 labels=pack(labels),
                 groups=pack(np.arange(SIZE) // 2),
+                train=SIZE // 2,
             )
             write_json(images, images_file(folder, dataset, fold))
             for seed in (0, 1):

@@ -65,7 +65,7 @@ def main() -> None:
 
     work_dir = args.work_dir or Path('work_dirs', args.grid.stem)
     check_is_no_folder(args.page)
-    for folder in (args.results, work_dir):
+    for folder in filter(None, (args.results, work_dir, args.per_image)):
         check_is_no_file(folder)
     grid = load_grid(args.grid)
     wanted = [run for run in grid.runs if fnmatch(run.name, args.only)]
@@ -91,6 +91,11 @@ def main() -> None:
         comparisons = read_grid_results(folders.results, resamples=1).comparisons
         for file in write_per_image(comparisons, args.per_image):
             print(f'Written: {file}')
+        missing = {n for each in comparisons.values() for n in each.not_compared}
+        if missing:
+            print(f'Not in them, for lack of runs: {", ".join(sorted(missing))}')
+        if not comparisons:
+            print('No predictions for test images, so no file for each image')
     if failed:
         raise SystemExit(failure_report(failed, len(wanted), 'experiments'))
 

@@ -80,15 +80,6 @@ def folds_by_group(
     return splits
 
 
-def ratio_of_test_to_train(folds: int) -> float:
-    """Return the number of test images for each training image of a fold.
-
-    Of ``2 * folds`` parts, a fold of :func:`folds_by_group` tests on two and validates
-    on one.
-    """
-    return 2 / (2 * folds - 3)
-
-
 def join_groups(groups: Sequence[str], contents: Sequence[str]) -> list[str]:
     """Join groups that share an image.
 

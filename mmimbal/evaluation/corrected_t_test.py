@@ -19,6 +19,10 @@ def corrected_t_test(differences: Sequence[float], test_to_train: float) -> floa
         test_to_train: ``n_test / n_train`` of a fold, above 0. Validation images are
             in neither.
 
+    Returns:
+        The p-value. NaN if all differences are equal but for rounding: then the folds
+        do not show how much it varies.
+
     Raises:
         ValueError: If there are fewer than two folds, or the ratio is not positive.
     """
@@ -29,8 +33,8 @@ def corrected_t_test(differences: Sequence[float], test_to_train: float) -> floa
             'at least two folds, and a positive ratio'
         )
     variance = values.var(ddof=1)
-    if variance == 0:
-        return 1.0 if values.mean() == 0 else 0.0
+    if math.sqrt(variance) <= 1e-9 * np.abs(values).max():
+        return math.nan
     factor = 1 / len(values) + test_to_train
     statistic = values.mean() / math.sqrt(factor * variance)
     return float(2 * t.sf(abs(statistic), len(values) - 1))

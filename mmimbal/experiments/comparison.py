@@ -1,8 +1,7 @@
 """Paired comparison of rows, on the pooled predictions of all folds."""
 
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from scipy.sparse import coo_array
 
 from mmimbal.evaluation.bootstrap import RESAMPLES, caution, draw_groups
 from mmimbal.evaluation.confusion import ConfusionCounts, balanced_accuracy, macro_f1
+from mmimbal.experiments.common_runs import common_runs
 from mmimbal.experiments.results import Images, images_file, read_images, unpack
 from mmimbal.experiments.rows import Row
 
@@ -44,6 +44,24 @@ class Comparison:
     def groups(self) -> int:
         """Number of groups that are tested."""
         return len(np.unique(_groups(self.folds)))
+
+    @property
+    def images(self) -> int:
+        """Number of images that are tested; an image of several folds counts once."""
+        return sum(len(fold.labels) for fold in _different(self.folds).values())
+
+    @property
+    def test_to_train(self) -> float | None:
+        """Test images for each training image, as a corrected t-test needs it.
+
+        ``None`` if there are no two folds, folds test on the same images, or the number
+        of training images is not known.
+        """
+        folds = list(self.folds.values())
+        is_known = all(fold.train for fold in folds)
+        if len(folds) < 2 or len(_different(self.folds)) < len(folds) or not is_known:
+            return None
+        return sum(len(fold.labels) for fold in folds) / sum(f.train for f in folds)
 
     @property
     def resamples(self) -> int:
@@ -104,29 +122,32 @@ def compare(
             for predicted in _pooled(row, folds)
         ]
         metrics[name] = {
-            metric: 100
-            * mean_over_seeds([function(each) for each in counts], row.method)
+            metric: 100 * mean_over_seeds([function(each) for each in counts])
             for metric, function in JUDGED_BY.items()
         }
     not_compared = [name for name in rows if name not in comparable]
     return Comparison(comparable, not_compared, folds, metrics)
 
 
-def mean_over_seeds(values: Sequence[np.ndarray], method: str) -> np.ndarray:
+def mean_over_seeds(values: Sequence[np.ndarray]) -> np.ndarray:
     """Return the mean over seeds; in each resample over seeds that are drawn anew.
+
+    Rows with as many seeds draw the same ones, so that differences are paired. A mean
+    of S drawn seeds varies too little, by ``(S - 1) / S`` of the variance; this is
+    corrected. With few seeds, an interval is too narrow nevertheless.
 
     Args:
         values: For each of S seeds, the measured value and R resamples, (1 + R,).
-        method: Method of stage 1: rows of a method draw the same seeds.
     """
     stacked = np.stack(values)
     seeds, count = stacked.shape
+    center = stacked.mean(0)
     if seeds == 1:
-        return stacked[0]
-    random = np.random.default_rng(zlib.crc32(method.encode()))
-    drawn = random.integers(0, seeds, (seeds, count))
+        return center
+    drawn = np.random.default_rng(0).integers(0, seeds, (seeds, count))
     drawn[:, 0] = np.arange(seeds)  # the measured value is that of all seeds
-    return np.take_along_axis(stacked, drawn, axis=0).mean(0)
+    deviation = np.take_along_axis(stacked, drawn, axis=0).mean(0) - center
+    return center + np.sqrt(seeds / (seeds - 1)) * deviation
 
 
 def drawn_confusions(
@@ -150,50 +171,6 @@ def drawn_confusions(
     # Sparse: a group has images in few of the K x K cells.
     per_cell = coo_array((ones, (cells, groups)), (classes**2, len(drawn))).tocsr()
     return (per_cell @ drawn).T.astype(float).reshape(-1, classes, classes)
-
-
-def common_runs(rows: Mapping[str, Row]) -> dict[str, Row]:
-    """Select rows and runs so that all rows have the same folds.
-
-    One set of folds is chosen. Within a row, only seeds with runs on all of these folds
-    are used. A row is not used if it has no such seed, or if one of these runs has
-    diverged. Candidates are the sets of folds of single seeds, and intersections of two
-    of them. The candidate with the most runs is chosen; if several have equally many,
-    the one with the most rows.
-    """
-
-    def folds_by_seed(row: Row) -> dict[int, set]:
-        by_seed: dict[int, set] = {}
-        for fold, seed in row.runs:
-            by_seed.setdefault(seed, set()).add(fold)
-        return by_seed
-
-    available = {name: folds_by_seed(row) for name, row in rows.items()}
-
-    def runs_on(folds: set, name: str) -> dict[tuple, dict]:
-        """Return the runs of a row to compare; none if one has diverged."""
-        seeds = [seed for seed, of_seed in available[name].items() if of_seed >= folds]
-        keys = {(fold, seed) for seed in seeds for fold in folds}
-        row = rows[name]
-        if not keys <= row.predicted:
-            return {}
-        return {key: run for key, run in row.runs.items() if key in keys}
-
-    def rows_on(folds: set) -> dict[str, Row]:
-        selected = {name: runs_on(folds, name) for name in rows}
-        return {
-            name: replace(rows[name], runs=runs)
-            for name, runs in selected.items()
-            if runs
-        }
-
-    def size(selected: dict[str, Row]) -> tuple[int, int]:
-        return sum(len(row.runs) for row in selected.values()), len(selected)
-
-    sets = {frozenset(f) for seeds in available.values() for f in seeds.values()}
-    candidates = {a & b for a in sets for b in sets} - {frozenset()}
-    ordered = sorted(candidates, key=lambda folds: sorted(map(str, folds)))
-    return max(map(rows_on, ordered), key=size, default={})
 
 
 def read_folds(
@@ -225,12 +202,23 @@ def _labels(folds: Mapping[int | None, Images]) -> np.ndarray:
 
 
 def _groups(folds: Mapping[int | None, Images]) -> np.ndarray:
-    """Return the group of each image, (N,); groups of different folds differ."""
+    """Return the group of each image, (N,).
+
+    Groups of different folds differ, unless the folds have the same test images.
+    """
+    first: dict[str, int | None] = {}
     names = (
-        np.char.add(f'{fold} ', images.groups.astype(str))
+        np.char.add(
+            f'{first.setdefault(images.files, fold)} ', images.groups.astype(str)
+        )
         for fold, images in folds.items()
     )
     return np.concatenate(list(names))
+
+
+def _different(folds: Mapping[int | None, Images]) -> dict[str, Images]:
+    """Return the sets of test images, each once."""
+    return {images.files: images for images in folds.values()}
 
 
 def _pooled(row: Row, folds: Mapping[int | None, Images]) -> list[np.ndarray]:

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmimbal.experiments.comparison import Comparison, common_runs, compare
+from mmimbal.experiments.common_runs import common_runs
+from mmimbal.experiments.comparison import Comparison, compare
 from mmimbal.experiments.plug_in import PlugInEffect, plug_in_effect
 from mmimbal.experiments.rows import (
     Row,

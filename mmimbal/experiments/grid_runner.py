@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import mmimbal
 from mmimbal.evaluation.predictions import load_predictions
 from mmimbal.experiments.grid import Grid
 from mmimbal.experiments.grid_run import GridRun
@@ -154,6 +155,7 @@ class GridJob(Job):
             batch_norm=sweep.batch_norm,
             views=sweep.views,
             device=sweep.device,
+            version=mmimbal.__version__,
             left_out=sweep.failed,
             images=images_hash,
             rows=rows,

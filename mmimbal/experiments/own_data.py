@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pyarrow as pa
@@ -113,6 +113,7 @@ def describe_data(folder: Path) -> OwnData:
     columns = ['split'] if is_official else [f'fold{fold}' for fold in folds]
     for column in columns:
         check_has_all_splits(table[column].to_pylist(), column, folder)
+    check_test_images(table, columns, folder)
     return OwnData(
         folder.resolve().name,
         folder,
@@ -138,12 +139,33 @@ def check_has_all_splits(splits: Sequence[str], column: str, folder: Path) -> No
 
 
 def _number_of_groups(table: pa.Table) -> int | None:
-    """Return the number of groups; ``None`` if every image is a group of its own."""
+    """Return the number of groups; ``None`` if no group is known.
+
+    ``tools/prepare_dataset.py`` writes the name of an image as its group then.
+    """
     if 'group' not in table.column_names:
         return None
-    groups = [group for group in known_groups(table).to_pylist() if group]
-    number = len(set(groups))
-    return number if number < len(groups) else None
+    files = [PurePosixPath(file) for file in table['file'].to_pylist()]
+    known = [
+        group
+        for group, file in zip(known_groups(table).to_pylist(), files, strict=True)
+        if group and group not in (str(file), str(file.relative_to(file.parts[0])))
+    ]
+    return len(set(known)) + len(files) - len(known) if known else None
+
+
+def check_test_images(table: pa.Table, columns: Sequence[str], folder: Path) -> None:
+    """Raise a ValueError if folds share some of their test images, but not all."""
+    cells = (table[column].to_pylist() for column in columns)
+    different = {
+        frozenset(n for n, split in enumerate(splits) if split == 'test')
+        for splits in cells
+    }
+    if len(frozenset().union(*different)) < sum(map(len, different)):
+        raise ValueError(
+            f'{folder / "index.csv"}: some images are in the test of several folds, '
+            'but not of all: an image must be tested in one fold, or in each'
+        )
 
 
 def with_folds(folder: Path, out: Path, folds: int, seed: int = 0) -> Path:

@@ -10,13 +10,14 @@ from mmimbal.evaluation.bootstrap import RESAMPLES
 from mmimbal.experiments.grid_results import GridResults, read_grid_results
 from mmimbal.experiments.page_tables import (
     compared,
+    devices,
     headline,
     means,
     methods_of_stage1,
     plug_in,
-    ranks,
 )
 from mmimbal.experiments.plug_in import PlugInEffect
+from mmimbal.experiments.ranks import ranks
 from mmimbal.files.atomic import atomic_write, check_is_no_folder, write_text
 from mmimbal.visualization.differences import draw_differences
 from mmimbal.visualization.plug_in import draw_plug_in_effects
@@ -119,6 +120,7 @@ def _dataset(grid: GridResults, name: str) -> dict:
     return dict(
         name=name,
         table=means(grid.tables[name], grid.split),
+        devices=devices(grid.tables[name]),
         comparison=compared(comparison) if comparable else None,
     )
 

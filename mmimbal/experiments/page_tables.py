@@ -1,13 +1,12 @@
 """The tables of the page of results, as plain data."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import mean
-
-import numpy as np
 
 from mmimbal.evaluation.table import mean_and_spread
 from mmimbal.experiments.comparison import JUDGED_BY, Comparison
+from mmimbal.experiments.fold_test import p_text, p_value
 from mmimbal.experiments.grid_results import GridResults
 from mmimbal.experiments.plug_in import PlugInEffect
 from mmimbal.experiments.rows import Row, expected_runs
@@ -36,7 +35,7 @@ def headline(comparisons: Mapping[str, Comparison], recipe: str, plain: str) -> 
         for name in dict.fromkeys((recipe, plain, comparison.best_plain)):
             cells = _with_difference(comparison, name, recipe, name)
             rows.append([dataset, marked(comparison.rows[name]), *cells])
-    header = [each for m in JUDGED_BY for each in (TITLES[m], 'gain')]
+    header = [each for m in JUDGED_BY for each in (TITLES[m], 'gain', 'p')]
     return Table(['data set', 'row', *header], rows)
 
 
@@ -53,11 +52,10 @@ def plug_in(
             for metric in JUDGED_BY:
                 values = effect.mean(metric)
                 above = f'{effect.above_zero(metric)} of {len(effect.differences)}'
-                p_value = effect.p_values[metric]
                 cells += [
                     estimate_difference(metric, values[0], values[1:], bold),
                     above,
-                    '-' if p_value is None else f'{p_value:.3f}',
+                    p_text(effect.p_values[metric]),
                 ]
             rows.append(cells)
     header = [each for m in JUDGED_BY for each in (TITLES[m], 'above 0', 'p')]
@@ -83,7 +81,7 @@ def methods_of_stage1(grid: GridResults) -> Table:
             ]
             cells += [mean_and_spread(each) for each in values]
             cells.append(f'{mean(means_of_stage2):.1f}' if means_of_stage2 else '-')
-            cells.append(str(row.number_of_runs(grid.split)))
+            cells.append(_runs(row, rows, grid.split))
         table.append([marked(first[name]), *cells])
     return Table(['method', *header], table)
 
@@ -99,12 +97,6 @@ def shared_stage2(rows: Mapping[str, Row]) -> set[str]:
 
 def means(rows: Mapping[str, Row], split: str) -> Table:
     """Return a table of all rows of a data set, with means over runs, best first."""
-
-    def runs_of(row: Row) -> str:
-        number = row.number_of_runs(split)
-        expected = expected_runs(row.method, rows)
-        return f'{number} of {expected}' if number < expected else str(number)
-
     columns = [(split, metric) for metric in TITLES]
     if split == 'test':
         columns = [('val', 'balanced_accuracy'), *columns]
@@ -115,11 +107,46 @@ def means(rows: Mapping[str, Row], split: str) -> Table:
             [
                 marked(row),
                 *(mean_and_spread(row.values(*column)) for column in columns),
-                runs_of(row),
+                _runs(row, rows, split),
             ]
             for row in order
         ],
     )
+
+
+def _runs(row: Row, rows: Mapping[str, Row], split: str) -> str:
+    """Return the number of runs, and how many there should be if some are missing."""
+    number, expected = row.number_of_runs(split), expected_runs(row.method, rows)
+    return f'{number} of {expected}' if number < expected else str(number)
+
+
+def devices(rows: Mapping[str, Row]) -> str:
+    """Return which methods were trained on which device; '' if it was one device."""
+    found: dict[str, Counter] = {}
+    runs = {(r.method, key): run for r in rows.values() for key, run in r.runs.items()}
+    for (method, _), run in runs.items():
+        device = run.get('device') or 'an unknown device'
+        found.setdefault(device, Counter())[method] += 1
+    if len(found) < 2:
+        return ''
+    total = Counter(method for method, _ in runs)
+    usual = max(found, key=lambda device: found[device].total())
+    parts = [
+        f'{device}: '
+        + ', '.join(
+            f'{method} ({number} of {total[method]} runs)'
+            for method, number in sorted(found[device].items())
+        )
+        for device in sorted(found)
+        if device != usual
+    ]
+    return f'{"; ".join(parts)}; all others on {usual}'
+
+
+def _number_of_seeds(rows: Iterable[Row]) -> int:
+    """Return the smallest number of seeds above 1 of any row; 1 if all have one."""
+    numbers = {len({seed for _, seed in row.runs}) for row in rows}
+    return min(numbers - {1}, default=1)
 
 
 def compared(comparison: Comparison) -> dict:
@@ -130,10 +157,12 @@ def compared(comparison: Comparison) -> dict:
     )
     best = comparison.best_plain
     return dict(
-        images=sum(len(fold.labels) for fold in comparison.folds.values()),
+        images=comparison.images,
         folds=len(comparison.folds),
         resamples=comparison.resamples,
         best=best,
+        plain=sum(not row.has_metric_loss for row in comparison.rows.values()),
+        seeds=_number_of_seeds(comparison.rows.values()),
         caution=comparison.caution,
         not_compared=Counter(name.split(' + ')[0] for name in comparison.not_compared),
         table=differences_from(comparison, best, order),
@@ -144,64 +173,12 @@ def differences_from(
     comparison: Comparison, baseline: str, names: Sequence[str]
 ) -> Table:
     """Return a table of rows, each with its paired difference from one of them."""
-    header = [each for m in JUDGED_BY for each in (TITLES[m], 'difference')]
+    header = [each for m in JUDGED_BY for each in (TITLES[m], 'difference', 'p')]
     rows = [
         [marked(comparison.rows[n]), *_with_difference(comparison, n, n, baseline)]
         for n in names
     ]
     return Table(['method', *header], rows)
-
-
-def ranks(tables: Mapping[str, Mapping[str, Row]], split: str) -> dict | None:
-    """Return a table of means over all data sets and folds, sorted by mean rank.
-
-    Ranks are those of means over seeds. Rows that lack a fold are not ranked. With
-    fewer than two rows, the result is ``None``.
-    """
-    scores: dict[str, dict[tuple, dict[str, float]]] = {}
-    titles = {}
-    for dataset, rows in tables.items():
-        for row in rows.values():
-            titles[row.name] = marked(row)
-            for fold in row.folds:
-                seed_scores = _scores_of_seeds(row, fold, split)
-                if seed_scores:
-                    scores.setdefault(row.name, {})[dataset, fold] = {
-                        metric: mean(each[metric] for each in seed_scores)
-                        for metric in JUDGED_BY
-                    }
-    folds = {fold for by_fold in scores.values() for fold in by_fold}
-    ranked = {
-        name: by_fold for name, by_fold in scores.items() if len(by_fold) == len(folds)
-    }
-    if len(ranked) < 2:
-        return None
-    places: dict[str, list[float]] = {name: [] for name in ranked}
-    for fold in folds:
-        values = np.array([each[fold]['balanced_accuracy'] for each in ranked.values()])
-        for name, value in zip(ranked, values, strict=True):
-            above, equal = (values > value).sum(), (values == value).sum()
-            places[name].append(above + (equal + 1) / 2)
-    mean_ranks = {name: mean(fold_ranks) for name, fold_ranks in places.items()}
-    table = [
-        [
-            titles[name],
-            f'{mean_ranks[name]:.1f}',
-            *(
-                f'{mean(each[metric] for each in ranked[name].values()):.1f}'
-                for metric in JUDGED_BY
-            ),
-        ]
-        for name in sorted(mean_ranks, key=mean_ranks.get)
-    ]
-    header = ['method', 'mean rank', *(TITLES[metric] for metric in JUDGED_BY)]
-    return dict(folds=len(folds), table=Table(header, table))
-
-
-def _scores_of_seeds(row: Row, fold: int | None, split: str) -> list[dict[str, float]]:
-    """Return the metrics of all seeds on a fold, without those that diverged."""
-    scores = [run.get(split) or {} for (of, _), run in row.runs.items() if of == fold]
-    return [each for each in scores if 'balanced_accuracy' in each]
 
 
 def _with_difference(
@@ -210,17 +187,21 @@ def _with_difference(
     """Return the cells of a row: each metric of ``name``, and ``higher`` - ``lower``.
 
     A difference is bold if its interval does not contain 0 and groups are not too few.
+    It is followed by the p-value over folds.
     """
     cells: list[Cell] = []
     for metric in JUDGED_BY:
         values = comparison.metrics[name][metric]
         cells.append(estimate(metric, values[0], values[1:]))
         if higher == lower:
-            cells.append('-')
-        else:
-            gains = comparison.difference(higher, lower, metric)
-            bold = not comparison.caution
-            cells.append(estimate_difference(metric, gains[0], gains[1:], bold))
+            cells += ['-', '-']
+            continue
+        gains = comparison.difference(higher, lower, metric)
+        bold = not comparison.caution
+        cells += [
+            estimate_difference(metric, gains[0], gains[1:], bold),
+            p_text(p_value(comparison, [(higher, lower)], metric)),
+        ]
     return cells
 
 

@@ -1,15 +1,12 @@
 """The plug-in effect: what a recipe adds to a control, under all ways of stage 2."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from statistics import mean
 
 import numpy as np
 
-from mmimbal.datasets.splits import ratio_of_test_to_train
-from mmimbal.evaluation.corrected_t_test import corrected_t_test
 from mmimbal.experiments.comparison import JUDGED_BY, Comparison
-from mmimbal.experiments.rows import Row
+from mmimbal.experiments.fold_test import p_value
 
 
 @dataclass(frozen=True)
@@ -23,7 +20,7 @@ class PlugInEffect:
         differences: For each stage 2 and each metric, in percentage points, (1 + R,):
             the measured difference, then R resamples.
         p_values: For each metric, of the corrected resampled t-test over folds;
-            ``None`` with fewer than two folds.
+            see :func:`mmimbal.experiments.fold_test.p_value`.
     """
 
     recipe: str
@@ -73,29 +70,6 @@ def plug_in_effect(
         }
         for way in shared
     }
-    pairs = [(comparison.rows[ways[w]], comparison.rows[others[w]]) for w in shared]
-    p_values = {
-        metric: _p_value(pairs, metric, list(comparison.folds)) for metric in JUDGED_BY
-    }
+    pairs = [(ways[way], others[way]) for way in shared]
+    p_values = {metric: p_value(comparison, pairs, metric) for metric in JUDGED_BY}
     return PlugInEffect(recipe, control, differences, p_values)
-
-
-def _p_value(
-    pairs: Sequence[tuple[Row, Row]], metric: str, folds: Sequence
-) -> float | None:
-    """Return the p-value of the mean difference over all pairs, one value a fold."""
-    if len(folds) < 2:
-        return None
-    by_fold = [
-        mean(
-            mean(_of_fold(ours, fold, metric)) - mean(_of_fold(other, fold, metric))
-            for ours, other in pairs
-        )
-        for fold in folds
-    ]
-    return corrected_t_test(by_fold, ratio_of_test_to_train(len(folds)))
-
-
-def _of_fold(row: Row, fold: object, metric: str) -> list[float]:
-    """Return a metric of all seeds on the test images of a fold."""
-    return [run['test'][metric] for (of, _), run in row.runs.items() if of == fold]

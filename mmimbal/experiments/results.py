@@ -22,12 +22,14 @@ class Images:
         groups: Group of each image (lesion, patient, ...), (N,).
         classes: K class names.
         files: Hash of the file names.
+        train: Number of training images of the split; ``None`` in older results.
     """
 
     labels: np.ndarray
     groups: np.ndarray
     classes: tuple[str, ...]
     files: str
+    train: int | None = None
 
 
 def images_file(results: Path, dataset: str, fold: int | None) -> Path:
@@ -53,9 +55,11 @@ def write_images(predictions: Predictions, path: Path) -> str:
         labels=pack(predictions.labels),
         groups=pack(groups),
     )
+    if predictions.class_counts is not None:
+        content['train'] = int(predictions.class_counts.sum())
     if path.is_file():
         before = read_json(path)
-        changed = [name for name, value in content.items() if before[name] != value]
+        changed = [k for k, value in content.items() if before.get(k, value) != value]
         if changed:
             raise ValueError(
                 f'the test images differ from {path} in {", ".join(changed)}: was the '
@@ -79,6 +83,7 @@ def read_images(path: Path) -> Images:
         unpack(content['groups']),
         tuple(content['classes']),
         content['files'],
+        content.get('train'),
     )
 
 

@@ -82,7 +82,7 @@ def read_rows(
         method = result['method']
         for head in result['rows']:
             row = Row(method, head['stage2'], method in metric_methods)
-            run = dict(head, images=result.get('images'))
+            run = dict(head, images=result.get('images'), device=result.get('device'))
             row = rows.setdefault(row.name, row)
             row.runs[result['fold'], result['seed']] = run
     return dict(sorted(tables.items()))

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mmimbal.evaluation.bootstrap import interval
+from mmimbal.evaluation.bootstrap import LEVEL
 from mmimbal.experiments.comparison import Comparison
+from mmimbal.experiments.fold_test import p_text, p_value
 from mmimbal.experiments.own_data import OwnData
 from mmimbal.experiments.plug_in import PlugInEffect
+from mmimbal.visualization.tables import estimate, estimate_difference
 
 METRIC = 'balanced_accuracy'
 
@@ -37,17 +39,18 @@ def verdict(
     if others:
         kind = 'without' if rows[best].has_metric_loss else 'with'
         gain = comparison.difference(best, others[0], METRIC)
+        pair = comparison, [(best, others[0])], METRIC
         sentences.append(
             f'The best row {kind} metric learning is {others[0]}: the first row minus '
-            f'this one is {_difference(gain, comparison.caution)}.'
+            f'this one is {_difference(gain, comparison, p_value(*pair))}.'
         )
     for effect in effects:
         values = effect.mean(METRIC)
         ways = len(effect.differences)
         sentences.append(
             f'Over all {ways} ways of stage 2, {effect.recipe} minus {effect.control} '
-            f'is {_difference(values, comparison.caution)}, and above 0 in '
-            f'{effect.above_zero(METRIC)} of them.'
+            f'is {_difference(values, comparison, effect.p_values[METRIC])}, and above '
+            f'0 in {effect.above_zero(METRIC)} of them.'
         )
     return ' '.join(sentences)
 
@@ -78,6 +81,11 @@ def limits(data: OwnData, comparison: Comparison, quick: bool) -> list[str]:
         sentences.append(
             'The split of the download was kept, so each method was trained once.'
         )
+    if len(comparison.folds) > 1 and comparison.test_to_train is not None:
+        sentences.append(
+            'Validation images of one fold are test images of another. The choice of '
+            'the first row has used their labels, so its value may be too high.'
+        )
     seeds = {seed for row in comparison.rows.values() for _, seed in row.runs}
     if len(seeds) == 1:
         sentences.append(
@@ -89,13 +97,19 @@ def limits(data: OwnData, comparison: Comparison, quick: bool) -> list[str]:
 
 def _value(comparison: Comparison, name: str, metric: str) -> str:
     values = comparison.metrics[name][metric]
-    low, high = interval(values[1:])
-    return f'{values[0]:.1f} [{low:.1f}, {high:.1f}]'
+    cell = estimate(metric, values[0], values[1:])
+    return f'{cell.text} {cell.interval}'
 
 
-def _difference(values: np.ndarray, caution: str) -> str:
-    """Return a difference in words; it may be chance if its interval contains 0."""
-    low, high = interval(values[1:])
-    sure = not caution and (low > 0 or high < 0)
-    chance = '' if sure else ' (may be chance)'
-    return f'{values[0]:+.1f} points [{low:+.1f}, {high:+.1f}]{chance}'
+def _difference(values: np.ndarray, comparison: Comparison, p: float | None) -> str:
+    """Return a difference in words.
+
+    It may be chance if its interval contains 0, or the test over folds says so.
+    """
+    bold = not comparison.caution
+    cell = estimate_difference(METRIC, values[0], values[1:], bold)
+    sure = cell.bold and (p is None or p < 1 - LEVEL)
+    details = [] if p is None else [f'p {p_text(p)} over folds']
+    details += [] if sure else ['may be chance']
+    more = f' ({", ".join(details)})' if details else ''
+    return f'{cell.text} points {cell.interval}{more}'

@@ -21,7 +21,9 @@ def draw_plug_in_effects(by_dataset: Mapping[str, Effects], metric: str) -> Figu
             points. The last way is the mean.
         metric: Name of the metric, for the axis.
     """
-    ways = list(next(iter(next(iter(by_dataset.values())).values())))
+    every = [by_way for effects in by_dataset.values() for by_way in effects.values()]
+    ways = list(dict.fromkeys(way for by_way in every for way in list(by_way)[:-1]))
+    ways.append(list(every[0])[-1])  # the mean
     places = np.arange(len(ways), 0, -1)
     figure = Figure(
         figsize=(2.4 + 3.4 * len(by_dataset), 1.4 + 0.34 * len(ways)),
@@ -34,6 +36,8 @@ def draw_plug_in_effects(by_dataset: Mapping[str, Effects], metric: str) -> Figu
         for number, (control, by_way) in enumerate(effects.items()):
             colour = COLOURS[number]
             for place, way in zip(places + shifts[number], ways, strict=True):
+                if way not in by_way:  # a head has diverged, or is not trained yet
+                    continue
                 values = by_way[way]
                 axes.plot(interval(values[1:]), (place, place), color=colour)
                 axes.plot(values[0], place, color=colour, marker='o', markersize=4)

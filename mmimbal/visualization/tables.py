@@ -31,18 +31,38 @@ class Estimate:
     @property
     def text(self) -> str:
         """The value."""
-        return f'{self.value:{"+" if self.signed else ""}.{self.decimals}f}'
+        return number(self.value, self._shown, '+' if self.signed else '')
 
     @property
     def interval(self) -> str:
         """The interval in brackets."""
-        low, high = (f'{each:.{self.decimals}f}' for each in (self.low, self.high))
-        return f'[{low}, {high}]'
+        return f'[{number(self.low, self._shown)}, {number(self.high, self._shown)}]'
+
+    @property
+    def _shown(self) -> int:
+        """Decimals that show on which side of 0 a bold interval is."""
+        nearest = min(abs(self.low), abs(self.high))
+        decimals = self.decimals
+        while self.bold and decimals < 4 and round(nearest, decimals) == 0:
+            decimals += 1
+        return decimals
 
     def as_number(self, decimals: int = 2) -> 'Estimate':
         """Return a value that is no percentage, with more decimals."""
         value, low, high = (each / 100 for each in (self.value, self.low, self.high))
         return replace(self, value=value, low=low, high=high, decimals=decimals)
+
+
+def number(value: float, decimals: int, sign: str = '') -> str:
+    """Return a number as text; one that is rounded to 0 has no minus.
+
+    Args:
+        value: The number.
+        decimals: Number of decimals.
+        sign: ``'+'`` to write it before positive numbers.
+    """
+    rounded = round(value, decimals) + 0.0  # -0.0 + 0.0 is 0.0
+    return f'{rounded:{sign}.{decimals}f}'
 
 
 Cell = str | Estimate

@@ -8,7 +8,6 @@ from mmimbal.datasets.splits import (
     check_groups,
     folds_by_group,
     join_groups,
-    ratio_of_test_to_train,
     split_by_group,
 )
 
@@ -179,13 +178,6 @@ def test_folds_test_each_image_once(images):
     # Validation of one fold is not that of another, and no test image is in it.
     vals = np.stack([fold == 'val' for fold in folds])
     assert (vals.sum(0) <= 1).all()
-
-
-@pytest.mark.parametrize('folds', [2, 3, 5])
-def test_the_ratio_of_test_to_train_is_that_of_the_folds(images, folds):
-    made = np.concatenate(folds_by_group(*images, folds))
-    found = (made == 'test').sum() / (made == 'train').sum()
-    assert ratio_of_test_to_train(folds) == pytest.approx(found, rel=0.02)
 
 
 def test_one_fold_is_too_few(images):

@@ -217,9 +217,9 @@ def test_the_tool_ends_with_a_page_and_a_verdict(data, tmp_path, capsys):
     plain = 'control + crt'
     assert f'The difference is to {plain}, the best of them' in chosen
     cells = re.findall(r'<td>(.*?)</td>', chosen, re.S)
-    rows = {cells[n]: cells[n + 1 : n + 5] for n in range(0, len(cells), 5)}
+    rows = {cells[n]: cells[n + 1 : n + 7] for n in range(0, len(cells), 7)}
     assert list(rows) == ['recommended + crt *', plain, 'ce + crt']
-    assert gain in rows['recommended + crt *'][1] and rows[plain][1] == '-'
+    assert gain in rows['recommended + crt *'][1] and rows[plain][1:3] == ['-', '-']
     assert '\\' not in page
 
 

@@ -1,4 +1,4 @@
-import zlib
+import json
 
 import numpy as np
 import pytest
@@ -21,13 +21,18 @@ def rows_of(folder, dataset='one'):
     return read_rows(read_runs(folder), METRIC)[dataset]
 
 
-def seeds_of(method, count):
+def seeds_of(count):
     """Return which of two seeds each resample draws; the first value has both."""
-    drawn = np.random.default_rng(zlib.crc32(method.encode())).integers(
-        0, 2, (2, count)
-    )
+    drawn = np.random.default_rng(0).integers(0, 2, (2, count))
     drawn[:, 0] = (0, 1)
     return drawn
+
+
+def over_seeds(values, drawn):
+    """Return the mean of drawn values; it varies as much as that of new seeds."""
+    return np.mean(values) + np.sqrt(2) * (
+        np.mean(np.take(values, drawn)) - np.mean(values)
+    )
 
 
 def test_values_are_those_of_the_pooled_predictions_resampled_by_group(folder):
@@ -50,15 +55,15 @@ def test_values_are_those_of_the_pooled_predictions_resampled_by_group(folder):
                 balanced_accuracy_score(labels, p, sample_weight=weight)
                 for p in predicted
             ]
-            chosen = seeds_of(row.method, 61)[:, place]
+            chosen = seeds_of(61)[:, place]
             value = found[row.name]['balanced_accuracy'][place]
-            assert value == pytest.approx(100 * np.mean(np.take(expected, chosen)))
+            assert value == pytest.approx(100 * over_seeds(expected, chosen))
             expected = [
                 f1_score(labels, p, average='macro', sample_weight=weight)
                 for p in predicted
             ]
             assert found[row.name]['macro_f1'][place] == pytest.approx(
-                100 * np.mean(np.take(expected, chosen))
+                100 * over_seeds(expected, chosen)
             )
         assert found[row.name]['macro_f1'].shape == (61,)
 
@@ -173,16 +178,49 @@ def test_test_images_must_be_there(folder):
         compare(rows_of(folder), folder, 'one', resamples=20)
 
 
-def test_seeds_are_resampled_together_for_all_heads_of_a_method():
-    """Heads of one backbone share what its seed brought."""
+def test_seeds_are_resampled_together():
+    """Of all rows: heads of one backbone, and a recipe and its control, are paired."""
     values = [np.zeros(2001), np.full(2001, 10.0)]
-    first = mean_over_seeds(values, 'triplet')
-    assert first[0] == 5.0 and set(first[1:]) == {0.0, 5.0, 10.0}
-    assert (first[1:] == 5.0).mean() == pytest.approx(0.5, abs=0.05)
-    assert np.array_equal(first, mean_over_seeds(values, 'triplet'))
-    assert not np.array_equal(first, mean_over_seeds(values, 'ce'))
+    found = mean_over_seeds(values)
+    assert found[0] == 5.0
+    assert np.allclose(found, mean_over_seeds([v + 3 for v in values]) - 3)
+    assert (np.isclose(found[1:], 5.0)).mean() == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize('seeds', [2, 3, 5])
+def test_a_mean_of_seeds_varies_as_much_as_that_of_new_seeds(seeds):
+    drawn = np.random.default_rng(0).normal(size=(400, seeds))
+    variances = [
+        mean_over_seeds([np.full(400, value) for value in values])[1:].var()
+        for values in drawn
+    ]
+    assert np.mean(variances) == pytest.approx(1 / seeds, rel=0.1)
 
 
 def test_one_seed_is_not_resampled():
     values = np.arange(5.0)
-    assert np.array_equal(mean_over_seeds([values], 'ce'), values)
+    assert np.array_equal(mean_over_seeds([values]), values)
+
+
+def share_test_images(folder):
+    """Let both folds of a data set have the test images and scores of the first."""
+    first, second = (images_file(folder, 'one', fold) for fold in (0, 1))
+    second.write_bytes(first.read_bytes())
+    for file in (folder / 'runs').glob('one_fold0_*'):
+        result = json.loads(file.read_text()) | dict(fold=1)
+        other = file.with_name(file.name.replace('fold0', 'fold1'))
+        other.write_text(json.dumps(result))
+
+
+def test_images_that_all_folds_test_on_count_once(folder):
+    apart = compare(rows_of(folder), folder, 'one', resamples=400)
+    assert (apart.images, apart.groups, apart.test_to_train) == (400, 200, 2.0)
+    share_test_images(folder)
+    found = compare(rows_of(folder), folder, 'one', resamples=400)
+    assert (found.images, found.groups, found.test_to_train) == (200, 100, None)
+
+    def width(comparison):
+        values = comparison.metrics['ce + crt']['balanced_accuracy'][1:]
+        return np.subtract(*np.quantile(values, (0.975, 0.025)))
+
+    assert width(found) > 1.15 * width(apart)

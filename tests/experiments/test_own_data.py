@@ -82,14 +82,41 @@ def test_what_is_known_of_it(data):
     }
 
 
-def test_groups_of_one_image_are_no_groups(data):
-    index = data / 'index.csv'
-    rows = rows_of(data)
-    for row in rows:
-        row['group'] = row['file']
+def rewrite(folder, change):
+    """Change each row of an index."""
+    rows = rows_of(folder)
+    for number, row in enumerate(rows):
+        change(number, row)
     lines = [','.join(rows[0]), *(','.join(row.values()) for row in rows)]
-    index.write_text('\n'.join(lines))
+    (folder / 'index.csv').write_text('\n'.join(lines))
+
+
+@pytest.mark.parametrize('prefix', ['', 'images/'])
+def test_names_of_images_are_no_groups(data, prefix):
+    rewrite(data, lambda n, row: row.update(group=f'{prefix}{n}.png'))
     assert describe_data(data).groups is None
+
+
+def test_patients_of_one_image_each_are_groups(data):
+    rewrite(data, lambda n, row: row.update(group=f'patient {n}' if n else ''))
+    assert describe_data(data).groups == 40
+
+
+def test_folds_test_on_other_images_or_all_on_the_same(data):
+    split = ['test'] * 4 + ['val'] * 4 + ['train'] * 32
+
+    def folds(shift):
+        def change(n, row):
+            row.update(fold0=split[n], fold1=split[(n + shift) % 40])
+
+        return change
+
+    for shift in (0, 20):  # all, none
+        rewrite(data, folds(shift))
+        assert describe_data(data).folds == [0, 1]
+    rewrite(data, folds(2))
+    with pytest.raises(ValueError, match='in the test of several folds, but not of al'):
+        describe_data(data)
 
 
 def test_the_split_of_a_download_is_kept(data):

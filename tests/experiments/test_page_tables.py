@@ -68,7 +68,8 @@ def test_paired_differences_are_to_the_best_row_without_metric_learning(page):
     text = page.read_text()
     assert text.count('400 test images, from 2 folds together.') == 2
     assert text.count('95% intervals are from 200 paired resamples') == 2
-    assert text.count('Best row on test without metric learning: **ce + crt**.') == 2
+    best = 'Best row on test without metric learning: **ce + crt**, of 2 such rows.'
+    assert text.count(best) == 2
     rows = {row[0]: row for row in tables(page)[3][2:]}
     gain, low, _ = bounds(rows['triplet + crt \\*'][2])
     assert 15 < gain < 35 and low > 0
@@ -115,3 +116,33 @@ def test_ranks_are_of_the_mean_of_seeds(results, tmp_path):
     marked = {f'{name} \\*' for name in ('triplet', 'triplet + crt', 'supcon + crt')}
     assert ranks == {'ce', 'ce + crt', *marked}
     assert ' of 4 |' not in (tmp_path / 'results.md').read_text()
+
+
+def test_rows_with_a_run_that_diverged_are_not_ranked(results, tmp_path):
+    def diverge(result):
+        if (result['method'], result['fold'], result['seed']) == ('triplet', 0, 1):
+            for row in result['rows']:
+                row['test'] = {}
+
+    change_results(results / 'study', diverge)
+    write_page(results, tmp_path / 'results.md', resamples=20)
+    ranked = tables(tmp_path / 'results.md')[-1][2:]
+    assert {row[0] for row in ranked} == {'ce', 'ce + crt', 'supcon + crt \\*'}
+
+
+def test_methods_on_other_devices_are_named(results, tmp_path):
+    def move(result):
+        result['device'] = 'CPU'
+        if result['method'] == 'ce' and result['fold'] == 0:
+            result['device'] = 'NVIDIA X'
+
+    change_results(results / 'study', move)
+    write_page(results, tmp_path / 'results.md', resamples=20)
+    text = (tmp_path / 'results.md').read_text()
+    assert text.count('Runs on NVIDIA X: ce (2 of 4 runs); all others on CPU.') == 2
+
+
+def test_few_seeds_are_said(page):
+    text = page.read_text()
+    assert text.count('smears), and of seeds.') == 2
+    assert text.count('With 2 seeds they are too narrow') == 2

@@ -5,10 +5,12 @@ import pytest
 from scipy.stats import ttest_1samp
 
 from mmimbal.experiments.comparison import compare
+from mmimbal.experiments.fold_test import p_text
 from mmimbal.experiments.page import write_page
 from mmimbal.experiments.plug_in import PlugInEffect, plug_in_effect
 from mmimbal.experiments.results import pack
 from mmimbal.experiments.rows import read_rows, read_runs
+from mmimbal.visualization.plug_in import draw_plug_in_effects
 from tests.example_results import METRIC, SIZE, change_results
 
 
@@ -101,3 +103,25 @@ def test_the_page_shows_what_the_grid_asks_for(results, tmp_path):
     assert f'{effect[0]:+.1f} [' in line and '1 of 1' in line
     assert '(page_study_plug_in.png)' in text
     assert (tmp_path / 'docs' / 'page_study_plug_in.png').read_bytes()[:4] == b'\x89PNG'
+
+
+def test_a_way_that_one_control_lacks_is_drawn_for_the_other():
+    values = np.array([1.0, 0.5, 1.5])
+    pairs = {
+        'a': dict(crt=values, mean=values),
+        'b': dict(crt=values, lws=values, mean=values),
+    }
+    for order in (['a', 'b'], ['b', 'a']):
+        figure = draw_plug_in_effects(
+            dict(one={name: pairs[name] for name in order}), 'x'
+        )
+        (axes,) = figure.axes
+        assert {t.get_text() for t in axes.get_yticklabels()} == {'crt', 'lws', 'mean'}
+        assert axes.get_yticklabels()[-1].get_text() == 'mean'
+
+
+@pytest.mark.parametrize(
+    ('value', 'text'), [(None, '-'), (2.4e-8, '< 0.001'), (0.0312, '0.031')]
+)
+def test_p_values_are_never_0(value, text):
+    assert p_text(value) == text

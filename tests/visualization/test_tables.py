@@ -33,3 +33,16 @@ def test_a_difference_is_bold_if_its_interval_does_not_contain_0(shift, text, bo
 def test_numbers_have_one_decimal():
     cell = Estimate(12.345, -0.26, 99.99)
     assert (cell.text, cell.interval) == ('12.3', '[-0.3, 100.0]')
+
+
+@pytest.mark.parametrize(
+    ('cell', 'text'),
+    [
+        (Estimate(-0.04, -0.3, 0.02), '0.0 [-0.3, 0.0]'),
+        (Estimate(-0.04, -0.3, 0.02, signed=True), '+0.0 [-0.3, 0.0]'),
+        (Estimate(1.0, 0.03, 2.0, signed=True, bold=True), '+1.00 [0.03, 2.00]'),
+        (Estimate(-1.0, -2.0, -0.004, bold=True), '-1.000 [-2.000, -0.004]'),
+    ],
+)
+def test_rounding_hides_no_side_of_0(cell, text):
+    assert f'{cell.text} {cell.interval}' == text
