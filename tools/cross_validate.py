@@ -64,8 +64,9 @@ def main() -> None:
     args, flags = parse_args()
     # Imported here, so that --help is quick.
     from mmimbal.evaluation.predictions import load_predictions
-    from mmimbal.experiments.cross_validation import FoldJob, report, stages_of
+    from mmimbal.experiments.cross_validation import FoldJob, stages_of
     from mmimbal.experiments.executors import build_executor
+    from mmimbal.experiments.fold_report import report
     from mmimbal.experiments.run_settings import record_settings
 
     stages = stages_of(

@@ -1,19 +1,14 @@
-"""Cross-validation: train and test on each fold, and pool the predictions."""
+"""Cross-validation: train and test on each fold."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 
 from mmengine.config import Config
 
 from mmimbal.command_line.compose import read_experiment
 from mmimbal.command_line.experiment import Experiment, parse_experiment
-from mmimbal.evaluation.bootstrap import caution, interval_of, resampled_metrics
-from mmimbal.evaluation.metrics import NAMES, summarise
-from mmimbal.evaluation.pooling import averaged, pooled
-from mmimbal.evaluation.predictions import Predictions
-from mmimbal.evaluation.table import format_table, mean_and_spread
 from mmimbal.experiments.grid_run import fold_options
 from mmimbal.experiments.jobs import Job, Step
 from mmimbal.experiments.progress import share_of_training
@@ -163,52 +158,3 @@ class FoldJob(Job):
         if self.predictions.is_file():
             return 1.0
         return 0.95 * mean(map(share_of_training, self.work_dirs))
-
-
-def report(parts: Sequence[Predictions]) -> tuple[dict, str]:
-    """Return the metrics of single folds and of pooled folds, and a table of them.
-
-    Args:
-        parts: Predictions of each fold. If all folds have the same test images
-            (``--keep-test``), the mean of their probabilities is an ensemble, and the
-            table shows each member; otherwise, they are pooled.
-
-    Returns:
-        A dict with ``folds``, ``mean``, ``sd``, ``pooled`` (or ``ensemble``) and
-        ``interval`` of each metric, in %; and a text with the table.
-    """
-    folds = [summarise(part.scores, part.labels, part.classes) for part in parts]
-    same_test = len(parts) > 1 and len({tuple(part.files) for part in parts}) == 1
-    title = 'ensemble' if same_test else 'pooled'
-    together = averaged(parts) if same_test else pooled(parts)
-    measured = summarise(together.scores, together.labels, together.classes)
-    resampled = resampled_metrics(together)
-    recalls = [f'recall/{name}' for name in together.classes]
-    rows, summary = [], {}
-    for name in (*NAMES, *recalls):
-        values = [fold[name] for fold in folds if name in fold]
-        if name not in measured or not values:
-            continue
-        low, high = interval_of(name, measured[name], 100 * resampled[name])
-        cell = mean_and_spread(values)
-        if len(values) < len(folds):
-            cell += f' ({len(values)} of {len(folds)})'
-        members = [f'{fold[name]:.1f}' if name in fold else '-' for fold in folds]
-        cells = [*(members if same_test else ()), cell, f'{measured[name]:.1f}']
-        rows.append((name, *cells, f'{low:.1f} .. {high:.1f}'))
-        summary[name] = dict(
-            folds=[fold.get(name) for fold in folds],
-            mean=mean(values),
-            sd=stdev(values) if len(values) > 1 else None,
-            interval=[low, high],
-            **{title: measured[name]},
-        )
-    groups = len(set(together.groups.tolist()))
-    about = (
-        f'{len(together.labels)} test images in {groups} groups. The intervals are '
-        'from resampled groups. '
-        + caution(together.groups, together.labels, together.classes)
-    )
-    members = [f'fold {number}' for number in range(len(parts))] if same_test else []
-    header = ('%', *members, f'{len(parts)} folds', title, '95% interval')
-    return summary, f'{about.rstrip()}\n\n{format_table(header, rows)}'

@@ -1,10 +1,8 @@
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from mmimbal.evaluation.predictions import Predictions
-from mmimbal.experiments.cross_validation import FoldJob, Stage, report, stages_of
+from mmimbal.experiments.cross_validation import FoldJob, Stage, stages_of
 from mmimbal.files.lock import locked_work_dir
 from tests.conftest import CONFIGS
 
@@ -87,38 +85,3 @@ def test_commands_of_a_fold(tmp_path):
     assert ['--resume' in command for command in commands] == [False, True, False]
     job.predictions.touch()
     assert list(job.steps(1)) == [] and job.share_done() == 1
-
-
-def test_a_fold_without_a_class_keeps_its_place():
-    random = np.random.default_rng(0)
-
-    def part(labels):
-        files = np.array([f'{len(labels)}_{n}' for n in range(len(labels))])
-        scores = random.dirichlet(np.ones(3), len(labels))
-        return Predictions(scores, np.array(labels), files, files, ('a', 'b', 'c'))
-
-    parts = [part([0, 1, 0, 1]), part([0, 1, 2, 2, 2])]
-    summary, text = report(parts)
-    recall = summary['recall/c']
-    right = (parts[1].scores[2:].argmax(1) == 2).mean()
-    assert recall['folds'] == [None, pytest.approx(100 * right)]
-    assert recall['sd'] is None and recall['mean'] == recall['folds'][1]
-    assert f'{100 * right:.1f} (1 of 2)' in text and '9 test images in 9 groups' in text
-    assert '±' not in report(parts[1:])[1]
-
-
-def test_members_with_the_same_test_images_are_shown_beside_their_ensemble():
-    random, labels = np.random.default_rng(0), np.array([0, 1, 2, 0, 1, 2])
-    files = np.array([f'{n}' for n in range(6)])
-    parts = [
-        Predictions(random.dirichlet(np.ones(3), 6), labels, files, files, tuple('abc'))
-        for _ in range(2)
-    ]
-    lines = report(parts)[1].splitlines()
-    (header,) = (line for line in lines if line.startswith('%'))
-    assert header.split()[1:5] == ['fold', '0', 'fold', '1']
-    (row,) = (line for line in lines if line.startswith('accuracy'))
-    shown = [100 * (part.scores.argmax(1) == labels).mean() for part in parts]
-    assert row.split()[1:3] == [f'{value:.1f}' for value in shown]
-    mean = sum(part.scores for part in parts) / 2
-    assert f' {100 * (mean.argmax(1) == labels).mean():.1f} ' in row

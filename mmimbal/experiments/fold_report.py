@@ -1,0 +1,79 @@
+"""The metrics of a cross-validation, as a table."""
+
+from collections.abc import Sequence
+from statistics import mean, stdev
+
+from mmimbal.evaluation.bootstrap import (
+    caution,
+    groups_by_class,
+    interval_of,
+    resampled_metrics,
+)
+from mmimbal.evaluation.metrics import NAMES, RANKING_METRICS, summarise
+from mmimbal.evaluation.pooling import averaged, pooled
+from mmimbal.evaluation.predictions import Predictions
+from mmimbal.evaluation.table import format_table, mean_and_spread
+
+# They compare the scores of images, which are of different models in different folds.
+WITHIN_FOLDS = (*RANKING_METRICS, 'ece')
+NOT_POOLED = (
+    f'Scores of different models cannot be compared, so {", ".join(WITHIN_FOLDS)} are '
+    'means over folds only. '
+)
+
+
+def report(parts: Sequence[Predictions]) -> tuple[dict, str]:
+    """Return the metrics of single folds and of pooled folds, and a table of them.
+
+    Args:
+        parts: Predictions of each fold. If all folds have the same test images
+            (``--keep-test``), the mean of their probabilities is an ensemble, and the
+            table shows each member; otherwise, they are pooled, but for metrics of
+            :data:`WITHIN_FOLDS`.
+
+    Returns:
+        A dict with ``folds``, ``mean``, ``sd``, ``pooled`` (or ``ensemble``) and
+        ``interval`` of each metric, in %, ``None`` where there is none; and a text with
+        the table.
+    """
+    folds = [summarise(part.scores, part.labels, part.classes) for part in parts]
+    same_test = len(parts) > 1 and len({tuple(part.files) for part in parts}) == 1
+    title = 'ensemble' if same_test else 'pooled'
+    apart = () if same_test or len(parts) == 1 else WITHIN_FOLDS
+    together = averaged(parts) if same_test else pooled(parts)
+    of_test = (together.groups, together.labels, together.classes)
+    measured = summarise(together.scores, together.labels, together.classes)
+    resampled, of_class = resampled_metrics(together), groups_by_class(*of_test)
+    recalls = [f'recall/{name}' for name in together.classes]
+    rows, summary = [], {}
+    for name in (*NAMES, *recalls):
+        values = [fold[name] for fold in folds if name in fold]
+        if name not in measured or not values:
+            continue
+        cell = mean_and_spread(values)
+        if len(values) < len(folds):
+            cell += f' ({len(values)} of {len(folds)})'
+        members = [f'{fold[name]:.1f}' if name in fold else '-' for fold in folds]
+        value, bounds, cells = None, None, ('-', '-')
+        if name not in apart:
+            value = measured[name]
+            groups = of_class.get(name.removeprefix('recall/'))
+            low, high = interval_of(name, value, 100 * resampled[name], groups=groups)
+            bounds, cells = [low, high], (f'{value:.1f}', f'{low:.1f} .. {high:.1f}')
+        rows.append((name, *(members if same_test else ()), cell, *cells))
+        summary[name] = dict(
+            folds=[fold.get(name) for fold in folds],
+            mean=mean(values),
+            sd=stdev(values) if len(values) > 1 else None,
+            interval=bounds,
+            **{title: value},
+        )
+    about = (
+        f'{len(together.labels)} test images in {len(set(together.groups.tolist()))} '
+        'groups. The intervals are from resampled groups. '
+        + (NOT_POOLED if apart else '')
+        + caution(*of_test)
+    )
+    members = [f'fold {number}' for number in range(len(parts))] if same_test else []
+    header = ('%', *members, f'{len(parts)} folds', title, '95% interval')
+    return summary, f'{about.rstrip()}\n\n{format_table(header, rows)}'
