@@ -1,8 +1,12 @@
-"""Unwrap the model from DDP, and wrap it again after a change."""
+"""Models on several ranks: unwrapped, wrapped again, with equal statistics."""
 
+from collections.abc import Iterable
+
+from mmengine.dist import all_reduce_params
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
+from torch.nn.modules.batchnorm import _NormBase
 
 
 def unwrap_model(model: nn.Module) -> nn.Module:
@@ -22,3 +26,16 @@ def rewrap_model(runner: Runner) -> None:
     if any(parameter.requires_grad for parameter in model.parameters()):
         model = runner.wrap_model(runner.cfg.get('model_wrapper_cfg'), model)
     runner.model = model
+
+
+def average_statistics(layers: Iterable[nn.Module]) -> None:
+    """Average the statistics of norm layers over ranks; with one rank, do nothing."""
+    buffers = [buffer for layer in layers for buffer in layer.buffers()]
+    if buffers:
+        all_reduce_params(buffers, op='mean')
+
+
+def norms_in_training(model: nn.Module) -> list[_NormBase]:
+    """Return the norm layers of a model that are in training mode."""
+    modules = model.modules()
+    return [each for each in modules if isinstance(each, _NormBase) and each.training]

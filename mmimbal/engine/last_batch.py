@@ -31,6 +31,11 @@ def check_last_batch(model: nn.Module, loader: DataLoader) -> None:
     if type(batches) not in (BatchSampler, ViewsBatchSampler):
         return  # others make batches of their own
     size, images = batches.batch_size, len(batches.sampler)
+    if not len(batches):
+        raise ValueError(
+            f'there is no batch of {size} in {images} training images, and '
+            'drop_last=True: lower train_dataloader.batch_size'
+        )
     ends = not (batches.drop_last or isinstance(batches.sampler, InfiniteSampler))
     if size > 1 and not (ends and images % size == 1):
         return

@@ -1,5 +1,6 @@
 """Check before training that a run gives its model what it needs."""
 
+from mmengine.dataset import default_collate
 from mmengine.runner import Runner
 from mmpretrain.models.utils import ClsDataPreprocessor
 from torch import nn
@@ -38,6 +39,13 @@ def check_needs(runner: Runner) -> None:
             'the pipeline makes several views of an image, which ClsDataPreprocessor '
             "cannot read: set model.data_preprocessor.type='mmimbal.MultiViewData"
             "Preprocessor'"
+        )
+    collate = runner.train_dataloader.collate_fn
+    of_torch = getattr(collate, 'func', collate) is default_collate
+    if of_torch and makes_separate_views(runner.train_dataloader.dataset):
+        raise ValueError(
+            'default_collate cannot join images with one view and with several: set '
+            "train_dataloader.collate_fn=dict(type='mmimbal.stack_images')"
         )
 
 

@@ -13,11 +13,25 @@ def freeze_features(model: nn.Module, update_bn: bool) -> list[str]:
     Args:
         model: The classifier.
         update_bn: As in :func:`freeze`.
+
+    Raises:
+        ValueError: If it does not consist of a backbone and a head.
     """
+    check_has_parts(model)
     parts = [part for part in FROZEN_PARTS if getattr(model, part, None) is not None]
     for part in parts:
         freeze(getattr(model, part), update_bn)
     return parts
+
+
+def check_has_parts(model: nn.Module) -> None:
+    """Raise a ValueError if a model does not consist of a backbone and a head."""
+    missing = [name for name in ('backbone', 'head') if not hasattr(model, name)]
+    if missing:
+        raise ValueError(
+            f'{type(model).__name__} has no {" and no ".join(missing)}: stages need an '
+            'ImageClassifier, whose backbone may be a TIMMBackbone'
+        )
 
 
 def freeze(module: nn.Module, update_bn: bool) -> None:

@@ -118,7 +118,10 @@ def test_only_batches_of_one_image_are_tried(size, drop_last, images, monkeypatc
     loader = DataLoader(
         range(images), batch_sampler=BatchSampler(sampler, size, drop_last)
     )
-    if any(len(batch) == 1 for batch in loader.batch_sampler):
+    if not len(loader):
+        with pytest.raises(ValueError, match=f'no batch of {size} in {images} train'):
+            check_last_batch(None, loader)
+    elif any(len(batch) == 1 for batch in loader.batch_sampler):
         with pytest.raises(ValueError, match=f'{images} images, batch size {size}'):
             check_last_batch(None, loader)
     else:

@@ -105,6 +105,11 @@ CASES = [
     ),
     ('bcl_views', ONE_METRIC_VIEW, 'ImageViewsClsHead needs views'),
     ('bcl_views', {'model.head.natural_size': 8}, 'head has natural_size=8'),
+    (
+        'bcl_views',
+        {'train_dataloader.collate_fn': dict(type='default_collate')},
+        'default_collate cannot join images with one view and with several',
+    ),
 ]
 
 

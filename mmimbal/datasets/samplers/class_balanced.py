@@ -73,7 +73,8 @@ class ClassBalancedSampler(Sampler):
         if not self.counts.all():
             empty = ', '.join(np.array(names)[self.counts == 0])
             raise ValueError(
-                f'no training image of class {empty}: add images, or remove the class'
+                f'no training image of class {empty}: add images, or remove the class. '
+                'A slice of the data set (indices, num_batch_per_epoch) may have none'
             )
         self.dataset = dataset
         self.rank, self.world_size = get_dist_info()

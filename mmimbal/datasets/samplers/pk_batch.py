@@ -89,6 +89,10 @@ class PKBatchSampler(Sampler):
                 f'{type(sampler).__name__} has no {", ".join(missing)}: use '
                 'DefaultSampler or mmimbal.ClassBalancedSampler with PKBatchSampler'
             )
+        if batch_size is None:
+            raise ValueError(
+                'PKBatchSampler needs a number of images: set batch_size of the loader'
+            )
         self.rank, self.world_size = get_dist_info()
         size = (batch_size - natural_size) * self.world_size
         if k < 2 or k != int(k):
@@ -116,7 +120,8 @@ class PKBatchSampler(Sampler):
         if not counts.all():
             empty = ', '.join(np.array(names)[counts == 0])
             raise ValueError(
-                f'no training image of class {empty}: add images, or remove the class'
+                f'no training image of class {empty}: add images, or remove the class. '
+                'A slice of the data set (indices, num_batch_per_epoch) may have none'
             )
         if p is not None and (p > len(names) or p * k != size):
             raise ValueError(

@@ -10,6 +10,7 @@ from mmengine.dist import get_rank
 from mmengine.hooks import EarlyStoppingHook, Hook
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner
+from pytorch_metric_learning.losses import CrossBatchMemory
 
 from mmimbal.engine.hooks.set_epoch_hook import first_epoch
 from mmimbal.engine.hooks.two_stage_hook import TwoStageHook
@@ -47,8 +48,8 @@ class ResumeHook(Hook):
       been so from the start.
 
     It warns if a resumed run will differ nevertheless: because of persistent workers,
-    gradients that accumulate over the end of an epoch, or an EarlyStoppingHook, whose
-    counter is not saved.
+    gradients that accumulate over the end of an epoch, or a CrossBatchMemory or an
+    EarlyStoppingHook, which are not saved.
 
     Raises:
         ValueError: At the start of a resumed run, if a number has changed that must
@@ -109,6 +110,11 @@ class ResumeHook(Hook):
                 f'A resumed run will differ: accumulative_counts={steps} does not '
                 f'divide the {len(loader)} iterations of an epoch, and checkpoints do '
                 'not contain the gradients of the last iterations'
+            )
+        if any(isinstance(each, CrossBatchMemory) for each in runner.model.modules()):
+            runner.logger.warning(
+                'A resumed run will differ: checkpoints do not contain the memory of '
+                'CrossBatchMemory. mmimbal.ClassBalancedMemory is saved'
             )
         if any(isinstance(hook, EarlyStoppingHook) for hook in runner.hooks):
             runner.logger.warning(

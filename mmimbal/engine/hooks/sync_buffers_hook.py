@@ -1,10 +1,10 @@
 """Keep batch norm statistics equal on all ranks."""
 
-from mmengine.dist import all_reduce_params
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch.nn.modules.batchnorm import _NormBase
 
+from mmimbal.engine.ddp import average_statistics, norms_in_training
 from mmimbal.registry import HOOKS
 
 
@@ -23,11 +23,7 @@ class SyncBuffersHook(Hook):
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None):
         """Collect the norm layers in training mode, at the first step."""
         if self.layers is None:
-            self.layers = [
-                module
-                for module in runner.model.modules()
-                if isinstance(module, _NormBase) and module.training
-            ]
+            self.layers = norms_in_training(runner.model)
 
     def before_val_epoch(self, runner: Runner) -> None:
         """Average before a validation inside an epoch, in a loop over iterations."""
@@ -38,7 +34,5 @@ class SyncBuffersHook(Hook):
         self._average()
 
     def _average(self) -> None:
-        buffers = [buffer for layer in self.layers or () for buffer in layer.buffers()]
-        if buffers:
-            all_reduce_params(buffers, op='mean')
+        average_statistics(self.layers or ())
         self.layers = None

@@ -1,17 +1,20 @@
 """Stage 2: freeze the backbone and train a new head."""
 
-import copy
-
 from mmengine.config import Config
-from mmengine.hooks import EarlyStoppingHook, EMAHook, Hook
+from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
-from mmpretrain.registry import DATA_SAMPLERS
 from torch import nn
 
 from mmimbal.datasets import get_sampler
-from mmimbal.engine.ddp import rewrap_model, unwrap_model
+from mmimbal.engine.ddp import (
+    average_statistics,
+    norms_in_training,
+    rewrap_model,
+    unwrap_model,
+)
+from mmimbal.engine.stage2_parts import check_hooks, check_parts, merged
 from mmimbal.registry import HOOKS
-from mmimbal.stage2.freezing import freeze_features
+from mmimbal.stage2.freezing import check_has_parts, freeze_features
 from mmimbal.stage2.fresh_head import build_fresh_head
 from mmimbal.stage2.stage1 import find_stage1, load_stage1
 
@@ -42,11 +45,10 @@ class TwoStageHook(Hook):
     Raises:
         ValueError: If neither or both of ``stage1`` and ``epoch`` are given, ``bn`` is
             unknown, or ``stage2`` has other keys. At the start of training: if a
-            single run uses EMA, may be stopped early or ends before ``epoch``; if its
-            head cannot be replaced; if a separate run has ``load_from``; or if the
-            checkpoint to resume was written by a run without this hook.
+            single run uses EMA, may be stopped early or ends before ``epoch``; if a
+            part of its stage 2 cannot be built; if a separate run has ``load_from``; or
+            if the checkpoint to resume was written by a run without this hook.
         FileNotFoundError: At the start of training, if ``stage1`` does not exist.
-        KeyError: At the start of a single run, if a sampler of stage 2 is unknown.
     """
 
     # Before the hooks that use the sampler, the optimizer or the class counts.
@@ -86,19 +88,10 @@ class TwoStageHook(Hook):
         self.resumed = False
 
     def before_run(self, runner: Runner) -> None:
-        """Refuse EMA and early stopping in a single run."""
-        averages = any(isinstance(hook, EMAHook) for hook in runner.hooks)
-        if self.epoch is not None and averages:
-            raise ValueError(
-                'EMAHook would average the heads of stage 1 and stage 2. Remove it, or '
-                'run stage 2 with a separate config'
-            )
-        stops = any(isinstance(hook, EarlyStoppingHook) for hook in runner.hooks)
-        if self.epoch is not None and stops:
-            raise ValueError(
-                'EarlyStoppingHook could end the run before stage 2. Remove it, or run '
-                'stage 2 with a separate config'
-            )
+        """Refuse hooks that do not go together with a single run of two stages."""
+        check_has_parts(unwrap_model(runner.model))
+        if self.epoch is not None:
+            check_hooks(runner.hooks)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Switch to stage 2, before a resumed run loads the optimizer state."""
@@ -151,6 +144,9 @@ class TwoStageHook(Hook):
             info = runner.message_hub.runtime_info
             for key in [key for key in info if key.startswith('best_score')]:
                 info.pop(key)
+            # Frozen statistics would stay those of the images of each rank.
+            runner.model.train()
+            average_statistics(norms_in_training(runner.model))
             self._switch(runner, runner.seed)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
@@ -163,25 +159,20 @@ class TwoStageHook(Hook):
 
     def config_of_stage2(self, runner: Runner) -> Config:
         """Return the config of stage 2 of a single run."""
-        cfg = copy.deepcopy(runner.cfg)
-        cfg.merge_from_dict(copy.deepcopy(self.stage2))
-        return cfg
+        return merged(runner.cfg, self.stage2)
 
     def _check(self, runner: Runner) -> None:
         """Find errors in the config of stage 2 before stage 1 is trained."""
         cfg = self.config_of_stage2(runner)
         try:
-            build_fresh_head(
+            head = build_fresh_head(
                 unwrap_model(runner.model).head, cfg.model.head, runner.seed
             )
         except TypeError as error:
             raise ValueError(
                 f'stage2.model.head of the TwoStageHook cannot be built: {error}'
             ) from error
-        for part in ('sampler', 'batch_sampler'):
-            name = (cfg.train_dataloader.get(part) or {}).get('type')
-            if isinstance(name, str) and DATA_SAMPLERS.get(name) is None:
-                raise KeyError(f'stage2 of the TwoStageHook: no data sampler {name!r}')
+        check_parts(runner, cfg, head, runner.train_loop.max_epochs - self.epoch)
 
     def _switch(self, runner: Runner, seed: int) -> None:
         """Replace head, loader, optimizer and schedule with those of stage 2."""

@@ -191,32 +191,6 @@ class CachedFeaturesTrainLoop(EpochBasedTrainLoop):
         model.extract_feat = partial(self.extract_feat, model)
 
 
-@LOOPS.register_module()
-class FitLoop(CachedFeaturesTrainLoop):
-    """Fit a head to all training features at once, without gradient steps.
-
-    For heads with ``fit(features, labels)``, such as nearest class mean. The loop has
-    one epoch, which fits the head to all views of all images. Arguments are those of
-    :class:`CachedFeaturesTrainLoop`, without ``max_epochs``.
-    """
-
-    def __init__(self, runner: Runner, dataloader: DataLoader | dict, **kwargs) -> None:
-        super().__init__(runner, dataloader, max_epochs=1, **kwargs)
-
-    def run_epoch(self) -> None:
-        """Fit the head."""
-        self.runner.call_hook('before_train_epoch')
-        self._cache()
-        images = self.dataloader.dataset
-        model = unwrap_model(self.runner.model)
-        device = next(model.parameters()).device
-        features = torch.from_numpy(np.array(images.features)).float().flatten(0, 1)
-        labels = torch.from_numpy(get_labels(images)).repeat(self.views)
-        model.head.fit(features.to(device), labels.to(device))
-        self.runner.call_hook('after_train_epoch')
-        self._epoch += 1
-
-
 def check_frozen(model: nn.Module) -> None:
     """Raise a ValueError if training would change the backbone or neck of a model."""
     for name in FROZEN_PARTS:
@@ -227,7 +201,8 @@ def check_frozen(model: nn.Module) -> None:
         if any(p.requires_grad for p in part.parameters()):
             raise ValueError(
                 f'the {name} is not frozen, so its features cannot be cached: add a '
-                'mmimbal.TwoStageHook to the run'
+                'mmimbal.TwoStageHook with stage1 to the run; one with epoch needs '
+                'EpochBasedTrainLoop'
             )
         if any(module.training for module in part.modules()):
             raise ValueError(

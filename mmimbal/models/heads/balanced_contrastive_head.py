@@ -15,6 +15,8 @@ class BalancedContrastiveClsHead(MetricLearningClsHead):
     in :class:`MetricLearningClsHead`. https://arxiv.org/abs/2207.09052
     """
 
+    gives = ('class_weights',)
+
     def loss_arguments(
         self, features: torch.Tensor, samples: list[DataSample]
     ) -> dict[str, torch.Tensor]:

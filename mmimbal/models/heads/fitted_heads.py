@@ -7,8 +7,20 @@ from mmpretrain.models.heads import ClsHead
 from mmimbal.registry import MODELS
 
 
+class FittedHead:
+    """A mixin for heads that are computed from features, not trained in steps."""
+
+    def loss(self, *args, **kwargs) -> dict[str, torch.Tensor]:
+        """Raise a RuntimeError that says how to use the head."""
+        raise RuntimeError(
+            f'{type(self).__name__} is not trained, but computed from the features of '
+            "stage 1: use train_cfg=dict(type='mmimbal.FitLoop') and "
+            'mmimbal.TwoStageHook with stage1'
+        )
+
+
 @MODELS.register_module()
-class NearestMeanClsHead(ClsHead):
+class NearestMeanClsHead(FittedHead, ClsHead):
     """Nearest class mean (https://arxiv.org/abs/1910.09217).
 
     Features are L2-normalized. Logits are negative squared distances to the class
@@ -52,7 +64,7 @@ class NearestMeanClsHead(ClsHead):
 
 
 @MODELS.register_module()
-class KNNClsHead(ClsHead):
+class KNNClsHead(FittedHead, ClsHead):
     """Classify by the votes of the k nearest training images.
 
     Features are L2-normalized. Logits are logarithms of the vote shares, so that the

@@ -4,6 +4,7 @@ import torch
 from mmpretrain.models import LinearClsHead
 from torch import nn
 
+from mmimbal.models.heads.fitted_heads import FittedHead
 from mmimbal.models.needs import CLASSIFIER
 from mmimbal.registry import MODELS
 
@@ -111,7 +112,7 @@ class DisAlignClsHead(FrozenClassifierHead):
 
 
 @MODELS.register_module()
-class TauNormClsHead(FrozenClassifierHead):
+class TauNormClsHead(FittedHead, FrozenClassifierHead):
     """Tau-normalisation (https://arxiv.org/abs/1910.09217).
 
     Divides the weights of each class by ``norm ** tau``, and drops the bias. Nothing is
@@ -138,7 +139,7 @@ class TauNormClsHead(FrozenClassifierHead):
 
 
 @MODELS.register_module()
-class LogitAdjustedClsHead(FrozenClassifierHead):
+class LogitAdjustedClsHead(FittedHead, FrozenClassifierHead):
     """Logit adjustment after training (https://arxiv.org/abs/2007.07314).
 
     Subtracts ``tau * log(prior)`` from the logits of stage 1; the prior is the share of

@@ -22,6 +22,8 @@ class ImageViewsClsHead(MetricLearningClsHead):
             are of different files.
     """
 
+    gives = ('images',)
+
     @property
     def needs(self) -> tuple[str, ...]:
         """What the head needs in training; see :mod:`mmimbal.models.needs`."""

@@ -4,7 +4,7 @@ import torch
 from mmengine.dist import is_distributed
 from mmpretrain.models import LinearClsHead
 from mmpretrain.structures import DataSample
-from pytorch_metric_learning.losses import TripletMarginLoss
+from pytorch_metric_learning.losses import BaseMetricLossFunction, TripletMarginLoss
 
 from mmimbal.models.heads.cosine_head import cosine_logits, use_cosine_classifier
 from mmimbal.models.heads.metric_weight import MetricWeight
@@ -16,7 +16,7 @@ from mmimbal.models.heads.rows import (
     rows_of_losses,
     take,
 )
-from mmimbal.models.losses.build import build_metric_loss
+from mmimbal.models.losses.build import build_metric_loss, check_arguments
 from mmimbal.models.losses.gather import gather_embeddings, gather_labels
 from mmimbal.models.losses.monitors import active_triplets, embedding_spread
 from mmimbal.models.losses.pml import TAKES_NO_MINER
@@ -39,7 +39,7 @@ class MetricLearningClsHead(LinearClsHead):
     Args:
         num_classes: Number of classes, K.
         in_channels: Size of the features.
-        metric_loss: Config of a loss ``f(embeddings, labels)``, for example of
+        metric_loss: Config of a loss ``f(embeddings, labels, mined)``, such as of
             pytorch-metric-learning. It gets ``num_classes``, ``in_channels`` and
             ``embedding_size`` if it takes them.
         metric_weight: Weight of the metric loss; cross-entropy has 1. With 0 the metric
@@ -72,6 +72,8 @@ class MetricLearningClsHead(LinearClsHead):
             no views for a loss.
         RuntimeError: If the weight changes without ``mmimbal.SetEpochHook``.
     """
+
+    gives: tuple[str, ...] = ()  # names of what loss_arguments returns
 
     def __init__(
         self,
@@ -115,8 +117,11 @@ class MetricLearningClsHead(LinearClsHead):
             embedding_size=embedding_size or in_channels,
         )
         self.metric_loss = build_metric_loss(metric_loss, sizes)
+        check_arguments(self.metric_loss, type(self).__name__, self.gives)
         self.miner = MODELS.build(miner) if miner else None
         name = type(self.metric_loss).__name__
+        if isinstance(self.miner, BaseMetricLossFunction):
+            raise ValueError(f'{type(self.miner).__name__} is a loss, not a miner')
         takes_miner = getattr(self.metric_loss, 'takes_miner', True)
         if miner and (name in TAKES_NO_MINER or not takes_miner):
             raise ValueError(f'{name} takes no miner: remove the miner from the head')

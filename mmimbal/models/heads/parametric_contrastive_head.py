@@ -17,6 +17,8 @@ class ParametricContrastiveClsHead(MetricLearningClsHead):
     in :class:`MetricLearningClsHead`. https://arxiv.org/abs/2209.12400
     """
 
+    gives = ('class_logits',)
+
     def loss_arguments(
         self, features: torch.Tensor, samples: list[DataSample]
     ) -> dict[str, torch.Tensor]:

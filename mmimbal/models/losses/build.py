@@ -1,10 +1,19 @@
 """Build a metric loss with the sizes that it takes."""
 
 import inspect
+from collections.abc import Sequence
 
+from pytorch_metric_learning.miners import BaseMiner
 from torch import nn
 
+from mmimbal.models.losses.class_counts_loss import ClassCountsLoss
 from mmimbal.registry import MODELS
+
+OF_LOGITS = ('mmpretrain.models.losses', 'torch.nn.modules.loss')
+HEADS = dict(
+    class_weights='mmimbal.BalancedContrastiveClsHead',
+    class_logits='mmimbal.ParametricContrastiveClsHead',
+)
 
 
 def build_metric_loss(cfg: dict, sizes: dict[str, int]) -> nn.Module:
@@ -13,7 +22,13 @@ def build_metric_loss(cfg: dict, sizes: dict[str, int]) -> nn.Module:
     Raises:
         KeyError: If no loss of that name is registered.
         TypeError: If the type is a function.
+        ValueError: If there is no type, or it is no metric loss.
     """
+    if not isinstance(cfg, dict) or 'type' not in cfg:
+        raise ValueError(
+            f'metric_loss={cfg!r} must be a dict with a type, such as '
+            "dict(type='mmimbal.SupConLoss')"
+        )
     component = cfg['type']
     if isinstance(component, str):
         with MODELS.switch_scope_and_registry(cfg.get('_scope_')) as registry:
@@ -25,9 +40,50 @@ def build_metric_loss(cfg: dict, sizes: dict[str, int]) -> nn.Module:
         raise TypeError(
             f'metric loss {cfg["type"]} must be an nn.Module, not a function'
         )
+    if issubclass(component, BaseMiner):
+        raise ValueError(f'{component.__name__} is a miner: give it as miner')
+    of_logits = component.__module__.startswith(OF_LOGITS)
+    if of_logits or issubclass(component, ClassCountsLoss):
+        raise ValueError(
+            f'{component.__name__} is a loss of logits, not of embeddings: give it as '
+            'loss, and a metric loss as metric_loss'
+        )
     accepted = _init_parameters(component)
     default_args = {name: size for name, size in sizes.items() if name in accepted}
     return MODELS.build(cfg, default_args=default_args)
+
+
+def check_arguments(loss: nn.Module, head: str, given: Sequence[str]) -> None:
+    """Check that a head gives a metric loss the arguments that it takes.
+
+    Args:
+        loss: The metric loss.
+        head: Name of the head.
+        given: Names of the keyword arguments that it gives.
+
+    Raises:
+        ValueError: If the loss needs another argument, or does not take one.
+    """
+    name, parameters = type(loss).__name__, inspect.signature(loss.forward).parameters
+    kinds = [each.kind for each in parameters.values()]
+    by_position = sum(k in (k.POSITIONAL_ONLY, k.POSITIONAL_OR_KEYWORD) for k in kinds)
+    if by_position < 3 and inspect.Parameter.VAR_POSITIONAL not in kinds:
+        raise ValueError(
+            f'{name}.forward must take (embeddings, labels, indices_tuple=None), where '
+            'indices_tuple is the result of the miner'
+        )
+    for each in parameters.values():
+        is_needed = each.kind is each.KEYWORD_ONLY and each.default is each.empty
+        if is_needed and each.name not in given:
+            needed = HEADS.get(each.name, 'a head that gives it')
+            raise ValueError(f'{name} needs {each.name}: use {needed}')
+    takes_all = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+    for each in given:
+        if each not in parameters and not takes_all:
+            raise ValueError(
+                f'{head} gives {each} to its metric loss, but {name} does not take it: '
+                'use mmimbal.MetricLearningClsHead'
+            )
 
 
 def _init_parameters(component: type) -> set[str]:

@@ -3,6 +3,7 @@
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from numbers import Number
 
 import torch
@@ -79,22 +80,25 @@ def from_config(component: type) -> Callable:
             raise ValueError(
                 f'margin={margin} of {component.__name__} must not be negative'
             )
+        build_argument = partial(
+            _build_argument, as_tensors=component is not losses.MultipleLosses
+        )
         return component(
-            *map(_build_argument, args),
-            **{name: _build_argument(value) for name, value in kwargs.items()},
+            *map(build_argument, args),
+            **{name: build_argument(value) for name, value in kwargs.items()},
         )
 
     return build
 
 
-def _build_argument(value):
+def _build_argument(value, as_tensors: bool = True):
     """Build configs, also inside containers. Convert lists of numbers to tensors."""
     if isinstance(value, Mapping):
         if 'type' in value:
             return MODELS.build(value)
         return {key: _build_argument(item) for key, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):
-        if all(isinstance(item, Number) for item in value):
+        if as_tensors and all(isinstance(item, Number) for item in value):
             return torch.tensor(value)
         return [_build_argument(item) for item in value]
     return value

@@ -1,7 +1,10 @@
+import pytest
 from mmengine.hooks import Hook
+from torch import nn
 
 from mmimbal.command_line.compose import compose
 from mmimbal.command_line.experiment import parse_experiment
+from mmimbal.stage2.freezing import freeze_features
 from tests.conftest import TINY, train
 
 
@@ -23,3 +26,9 @@ def test_only_the_head_is_trained(tmp_path):
     trained = train(cfg, begin).model.state_dict()
     changed = {key for key in trained if not trained[key].equal(begin.weights[key])}
     assert changed == {'head.fc.weight', 'head.fc.bias'}
+
+
+def test_a_model_without_a_backbone_is_refused():
+    """Such as a TimmClassifier: nothing would be frozen."""
+    with pytest.raises(ValueError, match='Linear has no backbone and no head'):
+        freeze_features(nn.Linear(2, 2), update_bn=False)

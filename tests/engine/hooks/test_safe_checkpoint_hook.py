@@ -82,3 +82,39 @@ def test_unfinished_checkpoints_of_killed_runs_are_removed(tmp_path):
         train(tiny_digits('stage1_ce', tmp_path))
         assert list(tmp_path.glob('*.unfinished')) == [unfinished]
     assert (tmp_path / 'other').read_text() == 'half'
+
+
+ONE_CYCLE = dict(type='OneCycleLR', eta_max=0.1, total_steps=10, by_epoch=False)
+
+
+def with_one_cycle(cfg):
+    cfg.param_scheduler = ONE_CYCLE
+
+
+def with_metainfo(cfg):
+    cfg.train_dataloader.dataset.metainfo = dict(of=dict(a='Apple', b=(1, 2)))
+
+
+@pytest.mark.parametrize('change', [with_one_cycle, with_metainfo])
+def test_what_a_run_has_written_it_can_resume(tmp_path, change):
+    """Schedules keep functions; configs make their own dicts of metainfo."""
+
+    def config(folder, **options):
+        cfg = tiny_digits('stage1_ce', tmp_path / folder, **options)
+        change(cfg)
+        return cfg
+
+    class Stop(Hook):
+        def before_train_epoch(self, runner):
+            if runner.epoch == 1:
+                raise KeyboardInterrupt
+
+    whole = train(config('whole'))
+    with pytest.raises(KeyboardInterrupt):
+        train(config('run'), Stop())
+    resumed = train(config('run', resume=True))
+    ours, expected = (run.model.state_dict() for run in (resumed, whole))
+    assert all(ours[key].equal(expected[key]) for key in expected)
+    meta = load_from_local(tmp_path / 'run' / 'epoch_2.pth')['meta']
+    if change is with_metainfo:
+        assert meta['dataset_meta']['of'] == dict(a='Apple', b=(1, 2))

@@ -3,7 +3,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch.nn.modules.batchnorm import _NormBase
 
-from mmimbal.engine.hooks import sync_buffers_hook
+from mmimbal.engine import ddp
 from tests.conftest import tiny_digits, train
 
 
@@ -12,9 +12,7 @@ def averaged(monkeypatch):
     """Return what is averaged over ranks, by call."""
     calls = []
     monkeypatch.setattr(
-        sync_buffers_hook,
-        'all_reduce_params',
-        lambda buffers, op: calls.append(buffers),
+        ddp, 'all_reduce_params', lambda buffers, op: calls.append(buffers)
     )
     return calls
 
@@ -49,7 +47,18 @@ def test_loops_that_count_iterations_average_at_their_end(tmp_path, averaged):
 def test_frozen_statistics_are_left_alone(tmp_path, averaged):
     stage = dict(default_hooks__two_stage__epoch=1)
     train(tiny_digits('two_stage_triplet_crt', tmp_path, **stage))
-    assert len(averaged) == 1
+    assert len(averaged) == 2  # after the epoch of stage 1, and when stage 2 begins
+    assert averaged[0] == averaged[1]
+
+
+def test_ranks_begin_stage_2_with_the_same_statistics(tmp_path, averaged):
+    """Also without the hook: they would be frozen as each rank has them."""
+    cfg = tiny_digits('two_stage_triplet_crt', tmp_path)
+    cfg.default_hooks.two_stage.epoch = 1
+    cfg.default_hooks.pop('sync_buffers')
+    model = train(cfg).model
+    features = [*buffers_of_norms(model.backbone)]
+    assert [[id(buffer) for buffer in call] for call in averaged] == [features]
 
 
 def test_validations_between_iterations_see_averaged_statistics(tmp_path, averaged):

@@ -7,6 +7,7 @@ import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from torch import nn
 
 from mmimbal.datasets import ClassBalancedSampler
 from mmimbal.engine.hooks import TwoStageHook
@@ -343,6 +344,30 @@ def test_epochs_of_stage_2_count_from_its_beginning(tmp_path):
     assert abs(sampler.quotas(3) - halfway).max() < 1
 
 
+def test_a_schedule_that_does_not_change_a_list_of_them(tmp_path):
+    cfg = single_config(tmp_path)
+    cfg.param_scheduler = [dict(type='ConstantLR', factor=0.5)]
+    cfg.default_hooks.two_stage.stage2.param_scheduler = dict(type='ConstantLR')
+    with pytest.raises(ValueError, match='a dict does not change a list'):
+        train(cfg)
+
+
+def test_a_recipe_that_switches_by_itself_is_refused(tmp_path):
+    cfg = single_config(tmp_path)
+    cfg.custom_hooks = [dict(type='SwitchRecipeHook', schedule=[])]
+    with pytest.raises(ValueError, match='SwitchRecipeHook would change what stage 2'):
+        train(cfg)
+
+
+def test_a_model_without_a_backbone_is_refused(tmp_path):
+    cfg = single_config(tmp_path)
+    runner = Runner.from_cfg(cfg)
+    (hook,) = (each for each in runner.hooks if isinstance(each, TwoStageHook))
+    runner.model = nn.Linear(2, 2)
+    with pytest.raises(ValueError, match='Linear has no backbone and no head'):
+        hook.before_run(runner)
+
+
 def test_the_batch_size_of_stage_2_scales_its_learning_rate(tmp_path):
     cfg = single_config(tmp_path)
     cfg.auto_scale_lr = dict(enable=True, base_batch_size=64)
@@ -357,7 +382,31 @@ def test_the_batch_size_of_stage_2_scales_its_learning_rate(tmp_path):
     [
         (
             dict(train_dataloader=dict(sampler=dict(type='Samplr'))),
-            "no data sampler 'Samplr'",
+            r'stage2\.train_dataloader .* cannot be built: Samplr is not in',
+        ),
+        (
+            dict(train_dataloader=dict(sampler=dict(powr=0.0))),
+            r"stage2\.train_dataloader .* unexpected keyword argument 'powr'",
+        ),
+        (
+            dict(train_dataloader=dict(sampler=dict(type='DefaultSampler', power=0.5))),
+            r"unexpected keyword argument 'power'.*add _delete_=True",
+        ),
+        (
+            dict(
+                train_dataloader=dict(
+                    batch_sampler=dict(type='mmimbal.PKBatchSampler', k=2, p=500)
+                )
+            ),
+            r'stage2\.train_dataloader .* p=500 slots of k=2',
+        ),
+        (
+            dict(optim_wrapper=dict(optimizer=dict(type='AdamW'))),
+            r"stage2\.optim_wrapper .* unexpected keyword argument 'momentum'",
+        ),
+        (
+            dict(param_scheduler=[dict(type='CosineAnealingLR', T_max=1)]),
+            r'stage2\.param_scheduler .* CosineAnealingLR is not in',
         ),
         (
             dict(model=dict(head=dict(type='LinearClsHead'))),

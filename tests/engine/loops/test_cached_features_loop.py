@@ -105,3 +105,25 @@ def test_rebalancing_twice_is_warned_of_as_without_a_cache(stage1, tmp_path):
     cfg = config(tmp_path, stage1)
     cfg.model.head.loss = dict(type='mmimbal.LogitAdjustmentLoss')
     assert 'together they rebalance twice' in log_of(train(cfg))
+
+
+def fit(stage1, tmp_path, head, hooks=()):
+    cfg = tiny_digits('stage2_crt', tmp_path)
+    cfg.default_hooks.two_stage.stage1 = str(stage1)
+    cfg.model.head = dict(type=head, num_classes=10, in_channels=32)
+    cfg.train_cfg = dict(type='mmimbal.FitLoop')
+    cfg.param_scheduler, cfg.custom_hooks = None, list(hooks)
+    return train(cfg)
+
+
+def test_a_head_that_is_trained_is_not_fitted(stage1, tmp_path):
+    with pytest.raises(ValueError, match='LinearClsHead is trained in steps: use'):
+        fit(stage1, tmp_path, 'LinearClsHead')
+
+
+def test_what_is_fitted_is_not_averaged(stage1, tmp_path):
+    """The checkpoint would have the weights of the beginning."""
+    head = 'mmimbal.NearestMeanClsHead'
+    with pytest.raises(ValueError, match='nothing for EMAHook to average'):
+        fit(stage1, tmp_path, head, [dict(type='EMAHook')])
+    fit(stage1, tmp_path / 'right', head)

@@ -13,6 +13,7 @@ STATE = {
 }
 FEATURES = torch.randn(9, D, generator=RANDOM)
 PLAIN = FEATURES @ STATE['fc.weight'].T + STATE['fc.bias']
+FITTED = ('TauNormClsHead', 'LogitAdjustedClsHead')
 NAMES = ['LWSClsHead', 'DisAlignClsHead', 'TauNormClsHead', 'LogitAdjustedClsHead']
 
 
@@ -72,7 +73,7 @@ def test_it_is_not_taken_for_a_linear_head(name):
     assert other.tau == torch.tensor(0.3)
 
 
-@pytest.mark.parametrize('name', NAMES)
+@pytest.mark.parametrize('name', [n for n in NAMES if n not in FITTED])
 def test_it_is_not_trained_without_stage_1(name):
     cfg = dict(type=f'mmimbal.{name}', num_classes=K, in_channels=D)
     samples = [DataSample().set_gt_label(n % K) for n in range(len(FEATURES))]
@@ -118,3 +119,10 @@ def test_a_stage_1_without_bias_will_do():
     state = {'fc.weight': STATE['fc.weight']}
     expected = F.linear(FEATURES, STATE['fc.weight'])
     torch.testing.assert_close(build('LWSClsHead', state)((FEATURES,)), expected)
+
+
+@pytest.mark.parametrize('name', FITTED)
+def test_a_fitted_head_is_not_trained_in_steps(name):
+    samples = [DataSample().set_gt_label(n % K) for n in range(len(FEATURES))]
+    with pytest.raises(RuntimeError, match=f'{name} is not trained, but computed'):
+        build(name).loss((FEATURES,), samples)

@@ -1,0 +1,94 @@
+"""Stage 2 of a single run: its config, and what is wrong with it, before stage 1."""
+
+import copy
+from collections.abc import Callable, Iterable
+
+from mmengine.config import Config
+from mmengine.hooks import EarlyStoppingHook, EMAHook, Hook
+from mmengine.optim import build_optim_wrapper
+from mmengine.runner import Runner
+from mmpretrain.engine import SwitchRecipeHook
+from mmpretrain.registry import DATA_SAMPLERS, PARAM_SCHEDULERS
+from torch import nn
+from torch.utils.data import Dataset
+
+EXCLUDED = {
+    EMAHook: 'would average the heads of stage 1 and stage 2',
+    EarlyStoppingHook: 'could end the run before stage 2',
+    SwitchRecipeHook: 'would change what stage 2 replaces',
+}
+
+
+def check_hooks(hooks: Iterable[Hook]) -> None:
+    """Raise a ValueError if a hook does not go together with a single run."""
+    for hook in hooks:
+        for kind, reason in EXCLUDED.items():
+            if isinstance(hook, kind):
+                raise ValueError(
+                    f'{kind.__name__} {reason}. Remove it, or run stage 2 with a '
+                    'separate config'
+                )
+
+
+def merged(cfg: Config, changes: dict) -> Config:
+    """Return the config of stage 2: that of stage 1 with changes.
+
+    Raises:
+        ValueError: If they cannot be merged.
+    """
+    cfg = copy.deepcopy(cfg)
+    try:
+        cfg.merge_from_dict(copy.deepcopy(changes))
+    except TypeError as error:  # of mmengine
+        raise ValueError(
+            'stage2 of the TwoStageHook cannot be merged into the config: a dict does '
+            'not change a list. Give the whole list, or add _delete_=True'
+        ) from error
+    return cfg
+
+
+def check_parts(runner: Runner, cfg: Config, head: nn.Module, epochs: int) -> None:
+    """Raise a ValueError that names the part of stage 2 that cannot be built.
+
+    Args:
+        runner: The runner, before training.
+        cfg: Config of stage 2.
+        head: A head of stage 2.
+        epochs: Epochs of stage 2.
+    """
+    dataset = runner.train_dataloader.dataset
+    _try('train_dataloader', _build_batches, cfg.train_dataloader, dataset)
+    optimizer = _try('optim_wrapper', build_optim_wrapper, head, cfg.optim_wrapper)
+    schedule = cfg.get('param_scheduler') or []
+    for part in schedule if isinstance(schedule, list) else [schedule]:
+        _try('param_scheduler', _build_schedule, part, optimizer, epochs)
+
+
+def _try(part: str, build: Callable, *args):
+    """Build a part of stage 2; return it."""
+    try:
+        return build(*args)
+    except (TypeError, KeyError, ValueError) as error:
+        reason = error.args[0] if error.args else error
+        raise ValueError(
+            f'stage2.{part} of the TwoStageHook cannot be built: {reason}. Where the '
+            'type is another one than in stage 1, add _delete_=True'
+        ) from error
+
+
+def _build_batches(loader: dict, dataset: Dataset) -> None:
+    sampler = DATA_SAMPLERS.build(
+        loader.sampler, default_args=dict(dataset=dataset, seed=0)
+    )
+    if loader.get('batch_sampler'):
+        DATA_SAMPLERS.build(
+            loader.batch_sampler,
+            default_args=dict(sampler=sampler, batch_size=loader.batch_size),
+        )
+
+
+def _build_schedule(part: dict, optimizer: object, epochs: int) -> None:
+    PARAM_SCHEDULERS.build(
+        dict(part, end=part.get('end', epochs)),
+        default_args=dict(optimizer=optimizer, epoch_length=1),
+    )
