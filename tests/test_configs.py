@@ -28,6 +28,8 @@ def shrink(model: dict) -> None:
         sizes = dict(embed_dims=16, num_layers=2, num_heads=2, feedforward_channels=32)
         backbone.arch = sizes
         model.neck.in_channels = model.head.in_channels = 16
+    elif backbone.type == 'MobileNetV2':
+        backbone.widen_factor = 0.1
     elif backbone.depth == 50:
         backbone.update(stem_channels=8, base_channels=8)
         model.head.in_channels = 256

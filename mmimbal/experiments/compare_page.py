@@ -17,6 +17,7 @@ METHODS = dict(
     ce='cross-entropy alone',
     control='the recommended recipe with metric weight 0',
     recommended='the recommended recipe with metric learning',
+    imagenet='no training: the features of the weights that all others start from',
 )
 PARAMETERS = {
     True: 'are those of its configs',
@@ -40,6 +41,7 @@ def write_compare_page(
     effects = results.plug_in_effects.get(data.word, [])
     words = verdict(comparison, results.chosen, effects)
     cannot_tell = limits(data, comparison, quick)
+    trained = {row.method for row in comparison.rows.values()}
     plain = [n for n in results.chosen if not comparison.rows[n].has_metric_loss]
     text = render(
         'mmimbal.visualization',
@@ -49,7 +51,7 @@ def write_compare_page(
         limits=cannot_tell,
         commands=commands,
         counts=_counts(data),
-        methods=METHODS,
+        methods={name: METHODS[name] for name in sorted(trained)},
         parameters=PARAMETERS[quick],
         unit='groups' if data.groups else 'images',
         plug_in=plug_in({data.word: effects}, results.comparisons),

@@ -80,6 +80,24 @@ def test_a_quick_look_is_one_fold_and_few_epochs(data, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ('profile', 'quick', 'has_imagenet'),
+    [('pretrained', False, True), ('pretrained', True, False), ('64px', False, False)],
+)
+def test_untouched_features_are_those_of_weights(
+    data, tmp_path, profile, quick, has_imagenet
+):
+    write_grid(data, profile, quick, tmp_path / 'decoded', tmp_path / 'grid.py')
+    runs = {run.method: run for run in load_grid(tmp_path / 'grid.py').runs}
+    assert ('imagenet' in runs) == has_imagenet
+    if has_imagenet:
+        assert runs['imagenet'].experiment == 'cells/pretrained/frozen'
+        assert runs['imagenet'].options['train_cfg.max_epochs'] == 1
+        (first,) = commands_of_winner('c', profile, Row('imagenet', '', False), None)
+        assert 'train.py c/pretrained/frozen --cfg-options' in first
+        assert first.endswith(' train_cfg.max_epochs=1 param_scheduler.1.T_max=1')
+
+
+@pytest.mark.parametrize(
     ('runs', 'cores', 'workers'),
     [
         (3, 2, 1),

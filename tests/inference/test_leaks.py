@@ -15,7 +15,7 @@ from mmimbal.datasets.sources import plan_dataset, read_csv, write_plan
 from mmimbal.evaluation.predictions import load_predictions
 from mmimbal.files.checkpoint import load_from_local
 from mmimbal.inference.image_files import find_images
-from mmimbal.inference.leaks import check_no_leak
+from mmimbal.inference.leaks import check_no_leak, describe_leak
 from mmimbal.stage2.stage1 import find_checkpoint
 from tests.conftest import rows_of, tiny_digits, train, write_index
 from tests.inference.conftest import CLASSES, PIPELINE, config_of, read_table
@@ -165,6 +165,35 @@ def test_an_ensemble_is_not_tested_on_images_of_another_size(published, data, tm
     said = explain('test', tmp_path / 'config.py', published, *flags)
     assert "'crop_size': 8" in said and "'crop_size': 6" in said
     assert 'give the config of its members' in said
+
+
+def test_one_model_is_told_of_images_it_was_trained_on(data, members):
+    meta = load_from_local(find_checkpoint(str(members / 'fold0')))['meta']
+    found = describe_leak(meta, groups_of(data, 'train'))
+    assert found.startswith('The model was trained on 24 of the 24 groups (lesions')
+    assert describe_leak(meta, groups_of(data, 'test')) == ''
+    assert describe_leak({}, ['p1']) == describe_leak(meta, None) == ''
+
+
+def test_predictions_keep_their_split_and_a_leak(data, members, tmp_path):
+    config, out = tmp_path / 'config.py', tmp_path / 'out.npz'
+    config_of(data, tmp_path, 0).dump(config)
+    test = ['test', config, members / 'fold0', '--work-dir', tmp_path, '--out', out]
+    for flags, split in (([], 'test'), (['--split', 'train'], 'train')):
+        assert explain(*test, *flags) is None
+        about = load_predictions(out).about
+        assert (about['split'], about['leak']) == (split, '')
+    shutil.copytree(data, tmp_path / 'turned')  # as another fold, or a new split
+    index = tmp_path / 'turned' / 'index.csv'
+    lines = index.read_text().splitlines()
+    turned = {'train': 'test', 'test': 'train'}
+    for number, line in enumerate(lines):
+        rest, _, split = line.rpartition(',')
+        lines[number] = f'{rest},{turned.get(split, split)}'
+    index.write_text('\n'.join(lines))
+    config_of(tmp_path / 'turned', tmp_path, 0).dump(config)
+    assert explain(*test) is None
+    assert 'was trained on 24 of the 24 groups' in load_predictions(out).about['leak']
 
 
 def test_folds_beside_the_test_images(tmp_path):
