@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from mmengine.config import Config
 
 from mmimbal.command_line.experiment import parse_experiment
 from mmimbal.experiments.page import write_page
@@ -114,3 +115,14 @@ def test_pitfalls_name_tests_that_exist():
     for file, test in named:
         text = (ROOT / 'tests' / file).read_text()
         assert not test or f'\ndef {test}(' in text, (file, test)
+
+
+def test_the_recipe_of_the_docs_is_the_base():
+    page = (ROOT / 'docs' / 'imagenet_weights.md').read_text()
+    (block,) = (
+        b for b in re.findall(r'```python\n(.*?)```', page, re.S) if 'pk =' in b
+    )
+    shown = Config.fromstring(block, '.py')
+    base = Config.fromfile(ROOT / 'configs/_base_/stage1/recommended.py')
+    for name in ('head', 'batches', 'views'):
+        assert shown[name] == base[name]
