@@ -5,10 +5,13 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.hooks import EMAHook, Hook
+from mmengine.runner import Runner
 from mmpretrain.registry import DATASETS
 
 from mmimbal.command_line.compose import compose
 from mmimbal.command_line.experiment import parse_experiment
+from mmimbal.datasets.views import is_for_metric_loss
+from mmimbal.engine.hooks import ClassCountsHook
 from mmimbal.evaluation.predictions import load_predictions
 from mmimbal.files.checkpoint import load_from_local
 from mmimbal.models.losses.balanced_contrastive import BalancedContrastiveLoss
@@ -190,3 +193,23 @@ def runner_images(cfg: Config) -> torch.Tensor:
     """Return the test images of a config, (N, C, H, W)."""
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
     return torch.stack([dataset[n]['inputs'] for n in range(len(dataset))])
+
+
+def test_neither_loss_sees_the_views_of_the_other(tmp_path):
+    """Gradients of images, through a net whose norms do not mix them."""
+    cfg = recipe(tmp_path)
+    cfg.model.backbone.norm_cfg = dict(type='GN', num_groups=2)
+    runner = Runner.from_cfg(cfg)
+    batch = next(iter(runner.train_dataloader))
+    runner.model.eval()  # no batch statistics anywhere
+    for hook in (h for h in runner.hooks if isinstance(h, ClassCountsHook)):
+        hook.before_train(runner)
+    data = runner.model.data_preprocessor(batch, True)
+    images = data['inputs'].requires_grad_()
+    losses = runner.model(images, data['data_samples'], mode='loss')
+    of_metric = torch.tensor([is_for_metric_loss(s) for s in data['data_samples']])
+    assert of_metric.any() and not of_metric.all()
+    for name, seen in (('loss_cls', ~of_metric), ('loss_metric', of_metric)):
+        (gradient,) = torch.autograd.grad(losses[name], images, retain_graph=True)
+        reached = gradient.flatten(1).abs().sum(1) > 0
+        assert reached.equal(seen)

@@ -105,9 +105,9 @@ def main() -> None:
         choose_split,
         drop_averaging,
         load_config,
-        tested_dataset,
     )
     from mmimbal.datasets.group_hashes import groups_or_files
+    from mmimbal.datasets.innermost import innermost
     from mmimbal.engine.ddp import unwrap_model
     from mmimbal.engine.draw_images import drawing_hook
     from mmimbal.evaluation.curves import read_curves
@@ -148,7 +148,7 @@ def main() -> None:
     if args.show_dir:
         runner.register_hook(drawing_hook(cfg, args.show_dir, args.interval))
     groups, leak = groups_or_files(runner.test_dataloader.dataset), ''
-    split = tested_dataset(cfg).get('split')
+    split = innermost(cfg.test_dataloader.dataset, 'split').get('split')
     if ensemble:
         unwrap_model(runner.model).load_state_dict(ensemble.model.state_dict())
         with messages_for_mistakes():

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 from mmengine.hooks import EMAHook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
@@ -22,6 +22,7 @@ from mmpretrain.registry import HOOKS
 
 from mmimbal.command_line.compose import load_experiment
 from mmimbal.command_line.fit_workers import fit_workers
+from mmimbal.datasets.innermost import innermost
 from mmimbal.engine.amp import has_bf16, is_slower_in_bf16
 from mmimbal.files.atomic import check_is_no_file
 from mmimbal.stage2.config import two_stage_hooks
@@ -200,21 +201,13 @@ def choose_split(cfg: Config, split: str) -> None:
     Raises:
         ValueError: If the data set has no splits.
     """
-    dataset = tested_dataset(cfg)
+    dataset = innermost(cfg.test_dataloader.dataset, 'split')
     if 'split' not in dataset:
         raise ValueError(
             f'--split needs a data set with splits, such as mmimbal.CSVDataset; '
             f'{dataset.type} has none'
         )
     dataset.split = split
-
-
-def tested_dataset(cfg: Config) -> ConfigDict:
-    """Return the config of the test images, without wrappers."""
-    dataset = cfg.test_dataloader.dataset
-    while 'split' not in dataset and 'dataset' in dataset:
-        dataset = dataset.dataset
-    return dataset
 
 
 def drop_averaging(cfg: Config) -> None:

@@ -64,6 +64,23 @@ def check_parts(runner: Runner, cfg: Config, head: nn.Module, epochs: int) -> No
         _try('param_scheduler', _build_schedule, part, optimizer, epochs)
 
 
+def warn_of_schedule(runner: Runner, changes: dict) -> None:
+    """Warn if stage 2 has no schedule of its own.
+
+    That of stage 1 begins anew in stage 2, and seldom ends with it.
+
+    Args:
+        runner: The runner.
+        changes: The changes of stage 2.
+    """
+    if runner.cfg.get('param_scheduler') and 'param_scheduler' not in changes:
+        runner.logger.warning(
+            'Stage 2 has no param_scheduler of its own: that of stage 1 begins anew, '
+            'and may not fall to its end. Add one to stage2 of the TwoStageHook; None '
+            'keeps the learning rate'
+        )
+
+
 def _try(part: str, build: Callable, *args):
     """Build a part of stage 2; return it."""
     try:

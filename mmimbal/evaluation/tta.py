@@ -9,6 +9,8 @@ from mmpretrain.models import AverageClsScoreTTA
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
+from mmimbal.datasets.innermost import innermost
+
 FLIPS = tuple(dict(type='RandomFlip', prob=prob) for prob in (1.0, 0.0))
 PLACES = ((0, 0), (1, 0), (0, 1), (1, 1), (0.5, 0.5))  # the corners, and the middle
 
@@ -74,9 +76,7 @@ def load_views(cfg: Config, views: str = OF_CONFIG) -> None:
         ValueError: If the test set has no pipeline, or it has no ``CenterCrop`` for
             crops.
     """
-    dataset = cfg.test_dataloader.dataset
-    while 'pipeline' not in dataset and 'dataset' in dataset:  # wrapped
-        dataset = dataset.dataset
+    dataset = innermost(cfg.test_dataloader.dataset, 'pipeline')
     if not dataset.get('pipeline'):
         raise ValueError(
             'test-time augmentation needs test_dataloader.dataset.pipeline, but '

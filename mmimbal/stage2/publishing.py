@@ -6,6 +6,7 @@ from mmengine.config import Config
 from mmpretrain.registry import MODELS
 
 import mmimbal
+from mmimbal.datasets.innermost import innermost
 from mmimbal.models.heads import MetricLearningClsHead
 from mmimbal.stage2.config import trained_model
 from mmimbal.stage2.freezing import FROZEN_PARTS
@@ -46,9 +47,8 @@ def find_pipeline(cfg: Config) -> list[dict]:
     Raises:
         ValueError: If there is no pipeline.
     """
-    dataset = (cfg.get('test_dataloader') or {}).get('dataset', {})
-    while 'pipeline' not in dataset and ('dataset' in dataset or 'datasets' in dataset):
-        dataset = dataset.get('dataset') or dataset['datasets'][0]
+    loader = cfg.get('test_dataloader') or {}
+    dataset = innermost(loader.get('dataset', {}), 'pipeline')
     if 'pipeline' not in dataset:
         raise ValueError(
             'the config has no test_dataloader.dataset.pipeline, which inference needs'

@@ -50,6 +50,11 @@ class DifficultySamplingHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Check the sampler, and give it the weights of a resumed run."""
+        if runner.val_loop is None:
+            raise ValueError(
+                'DifficultySamplingHook weighs classes by their validation recall: add '
+                'val_dataloader, val_cfg and val_evaluator, or remove the hook'
+            )
         if not first_epoch(runner):  # a second stage may use another sampler
             check_sampler(runner.train_dataloader)
         sampler = get_sampler(runner.train_dataloader)

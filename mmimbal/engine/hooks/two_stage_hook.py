@@ -12,7 +12,12 @@ from mmimbal.engine.ddp import (
     rewrap_model,
     unwrap_model,
 )
-from mmimbal.engine.stage2_parts import check_hooks, check_parts, merged
+from mmimbal.engine.stage2_parts import (
+    check_hooks,
+    check_parts,
+    merged,
+    warn_of_schedule,
+)
 from mmimbal.registry import HOOKS
 from mmimbal.stage2.freezing import check_has_parts, freeze_features
 from mmimbal.stage2.fresh_head import build_fresh_head
@@ -101,7 +106,8 @@ class TwoStageHook(Hook):
         if stage is None:
             raise ValueError(
                 'cannot resume: the checkpoint was not written by a run with a '
-                'TwoStageHook. To start stage 2 from this checkpoint, use --stage1'
+                'TwoStageHook. To start stage 2 from this checkpoint, set stage1 of '
+                'the hook, or use --stage1 of our tools/train.py'
             )
         self.resumed = True
         if self.epoch is not None and stage == 2:
@@ -126,7 +132,7 @@ class TwoStageHook(Hook):
             if runner._load_from:
                 raise ValueError(
                     f'load_from={runner._load_from} would also load the head of stage '
-                    '1. Use stage1 of the TwoStageHook, or --stage1, instead'
+                    '1. Use stage1 of the TwoStageHook instead'
                 )
             checkpoint = find_stage1(self.stage1)
             model = unwrap_model(runner.model)
@@ -173,6 +179,7 @@ class TwoStageHook(Hook):
                 f'stage2.model.head of the TwoStageHook cannot be built: {error}'
             ) from error
         check_parts(runner, cfg, head, runner.train_loop.max_epochs - self.epoch)
+        warn_of_schedule(runner, self.stage2)
 
     def _switch(self, runner: Runner, seed: int) -> None:
         """Replace head, loader, optimizer and schedule with those of stage 2."""

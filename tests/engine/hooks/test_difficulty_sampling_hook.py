@@ -110,3 +110,11 @@ def test_other_metrics_are_an_error(tmp_path):
 def test_bad_options_are_named(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         DifficultySamplingHook(**options)
+
+
+def test_without_validation_there_is_nothing_to_weigh_by(tmp_path):
+    cfg = config(tmp_path)
+    cfg.val_dataloader = cfg.val_cfg = cfg.val_evaluator = None
+    cfg.default_hooks.checkpoint.save_best = None
+    with pytest.raises(ValueError, match='weighs classes by their validation recall'):
+        train(cfg)

@@ -12,7 +12,7 @@ from torch import nn
 from mmimbal.datasets import ClassBalancedSampler
 from mmimbal.engine.hooks import TwoStageHook
 from mmimbal.files.checkpoint import load_from_local
-from tests.conftest import tiny_digits, train
+from tests.conftest import log_of, tiny_digits, train
 
 
 @pytest.fixture(scope='module')
@@ -350,6 +350,16 @@ def test_a_schedule_that_does_not_change_a_list_of_them(tmp_path):
     cfg.default_hooks.two_stage.stage2.param_scheduler = dict(type='ConstantLR')
     with pytest.raises(ValueError, match='a dict does not change a list'):
         train(cfg)
+
+
+def test_a_schedule_that_begins_anew_is_warned_of(tmp_path):
+    cfg = single_config(tmp_path)
+    stage2 = cfg.default_hooks.two_stage.stage2
+    assert 'no param_scheduler of its own' not in log_of(train(cfg))
+    cfg = single_config(tmp_path / 'other')
+    cfg.default_hooks.two_stage.stage2 = dict(stage2)
+    cfg.default_hooks.two_stage.stage2.pop('param_scheduler')
+    assert 'no param_scheduler of its own' in log_of(train(cfg))
 
 
 def test_a_recipe_that_switches_by_itself_is_refused(tmp_path):

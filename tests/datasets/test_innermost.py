@@ -1,0 +1,28 @@
+"""Configs of datasets are looked through."""
+
+import pytest
+
+from mmimbal.datasets.innermost import innermost
+
+INNER = dict(type='CSVDataset', split='train', pipeline=[])
+
+
+@pytest.mark.parametrize(
+    'cfg',
+    [
+        INNER,
+        dict(type='RepeatDataset', times=2, dataset=INNER),
+        dict(type='ConcatDataset', datasets=[INNER, dict(type='Other')]),
+        dict(
+            type='RepeatDataset', dataset=dict(type='ConcatDataset', datasets=[INNER])
+        ),
+    ],
+)
+def test_the_first_inside_of_wrappers(cfg):
+    assert innermost(cfg, 'split') is INNER
+
+
+def test_the_outer_one_wins_and_the_innermost_if_none_has_the_key():
+    outer = dict(type='Wrapper', split='val', dataset=INNER)
+    assert innermost(outer, 'split') is outer
+    assert innermost(dict(type='Wrapper', dataset=INNER), 'folds') is INNER
