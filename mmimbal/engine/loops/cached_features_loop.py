@@ -120,7 +120,7 @@ class CachedFeaturesTrainLoop(EpochBasedTrainLoop):
     def _cache_images(self) -> None:
         if not isinstance(self.dataloader.dataset, CachedFeatures):
             self._take_images()
-            self._cache()
+            self.cache_features()
 
     def _take_images(self) -> None:
         """Let the model and the loops take images again."""
@@ -147,7 +147,7 @@ class CachedFeaturesTrainLoop(EpochBasedTrainLoop):
         """Return the features of the head, (N, C), from cached ones."""
         return (inputs,)
 
-    def _cache(self) -> None:
+    def cache_features(self) -> None:
         model = unwrap_model(self.runner.model)
         if getattr(model.data_preprocessor, 'batch_augments', None) is not None:
             raise ValueError(

@@ -38,7 +38,7 @@ class FitLoop(CachedFeaturesTrainLoop):
                 'EMAHook to average: remove the hook'
             )
         self.runner.call_hook('before_train_epoch')
-        self._cache()
+        self.cache_features()
         images = self.dataloader.dataset
         device = next(model.parameters()).device
         features = torch.from_numpy(np.array(images.features)).float().flatten(0, 1)
