@@ -148,6 +148,12 @@ class CachedFeaturesTrainLoop(EpochBasedTrainLoop):
         return (inputs,)
 
     def cache_features(self) -> None:
+        """Put features of the frozen parts in place of the images of all loaders.
+
+        Raises:
+            ValueError: If images are mixed, parts still learn, or the head does not fit
+                the features.
+        """
         model = unwrap_model(self.runner.model)
         if getattr(model.data_preprocessor, 'batch_augments', None) is not None:
             raise ValueError(
