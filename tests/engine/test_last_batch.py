@@ -129,10 +129,11 @@ def test_only_batches_of_one_image_are_tried(size, drop_last, images, monkeypatc
 
 
 def test_a_last_image_and_its_only_view_for_the_metric_loss(tmp_path):
-    """The backbone sees two rows, the projection one."""
+    """The backbone takes it, and the projection sees one row."""
     cfg = config(tmp_path)
     cfg.merge_from_dict(
         {
+            'model.backbone.norm_cfg': dict(type='GN', num_groups=2),
             'model.head': dict(
                 _delete_=True,
                 type='mmimbal.MetricLearningClsHead',

@@ -80,15 +80,17 @@ def test_excess_is_0_for_the_best_order_and_highest_for_the_worst(images):
     assert 0.1 < wrong.mean() < 0.5
     excess = excess_area_under_risk(*images, ONCE)[0]
 
-    def of_order(doubt):
+    def of_order(doubt, weights=ONCE):
         confidence = 1 - np.argsort(np.argsort(doubt)) / 400  # 0.5 .. 1
         predicted = np.where(wrong, 0, 1)
         rows = np.where(
             np.eye(2)[predicted] == 1, confidence[:, None], 1 - confidence[:, None]
         )
-        return excess_area_under_risk(rows, np.ones(200, int), ONCE)[0]
+        return excess_area_under_risk(rows, np.ones(200, int), weights)[0]
 
-    assert of_order(wrong) == pytest.approx(0, abs=1e-12)
+    often = np.random.default_rng(1).integers(0, 4, (1, 200)).astype(float)
+    for weights in (ONCE, often):
+        assert of_order(wrong, weights) == pytest.approx(0, abs=1e-12)
     assert 0 < excess < of_order(~wrong)
 
 
