@@ -27,7 +27,7 @@ def parse_args() -> tuple[argparse.Namespace, list[str]]:
     )
     parser.add_argument(
         '--folds',
-        type=at_least(2),
+        type=at_least(1),
         default=5,
         help='number of folds: columns fold0, fold1, ... of index.csv, from '
         'prepare_dataset.py --folds; default: 5',

@@ -163,7 +163,7 @@ def main() -> None:
         if split != 'train':
             leak = describe_leak(meta, groups)
         if leak:
-            print_log(f'{leak}: the metrics are too high', 'current', logging.WARNING)
+            print_log(leak, 'current', logging.WARNING)
     head = unwrap_model(runner.model).head if args.embeddings else None
     if args.tta:
         average_views(runner)

@@ -3,17 +3,23 @@
 from collections.abc import Mapping
 
 
-def innermost(cfg: Mapping, key: str) -> Mapping:
+def innermost(cfg: Mapping, key: str, first_of_several: bool = False) -> Mapping:
     """Return the config of a dataset that has a key, looking through wrappers.
 
     Args:
-        cfg: Config of a dataset, such as of a ``RepeatDataset`` of another one. Of a
-            ``ConcatDataset``, the first one counts.
+        cfg: Config of a dataset, such as of a ``RepeatDataset`` of another one.
         key: The key, such as ``'pipeline'``.
+        first_of_several: Whether to look into the first data set of a
+            ``ConcatDataset``: to read from it, not to change it.
 
     Returns:
-        The config, the innermost one if none has the key.
+        The config; the last one that was looked at, if it has not the key either.
     """
-    while key not in cfg and (cfg.get('dataset') or cfg.get('datasets')):
-        cfg = cfg.get('dataset') or cfg['datasets'][0]
+    while key not in cfg:
+        inner = cfg.get('dataset')
+        if inner is None and first_of_several and cfg.get('datasets'):
+            inner = cfg['datasets'][0]
+        if inner is None:
+            break
+        cfg = inner
     return cfg

@@ -5,7 +5,7 @@ A batch sampler marks the images of the metric loss: their index is a
 the head, since MMPretrain's ``PackInputs`` keeps the index as ``sample_idx``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from mmcv.transforms import BaseTransform, Compose
 from mmpretrain.datasets import MultiView
@@ -13,6 +13,9 @@ from mmpretrain.structures import DataSample
 from torch.utils.data import Dataset
 
 from mmimbal.registry import TRANSFORMS
+
+# Packages whose transforms make one view, but for MultiView and ViewsByLoss.
+KNOWN = ('mmcv.', 'mmengine.', 'mmpretrain.', 'mmimbal.', 'torchvision.')
 
 
 class MetricIndex(int):
@@ -69,23 +72,32 @@ class ViewsByLoss(BaseTransform):
         return f'ViewsByLoss({self.cross_entropy}, {self.metric})'
 
 
-def number_of_views(dataset: Dataset) -> int:
+def number_of_views(dataset: Dataset) -> int | None:
     """Return how many views of an image the pipeline of a data set makes, at most.
 
     Those of the metric loss alone count too. Wrappers are looked through; of
-    concatenated data sets, the first one counts.
+    concatenated data sets, the first one counts. ``None`` if it is not known, because
+    there is no pipeline, or it has transforms of another package.
     """
-    while not hasattr(dataset, 'pipeline'):
+    while dataset is not None and not hasattr(dataset, 'pipeline'):
         parts = getattr(dataset, 'datasets', None)
         dataset = parts[0] if parts else getattr(dataset, 'dataset', None)
-        if dataset is None:
-            return 1
-    steps = getattr(dataset.pipeline, 'transforms', ())
-    makers = [step.metric if isinstance(step, ViewsByLoss) else step for step in steps]
-    return max(
-        (len(step.transforms) for step in makers if isinstance(step, MultiView)),
-        default=1,
-    )
+    steps = list(_steps(getattr(dataset, 'pipeline', None)))
+    if not all(type(step).__module__.startswith(KNOWN) for step in steps):
+        return None
+    made = [len(step.transforms) for step in steps if isinstance(step, MultiView)]
+    return max(made, default=1) if steps else None
+
+
+def _steps(step: object) -> Iterator[object]:
+    """Yield a transform and those inside of it, but not those of each view."""
+    if isinstance(step, ViewsByLoss):
+        step = step.metric
+    if step is not None:
+        yield step
+    inner = () if isinstance(step, MultiView) else getattr(step, 'transforms', ())
+    for each in inner if isinstance(inner, list | tuple) else [inner]:
+        yield from _steps(each)
 
 
 def makes_separate_views(dataset: Dataset) -> bool:

@@ -30,14 +30,15 @@ def check_last_batch(model: nn.Module, loader: DataLoader) -> None:
     batches = loader.batch_sampler
     if type(batches) not in (BatchSampler, ViewsBatchSampler):
         return  # others make batches of their own
+    if isinstance(batches.sampler, InfiniteSampler) and batches.batch_size > 1:
+        return  # it has no last batch
     size, images = batches.batch_size, len(batches.sampler)
     if not len(batches):
         raise ValueError(
             f'there is no batch of {size} in {images} training images, and '
             'drop_last=True: lower train_dataloader.batch_size'
         )
-    ends = not (batches.drop_last or isinstance(batches.sampler, InfiniteSampler))
-    if size > 1 and not (ends and images % size == 1):
+    if size > 1 and (batches.drop_last or images % size != 1):
         return
     if needs_two_images(model, loader):
         ranks = get_world_size()

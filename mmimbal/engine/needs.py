@@ -34,7 +34,8 @@ def check_needs(runner: Runner) -> None:
         if need in ADVICE and need not in given:
             raise ValueError(missing(need, type(module).__name__))
     plain = type(model.data_preprocessor) is ClsDataPreprocessor
-    if plain and number_of_views(runner.train_dataloader.dataset) > 1:
+    views = number_of_views(runner.train_dataloader.dataset)
+    if plain and views is not None and views > 1:
         raise ValueError(
             'the pipeline makes several views of an image, which ClsDataPreprocessor '
             "cannot read: set model.data_preprocessor.type='mmimbal.MultiViewData"
@@ -65,7 +66,7 @@ def given_by(runner: Runner, model: nn.Module) -> set[str]:
     mixes = getattr(preprocessor, 'batch_augments', None) is not None
     given.add(MIXTURES if mixes else ONE_LABEL)
     has_views = isinstance(preprocessor, MultiViewDataPreprocessor)
-    if has_views and number_of_views(batches.dataset) > 1:
+    if has_views and number_of_views(batches.dataset) != 1:  # None: not known
         given.add(VIEWS)
     if has_views and makes_separate_views(batches.dataset):
         given.add(SEPARATE_VIEWS)

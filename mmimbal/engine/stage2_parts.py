@@ -1,6 +1,7 @@
 """Stage 2 of a single run: its config, and what is wrong with it, before stage 1."""
 
 import copy
+import logging
 from collections.abc import Callable, Iterable
 
 from mmengine.config import Config
@@ -10,7 +11,9 @@ from mmengine.runner import Runner
 from mmpretrain.engine import SwitchRecipeHook
 from mmpretrain.registry import DATA_SAMPLERS, PARAM_SCHEDULERS
 from torch import nn
-from torch.utils.data import Dataset
+from torch.utils.data import BatchSampler, Dataset
+
+from mmimbal.engine.ddp import unwrap_model
 
 EXCLUDED = {
     EMAHook: 'would average the heads of stage 1 and stage 2',
@@ -56,12 +59,18 @@ def check_parts(runner: Runner, cfg: Config, head: nn.Module, epochs: int) -> No
         head: A head of stage 2.
         epochs: Epochs of stage 2.
     """
-    dataset = runner.train_dataloader.dataset
-    _try('train_dataloader', _build_batches, cfg.train_dataloader, dataset)
-    optimizer = _try('optim_wrapper', build_optim_wrapper, head, cfg.optim_wrapper)
+    loader, dataset = cfg.train_dataloader, runner.train_dataloader.dataset
+    length = len(runner.train_dataloader)
+    if loader.dataset == runner.cfg.train_dataloader.dataset:
+        length = _try('train_dataloader', _number_of_batches, loader, dataset)
+    trial = copy.copy(unwrap_model(runner.model))
+    trial._modules = dict(trial._modules, head=head)
+    optimizer = _try('optim_wrapper', build_optim_wrapper, trial, cfg.optim_wrapper)
     schedule = cfg.get('param_scheduler') or []
     for part in schedule if isinstance(schedule, list) else [schedule]:
-        _try('param_scheduler', _build_schedule, part, optimizer, epochs)
+        end = epochs if part.get('by_epoch', True) else epochs * length
+        part = dict(part, end=part.get('end', end))
+        _try('param_scheduler', _build_schedule, part, optimizer, length)
 
 
 def warn_of_schedule(runner: Runner, changes: dict) -> None:
@@ -83,29 +92,37 @@ def warn_of_schedule(runner: Runner, changes: dict) -> None:
 
 def _try(part: str, build: Callable, *args):
     """Build a part of stage 2; return it."""
+    logging.disable(logging.INFO)  # what it logs is of stage 2
     try:
         return build(*args)
     except (TypeError, KeyError, ValueError) as error:
-        reason = error.args[0] if error.args else error
+        reason = str(error.args[0] if error.args else error)
+        advice = ''
+        if 'unexpected keyword argument' in reason:
+            advice = '. If the type is another one than in stage 1, add _delete_=True'
         raise ValueError(
-            f'stage2.{part} of the TwoStageHook cannot be built: {reason}. Where the '
-            'type is another one than in stage 1, add _delete_=True'
+            f'stage2.{part} of the TwoStageHook cannot be built: {reason}{advice}'
         ) from error
+    finally:
+        logging.disable(logging.NOTSET)
 
 
-def _build_batches(loader: dict, dataset: Dataset) -> None:
-    sampler = DATA_SAMPLERS.build(
+def _number_of_batches(loader: dict, dataset: Dataset) -> int:
+    """Build sampler and batch sampler; return the number of batches of an epoch."""
+    batches = sampler = DATA_SAMPLERS.build(
         loader.sampler, default_args=dict(dataset=dataset, seed=0)
     )
     if loader.get('batch_sampler'):
-        DATA_SAMPLERS.build(
+        batches = DATA_SAMPLERS.build(
             loader.batch_sampler,
             default_args=dict(sampler=sampler, batch_size=loader.batch_size),
         )
+        return len(batches)
+    last = loader.get('drop_last', False)
+    return len(BatchSampler(sampler, loader.batch_size, last))
 
 
-def _build_schedule(part: dict, optimizer: object, epochs: int) -> None:
+def _build_schedule(part: dict, optimizer: object, length: int) -> None:
     PARAM_SCHEDULERS.build(
-        dict(part, end=part.get('end', epochs)),
-        default_args=dict(optimizer=optimizer, epoch_length=1),
+        part, default_args=dict(optimizer=optimizer, epoch_length=length)
     )

@@ -167,7 +167,7 @@ def best_area_under_risk(
     of_errors = weights[:, np.sort(wrong)]
     errors, total = of_errors.cumsum(1), weights.sum(1, keepdims=True)
     right = total - of_errors.sum(1, keepdims=True)
-    return (of_errors / total * divide(errors, right + errors)).sum(1)
+    return np.nansum(of_errors / total * divide(errors, right + errors), axis=1)
 
 
 def coverage_at_accuracy(

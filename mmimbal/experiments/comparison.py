@@ -51,6 +51,11 @@ class Comparison:
         return sum(len(fold.labels) for fold in _different(self.folds).values())
 
     @property
+    def has_several_tests(self) -> bool:
+        """Whether there are folds, each with test images of its own."""
+        return 1 < len(self.folds) == len(_different(self.folds))
+
+    @property
     def test_to_train(self) -> float | None:
         """Test images for each training image, as a corrected t-test needs it.
 
@@ -58,8 +63,7 @@ class Comparison:
         of training images is not known.
         """
         folds = list(self.folds.values())
-        is_known = all(fold.train for fold in folds)
-        if len(folds) < 2 or len(_different(self.folds)) < len(folds) or not is_known:
+        if not self.has_several_tests or not all(fold.train for fold in folds):
             return None
         return sum(len(fold.labels) for fold in folds) / sum(f.train for f in folds)
 
@@ -132,7 +136,8 @@ def compare(
 def mean_over_seeds(values: Sequence[np.ndarray]) -> np.ndarray:
     """Return the mean over seeds; in each resample over seeds that are drawn anew.
 
-    Rows with as many seeds draw the same ones, so that differences are paired. A mean
+    Rows with as many seeds draw the same ones, so that differences are paired; others
+    draw independently. A mean
     of S drawn seeds varies too little, by ``(S - 1) / S`` of the variance; this is
     corrected. With few seeds, an interval is too narrow nevertheless.
 
@@ -144,7 +149,7 @@ def mean_over_seeds(values: Sequence[np.ndarray]) -> np.ndarray:
     center = stacked.mean(0)
     if seeds == 1:
         return center
-    drawn = np.random.default_rng(0).integers(0, seeds, (seeds, count))
+    drawn = np.random.default_rng(seeds).integers(0, seeds, (seeds, count))
     drawn[:, 0] = np.arange(seeds)  # the measured value is that of all seeds
     deviation = np.take_along_axis(stacked, drawn, axis=0).mean(0) - center
     return center + np.sqrt(seeds / (seeds - 1)) * deviation

@@ -43,7 +43,8 @@ def report(parts: Sequence[Predictions]) -> tuple[dict, str]:
     together = averaged(parts) if same_test else pooled(parts)
     of_test = (together.groups, together.labels, together.classes)
     measured = summarise(together.scores, together.labels, together.classes)
-    resampled, of_class = resampled_metrics(together), groups_by_class(*of_test)
+    resampled, groups_of = resampled_metrics(together), groups_by_class(*of_test)
+    of_class = {f'recall/{name}': number for name, number in groups_of.items()}
     recalls = [f'recall/{name}' for name in together.classes]
     rows, summary = [], {}
     for name in (*NAMES, *recalls):
@@ -57,7 +58,7 @@ def report(parts: Sequence[Predictions]) -> tuple[dict, str]:
         value, bounds, cells = None, None, ('-', '-')
         if name not in apart:
             value = measured[name]
-            groups = of_class.get(name.removeprefix('recall/'))
+            groups = of_class.get(name)
             low, high = interval_of(name, value, 100 * resampled[name], groups=groups)
             bounds, cells = [low, high], (f'{value:.1f}', f'{low:.1f} .. {high:.1f}')
         rows.append((name, *(members if same_test else ()), cell, *cells))

@@ -55,19 +55,22 @@ def write_images(predictions: Predictions, path: Path) -> str:
         labels=pack(predictions.labels),
         groups=pack(groups),
     )
-    if predictions.class_counts is not None:
-        content['train'] = int(predictions.class_counts.sum())
+    train = {}
+    if predictions.class_counts is not None:  # of the method that is tested first
+        train['train'] = int(predictions.class_counts.sum())
     if path.is_file():
         before = read_json(path)
-        changed = [k for k, value in content.items() if before.get(k, value) != value]
+        changed = [name for name, value in content.items() if before[name] != value]
         if changed:
             raise ValueError(
                 f'the test images differ from {path} in {", ".join(changed)}: was the '
                 'data set split again? Prepare it as before, or choose another folder '
                 'for --results'
             )
+        if 'train' not in before and train:
+            write_json(before | train, path)
     else:
-        write_json(content, path)
+        write_json(content | train, path)
     return content['files']
 
 

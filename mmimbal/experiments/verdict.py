@@ -81,7 +81,7 @@ def limits(data: OwnData, comparison: Comparison, quick: bool) -> list[str]:
         sentences.append(
             'The split of the download was kept, so each method was trained once.'
         )
-    if len(comparison.folds) > 1 and comparison.test_to_train is not None:
+    if comparison.has_several_tests:
         sentences.append(
             'Validation images of one fold are test images of another. The choice of '
             'the first row has used their labels, so its value may be too high.'

@@ -13,12 +13,15 @@ from mmengine.dist import barrier, get_local_rank
 from mmengine.fileio import LocalBackend
 from mmengine.fileio.backends.registry_utils import prefix_to_backends
 from mmengine.runner import checkpoint as mmengine_checkpoint
+from mmengine.runner import runner as mmengine_runner
 from mmengine.runner.checkpoint import CheckpointLoader
 
 from mmimbal.files.atomic import atomic_write
+from mmimbal.files.plain_content import plain_content
 from mmimbal.files.safe_globals import only_safe_globals
 
 MMPRETRAIN = 'mmpretrain://'
+OF_TENSORS = ('state_dict', 'ema_state_dict', 'optimizer')  # nothing else is in them
 
 
 class UnsafeCheckpointError(RuntimeError):
@@ -75,15 +78,23 @@ class AtomicBackend(LocalBackend):
 def atomic_saving() -> Iterator[None]:
     """Make mmengine write local files atomically, in a block.
 
-    If another package has registered its own backend for local files, that one stays.
+    What could not be loaded again, such as functions of schedules, becomes plain, see
+    :func:`mmimbal.files.plain_content.plain_content`. If another package has registered
+    its own backend for local files, that one stays.
     """
-    before = prefix_to_backends['']
+    before, save = prefix_to_backends[''], mmengine_runner.save_checkpoint
+
+    def save_plain(checkpoint: dict, *args, **kwargs) -> None:
+        others = {k: v for k, v in checkpoint.items() if k not in OF_TENSORS}
+        save({**checkpoint, **plain_content(others)}, *args, **kwargs)
+
     if before is LocalBackend:
         prefix_to_backends[''] = AtomicBackend
+    mmengine_runner.save_checkpoint = save_plain
     try:
         yield
     finally:
-        prefix_to_backends[''] = before
+        prefix_to_backends[''], mmengine_runner.save_checkpoint = before, save
 
 
 def save_checkpoint_file(content: dict, file: Path) -> None:

@@ -65,8 +65,9 @@ def describe_leak(meta: Mapping, groups: Sequence[str] | None) -> str:
     if not known:
         return ''
     return (
-        f'The model was trained on {len(known)} of the {len(set(groups))} groups '
-        f'(lesions, patients, ...) of these images, such as {known[0]}'
+        f'{len(known)} of the {len(set(groups))} groups (lesions, patients, ...) of '
+        f'these images have the names of training groups, such as {known[0]}. If they '
+        'are the same, the metrics are too high'
     )
 
 

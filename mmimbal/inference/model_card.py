@@ -133,9 +133,10 @@ def _results(predictions: Predictions | None, decisions: Decisions | None) -> st
             )
     measured = summarise(predictions.scores, predictions.labels, predictions.classes)
     resampled = resampled_metrics(predictions)
-    of_class = groups_by_class(
+    number_of = groups_by_class(
         predictions.groups, predictions.labels, predictions.classes
     )
+    of_class = {f'recall/{name}': number for name, number in number_of.items()}
     recalls = [f'recall/{name}' for name in predictions.classes]
     rows = []
     for metric in (*NAMES, *recalls):
@@ -144,7 +145,7 @@ def _results(predictions: Predictions | None, decisions: Decisions | None) -> st
                 metric,
                 measured[metric],
                 100 * resampled[metric],
-                groups=of_class.get(metric.removeprefix('recall/')),
+                groups=of_class.get(metric),
             )
             value = f'{measured[metric]:.1f} [{low:.1f}, {high:.1f}]'
             rows.append(f'| {metric} | {value} |')

@@ -48,7 +48,7 @@ def find_pipeline(cfg: Config) -> list[dict]:
         ValueError: If there is no pipeline.
     """
     loader = cfg.get('test_dataloader') or {}
-    dataset = innermost(loader.get('dataset', {}), 'pipeline')
+    dataset = innermost(loader.get('dataset', {}), 'pipeline', True)
     if 'pipeline' not in dataset:
         raise ValueError(
             'the config has no test_dataloader.dataset.pipeline, which inference needs'

@@ -19,7 +19,12 @@ INNER = dict(type='CSVDataset', split='train', pipeline=[])
     ],
 )
 def test_the_first_inside_of_wrappers(cfg):
-    assert innermost(cfg, 'split') is INNER
+    assert innermost(cfg, 'split', first_of_several=True) is INNER
+
+
+def test_one_of_several_is_not_changed_alone():
+    cfg = dict(type='ConcatDataset', datasets=[INNER, dict(INNER)])
+    assert innermost(cfg, 'split') is cfg
 
 
 def test_the_outer_one_wins_and_the_innermost_if_none_has_the_key():

@@ -166,8 +166,9 @@ def test_a_last_image_and_its_only_view_for_the_metric_loss(tmp_path):
 
 def test_batches_without_an_end_have_no_last_one(monkeypatch):
     monkeypatch.setattr(last_batch, 'needs_two_images', lambda *args: True)
-    batches = BatchSampler(InfiniteSampler(range(9)), 4, drop_last=False)
-    check_last_batch(None, DataLoader(range(9), batch_sampler=batches))
+    for size, drop_last in ((4, False), (16, True)):
+        batches = BatchSampler(InfiniteSampler(range(9)), size, drop_last)
+        check_last_batch(None, DataLoader(range(9), batch_sampler=batches))
 
 
 def test_other_errors_are_left_to_the_training(runner):

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+from mmcv.transforms import BaseTransform
 from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmimbal.command_line.compose import load_experiment
 from mmimbal.models.needs import needs_of
-from mmimbal.registry import MODELS
+from mmimbal.registry import MODELS, TRANSFORMS
 from tests.conftest import TINY
 
 MIXUP = dict(type='Mixup', alpha=0.2)
@@ -134,6 +135,26 @@ def test_what_is_missing_is_said_before_the_first_step(
 )
 def test_nothing_else_is_asked_for(word, options, tmp_path):
     started(word, tmp_path, **options)
+
+
+@TRANSFORMS.register_module()
+class TwoCrops(BaseTransform):
+    """Two views by a transform of somebody's own."""
+
+    def transform(self, results):
+        return results | dict(img=[results['img'], results['img']])
+
+
+@pytest.mark.parametrize(
+    'views',
+    [
+        dict(type='mmimbal.TwoCrops'),
+        dict(type='RandomApply', transforms=views_of(2)[:1], prob=1.0),
+    ],
+)
+def test_views_that_are_not_known_may_be_there(views, tmp_path):
+    pipeline = [views, dict(type='PackInputs')]
+    started('kcl', tmp_path, **{'train_dataloader.dataset.pipeline': pipeline})
 
 
 def test_class_counts_may_be_set_by_hand(tmp_path):

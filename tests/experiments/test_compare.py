@@ -81,7 +81,13 @@ def test_a_quick_look_is_one_fold_and_few_epochs(data, tmp_path):
 
 @pytest.mark.parametrize(
     ('profile', 'quick', 'has_imagenet'),
-    [('pretrained', False, True), ('pretrained', True, False), ('64px', False, False)],
+    [
+        ('pretrained', False, True),
+        ('pretrained', True, False),
+        ('64px', False, False),
+        ('adapter', False, False),
+        ('adapter', True, False),
+    ],
 )
 def test_untouched_features_are_those_of_weights(
     data, tmp_path, profile, quick, has_imagenet
@@ -92,8 +98,10 @@ def test_untouched_features_are_those_of_weights(
     if has_imagenet:
         assert runs['imagenet'].experiment == 'cells/pretrained/frozen'
         assert runs['imagenet'].options['train_cfg.max_epochs'] == 1
-        (first,) = commands_of_winner('c', profile, Row('imagenet', '', False), None)
-        assert 'train.py c/pretrained/frozen --cfg-options' in first
+        (first,) = commands_of_winner(
+            'cells', profile, Row('imagenet', '', False), None
+        )
+        assert 'train.py cells/pretrained/frozen --cfg-options' in first
         assert first.endswith(' train_cfg.max_epochs=1 param_scheduler.1.T_max=1')
 
 

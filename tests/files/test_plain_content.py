@@ -1,6 +1,7 @@
 """Checkpoints hold plain data, and nothing of it is changed."""
 
 from collections import OrderedDict
+from enum import IntEnum
 
 import numpy as np
 import pytest
@@ -10,6 +11,11 @@ from mmengine.logging import HistoryBuffer
 
 from mmimbal.files.checkpoint import load_from_local, save_checkpoint_file
 from mmimbal.files.plain_content import plain_content
+
+
+class Kind(IntEnum):
+    A = 1
+
 
 PLAIN = dict(
     numbers=[1, 2.5, True, None],
@@ -36,6 +42,11 @@ def test_plain_data_stays():
         (ConfigDict(a=ConfigDict(b=[1, 2])), dict(a=dict(b=[1, 2]))),
         (dict(anneal=test_plain_data_stays, step=3), dict(step=3)),
         ([int], [repr(int)]),
+        (dict(names=np.array(['a', 'b'])), dict(names=['a', 'b'])),
+        (dict(name=np.str_('a')), dict(name='a')),
+        (dict(small=np.float16(0.5)), dict(small=0.5)),
+        (dict(image=np.zeros(2, 'u1')), dict(image=[0, 0])),
+        (dict(kind=Kind.A), dict(kind=1)),
     ],
 )
 def test_what_is_not_plain_becomes_so(content, expected, tmp_path):

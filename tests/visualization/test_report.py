@@ -191,12 +191,13 @@ def test_classes_of_few_groups_are_named(runs, page):
 
 
 def test_images_that_a_model_may_know_are_said(runs, page):
-    about = dict(split='val', leak='The model was trained on 3 of the 9 groups')
+    leak = '3 of the 9 groups have the names of training groups'
+    about = dict(split='val', leak=leak)
     other = dataclasses.replace(runs['one'], about=about)
     said = build_report({'other': other}, resamples=9)
     assert f'{SIZE} val images' in said and 'Embeddings of val images' in said
     assert 'other: The images are of the split val: the model may' in said
-    assert '3 of the 9 groups: the values are too high.' in said
+    assert 'other: 3 of the 9 groups have the names' in said
     assert 'the model may have been' not in page
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from mmengine.dataset import InfiniteSampler
 from torch.utils.data import BatchSampler, Sampler
 
 from mmimbal.datasets.views import MetricIndex
@@ -42,7 +43,8 @@ class ViewsBatchSampler(BatchSampler):
                 f'metric_images={metric_images} must be a whole number of at least 2 '
                 f'and at most batch_size={batch_size}'
             )
-        if drop_last and len(sampler) < batch_size:
+        ends = not isinstance(sampler, InfiniteSampler)
+        if ends and drop_last and len(sampler) < batch_size:
             raise ValueError(
                 f'there is no batch of {batch_size} in {len(sampler)} images, and '
                 'drop_last=True: lower batch_size, or set drop_last=False'

@@ -12,7 +12,6 @@ from mmengine.runner import Runner
 from mmimbal.files.atomic import remove_leftovers
 from mmimbal.files.checkpoint import atomic_saving, safe_loading
 from mmimbal.files.config_text import CachedTextConfig
-from mmimbal.files.plain_content import plain_content
 from mmimbal.registry import HOOKS
 
 LOADING_METHODS = ('_init_model_weights', 'load_or_resume')  # of a Runner
@@ -51,12 +50,6 @@ class SafeCheckpointHook(Hook):
         """Remove unfinished checkpoints that killed runs have left in the work dir."""
         if is_main_process():
             remove_leftovers(Path(runner.work_dir))
-
-    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Make plain what could not be loaded again, such as functions of schedules."""
-        for key in ('meta', 'message_hub', 'param_schedulers'):
-            if key in checkpoint:
-                checkpoint[key] = plain_content(checkpoint[key])
 
     def after_run(self, runner: Runner) -> None:
         """Restore the methods."""

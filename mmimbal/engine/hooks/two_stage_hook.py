@@ -92,12 +92,6 @@ class TwoStageHook(Hook):
         self.stage = 1
         self.resumed = False
 
-    def before_run(self, runner: Runner) -> None:
-        """Refuse hooks that do not go together with a single run of two stages."""
-        check_has_parts(unwrap_model(runner.model))
-        if self.epoch is not None:
-            check_hooks(runner.hooks)
-
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Switch to stage 2, before a resumed run loads the optimizer state."""
         if not runner._resume:
@@ -115,7 +109,9 @@ class TwoStageHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Begin stage 2 in a separate run; check that a single run reaches it."""
+        check_has_parts(unwrap_model(runner.model))
         if self.epoch is not None:
+            check_hooks(runner.hooks)
             loop = runner.train_loop
             by_epoch = isinstance(loop, EpochBasedTrainLoop)
             if not by_epoch or not 0 <= self.epoch < loop.max_epochs:

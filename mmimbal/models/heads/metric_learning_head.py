@@ -117,7 +117,7 @@ class MetricLearningClsHead(LinearClsHead):
             embedding_size=embedding_size or in_channels,
         )
         self.metric_loss = build_metric_loss(metric_loss, sizes)
-        check_arguments(self.metric_loss, type(self).__name__, self.gives)
+        check_arguments(self.metric_loss, type(self))
         self.miner = MODELS.build(miner) if miner else None
         name = type(self.metric_loss).__name__
         if isinstance(self.miner, BaseMetricLossFunction):

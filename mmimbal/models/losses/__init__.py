@@ -8,7 +8,7 @@ from .class_centre import (
     ClassCentreRankingLoss,
     ClassCentreTripletLoss,
 )
-from .class_counts_loss import ClassCountsLoss
+from .class_counts_loss import ClassCountsLoss, UsesClassCounts
 from .dot_regression import DotRegressionLoss
 from .equalization import SoftmaxEqualizationLoss
 from .gather import gather_embeddings, gather_labels

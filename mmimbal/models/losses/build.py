@@ -1,7 +1,6 @@
 """Build a metric loss with the sizes that it takes."""
 
 import inspect
-from collections.abc import Sequence
 
 from pytorch_metric_learning.miners import BaseMiner
 from torch import nn
@@ -9,6 +8,11 @@ from torch import nn
 from mmimbal.models.losses.class_counts_loss import ClassCountsLoss
 from mmimbal.registry import MODELS
 
+BY_NAME = inspect.Parameter.KEYWORD_ONLY
+POSITIONAL = (
+    inspect.Parameter.POSITIONAL_ONLY,
+    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+)
 OF_LOGITS = ('mmpretrain.models.losses', 'torch.nn.modules.loss')
 HEADS = dict(
     class_weights='mmimbal.BalancedContrastiveClsHead',
@@ -43,7 +47,7 @@ def build_metric_loss(cfg: dict, sizes: dict[str, int]) -> nn.Module:
     if issubclass(component, BaseMiner):
         raise ValueError(f'{component.__name__} is a miner: give it as miner')
     of_logits = component.__module__.startswith(OF_LOGITS)
-    if of_logits or issubclass(component, ClassCountsLoss):
+    if of_logits or component.forward is ClassCountsLoss.forward:
         raise ValueError(
             f'{component.__name__} is a loss of logits, not of embeddings: give it as '
             'loss, and a metric loss as metric_loss'
@@ -53,36 +57,41 @@ def build_metric_loss(cfg: dict, sizes: dict[str, int]) -> nn.Module:
     return MODELS.build(cfg, default_args=default_args)
 
 
-def check_arguments(loss: nn.Module, head: str, given: Sequence[str]) -> None:
+def check_arguments(loss: nn.Module, head: type) -> None:
     """Check that a head gives a metric loss the arguments that it takes.
 
     Args:
         loss: The metric loss.
-        head: Name of the head.
-        given: Names of the keyword arguments that it gives.
+        head: Class of the head. Its ``gives`` has the names of the arguments that its
+            ``loss_arguments`` returns. A class with a ``loss_arguments`` of its own and
+            no ``gives`` beside it may return anything.
 
     Raises:
         ValueError: If the loss needs another argument, or does not take one.
     """
-    name, parameters = type(loss).__name__, inspect.signature(loss.forward).parameters
-    kinds = [each.kind for each in parameters.values()]
-    by_position = sum(k in (k.POSITIONAL_ONLY, k.POSITIONAL_OR_KEYWORD) for k in kinds)
-    if by_position < 3 and inspect.Parameter.VAR_POSITIONAL not in kinds:
+    name = type(loss).__name__
+    parameters = inspect.signature(loss.forward).parameters.values()
+    kinds = {each.kind for each in parameters}
+    by_position = [each for each in parameters if each.kind in POSITIONAL]
+    if len(by_position) < 3 and inspect.Parameter.VAR_POSITIONAL not in kinds:
         raise ValueError(
             f'{name}.forward must take (embeddings, labels, indices_tuple=None), where '
             'indices_tuple is the result of the miner'
         )
-    for each in parameters.values():
-        is_needed = each.kind is each.KEYWORD_ONLY and each.default is each.empty
-        if is_needed and each.name not in given:
+    owner = next(each for each in head.__mro__ if 'loss_arguments' in vars(each))
+    if 'gives' not in vars(owner):
+        return
+    more = [*by_position[3:], *(each for each in parameters if each.kind is BY_NAME)]
+    for each in more:
+        if each.default is each.empty and each.name not in head.gives:
             needed = HEADS.get(each.name, 'a head that gives it')
             raise ValueError(f'{name} needs {each.name}: use {needed}')
-    takes_all = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
-    for each in given:
-        if each not in parameters and not takes_all:
+    takes_all = inspect.Parameter.VAR_KEYWORD in kinds
+    for given in head.gives:
+        if given not in {each.name for each in more} and not takes_all:
             raise ValueError(
-                f'{head} gives {each} to its metric loss, but {name} does not take it: '
-                'use mmimbal.MetricLearningClsHead'
+                f'{head.__name__} gives {given} to its metric loss, but {name} does '
+                'not take it: use mmimbal.MetricLearningClsHead'
             )
 
 

@@ -1,5 +1,5 @@
 import pytest
-from mmengine.dataset import DefaultSampler
+from mmengine.dataset import DefaultSampler, InfiniteSampler
 
 from mmimbal.datasets import ViewsBatchSampler
 from mmimbal.datasets.views import MetricIndex
@@ -37,3 +37,8 @@ def test_a_batch_larger_than_the_images_is_refused():
         batches(size=3, metric_images=2)
     _, found = batches(size=3, metric_images=2, drop_last=False)
     assert [len(batch) for batch in found] == [5]
+
+
+def test_batches_of_a_sampler_without_an_end_may_be_larger():
+    found = ViewsBatchSampler(InfiniteSampler(range(3)), 4, metric_images=2)
+    assert len(next(iter(found))) == 6

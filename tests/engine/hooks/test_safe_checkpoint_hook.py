@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from mmengine.fileio import get_file_backend
@@ -118,3 +119,13 @@ def test_what_a_run_has_written_it_can_resume(tmp_path, change):
     meta = load_from_local(tmp_path / 'run' / 'epoch_2.pth')['meta']
     if change is with_metainfo:
         assert meta['dataset_meta']['of'] == dict(a='Apple', b=(1, 2))
+
+
+def test_what_other_hooks_add_is_made_plain_too(tmp_path):
+    class Add(Hook):
+        def before_save_checkpoint(self, runner, checkpoint):
+            checkpoint['meta'].update(path=Path('x'), names=np.array(['a']))
+
+    train(tiny_digits('stage1_ce', tmp_path, train_cfg__max_epochs=1), Add())
+    meta = load_from_local(tmp_path / 'epoch_1.pth')['meta']
+    assert meta['names'] == ['a'] and 'path' not in meta

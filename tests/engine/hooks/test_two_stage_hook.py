@@ -6,11 +6,14 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
+from mmengine.optim import DefaultOptimWrapperConstructor
+from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from mmengine.runner import Runner
 from torch import nn
 
 from mmimbal.datasets import ClassBalancedSampler
 from mmimbal.engine.hooks import TwoStageHook
+from mmimbal.evaluation.tta import average_views, load_views
 from mmimbal.files.checkpoint import load_from_local
 from tests.conftest import log_of, tiny_digits, train
 
@@ -370,12 +373,55 @@ def test_a_recipe_that_switches_by_itself_is_refused(tmp_path):
 
 
 def test_a_model_without_a_backbone_is_refused(tmp_path):
-    cfg = single_config(tmp_path)
-    runner = Runner.from_cfg(cfg)
+    runner = Runner.from_cfg(single_config(tmp_path))
     (hook,) = (each for each in runner.hooks if isinstance(each, TwoStageHook))
     runner.model = nn.Linear(2, 2)
     with pytest.raises(ValueError, match='Linear has no backbone and no head'):
-        hook.before_run(runner)
+        hook.before_train(runner)
+
+
+def test_a_test_has_no_stages(tmp_path):
+    """Its model may be a wrapper, such as for test-time augmentation."""
+    cfg = single_config(tmp_path)
+    load_views(cfg, 'flips')
+    cfg.custom_hooks = [dict(type='SwitchRecipeHook', schedule=[])]
+    runner = Runner.from_cfg(cfg)
+    average_views(runner)
+    assert 0 <= runner.test()['balanced_accuracy'] <= 100
+
+
+@pytest.mark.parametrize(
+    'schedule',
+    [
+        [
+            dict(type='LinearLR', start_factor=0.1, by_epoch=False, end=3),
+            dict(type='CosineAnnealingLR', by_epoch=False, begin=3),
+        ],
+        [dict(type='CosineAnnealingLR', by_epoch=True, convert_to_iter_based=True)],
+    ],
+)
+def test_schedules_of_stage_2_in_iterations(tmp_path, schedule):
+    cfg = single_config(tmp_path)
+    cfg.default_hooks.two_stage.stage2.param_scheduler = schedule
+    runner = train(cfg)
+    epochs = runner.max_epochs - cfg.default_hooks.two_stage.epoch
+    length = len(runner.train_dataloader)
+    assert runner.param_schedulers[-1].end == epochs * length
+
+
+def test_an_optimizer_of_stage_2_that_reads_the_backbone(tmp_path):
+    """Layer-wise decay asks the backbone for the depth of each layer."""
+    cfg = single_config(tmp_path)
+    stage2 = cfg.default_hooks.two_stage.stage2
+    stage2.optim_wrapper.constructor = 'ReadsTheBackbone'
+    train(cfg)
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class ReadsTheBackbone(DefaultOptimWrapperConstructor):
+    def __call__(self, model):
+        assert isinstance(model.backbone, nn.Module)
+        return super().__call__(model)
 
 
 def test_the_batch_size_of_stage_2_scales_its_learning_rate(tmp_path):

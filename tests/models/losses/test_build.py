@@ -2,8 +2,11 @@
 
 import pytest
 import torch
+from mmpretrain.structures import DataSample
 from torch import nn
 
+from mmimbal.models.heads import MetricLearningClsHead
+from mmimbal.models.losses import ClassCountsLoss
 from mmimbal.registry import MODELS
 
 TRIPLET = dict(type='mmimbal.TripletMarginLoss')
@@ -76,3 +79,32 @@ def test_several_losses_have_a_list_of_weights():
     embeddings, labels = torch.randn(8, 4), torch.arange(8) % 2
     one, other = (MODELS.build(cfg)(embeddings, labels) for cfg in losses)
     torch.testing.assert_close(both(embeddings, labels), one + 0.5 * other)
+
+
+@MODELS.register_module()
+class OfAges(nn.Module):
+    def forward(self, embeddings, labels, indices_tuple=None, *, ages):
+        return (embeddings.sum(1) * ages).sum()
+
+
+@MODELS.register_module()
+class AgesHead(MetricLearningClsHead):
+    """A head of somebody's own, which says nothing of what it gives."""
+
+    def loss_arguments(self, features, samples):
+        return dict(ages=torch.ones(len(features)))
+
+
+@MODELS.register_module()
+class CountsOfAClass(ClassCountsLoss):
+    def forward(self, embeddings, labels, indices_tuple=None):
+        return embeddings.sum()
+
+
+def test_heads_and_losses_of_others_are_taken():
+    built = head(dict(type='mmimbal.OfAges'), 'AgesHead')
+    samples = [DataSample().set_gt_label(n) for n in range(3)]
+    assert 'loss_metric' in built.loss((torch.randn(3, 8),), samples)
+    head(dict(type='mmimbal.CountsOfAClass'))
+    with pytest.raises(ValueError, match='OfAges needs ages: use a head that gives it'):
+        head(dict(type='mmimbal.OfAges'))
