@@ -132,6 +132,7 @@ def test_a_benchmark_killed_and_run_again_gives_the_same(whole, tmp_path):
     assert (folder / 'page.md').read_text() == page
 
 
+@pytest.mark.slow
 def test_a_training_that_outlives_its_benchmark_keeps_others_out(whole, tmp_path):
     """The next benchmark waits for it, and then goes on from what it has left."""
     folder, grid = tmp_path / 'outlived', whole[1]

@@ -26,7 +26,8 @@ class Comparison:
         not_compared: Names of the other rows: runs are missing or have diverged.
         folds: Test images of each fold.
         metrics: By row and metric of :data:`JUDGED_BY`, values in %, (1 + R,): the
-            measured value, then R resamples.
+            measured value, then R resamples. With few seeds, a resample may be above
+            100.
     """
 
     rows: Mapping[str, Row]

@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import mean
 
+import numpy as np
+
 from mmimbal.evaluation.table import mean_and_spread
 from mmimbal.experiments.comparison import JUDGED_BY, Comparison
 from mmimbal.experiments.fold_test import p_text, p_value
@@ -192,7 +194,7 @@ def _with_difference(
     cells: list[Cell] = []
     for metric in JUDGED_BY:
         values = comparison.metrics[name][metric]
-        cells.append(estimate(metric, values[0], values[1:]))
+        cells.append(estimate(metric, values[0], np.minimum(values[1:], 100)))
         if higher == lower:
             cells += ['-', '-']
             continue

@@ -97,7 +97,7 @@ def limits(data: OwnData, comparison: Comparison, quick: bool) -> list[str]:
 
 def _value(comparison: Comparison, name: str, metric: str) -> str:
     values = comparison.metrics[name][metric]
-    cell = estimate(metric, values[0], values[1:])
+    cell = estimate(metric, values[0], np.minimum(values[1:], 100))
     return f'{cell.text} {cell.interval}'
 
 

@@ -92,7 +92,6 @@ def estimate(
         resampled: Value of each resample, (R,), in %.
         groups: As in :func:`mmimbal.evaluation.bootstrap.interval_of`.
     """
-    resampled = np.minimum(resampled, 100)  # of few seeds it may be above
     bounds = interval_of(metric, measured, resampled, groups=groups)
     return Estimate(measured, *bounds)
 

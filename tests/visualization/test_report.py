@@ -15,7 +15,7 @@ from mmimbal.visualization.projection import project
 from mmimbal.visualization.report import build_report
 from mmimbal.visualization.style import line_of
 
-SIZE = 400
+SIZE = 200
 CLASSES = ('common', '<script>alert(1)</script>', 'a & b $x_1$')
 HEADINGS = [
     'Metrics, %',
@@ -34,7 +34,7 @@ HEADINGS = [
 
 def simulate(seed, skill):
     random = np.random.default_rng(seed)
-    labels = np.random.default_rng(0).choice(3, SIZE, p=[0.6, 0.3, 0.1])
+    labels = np.random.default_rng(0).choice(3, SIZE, p=[0.5, 0.3, 0.2])
     logits = random.normal(size=(SIZE, 3)) + skill * np.eye(3)[labels]
     scores = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     return Predictions(
