@@ -38,8 +38,8 @@ def check_needs(runner: Runner) -> None:
     if plain and views is not None and views > 1:
         raise ValueError(
             'the pipeline makes several views of an image, which ClsDataPreprocessor '
-            "cannot read: set model.data_preprocessor.type='mmimbal.MultiViewData"
-            "Preprocessor'"
+            'cannot read: set model.data_preprocessor.type='
+            "'mmimbal.MultiViewDataPreprocessor'"
         )
     collate = runner.train_dataloader.collate_fn
     of_torch = getattr(collate, 'func', collate) is default_collate

@@ -92,7 +92,8 @@ def warn_of_schedule(runner: Runner, changes: dict) -> None:
 
 def _try(part: str, build: Callable, *args):
     """Build a part of stage 2; return it."""
-    logging.disable(logging.INFO)  # what it logs is of stage 2
+    before = logging.root.manager.disable
+    logging.disable(max(before, logging.INFO))  # what it logs is of stage 2
     try:
         return build(*args)
     except (TypeError, KeyError, ValueError) as error:
@@ -104,7 +105,7 @@ def _try(part: str, build: Callable, *args):
             f'stage2.{part} of the TwoStageHook cannot be built: {reason}{advice}'
         ) from error
     finally:
-        logging.disable(logging.NOTSET)
+        logging.disable(before)
 
 
 def _number_of_batches(loader: dict, dataset: Dataset) -> int:

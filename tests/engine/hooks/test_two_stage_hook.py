@@ -1,4 +1,5 @@
 import gc
+import logging
 import weakref
 from pathlib import Path
 
@@ -503,3 +504,13 @@ def test_the_log_of_stage_2_has_no_losses_of_stage_1(tmp_path):
     losses = runner.message_hub.log_scalars
     assert 'train/loss_metric' not in losses
     assert len(losses['train/loss'].data[0]) == 2 * len(runner.train_dataloader)
+
+
+def test_logging_is_left_as_it_was(tmp_path):
+    """Trying parts of stage 2 is silent, but a program may have switched off more."""
+    logging.disable(logging.WARNING)
+    try:
+        train(single_config(tmp_path))
+        assert logging.root.manager.disable == logging.WARNING
+    finally:
+        logging.disable(logging.NOTSET)
