@@ -135,6 +135,22 @@ def count_classes(labels: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
     return np.bincount(labels, minlength=len(names))
 
 
+def check_no_class_is_empty(counts: np.ndarray, names: tuple[str, ...]) -> None:
+    """Raise a ValueError that names the classes without a training image.
+
+    Args:
+        counts: Training images of each class, (K,).
+        names: Class names, K.
+    """
+    empty = [name for name, count in zip(names, counts, strict=True) if not count]
+    if empty:
+        raise ValueError(
+            f'no training image of class {", ".join(empty)}: add images, or remove the '
+            'class. A slice of the data set (indices, num_batch_per_epoch) may have '
+            'none'
+        )
+
+
 def cumcount(values: np.ndarray) -> np.ndarray:
     """Count for each value the equal ones before it, (N,); like pandas' cumcount.
 

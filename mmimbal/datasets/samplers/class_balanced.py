@@ -8,6 +8,7 @@ from mmengine.dist import get_dist_info, sync_random_seed
 from torch.utils.data import Sampler
 
 from mmimbal.datasets.labels_and_groups import (
+    check_no_class_is_empty,
     count_classes,
     get_class_names,
     get_labels,
@@ -70,12 +71,7 @@ class ClassBalancedSampler(Sampler):
         _check_options(power, end_power, epochs, effective_number, length)
         labels, names = get_labels(dataset), get_class_names(dataset)
         self.counts = count_classes(labels, names)
-        if not self.counts.all():
-            empty = ', '.join(np.array(names)[self.counts == 0])
-            raise ValueError(
-                f'no training image of class {empty}: add images, or remove the class. '
-                'A slice of the data set (indices, num_batch_per_epoch) may have none'
-            )
+        check_no_class_is_empty(self.counts, names)
         self.dataset = dataset
         self.rank, self.world_size = get_dist_info()
         self.seed = sync_random_seed() if seed is None else seed

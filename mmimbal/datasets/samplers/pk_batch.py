@@ -10,6 +10,7 @@ from mmengine.logging import print_log
 from torch.utils.data import DataLoader, Sampler
 
 from mmimbal.datasets.labels_and_groups import (
+    check_no_class_is_empty,
     count_classes,
     get_class_names,
     get_groups,
@@ -117,12 +118,7 @@ class PKBatchSampler(Sampler):
 
         labels, names = get_labels(sampler.dataset), get_class_names(sampler.dataset)
         counts = count_classes(labels, names)
-        if not counts.all():
-            empty = ', '.join(np.array(names)[counts == 0])
-            raise ValueError(
-                f'no training image of class {empty}: add images, or remove the class. '
-                'A slice of the data set (indices, num_batch_per_epoch) may have none'
-            )
+        check_no_class_is_empty(counts, names)
         if p is not None and (p > len(names) or p * k != size):
             raise ValueError(
                 f'p={p} slots of k={k} images: there are {len(names)} classes, and the '
