@@ -116,6 +116,13 @@ def groups_by_class(
     return dict(zip(classes, counts.tolist(), strict=True))
 
 
+def groups_of_shares(predictions: Predictions) -> dict[str, int]:
+    """Return the groups that the recall of each class is measured on, by metric."""
+    of_test = (predictions.groups, predictions.labels, predictions.classes)
+    counts = groups_by_class(*of_test)
+    return {f'recall/{name}': number for name, number in counts.items()}
+
+
 def interval_of(
     metric: str,
     measured: float,

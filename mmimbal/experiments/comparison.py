@@ -138,9 +138,9 @@ def mean_over_seeds(values: Sequence[np.ndarray]) -> np.ndarray:
     """Return the mean over seeds; in each resample over seeds that are drawn anew.
 
     Rows with as many seeds draw the same ones, so that differences are paired; others
-    draw independently. A mean
-    of S drawn seeds varies too little, by ``(S - 1) / S`` of the variance; this is
-    corrected. With few seeds, an interval is too narrow nevertheless.
+    draw independently. The mean of S drawn seeds has only ``(S - 1) / S`` of the
+    variance of S new ones; this is corrected. With few seeds, an interval is too narrow
+    nevertheless.
 
     Args:
         values: For each of S seeds, the measured value and R resamples, (1 + R,).

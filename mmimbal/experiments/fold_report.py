@@ -5,7 +5,7 @@ from statistics import mean, stdev
 
 from mmimbal.evaluation.bootstrap import (
     caution,
-    groups_by_class,
+    groups_of_shares,
     interval_of,
     resampled_metrics,
 )
@@ -41,10 +41,8 @@ def report(parts: Sequence[Predictions]) -> tuple[dict, str]:
     title = 'ensemble' if same_test else 'pooled'
     apart = () if same_test or len(parts) == 1 else WITHIN_FOLDS
     together = averaged(parts) if same_test else pooled(parts)
-    of_test = (together.groups, together.labels, together.classes)
     measured = summarise(together.scores, together.labels, together.classes)
-    resampled, groups_of = resampled_metrics(together), groups_by_class(*of_test)
-    of_class = {f'recall/{name}': number for name, number in groups_of.items()}
+    resampled, groups_of = resampled_metrics(together), groups_of_shares(together)
     recalls = [f'recall/{name}' for name in together.classes]
     rows, summary = [], {}
     for name in (*NAMES, *recalls):
@@ -58,7 +56,7 @@ def report(parts: Sequence[Predictions]) -> tuple[dict, str]:
         value, bounds, cells = None, None, ('-', '-')
         if name not in apart:
             value = measured[name]
-            groups = of_class.get(name)
+            groups = groups_of.get(name)
             low, high = interval_of(name, value, 100 * resampled[name], groups=groups)
             bounds, cells = [low, high], (f'{value:.1f}', f'{low:.1f} .. {high:.1f}')
         rows.append((name, *(members if same_test else ()), cell, *cells))
@@ -73,7 +71,7 @@ def report(parts: Sequence[Predictions]) -> tuple[dict, str]:
         f'{len(together.labels)} test images in {len(set(together.groups.tolist()))} '
         'groups. The intervals are from resampled groups. '
         + (NOT_POOLED if apart else '')
-        + caution(*of_test)
+        + caution(together.groups, together.labels, together.classes)
     )
     members = [f'fold {number}' for number in range(len(parts))] if same_test else []
     header = ('%', *members, f'{len(parts)} folds', title, '95% interval')

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from mmimbal.evaluation.bootstrap import (
     caution,
-    groups_by_class,
+    groups_of_shares,
     interval_of,
     resampled_metrics,
 )
@@ -133,10 +133,7 @@ def _results(predictions: Predictions | None, decisions: Decisions | None) -> st
             )
     measured = summarise(predictions.scores, predictions.labels, predictions.classes)
     resampled = resampled_metrics(predictions)
-    number_of = groups_by_class(
-        predictions.groups, predictions.labels, predictions.classes
-    )
-    of_class = {f'recall/{name}': number for name, number in number_of.items()}
+    groups_of = groups_of_shares(predictions)
     recalls = [f'recall/{name}' for name in predictions.classes]
     rows = []
     for metric in (*NAMES, *recalls):
@@ -145,7 +142,7 @@ def _results(predictions: Predictions | None, decisions: Decisions | None) -> st
                 metric,
                 measured[metric],
                 100 * resampled[metric],
-                groups=of_class.get(metric),
+                groups=groups_of.get(metric),
             )
             value = f'{measured[metric]:.1f} [{low:.1f}, {high:.1f}]'
             rows.append(f'| {metric} | {value} |')

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mmimbal.evaluation.bootstrap import (
-    groups_by_class,
+    groups_of_shares,
     resample,
     resampled_metrics,
 )
@@ -55,9 +55,9 @@ class RunMetrics:
 def measure_run(run: Predictions, resamples: int) -> RunMetrics:
     """Return all metrics of a run, measured and resampled."""
     measured = summarise(run.scores, run.labels, run.classes)
-    by_class = groups_by_class(run.groups, run.labels, run.classes)
-    groups = {f'recall/{name}': number for name, number in by_class.items()}
-    return RunMetrics(measured, resampled_metrics(run, resamples), groups)
+    return RunMetrics(
+        measured, resampled_metrics(run, resamples), groups_of_shares(run)
+    )
 
 
 def measure(

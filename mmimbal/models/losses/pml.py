@@ -3,7 +3,6 @@
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from numbers import Number
 
 import torch
@@ -80,7 +79,7 @@ def from_config(component: type) -> Callable:
             raise ValueError(
                 f'margin={margin} of {component.__name__} must not be negative'
             )
-        build_argument = partial(
+        build_argument = functools.partial(
             _build_argument, as_tensors=component is not losses.MultipleLosses
         )
         return component(
