@@ -108,7 +108,9 @@ def commands_of_winner(
     start = f'MMIMBAL_DATA={shlex.quote(root)} ' if root else ''
     stage1 = f'{word}/{profile}/{WORDS.get(row.method, row.method)}'
     options = {}
-    if row.method == 'control':
+    if row.method == 'ce':
+        options = {'default_hooks.checkpoint.save_best': None}  # the last epoch
+    elif row.method == 'control':
         options = {'model.head.metric_weight': 0.0}
     elif row.method == 'imagenet':
         options = length(compose(parse_experiment(stage1)), 1)

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from mmimbal.command_line.fit_workers import LOADERS
+from mmimbal.experiments.run_settings import NOT_IN_RESULT
 
 FEATURE_VIEWS = 4
 
@@ -50,6 +51,9 @@ class GridRun:
         """Everything that its result depends on, except the content of files."""
         usual = dict(views=FEATURE_VIEWS, search=True)  # older results do not say it
         settings = {k: v for k, v in asdict(self).items() if usual.get(k) != v}
+        settings['options'] = {
+            k: v for k, v in self.options.items() if not k.endswith(NOT_IN_RESULT)
+        }
         return json.loads(json.dumps(settings))
 
     def train_command(self, tools: Path, folder: Path) -> list[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from mmimbal.files.json_file import read_json, write_json
 
 LONGEST = 60  # characters of a value in a message
+NOT_IN_RESULT = '.dataset.cache'  # end of keys that change no result
 
 
 def record_settings(settings: Mapping, folder: Path) -> None:
@@ -52,12 +53,12 @@ def check_settings(old: Mapping, new: Mapping, path: Path) -> None:
 
 
 def _flat(settings: Mapping, prefix: str = '') -> dict[str, object]:
-    """Return nested settings as one dict with dotted keys."""
+    """Return nested settings, those that change results, with dotted keys."""
     flat: dict[str, object] = {}
     for key, value in settings.items():
         if isinstance(value, Mapping) and value:
             flat |= _flat(value, f'{prefix}{key}.')
-        else:
+        elif not key.endswith(NOT_IN_RESULT):
             flat[f'{prefix}{key}'] = value
     return flat
 

@@ -38,3 +38,13 @@ def test_other_settings_are_told(tmp_path, change, message):
     record_settings(SETTINGS, tmp_path / 'new')
     with pytest.raises(ValueError, match=message):
         record_settings(SETTINGS | change, tmp_path / 'new')
+
+
+def test_the_folder_of_decoded_images_changes_no_result(tmp_path):
+    def settings(cache):
+        options = SETTINGS['options'] | {'val_dataloader.dataset.cache': cache}
+        return SETTINGS | dict(options=options)
+
+    record_settings(settings('decoded'), tmp_path / 'new')
+    record_settings(settings('elsewhere'), tmp_path / 'new')
+    record_settings(SETTINGS, tmp_path / 'new')
