@@ -6,8 +6,9 @@ import sys
 import torch
 from mmengine.logging import print_log
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
-ONE_GIB = 1 << 30  # mallopt takes a C int: 4 GiB would be 0
+# Of glibc's malloc.h. mallopt takes a C int: 4 GiB would be 0.
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+NEVER, ONE_GIB = -1, 1 << 30
 
 
 def keep_memory() -> None:
@@ -38,6 +39,5 @@ def _set_mallopt() -> bool:
         ctypes.CDLL(None).gnu_get_libc_version  # noqa: B018  # musl has none
     except (OSError, AttributeError):
         return False
-    return all(
-        mallopt(option, ONE_GIB) == 1 for option in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD)
-    )
+    options = {M_TRIM_THRESHOLD: NEVER, M_MMAP_THRESHOLD: ONE_GIB}
+    return all(mallopt(option, value) == 1 for option, value in options.items())
