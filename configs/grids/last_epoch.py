@@ -6,7 +6,7 @@ notes = (
     'Validation images of fold 0 of ISIC 2018, one seed. The trainings are those of '
     'the screening. There stage 2 starts from the epoch with the best balanced '
     'accuracy of the classifier of stage 1, which may be early. Two rows have a lower '
-    'learning rate.'
+    'learning rate; imagenet are the untouched features of the net.'
 )
 judged_on = 'val'
 folds = [0]

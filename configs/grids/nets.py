@@ -4,7 +4,8 @@ _base_ = '../_base_/grids/pretrained.py'
 title = 'Nets with ImageNet weights'
 notes = (
     'Plain cross-entropy with two nets whose ImageNet weights are in Python packages, '
-    'at two image sizes, on ISIC 2018. Validation images of one fold, one seed.'
+    'at two image sizes, and their untouched features, on ISIC 2018. Validation images '
+    'of one fold, one seed.'
 )
 judged_on = 'val'
 folds = [0]
@@ -31,11 +32,21 @@ _128px = {
     'val_dataloader.dataset.pipeline.2.crop_size': 128,
 }
 _stage2 = ['nearest_mean', 'crt', 'cosine', 'balanced_softmax']
-methods = dict(
-    mobilenet_v2_96px=dict(stage1='ce', stage2=_stage2),
-    efficientnet_lite0_96px=dict(stage1='ce', stage2=_stage2, options=_lite0),
-    mobilenet_v2_128px=dict(stage1='ce', stage2=_stage2, options=_128px),
-    efficientnet_lite0_128px=dict(
-        stage1='ce', stage2=_stage2, options={**_lite0, **_128px}
-    ),
+_nets = dict(
+    mobilenet_v2_96px={},
+    efficientnet_lite0_96px=_lite0,
+    mobilenet_v2_128px=_128px,
+    efficientnet_lite0_128px={**_lite0, **_128px},
 )
+_untouched = {
+    f'{net}_untouched': dict(
+        _base_._imagenet,
+        stage2=_stage2,
+        options={**_base_._imagenet['options'], **options},
+    )
+    for net, options in _nets.items()
+}
+methods = {
+    **{net: dict(stage1='ce', stage2=_stage2, options=o) for net, o in _nets.items()},
+    **_untouched,
+}

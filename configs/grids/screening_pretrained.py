@@ -9,7 +9,8 @@ notes = (
     'It lost in the rows of plain cross-entropy, so it was taken out of the '
     'rows with views before they ran. The twelfth row was BCL with a falling weight. '
     'When BCL was below cross-entropy and class-centre above it, it was exchanged, '
-    'before it ran, for class-centre and Mixup together.'
+    'before it ran, for class-centre and Mixup together. Last, and beside the twelve, '
+    'the untouched features of the net were added (imagenet).'
 )
 judged_on = 'val'
 folds = [0]

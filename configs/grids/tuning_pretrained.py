@@ -19,6 +19,7 @@ datasets = dict(_delete_=True, isic2018=dict())
 _plain = {**_base_._pk, 'model.head.loss.type': 'CrossEntropyLoss'}
 _mixup = dict(stage1='supcon_views_mixup', metric=True)
 _rows = dict(
+    imagenet=_base_._imagenet,
     ce=_base_._recipes['ce'],
     supcon_plain=dict(stage1='supcon_views', options=_plain, metric=True),
     plain_control=dict(

@@ -22,6 +22,7 @@ _imagenet = dict(
     stage1='frozen', options={'train_cfg.max_epochs': 1, 'param_scheduler.1.T_max': 1}
 )
 _recipes = dict(
+    imagenet=_imagenet,
     ce=dict(stage1='ce'),
     balanced_softmax=dict(one_stage='balanced_softmax'),
     randaugment=dict(stage1='ce_randaugment'),
