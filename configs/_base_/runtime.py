@@ -21,6 +21,7 @@ default_hooks = dict(
     training_groups=dict(type='mmimbal.TrainingGroupsHook'),
     set_epoch=dict(type='mmimbal.SetEpochHook'),
     metric_monitor=dict(type='mmimbal.MetricMonitorHook'),
+    check_run=dict(type='mmimbal.CheckRunHook'),
     drawn_classes=dict(type='mmimbal.DrawnClassesHook'),
 )
 env_cfg = dict(

@@ -1,8 +1,8 @@
 """What losses and heads need in training besides images with labels, and get.
 
-A module says it in its attribute ``needs``, a tuple of these words.
-:func:`mmimbal.engine.needs.check_needs` compares them with what a run gives, and the
-table of methods shows them.
+A module says it in its attribute ``needs``, a tuple of these words. They are compared
+with what a run gives by :func:`mmimbal.engine.checks.needs.check_needs`, and the table
+of methods shows them.
 """
 
 from collections.abc import Iterable

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from mmimbal.command_line.compose import compose
 from mmimbal.command_line.experiment import parse_experiment
@@ -23,7 +24,7 @@ from mmimbal.experiments.own_data import describe_data
 from mmimbal.experiments.results import images_file, pack
 from mmimbal.experiments.rows import Row
 from mmimbal.files.json_file import write_json
-from tests.conftest import ROOT, write_index
+from tests.conftest import CONFIGS, ROOT, write_index
 from tests.example_results import scores_of
 from tests.tools import explain
 
@@ -67,6 +68,26 @@ def test_the_grid_has_the_recipe_and_its_control_on_every_fold(data, tmp_path):
     assert 'train_cfg.max_epochs' not in runs['ce'].options
     assert {(run.views, run.search) for run in grid.runs} == {(4, True)}
     assert runs['ce'].options['train_dataloader.drop_last']
+
+
+def test_a_run_has_the_settings_of_the_study(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    write_grid(data, 'pretrained', False, tmp_path / 'decoded', tmp_path / 'grid.py')
+    found, study = (
+        {
+            run.method: run.settings
+            for run in load_grid(file).runs
+            if run.dataset == dataset and run.fold == run.seed == 0
+        }
+        for file, dataset in (
+            (tmp_path / 'grid.py', 'cells'),
+            (CONFIGS / 'grids/study_pretrained.py', 'isic2018'),
+        )
+    )
+    assert found.keys() == {*RIGHT, 'imagenet'}
+    for method, settings in found.items():
+        of_study = json.dumps(study[method]).replace('isic2018', 'cells')
+        assert settings == json.loads(of_study)
 
 
 def test_a_quick_look_is_one_fold_and_few_epochs(data, tmp_path):
@@ -177,7 +198,10 @@ def test_the_commands_train_the_winner_with_what_most_folds_chose():
         'optim_wrapper.optimizer.lr=0.1'
     )
     elsewhere = commands_of_winner('cells', '64px', Row('ce', '', False), '/my data')
-    assert elsewhere == ["MMIMBAL_DATA='/my data' python tools/train.py cells/64px/ce"]
+    assert elsewhere == [
+        "MMIMBAL_DATA='/my data' python tools/train.py cells/64px/ce --cfg-options "
+        'default_hooks.checkpoint.save_best=None'
+    ]
 
 
 def write_results(data, work_dir, right=RIGHT):

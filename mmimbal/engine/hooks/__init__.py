@@ -1,4 +1,5 @@
 from .channels_last_hook import ChannelsLastHook
+from .check_run_hook import CheckRunHook
 from .class_counts_hook import ClassCountsHook
 from .difficulty_sampling_hook import DifficultySamplingHook
 from .drawn_classes_hook import DrawnClassesHook

@@ -6,7 +6,6 @@ from mmengine.runner import Runner
 
 from mmimbal.datasets import get_class_counts, get_class_names
 from mmimbal.engine.ddp import unwrap_model
-from mmimbal.engine.needed_metrics import check_needed_metrics
 from mmimbal.models.needs import give_class_counts
 from mmimbal.registry import HOOKS
 
@@ -20,9 +19,8 @@ class ClassCountsHook(Hook):
     are set again in each epoch, because another hook may have replaced the loss.
 
     Raises:
-        ValueError: At the start of training, if a class has no images, the head has
-            another number of classes, or ``save_best`` is a metric that
-            ``mmimbal.ImbalanceMetric`` cannot report on the validation images.
+        ValueError: At the start of training, if a class has no images, or the head has
+            another number of classes.
     """
 
     priority = 'BELOW_NORMAL'  # after hooks that switch losses
@@ -50,7 +48,6 @@ class ClassCountsHook(Hook):
             f'Training images per class: {", ".join(f"{n} {c}" for n, c in counted)}'
         )
         self._set_counts(runner)
-        check_needed_metrics(runner)
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Set the counts of losses that another hook has put in."""

@@ -1,7 +1,5 @@
 """Log which classes the sampler draws, and warn of rebalancing twice."""
 
-import weakref
-
 import numpy as np
 import torch
 from mmengine.dist import all_reduce
@@ -16,10 +14,8 @@ from mmimbal.datasets import (
     get_class_names,
     get_sampler,
 )
-from mmimbal.datasets.views import is_for_metric_loss, makes_separate_views
+from mmimbal.datasets.views import is_for_metric_loss
 from mmimbal.engine.ddp import unwrap_model
-from mmimbal.engine.last_batch import check_last_batch
-from mmimbal.engine.needs import check_needs
 from mmimbal.registry import HOOKS
 
 
@@ -31,26 +27,13 @@ class DrawnClassesHook(Hook):
 
     Warns if the sampler balances classes and the loss uses the class counts too:
     together they rebalance twice.
-
-    Raises:
-        ValueError: When training begins, if the run does not give what losses and heads
-            need, such as views. When training or a stage begins, if ``natural_size`` or
-            ``separate_views`` differs between batch sampler and head, or if the last
-            batch has one image and batch norm needs two.
     """
 
     priority = 'BELOW_NORMAL'  # after hooks that switch losses
     warned: str | None = None
-    checked: weakref.ref | None = None  # a batch sampler; it holds its images
-
-    def before_train(self, runner: Runner) -> None:
-        """Check that the run gives the model what it needs."""
-        check_needs(runner)
-        self._check(runner)
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Start to count; warn of rebalancing twice, once for each loss."""
-        self._check(runner)  # stage 2 of a single run has another loader
         self.names = get_class_names(runner.train_dataloader.dataset)
         self.drawn = torch.zeros(len(self.names), dtype=torch.long)
         loss = find_prior_based_loss(runner.model)
@@ -85,51 +68,6 @@ class DrawnClassesHook(Hook):
             for name, count in zip(self.names, drawn.tolist(), strict=True)
         )
         runner.logger.info(f'Drawn in epoch {runner.epoch + 1}: {shares}')
-
-    def _check(self, runner: Runner) -> None:
-        check_batches(runner)
-        batches = runner.train_dataloader.batch_sampler
-        if self.checked is None or self.checked() is not batches:
-            check_last_batch(runner.model, runner.train_dataloader)
-            self.checked = weakref.ref(batches)
-
-
-def check_batches(runner: Runner) -> None:
-    """Raise a ValueError if batch sampler and head do not go together.
-
-    They must have the same ``separate_views`` and, without it, ``natural_size``. In a
-    single run, stage 2 has batches without views for the metric loss.
-    """
-    head = getattr(unwrap_model(runner.model), 'head', None)
-    batches = runner.train_dataloader.batch_sampler
-    drawn, read = (getattr(part, 'separate_views', False) for part in (batches, head))
-    is_used = getattr(getattr(head, 'metric_weight', None), 'start', 0)
-    if drawn != read and (drawn or is_used):
-        raise ValueError(
-            f'the batch sampler has separate_views={drawn}, but the head '
-            f'{type(head).__name__} has separate_views={read}: set both to the same '
-            'value. Only mmimbal.MetricLearningClsHead can have separate views'
-        )
-    if not (drawn or read) and makes_separate_views(runner.train_dataloader.dataset):
-        raise ValueError(
-            'the pipeline has ViewsByLoss, but batch sampler and head have '
-            'separate_views=False, so the losses would see the same views: set it to '
-            'True in both, or use MultiView'
-        )
-    if not hasattr(head, 'natural_size'):
-        return  # MMPretrain's heads use all images of a batch
-    separate = drawn
-    drawn, read = (
-        getattr(part, 'natural_size', None) or None for part in (batches, head)
-    )
-    if separate:  # cross-entropy sees all images that are not for the metric loss
-        drawn = drawn or batches.batch_size
-        read = read or drawn
-    if drawn != read:
-        raise ValueError(
-            f'the batch sampler has natural_size={drawn}, but the head has '
-            f'natural_size={read}: set both to the same value'
-        )
 
 
 def balances(loader: DataLoader, head: nn.Module | None) -> bool:

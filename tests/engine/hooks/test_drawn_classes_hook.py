@@ -55,25 +55,6 @@ def test_batches_of_p_x_k_in_a_runner(tmp_path):
     assert runner.train_dataloader.batch_sampler.sampler.epoch == 1
 
 
-def test_natural_size_must_be_that_of_the_head(tmp_path):
-    cfg = tiny_digits('stage1_triplet', tmp_path)
-    cfg.train_dataloader.batch_sampler = dict(
-        type='mmimbal.PKBatchSampler', k=4, natural_size=24
-    )
-    with pytest.raises(
-        ValueError, match='natural_size=24, but the head has natural_size=None'
-    ):
-        train(cfg)
-
-
-def test_heads_of_mmpretrain_see_whole_batches(tmp_path):
-    cfg = tiny_digits('stage1_ce', tmp_path, train_cfg__max_epochs=1)
-    cfg.train_dataloader.batch_sampler = dict(
-        type='mmimbal.PKBatchSampler', k=4, natural_size=24
-    )
-    assert train(cfg).epoch == 1
-
-
 def _drawn_in_epoch_2(log):
     line = next(line for line in log.splitlines() if 'Drawn in epoch 2' in line)
     return re.findall(r'\d (\d+) \(', line)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from mmengine.hooks import Hook
 
-from mmimbal.engine import needed_metrics
-from mmimbal.engine.hooks import class_counts_hook
+from mmimbal.engine.checks import needed_metrics
+from mmimbal.engine.hooks import check_run_hook
 from mmimbal.evaluation.imbalance_metric import ImbalanceMetric
 from tests.conftest import tiny_digits, train
 
@@ -102,7 +102,7 @@ def test_it_is_an_error_before_training(name, tmp_path):
 
 @pytest.mark.parametrize('name', ['typo', 'class without images', 'items'])
 def test_without_the_check_it_fails_after_the_epoch(name, tmp_path, monkeypatch):
-    monkeypatch.setattr(class_counts_hook, 'check_needed_metrics', lambda runner: None)
+    monkeypatch.setattr(check_run_hook, 'check_needed_metrics', lambda runner: None)
     with pytest.raises(KeyError):
         train(config(tmp_path, WRONG[name][0]), steps := Steps())
     assert steps.count == 5

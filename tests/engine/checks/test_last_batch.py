@@ -10,11 +10,11 @@ from mmengine.dataset import DefaultSampler, InfiniteSampler
 from mmengine.runner import Runner
 from torch.utils.data import BatchSampler, DataLoader
 
-from mmimbal.engine import last_batch
-from mmimbal.engine.hooks import drawn_classes_hook
-from mmimbal.engine.last_batch import check_last_batch, needs_two_images
+from mmimbal.engine.checks import last_batch
+from mmimbal.engine.checks.last_batch import check_last_batch, needs_two_images
+from mmimbal.engine.hooks import check_run_hook
 from tests.conftest import tiny_digits, train
-from tests.engine.test_needed_metrics import Steps
+from tests.engine.checks.test_needed_metrics import Steps
 
 
 def config(work_dir, images=65, **options):
@@ -37,7 +37,7 @@ def test_it_is_an_error_before_training(tmp_path):
 
 
 def test_without_the_check_it_fails_at_the_end_of_the_epoch(tmp_path, monkeypatch):
-    monkeypatch.setattr(drawn_classes_hook, 'check_last_batch', lambda *args: None)
+    monkeypatch.setattr(check_run_hook, 'check_last_batch', lambda *args: None)
     with pytest.raises(ValueError, match=last_batch.NEEDS_TWO):
         train(config(tmp_path), steps := Steps())
     assert steps.count == 1

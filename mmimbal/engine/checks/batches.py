@@ -1,0 +1,44 @@
+"""Check before training that the batches are those that the head expects."""
+
+from mmengine.runner import Runner
+
+from mmimbal.datasets.views import makes_separate_views
+from mmimbal.engine.ddp import unwrap_model
+
+
+def check_batches(runner: Runner) -> None:
+    """Raise a ValueError if batch sampler and head do not go together.
+
+    They must have the same ``separate_views`` and, without it, ``natural_size``. In a
+    single run, stage 2 has batches without views for the metric loss.
+    """
+    head = getattr(unwrap_model(runner.model), 'head', None)
+    batches = runner.train_dataloader.batch_sampler
+    drawn, read = (getattr(part, 'separate_views', False) for part in (batches, head))
+    is_used = getattr(getattr(head, 'metric_weight', None), 'start', 0)
+    if drawn != read and (drawn or is_used):
+        raise ValueError(
+            f'the batch sampler has separate_views={drawn}, but the head '
+            f'{type(head).__name__} has separate_views={read}: set both to the same '
+            'value. Only mmimbal.MetricLearningClsHead can have separate views'
+        )
+    if not (drawn or read) and makes_separate_views(runner.train_dataloader.dataset):
+        raise ValueError(
+            'the pipeline has ViewsByLoss, but batch sampler and head have '
+            'separate_views=False, so the losses would see the same views: set it to '
+            'True in both, or use MultiView'
+        )
+    if not hasattr(head, 'natural_size'):
+        return  # MMPretrain's heads use all images of a batch
+    separate = drawn
+    drawn, read = (
+        getattr(part, 'natural_size', None) or None for part in (batches, head)
+    )
+    if separate:  # cross-entropy sees all images that are not for the metric loss
+        drawn = drawn or batches.batch_size
+        read = read or drawn
+    if drawn != read:
+        raise ValueError(
+            f'the batch sampler has natural_size={drawn}, but the head has '
+            f'natural_size={read}: set both to the same value'
+        )

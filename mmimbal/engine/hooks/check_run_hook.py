@@ -1,0 +1,46 @@
+"""Refuse a run that would fail later, or whose parts do not go together."""
+
+import weakref
+
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from mmimbal.engine.checks.batches import check_batches
+from mmimbal.engine.checks.last_batch import check_last_batch
+from mmimbal.engine.checks.needed_metrics import check_needed_metrics
+from mmimbal.engine.checks.needs import check_needs
+from mmimbal.registry import HOOKS
+
+
+@HOOKS.register_module()
+class CheckRunHook(Hook):
+    """Check before the first step that the parts of a run go together.
+
+    Raises:
+        ValueError: When training begins, if ``save_best`` or another hook wants a
+            metric that ``mmimbal.ImbalanceMetric`` cannot report on the validation
+            images, or if the run does not give what losses and heads need, such as
+            views. When training or a stage begins, if ``natural_size`` or
+            ``separate_views`` differs between batch sampler and head, or if the last
+            batch has one image and batch norm needs two.
+    """
+
+    priority = 'BELOW_NORMAL'  # after hooks that switch losses
+    checked: weakref.ref | None = None  # a batch sampler; it holds its images
+
+    def before_train(self, runner: Runner) -> None:
+        """Check the run, and the batches of its first stage."""
+        check_needed_metrics(runner)
+        check_needs(runner)
+        self._check_batches(runner)
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Check the batches: stage 2 of a single run has another loader."""
+        self._check_batches(runner)
+
+    def _check_batches(self, runner: Runner) -> None:
+        check_batches(runner)
+        batches = runner.train_dataloader.batch_sampler
+        if self.checked is None or self.checked() is not batches:
+            check_last_batch(runner.model, runner.train_dataloader)
+            self.checked = weakref.ref(batches)
