@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from joblib import cpu_count
 
-from mmimbal.command_line.experiment import parse_experiment, words_of
+from mmimbal.command_line.experiment import words_of
 from mmimbal.command_line.failures import ToolFailedError
 from mmimbal.command_line.flag_types import at_least
 from mmimbal.command_line.flags import add_executor_flags
@@ -31,7 +31,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--profile',
         choices=words_of('profiles'),
-        help='default: 224px with a GPU; pretrained on a CPU',
+        help='default: 224px with a GPU; on a CPU pretrained, or 64px if the package '
+        'with its weights is not installed',
     )
     parser.add_argument(
         '--folds',
@@ -90,6 +91,7 @@ def main() -> None:
     from mmimbal.command_line.memory import keep_memory
     from mmimbal.evaluation.bootstrap import RESAMPLES
     from mmimbal.experiments.compare_grid import (
+        check_profile,
         choose_profile,
         commands_of_winner,
         write_grid,
@@ -112,7 +114,7 @@ def main() -> None:
     work_dir = args.work_dir or Path('work_dirs/compare', name)
     profile = args.profile or choose_profile()
     use(folder)
-    parse_experiment(f'{folder.resolve().name}/{profile}/ce')  # do they fit?
+    check_profile(folder.resolve().name, profile)
     data = prepare(args, folder, work_dir)
     use(data.folder)
     file = work_dir / 'compare.py'

@@ -47,8 +47,18 @@ def parse_args() -> tuple[argparse.Namespace, list[str]]:
         metavar='OLD=NEW',
         help='replace a base of the experiment, e.g. stage2/crt=stage2/lws',
     )
-    parser.add_argument('--profile', choices=words_of('profiles'))
-    parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE')
+    parser.add_argument(
+        '--profile',
+        choices=words_of('profiles'),
+        help='image size, net and schedule, e.g. 64px: small images, for a CPU',
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        default=[],
+        metavar='KEY=VALUE',
+        help='change the config, e.g. optim_wrapper.optimizer.lr=0.01',
+    )
     parser.add_argument(
         '--stage1-cfg-options',
         nargs='+',

@@ -31,8 +31,15 @@ def summarise(results: list[dict]) -> str:
 def main() -> None:
     """Run the demo, write the summary, print the table, draw the figure."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--seeds', type=at_least(1), default=3)
-    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/demo'))
+    parser.add_argument(
+        '--seeds', type=at_least(1), default=3, help='trainings of each row; default: 3'
+    )
+    parser.add_argument(
+        '--work-dir',
+        type=Path,
+        default=Path('work_dirs/demo'),
+        help='default: work_dirs/demo',
+    )
     args = parser.parse_args()
     # Imported here, so that --help is quick.
     import numpy as np

@@ -10,7 +10,12 @@ from mmimbal.files.atomic import check_is_no_folder, write_text
 def main() -> None:
     """Write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--out', type=Path, default=Path('docs/methods.md'))
+    parser.add_argument(
+        '--out',
+        type=Path,
+        default=Path('docs/methods.md'),
+        help='default: docs/methods.md',
+    )
     args = parser.parse_args()
     # Imported here, so that --help is quick.
     from mmengine.registry import init_default_scope

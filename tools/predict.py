@@ -24,7 +24,12 @@ def parse_args() -> argparse.Namespace:
         'images', type=Path, metavar='IMAGES', help='a folder, or an image'
     )
     parser.add_argument(
-        '--more-images', type=Path, nargs='+', default=[], metavar='IMAGES'
+        '--more-images',
+        type=Path,
+        nargs='+',
+        default=[],
+        metavar='IMAGES',
+        help='more folders or images',
     )
     parser.add_argument(
         '--split', help='predict this split; then IMAGES is a prepared data set'
@@ -54,7 +59,9 @@ def parse_args() -> argparse.Namespace:
         help='embeddings of training images by the same model, written by '
         'tools/test.py --split train --embeddings --out FILE',
     )
-    parser.add_argument('--batch-size', type=at_least(1), default=64)
+    parser.add_argument(
+        '--batch-size', type=at_least(1), default=64, help='default: 64'
+    )
     parser.add_argument(
         '--workers',
         type=at_least(0),
@@ -127,7 +134,7 @@ def main() -> None:
     calibrated = 'calibrated' if decisions and decisions.calibration else 'uncalibrated'
     print(f'Written: {args.out}, {len(files)} images by {what}, {calibrated}')
     if broken:
-        print(f'{broken} images could not be read: see the column problem')
+        print(f'{broken} images could not be predicted: see the column problem')
 
 
 if __name__ == '__main__':

@@ -166,7 +166,10 @@ def main() -> None:
     if not args.dry_run:
         check_is_new(out)
     if args.calibration and args.folds and not args.keep_test:
-        raise ValueError('--calibration needs folds that keep it apart: --keep-test')
+        raise ValueError(
+            '--calibration with --folds needs --keep-test: without it, folds would '
+            'train on the images of cal'
+        )
     if args.keep_test and not args.folds:
         raise ValueError('--keep-test needs --folds, e.g. --folds 5')
     options = options_of_reader(args)

@@ -19,7 +19,10 @@ VISUALIZER = dict(
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help='e.g. configs/isic/stage2_crt.py')
+    parser.add_argument(
+        'config',
+        help='e.g. configs/isic/stage2_crt.py or own/pretrained/recommended/crt',
+    )
     parser.add_argument(
         'checkpoint',
         help='a checkpoint, a work dir (uses its best checkpoint, else its last), a '
@@ -86,8 +89,6 @@ def parse_args() -> argparse.Namespace:
         parser.error(f'--embeddings needs --out FILE{SUFFIX}')
     if args.embeddings and args.tta:
         parser.error('--embeddings needs one view of each image, but --tta has several')
-    if args.show_dir:
-        check_is_no_file(args.show_dir)
     return args
 
 
@@ -122,6 +123,8 @@ def main() -> None:
 
     keep_memory()
     with messages_for_mistakes():
+        if args.show_dir:
+            check_is_no_file(args.show_dir)
         cfg = load_config(args)
         ensemble = load_ensemble(Path(args.checkpoint), cfg)
         if ensemble:

@@ -13,7 +13,10 @@ from mmimbal.files.lock import locked_work_dir
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help='e.g. configs/isic/stage1_triplet.py')
+    parser.add_argument(
+        'config',
+        help='e.g. configs/isic/stage1_triplet.py or own/pretrained/recommended',
+    )
     parser.add_argument(
         '--stage1', help='checkpoint or work dir of stage 1, for a stage-2 config'
     )

@@ -188,7 +188,13 @@ def unknown_word(where: str, group: str, word: str) -> str:
     words = words_of(group)
     near = difflib.get_close_matches(word, words, n=3)
     hint = f'Did you mean {" or ".join(near)}? ' if near else ''
-    return f'{where}: no {word} in {group}. {hint}Known are {", ".join(words)}'
+    known = ', '.join(words)
+    if group == 'datasets':
+        known += (
+            f'; and folders of tools/prepare_dataset.py, but {data_folder(word)} is '
+            'none (MMIMBAL_DATA names the folder that holds them; default: data)'
+        )
+    return f'{where}: no {word} in {group}. {hint}Known are {known}'
 
 
 def load_base(name: str) -> Config:

@@ -37,8 +37,9 @@ def groups_by_name(
     unknown = {name for names in groups.values() for name in names} - set(classes)
     if unknown:
         raise ValueError(
-            f'groups contain names that are not classes of the dataset: '
-            f'{", ".join(sorted(unknown))}; its classes are {", ".join(classes)}'
+            'groups of ImbalanceMetric (head, medium, tail, ...) contain names that '
+            f'are not classes of the dataset: {", ".join(sorted(unknown))}; its '
+            f'classes are {", ".join(classes)}'
         )
     return {
         group: [classes.index(name) for name in names]

@@ -58,8 +58,8 @@ class ImbalanceMetric(BaseMetric):
         taken = [name for name in groups or () if f'{name}_recall' in NAMES]
         if taken:
             raise ValueError(
-                f'a group cannot be called {", ".join(taken)}: there is already a '
-                'metric with this name. Choose another name'
+                f'a group of classes cannot be called {", ".join(taken)}: there is '
+                'already a metric with this name. Choose another name'
             )
         self.groups = groups
         if items is not None:
@@ -88,7 +88,7 @@ class ImbalanceMetric(BaseMetric):
         missed = never_predicted(scores, classes)
         if missed:
             MMLogger.get_current_instance().warning(
-                f'Never predicted: {", ".join(missed)}'
+                f'No image was predicted as {", ".join(missed)}'
             )
         return {name: value for name, value in metrics.items() if self._reports(name)}
 

@@ -36,6 +36,22 @@ def choose_profile() -> str:
     return 'pretrained'
 
 
+def check_profile(word: str, profile: str) -> None:
+    """Raise a ValueError if the methods cannot be trained on a data set.
+
+    Args:
+        word: Name of the data set.
+        profile: Word of the profile.
+    """
+    cfg = compose(parse_experiment(f'{word}/{profile}/recommended'))
+    if cfg.train_cfg.get('type') == 'mmimbal.AdapterTrainLoop':
+        raise ValueError(
+            f'--profile {profile} trains an adapter on one view of each image, but the '
+            'recommended recipe needs several. Choose another profile, such as '
+            'pretrained'
+        )
+
+
 def write_grid(
     data: OwnData, profile: str, quick: bool, cache: Path, file: Path
 ) -> None:

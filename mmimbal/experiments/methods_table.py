@@ -25,7 +25,8 @@ and `configs/_base_/stage2/`. Do not edit it by hand. A word is a part of the na
 experiment, such as `isic2018/64px/triplet/crt`, and links to its base. Mixup: whether
 it can be combined with `batch_augments`. All metric losses are trained beside
 cross-entropy, as in arXiv:2207.06975. The last column has the differences that we know
-of; all methods of stage 2 are trained on frozen features.
+of; all methods of stage 2 are trained on frozen features. A sweep has `causal`,
+`cosine_means`, `experts`, `los` and `max_norm` only if `--methods` names them.
 
 All of them on Digits-LT, in minutes (a smoke test, not evidence;
 [its page](methods_digits.md)):

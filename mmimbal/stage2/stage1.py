@@ -67,15 +67,17 @@ def find_stage1(path: str) -> Path:
         return find_checkpoint(path)
     except FileNotFoundError as error:
         folder = Path(path).parent if path.endswith('.pth') else Path(path)
-        where = f'CONFIG --work-dir {folder}'
+        how = (
+            'tools/train.py with the experiment without its last word, or with '
+            f'CONFIG --work-dir {folder}'
+        )
         if folder.is_relative_to('work_dirs'):
             leaf = f'{folder.relative_to("work_dirs")}.py'
             if (CONFIGS / leaf).is_file():
-                where = f'configs/{leaf}'
+                how = f'python tools/train.py configs/{leaf}'
         raise FileNotFoundError(
-            f'stage 2 needs stage 1, but there is {error}. Train it with: python '
-            f'tools/train.py {where}; or name another checkpoint or work dir with '
-            '--stage1'
+            f'stage 2 needs stage 1, but there is {error}. Train it first: {how}. To '
+            'use another checkpoint or work dir: --stage1 PATH'
         ) from None
 
 

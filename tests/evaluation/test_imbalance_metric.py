@@ -79,7 +79,7 @@ def test_log_has_a_table_with_counts(messages):
 
 def test_classes_never_predicted_are_named(messages):
     evaluate(ImbalanceMetric(groups={}), predictions=LABELS % 2)
-    assert 'Never predicted: c, d' in messages
+    assert 'No image was predicted as c, d' in messages
 
 
 def test_class_names_are_required():

@@ -13,6 +13,7 @@ from mmimbal.command_line.experiment import parse_experiment
 from mmimbal.datasets.checking.check_result import file_hash
 from mmimbal.experiments.compare_grid import (
     QUICK_EPOCHS,
+    check_profile,
     choose_profile,
     commands_of_winner,
     write_grid,
@@ -124,6 +125,14 @@ def test_untouched_features_are_those_of_weights(
         )
         assert 'train.py cells/pretrained/frozen --cfg-options' in first
         assert first.endswith(' train_cfg.max_epochs=1 param_scheduler.1.T_max=1')
+
+
+def test_an_adapter_has_no_views_for_the_recipe(data):
+    check_profile('cells', 'pretrained')
+    with pytest.raises(ValueError, match='--profile adapter trains an adapter on one'):
+        check_profile('cells', 'adapter')
+    with pytest.raises(ValueError, match='the profile digits is not for images'):
+        check_profile('cells', 'digits')
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def unpack(archive: Path, target: Path, encoding: str | None = None) -> Path:
     except (*BROKEN, OSError) as error:
         if isinstance(error, OSError) and error.errno:  # of the disk
             raise
-        raise ValueError(f'{archive} is broken, load it again: {error}') from None
+        raise ValueError(f'{archive} is broken: download it again ({error})') from None
     content = [path for path in target.iterdir() if not is_system_file(path.name)]
     return content[0] if len(content) == 1 and content[0].is_dir() else target
 

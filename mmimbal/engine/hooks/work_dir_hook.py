@@ -42,7 +42,8 @@ class WorkDirHook(Hook):
         if differences:
             raise FileExistsError(
                 f'{runner.work_dir} contains a run with another config. Choose another '
-                '--work-dir, or remove that one. Lines that differ (- there, + now):\n'
+                '--work-dir, remove that one, or continue that run with this config: '
+                '--resume. Lines that differ (- there, + now):\n'
                 + '\n'.join(differences[:10])
             )
 

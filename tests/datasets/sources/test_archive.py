@@ -135,7 +135,7 @@ def test_a_damaged_tar_is_refused(tmp_path, kind, place):
     for offset in range(start, start + 20):
         content[offset] ^= 0xFF
     (tmp_path / 'x').write_bytes(content)
-    with pytest.raises(ValueError, match='is broken, load it again'):
+    with pytest.raises(ValueError, match='is broken: download it again'):
         unpack(tmp_path / 'x', tmp_path / 'out')
 
 
