@@ -12,11 +12,13 @@ from mmimbal.stage2.publishing import inference_checkpoint, inference_config
 from tests.conftest import TINY
 
 
-def after_a_step(word, work_dir):
+def after_a_step(word, work_dir, **options):
     """Return the runner after the first training step."""
     cfg = load_experiment(f'digits_lt/digits/{word}').to_dict()
     cfg = Config(cfg, format_python_code=False)  # to lay it out takes half a second
-    cfg.merge_from_dict(TINY)
+    cfg.merge_from_dict(
+        {**TINY, **{k.replace('__', '.'): v for k, v in options.items()}}
+    )
     cfg.work_dir = str(work_dir)
     cfg.experiment_name = word
     runner = Runner.from_cfg(cfg)
@@ -32,9 +34,15 @@ def after_a_step(word, work_dir):
     return runner
 
 
-@pytest.mark.parametrize('word', words_of('stage1'))
-def test_it_trains_a_step_and_is_published(word, tmp_path):
-    runner = after_a_step(word, tmp_path)
+@pytest.mark.parametrize(
+    ('word', 'options'),
+    [
+        *((word, {}) for word in words_of('stage1')),
+        ('triplet', dict(model__head__cosine_scale=16)),
+    ],
+)
+def test_it_trains_a_step_and_is_published(word, options, tmp_path):
+    runner = after_a_step(word, tmp_path, **options)
     assert runner.losses['loss'].isfinite()
     dataset = runner.train_dataloader.dataset
     checkpoint = dict(

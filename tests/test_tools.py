@@ -9,6 +9,7 @@ import torch
 from mmengine.config import Config
 from mmpretrain import ImageClassificationInferencer
 
+from mmimbal.command_line import run_config
 from mmimbal.files.checkpoint import load_from_local, safe_loading
 from tests.conftest import ROOT, rows_of, tiny_digits, train, write_index
 from tests.tools import OPTIONS, explain, fail, run, succeed
@@ -37,6 +38,17 @@ def test_train_resume_stage_2_and_test(stage1, tmp_path):
     assert 0 <= json.loads(out.read_text())['balanced_accuracy'] <= 100
 
 
+def test_a_refused_run_leaves_the_work_dir_as_it_is(stage1):
+    """Other tools read the config in it, beside its checkpoint."""
+    leaf = 'configs/digits_lt/stage1_triplet.py'
+    files = {file: file.read_bytes() for file in stage1.glob('*.*')}
+    flags = ['--work-dir', stage1, '--cfg-options', *OPTIONS, 'train_cfg.max_epochs=3']
+    message = fail('tools/train.py', leaf, *flags)
+    assert message.startswith(f'train: {stage1} contains a run with another config.')
+    assert '\n+train_cfg = dict(by_epoch=True, max_epochs=3, val_interval=1)' in message
+    assert {file: file.read_bytes() for file in stage1.glob('*.*')} == files
+
+
 def test_flags_of_mmpretrain(tmp_path, stage1):
     leaf = 'configs/digits_lt/stage1_ce.py'
     flags = ['--auto-scale-lr', '--no-validate', '--work-dir', tmp_path]
@@ -45,7 +57,7 @@ def test_flags_of_mmpretrain(tmp_path, stage1):
     assert (tmp_path / 'epoch_1.pth').exists() and 'Epoch(val)' not in output
 
 
-def test_stage_1_of_a_hook_in_custom_hooks_and_test(tmp_path, stage1):
+def test_stage_1_of_a_hook_in_custom_hooks_and_test(tmp_path, stage1, monkeypatch):
     cfg = Config.fromfile(ROOT / 'configs/digits_lt/stage2_crt.py')
     cfg.custom_hooks = [cfg.default_hooks.pop('two_stage')]
     cfg.pop('work_dir')
@@ -56,9 +68,12 @@ def test_stage_1_of_a_hook_in_custom_hooks_and_test(tmp_path, stage1):
     assert (run / 'epoch_1.pth').exists()
     config = (run / 'mine.py').read_text()  # which publishing reads
     flags = ['--amp', '--cfg-options', *OPTIONS]
-    succeed(ROOT / 'tools/test.py', tmp_path / 'mine.py', run, *flags, cwd=tmp_path)
-    assert (run / 'mine.py').read_text() == config
-    assert 'fp16=True' in (run / 'test/mine.py').read_text()
+    for has_bf16 in (True, False):  # whatever this CPU has
+        monkeypatch.setattr(run_config, 'can_use_amp', lambda known=has_bf16: known)
+        tool = ROOT / 'tools/test.py'
+        succeed(tool, tmp_path / 'mine.py', run, *flags, cwd=tmp_path)
+        assert (run / 'mine.py').read_text() == config
+        assert f'fp16={has_bf16}' in (run / 'test/mine.py').read_text()
 
 
 def test_another_base(tmp_path):

@@ -1,7 +1,8 @@
 """Train a classifier from a config."""
 
 import argparse
-from contextlib import nullcontext
+import os
+from contextlib import ExitStack
 from pathlib import Path
 
 from mmimbal.command_line.flags import add_common_flags
@@ -46,7 +47,6 @@ def main() -> None:
     """Merge the flags into the config and train."""
     args = parse_args()
     # Imported here, so that --help is quick.
-    from mmengine.dist import is_main_process
     from mmengine.runner import Runner
 
     from mmimbal.command_line.memory import keep_memory
@@ -58,6 +58,7 @@ def main() -> None:
         warn_unless_deterministic,
     )
     from mmimbal.command_line.sigterm import exit_on_sigterm, explain_dead_workers
+    from mmimbal.engine.hooks.work_dir_hook import check_work_dir
     from mmimbal.files.checkpoint import atomic_saving, safe_loading
     from mmimbal.stage2.config import two_stage_hooks
 
@@ -88,15 +89,18 @@ def main() -> None:
         explain_dead_workers(),
         safe_loading(),
         atomic_saving(),
+        ExitStack() as stack,
     ):
+        # Before the Runner writes its config there.
+        with messages_for_mistakes():
+            work_dir = Path(cfg.work_dir)
+            if os.environ.get('RANK', '0') == '0':  # there is no process group yet
+                stack.enter_context(locked_work_dir(work_dir))
+            if not cfg.get('resume'):
+                check_work_dir(work_dir, cfg)
         runner = Runner.from_cfg(cfg)
         warn_unless_deterministic(cfg)
-        with (
-            locked_work_dir(Path(runner.work_dir))
-            if is_main_process()
-            else nullcontext()
-        ):
-            runner.train()
+        runner.train()
 
 
 if __name__ == '__main__':

@@ -26,7 +26,7 @@ def locked(path: Path, wait: bool = True) -> Iterator[None]:
         InUseError: If another process holds the lock and ``wait`` is false.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path.with_name(f'{path.name}.lock'))
+    lock = FileLock(_lock_file(path))
     try:
         lock.acquire(timeout=-1 if wait else 0)
     except Timeout:
@@ -41,11 +41,17 @@ def locked(path: Path, wait: bool = True) -> Iterator[None]:
 
 def is_locked(path: Path) -> bool:
     """Return whether another process holds the lock of a path."""
+    if not _lock_file(path).is_file():
+        return False
     try:
         with locked(path, wait=False):
             return False
     except InUseError:
         return True
+
+
+def _lock_file(path: Path) -> Path:
+    return path.with_name(f'{path.name}.lock')
 
 
 @contextmanager

@@ -99,7 +99,7 @@ def trained_model(cfg: Config) -> dict:
     model = copy.deepcopy(cfg.model)
     if 'data_preprocessor' in cfg:  # as in MMPretrain's own configs
         model.setdefault('data_preprocessor', copy.deepcopy(cfg.data_preprocessor))
-    for part in (model, model.backbone):
+    for part in (model, model.get('backbone') or {}):  # TimmClassifier has none
         for key in ('train_cfg', 'pretrained', 'checkpoint_path', 'init_cfg'):
             part.pop(key, None)
     preprocessor = model.get('data_preprocessor') or {}

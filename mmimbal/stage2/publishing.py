@@ -22,12 +22,13 @@ def inference_config(cfg: Config) -> Config:
         cfg: Config of training.
     """
     model = trained_model(cfg)
-    head = model.head
+    head = model.get('head') or {}
     for key in ('loss', 'init_cfg'):
         head.pop(key, None)
-    if issubclass(MODELS.get(head.type), MetricLearningClsHead):
-        sizes = {key: head[key] for key in ('num_classes', 'in_channels')}
-        model.head = dict(type='LinearClsHead', **sizes)
+    kind = head.get('type')
+    kind = MODELS.get(kind) if isinstance(kind, str) else kind
+    if kind and issubclass(kind, MetricLearningClsHead):
+        model.head = kind.without_metric_loss(head)
     published = dict(
         default_scope='mmpretrain',
         model=model,

@@ -4,7 +4,13 @@ import sys
 
 import pytest
 
-from mmimbal.files.lock import InUseError, is_work_dir_in_use, locked, locked_work_dir
+from mmimbal.files.lock import (
+    InUseError,
+    is_locked,
+    is_work_dir_in_use,
+    locked,
+    locked_work_dir,
+)
 
 
 def _count(folder):
@@ -23,6 +29,12 @@ def test_one_process_at_a_time(tmp_path):
     for process in processes:
         process.join()
     assert (tmp_path / 'number').read_text() == '800'
+
+
+def test_to_ask_writes_nothing(tmp_path):
+    assert not is_work_dir_in_use(tmp_path / 'run')
+    assert not is_locked(tmp_path / 'results' / 'run')
+    assert list(tmp_path.iterdir()) == []
 
 
 HOLDER = """

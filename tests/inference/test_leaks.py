@@ -62,6 +62,30 @@ def test_stage_2_knows_those_of_stage_1_too(data, members, tmp_path):
     assert np.array_equal(found, hash_groups(both))
 
 
+def test_what_goes_on_from_a_checkpoint_knows_its_groups(data, members, tmp_path):
+    cfg = config_of(data, tmp_path, seed=0)
+    cfg.train_dataloader.dataset.split = 'val'
+    cfg.load_from = str(find_checkpoint(str(members / 'fold0')))
+    train(cfg)
+    both = [*groups_of(data, 'train'), *groups_of(data, 'val')]
+    found = groups_in(find_checkpoint(str(tmp_path)))
+    assert np.array_equal(found, hash_groups(both))
+
+
+def test_a_second_stage_with_other_images_adds_their_groups(data, tmp_path):
+    cfg = config_of(data, tmp_path, seed=0)
+    cfg.train_cfg.max_epochs = 2
+    other = dict(train_dataloader=dict(dataset=dict(split='val')))
+    cfg.default_hooks.two_stage = dict(
+        type='mmimbal.TwoStageHook', epoch=1, stage2=other
+    )
+    train(cfg)
+    first, second = (groups_in(tmp_path / f'epoch_{epoch}.pth') for epoch in (1, 2))
+    assert np.array_equal(first, hash_groups(groups_of(data, 'train')))
+    both = [*groups_of(data, 'train'), *groups_of(data, 'val')]
+    assert np.array_equal(second, hash_groups(both))
+
+
 def test_a_leak_is_named(capsys):
     meta = dict(training_groups=torch.from_numpy(hash_groups(['p1', 'p2', 'p3'])))
     check_no_leak({'one.pth': meta}, ['p4', 'p5', 'p4'])

@@ -18,16 +18,16 @@ class SetEpochHook(Hook):
     In loops that count iterations, an epoch is one pass over the loader.
     """
 
-    epoch: int | None = None
+    epoch: int | None = None  # of the run, not of the stage
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None):
         """Set the epoch, if a new one has begun."""
-        epoch = current_epoch(runner) - first_epoch(runner)
+        epoch, first = current_epoch(runner), first_epoch(runner)
         if epoch == self.epoch:
             return
         self.epoch = epoch
-        max_epochs = last_epoch(runner) - first_epoch(runner)
-        give_epoch(runner.model.modules(), self.epoch, max_epochs)
+        max_epochs = last_epoch(runner) - first
+        give_epoch(runner.model.modules(), epoch - first, max_epochs)
 
 
 def current_epoch(runner: Runner) -> int:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
@@ -31,21 +32,34 @@ class WorkDirHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Compare the config with that in the last checkpoint."""
-        pointer = Path(runner.work_dir, 'last_checkpoint')
-        if runner._resume or not pointer.is_file():
-            return
-        checkpoint = Path(pointer.read_text().strip())
-        if not checkpoint.is_file():
-            return
-        meta = load_from_local(checkpoint, 'cpu')['meta']
-        differences = differing_lines(meta['cfg'], runner.cfg.pretty_text)
-        if differences:
-            raise FileExistsError(
-                f'{runner.work_dir} contains a run with another config. Choose another '
-                '--work-dir, remove that one, or continue that run with this config: '
-                '--resume. Lines that differ (- there, + now):\n'
-                + '\n'.join(differences[:10])
-            )
+        if not runner._resume:
+            check_work_dir(Path(runner.work_dir), runner.cfg)
+
+
+def check_work_dir(work_dir: Path, cfg: Config) -> None:
+    """Check that a work dir has no checkpoint of another config.
+
+    A Runner writes its config into the work dir as soon as it is built, so a tool calls
+    this before.
+
+    Raises:
+        FileExistsError: As :class:`WorkDirHook` does.
+    """
+    pointer = work_dir / 'last_checkpoint'
+    if not pointer.is_file():
+        return
+    checkpoint = Path(pointer.read_text().strip())
+    if not checkpoint.is_file():
+        return
+    meta = load_from_local(checkpoint, 'cpu')['meta']
+    differences = differing_lines(meta['cfg'], cfg.pretty_text)
+    if differences:
+        raise FileExistsError(
+            f'{work_dir} contains a run with another config. Choose another '
+            '--work-dir, remove that one, or continue that run with this config: '
+            '--resume. Lines that differ (- there, + now):\n'
+            + '\n'.join(differences[:10])
+        )
 
 
 def differing_lines(old: str, new: str) -> list[str]:

@@ -35,9 +35,11 @@ class FrozenClassifierHead(LinearClsHead):
             )
         return super().loss(*args, **kwargs)
 
-    def _load_from_state_dict(self, *args, **kwargs) -> None:
-        self.is_loaded = True  # by a resumed run
-        super()._load_from_state_dict(*args, **kwargs)
+    def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs) -> None:
+        weight = state_dict.get(f'{prefix}fc.weight')
+        if weight is not None and weight.shape == self.fc.weight.shape:
+            self.is_loaded = True  # by a resumed run
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def load_stage1(self, state: dict[str, torch.Tensor]) -> None:
         """Load the classifier of stage 1.

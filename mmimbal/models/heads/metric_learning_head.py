@@ -129,6 +129,18 @@ class MetricLearningClsHead(LinearClsHead):
             self.projection.requires_grad_(False)
             self.metric_loss.requires_grad_(False)
 
+    @staticmethod
+    def without_metric_loss(cfg: dict) -> dict:
+        """Return the config of a head with the same classifier alone, for inference.
+
+        Args:
+            cfg: Config of this head.
+        """
+        sizes = {key: cfg[key] for key in ('num_classes', 'in_channels')}
+        if cfg.get('cosine_scale') is None:
+            return dict(type='LinearClsHead', **sizes)
+        return dict(type='mmimbal.CosineClsHead', scale=cfg['cosine_scale'], **sizes)
+
     @property
     def needs(self) -> tuple[str, ...]:
         """What the head needs in training; see :mod:`mmimbal.models.needs`."""

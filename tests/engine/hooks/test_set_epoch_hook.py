@@ -39,6 +39,18 @@ def test_a_resumed_run_goes_on_counting(tmp_path):
     assert set(train(cfg).model.head.loss_module.steps) == {2}
 
 
+def test_a_stage_1_of_one_epoch(tmp_path):
+    """Epoch 0 of stage 2 is told to the new head, too."""
+    cfg = telling(tmp_path, train_cfg__max_epochs=3)
+    stage2 = dict(model=dict(head=dict(loss=dict(type='mmimbal.TellingLoss'))))
+    cfg.default_hooks.two_stage = dict(
+        type='mmimbal.TwoStageHook', epoch=1, stage2=stage2
+    )
+    runner = train(cfg)
+    steps = len(runner.train_dataloader)
+    assert runner.model.head.loss_module.steps == [0] * steps + [1] * steps
+
+
 def test_loops_that_count_iterations_tell_it_too(tmp_path):
     cfg = telling(tmp_path, default_hooks__checkpoint__by_epoch=False)
     cfg.train_cfg = dict(by_epoch=False, max_iters=12, val_interval=12)

@@ -1,5 +1,8 @@
+import logging
+
 import pytest
 import torch
+from mmengine.runner.checkpoint import load_state_dict
 from mmpretrain.structures import DataSample
 from torch.nn import functional as F
 
@@ -49,6 +52,21 @@ def test_disalign_is_its_formula():
     torch.testing.assert_close(head((FEATURES,)), torch.stack(expected))
     learning = {key for key, p in head.named_parameters() if p.requires_grad}
     assert learning == {'scale', 'shift', 'confidence.weight', 'confidence.bias'}
+
+
+@pytest.mark.parametrize(
+    'state',
+    [{}, {'fc.weight': torch.zeros(K + 1, D)}],
+    ids=['none', 'of other classes'],
+)
+def test_what_has_no_classifier_for_it_is_not_taken_for_one(state):
+    """mmengine loads what fits, and only warns of the rest."""
+    head = MODELS.build(dict(type='mmimbal.LWSClsHead', num_classes=K, in_channels=D))
+    load_state_dict(head, state, logger=logging.getLogger())
+    with pytest.raises(RuntimeError, match='needs the classifier of stage 1'):
+        head.loss((FEATURES,), [])
+    load_state_dict(head, build('LWSClsHead').state_dict(), logger=logging.getLogger())
+    assert head.is_loaded
 
 
 @pytest.mark.parametrize('name', NAMES)
