@@ -12,6 +12,7 @@ PRIVATE_NAMES = {
         '_resume',
         '_test_loop',
         '_train_dataloader',
+        '_train_loop',
         '_val_loop',
     ),
     'mmengine.runner.EpochBasedTrainLoop': (

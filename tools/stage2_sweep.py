@@ -185,12 +185,12 @@ def main() -> None:
             failed=failed,
             rows=best_first([*rows, sweep.row_of_stage1(stage1)], args.metric),
         )
-        same_images = cfg.val_dataloader.dataset == cfg.test_dataloader.dataset
         text = report_text(
             result,
             get_class_names(datasets['train']),
             judged_on,
-            was_held_back=args.validation_only or not same_images,
+            was_held_back=args.validation_only
+            or cfg.val_dataloader.dataset != cfg.test_dataloader.dataset,
         )
         result.write(folder)
         write_text(text, folder / 'sweep.txt')

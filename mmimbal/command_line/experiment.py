@@ -138,10 +138,21 @@ class Experiment:
                 'backbone, so it needs a separate run: '
                 f'{replace(self, stage1=self.stage1 or USUAL_STAGE1, single_run=False)}'
             )
-        if self.single_run and dict(stage2.stage2_head) != {'type': 'LinearClsHead'}:
+        if not self.single_run:
+            return
+        head, reason = load_base(f'stage1/{self.stage1}').head, None
+        if dict(stage2.stage2_head) != {'type': 'LinearClsHead'}:
+            reason = f'{self.stage2} has others'
+        elif 'metric_loss' not in head:
+            reason = f'{self.stage1} has no metric loss that stage 2 could leave out'
+        elif 'loss' in head:
+            reason = (
+                f'{head.loss.type} of {self.stage1} would rebalance in stage 2, too'
+            )
+        if reason:
             raise ValueError(
                 f'{self}: a single run keeps the head and the loss of stage 1, but '
-                f'{self.stage2} has others. Use a separate run for stage 2: '
+                f'{reason}. Use a separate run for stage 2: '
                 f'{replace(self, single_run=False)}'
             )
 

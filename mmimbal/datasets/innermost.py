@@ -1,4 +1,4 @@
-"""The config of a dataset inside its wrappers."""
+"""Read configs of datasets and transforms."""
 
 from collections.abc import Mapping
 
@@ -23,3 +23,9 @@ def innermost(cfg: Mapping, key: str, first_of_several: bool = False) -> Mapping
             break
         cfg = inner
     return cfg
+
+
+def name_of(cfg: Mapping) -> str:
+    """Return the name of a component without its scope; its type may be a class."""
+    kind = cfg.get('type') or ''
+    return (kind if isinstance(kind, str) else kind.__name__).rpartition('.')[2]

@@ -9,7 +9,7 @@ from mmpretrain.models import AverageClsScoreTTA
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
-from mmimbal.datasets.innermost import innermost
+from mmimbal.datasets.innermost import innermost, name_of
 
 FLIPS = tuple(dict(type='RandomFlip', prob=prob) for prob in (1.0, 0.0))
 PLACES = ((0, 0), (1, 0), (0, 1), (1, 1), (0.5, 0.5))  # the corners, and the middle
@@ -46,7 +46,7 @@ def crops(pipeline: Sequence[dict]) -> list[dict]:
     Raises:
         ValueError: If there is no ``CenterCrop``.
     """
-    names = [str(each['type']).rpartition('.')[2] for each in pipeline]
+    names = [name_of(each) for each in pipeline]
     if 'CenterCrop' not in names:
         raise ValueError(
             'views of crops need a CenterCrop in the pipeline of test images, whose '

@@ -102,7 +102,9 @@ def describe_data(folder: Path) -> OwnData:
     labels = encode_labels(table, classes, folder / 'index.csv')
     folds = sorted(int(name[4:]) for name in table.column_names if FOLD.fullmatch(name))
     column = f'fold{folds[0]}' if folds else 'split'
-    splits = np.array(table[column].to_pylist())
+    # An index without a split gives way to folds, too.
+    no_split = column not in table.column_names
+    splits = np.array([''] * len(table) if no_split else table[column].to_pylist())
     counts = {
         split: np.bincount(labels[splits == split], minlength=len(classes))
         for split in SPLITS

@@ -145,11 +145,11 @@ def _draw_differences(grid: GridResults) -> Figure:
 def effects_by_way(
     effects: Mapping[str, Sequence[PlugInEffect]],
 ) -> dict[str, dict[str, dict[str, np.ndarray]]]:
-    """Return differences by data set, control and way of stage 2, with their mean."""
+    """Return differences by data set, effect and way of stage 2, with their mean."""
     metric = 'balanced_accuracy'
     return {
         dataset: {
-            effect.control: {
+            f'{effect.recipe} minus {effect.control}': {
                 **{way: each[metric] for way, each in effect.differences.items()},
                 'mean': effect.mean(metric),
             }

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, zip_longest
 from pathlib import Path
 
+from mmengine.dist import barrier
+
 from mmimbal.files.atomic import atomic_write, check_is_no_folder, write_text
 
 
@@ -46,9 +48,10 @@ class PredictionTable:
         self.part = self.parts[rank]
         self.about = file.with_name(f'{file.name}.settings.json')
         settings = json.loads(json.dumps(dict(settings, processes=world_size)))
-        if self.part.is_file():
+        if any(part.is_file() for part in self.parts):
             self._check(settings)
-        elif rank == 0:
+        barrier()  # nobody writes a part before all have looked
+        if rank == 0:
             file.parent.mkdir(parents=True, exist_ok=True)
             write_text(json.dumps(settings, indent=2), self.about)
 
@@ -61,8 +64,9 @@ class PredictionTable:
         ]
         if changed:
             raise ValueError(
-                f'{self.part} is of a run with other {", ".join(sorted(changed))}: '
-                f'remove it, or use the same command to go on'
+                f'{self.file}.part* are of a run with other '
+                f'{", ".join(sorted(changed))}: remove them, or use the same command '
+                'to go on'
             )
 
     def number_done(self) -> int:

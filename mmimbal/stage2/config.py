@@ -5,6 +5,8 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from mmimbal.datasets.innermost import name_of
+
 TWO_STAGES = 'mmimbal.TwoStageHook'
 
 
@@ -122,8 +124,8 @@ def with_one_view(part):
         return part
     transforms = []
     for item in part:
-        kind = item.get('type') if isinstance(item, dict) else None
-        if kind in ('MultiView', 'mmimbal.ViewsByLoss'):
+        kind = name_of(item) if isinstance(item, dict) else None
+        if kind in ('MultiView', 'ViewsByLoss'):
             transforms += with_one_view(item['transforms'][0])
         elif kind not in STRONG_AUGMENTS:
             transforms.append(with_one_view(item))

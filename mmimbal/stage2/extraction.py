@@ -2,15 +2,18 @@
 
 import random
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
 from mmengine.dist import is_main_process
 from mmpretrain.models import ImageClassifier
+from torch import nn
 from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset
 from tqdm import tqdm
 
 from mmimbal.datasets import stack_images
+from mmimbal.datasets.random_state import kept_random_state
 from mmimbal.evaluation.threads import limited_threads
 
 
@@ -51,8 +54,6 @@ def extract(
     name: str,
 ) -> Iterator[np.ndarray]:
     """Yield the features of each batch of images, (B, ...), one view after another."""
-    was_training = model.training
-    model.eval()
     bar = tqdm(
         total=views * len(images),
         desc=f'Features {name}'.rstrip(),
@@ -61,8 +62,7 @@ def extract(
     )
     # Workers and threads on the same cores would wait for each other.
     threads = torch.get_num_threads() - loader.get('num_workers', 0)
-    with torch.random.fork_rng(devices=[]), limited_threads(threads):
-        states = random.getstate(), np.random.get_state()
+    with kept_random_state(), limited_threads(threads), bar, evaluating(model):
         passes = [
             Subset(SeededView(dataset, seed, view), images.tolist())
             for view in range(views)
@@ -80,10 +80,6 @@ def extract(
             features = features.float().cpu().numpy()
             bar.update(len(features))
             yield features
-        random.setstate(states[0])
-        np.random.set_state(states[1])
-    bar.close()
-    model.train(was_training)
 
 
 @torch.no_grad()
@@ -98,14 +94,23 @@ def through_neck(
         images: Indices of the images.
         batch_size: Images of a batch, B.
     """
-    was_training = model.neck.training
-    model.neck.eval()
     device = next(model.neck.parameters()).device
-    for view in features:
-        for start in range(0, len(images), batch_size):
-            batch = torch.from_numpy(view[images[start : start + batch_size]])
-            yield model.neck((batch.float().to(device),))[-1].cpu().numpy()
-    model.neck.train(was_training)
+    with evaluating(model.neck):
+        for view in features:
+            for start in range(0, len(images), batch_size):
+                batch = torch.from_numpy(view[images[start : start + batch_size]])
+                yield model.neck((batch.float().to(device),))[-1].cpu().numpy()
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Keep a module in the mode of evaluation, and restore its mode at the end."""
+    was_training = module.training
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train(was_training)
 
 
 def _stack(items: list[dict]) -> dict:

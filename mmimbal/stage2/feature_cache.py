@@ -18,6 +18,7 @@ from mmimbal.datasets import get_labels, read_through_wrappers
 from mmimbal.datasets.image_cache import fingerprint
 from mmimbal.files.atomic import sync_to_disk
 from mmimbal.files.lock import locked
+from mmimbal.files.state_hash import state_hash
 from mmimbal.stage2.extraction import extract, through_neck
 
 DTYPES = ('float32', 'float16')
@@ -111,12 +112,12 @@ def cache_key(
     for part in (preprocessor, model.backbone, model.neck):
         # Where the weights came from does not matter: they follow.
         digest.update(re.sub(r'\n *init_cfg=.*', '', repr(part)).encode())
-        for name, value in (part.state_dict() if part is not None else {}).items():
-            digest.update(name.encode())
-            digest.update(value.cpu().contiguous().view(-1).numpy().tobytes())
+        digest.update(
+            state_hash(part.state_dict() if part is not None else {}).encode()
+        )
     if getattr(preprocessor, '_enable_normalize', False):
-        for value in (preprocessor.mean, preprocessor.std):
-            digest.update(value.cpu().numpy().tobytes())
+        scale = dict(mean=preprocessor.mean, std=preprocessor.std)
+        digest.update(state_hash(scale).encode())
     digest.update(str(getattr(preprocessor, 'to_rgb', None)).encode())
     digest.update(get_labels(dataset).astype(np.int64).tobytes())
     for image in read_through_wrappers(dataset, _fingerprints).tolist():

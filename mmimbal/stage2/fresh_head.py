@@ -5,6 +5,8 @@ from mmengine.device import get_device
 from mmpretrain.registry import MODELS
 from torch import nn
 
+from mmimbal.datasets.random_state import kept_random_state
+
 
 def build_fresh_head(head: nn.Module, cfg: dict, seed: int) -> nn.Module:
     """Build a head with new weights that replaces another head.
@@ -37,7 +39,7 @@ def build_fresh_head(head: nn.Module, cfg: dict, seed: int) -> nn.Module:
 
 def build_seeded(cfg: dict, seed: int) -> nn.Module:
     """Build a head whose weights depend only on the seed."""
-    with torch.random.fork_rng(devices=[]):
+    with kept_random_state():
         torch.manual_seed(seed)
         head = MODELS.build(cfg)
         head.init_weights()

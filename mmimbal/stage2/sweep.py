@@ -48,7 +48,8 @@ class Sweep:
         """Return the file of a run."""
         cfg = run.config
         parts = [cfg.model.head, *(cfg.get(key) for key in TRAINING_KEYS)]
-        parts += [features.filename for features in self.stage1.features.values()]
+        # Each cache has a hash of its content as its name.
+        parts += [Path(f.filename).parent.name for f in self.stage1.features.values()]
         parts.append(self.stage1_head_hash)
         digest = hashlib.sha256(repr(parts).encode()).hexdigest()
         return self.folder / f'{run.method}_seed{run.seed}_{digest[:12]}.pth'

@@ -59,6 +59,8 @@ def test_every_pair_of_a_stage_2_has_a_file_name_of_its_own():
         ('isic2018/64px/bcl+tau_norm', r'separate run: isic2018/64px/bcl/tau_norm$'),
         ('isic2018/64px/bcl+lws', r'has others. .*: isic2018/64px/bcl/lws$'),
         ('isic2018/64px/bcl+vs', 'keeps the head and the loss of stage 1'),
+        ('isic2018/64px/ce+crt', 'ce has no metric loss that stage 2 could leave out'),
+        ('isic2018/64px/bcl+crt', 'LogitAdjustmentLoss of bcl would rebalance in'),
     ],
 )
 def test_what_cannot_be_is_refused_with_the_reason(name, message):

@@ -177,3 +177,14 @@ def test_a_split_without_test_or_validation_is_refused(data, missing):
     (data / 'dataset.json').write_text(json.dumps(described))
     with pytest.raises(ValueError, match=f'no image is in {missing} by its column'):
         describe_data(data)
+
+
+def test_an_index_without_a_split_gets_folds(data, tmp_path):
+    rows = [{k: v for k, v in row.items() if k != 'split'} for row in rows_of(data)]
+    with open(data / 'index.csv', 'w', newline='', encoding='utf-8') as file:
+        writer = csv.DictWriter(file, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(rows)
+    assert describe_data(data).folds == [None]
+    folder = with_folds(data, tmp_path / 'out', 3)
+    assert describe_data(folder).folds == [0, 1, 2]

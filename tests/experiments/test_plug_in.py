@@ -6,7 +6,7 @@ from scipy.stats import ttest_1samp
 
 from mmimbal.experiments.comparison import compare
 from mmimbal.experiments.fold_test import p_text
-from mmimbal.experiments.page import write_page
+from mmimbal.experiments.page import effects_by_way, write_page
 from mmimbal.experiments.plug_in import PlugInEffect, plug_in_effect
 from mmimbal.experiments.results import pack
 from mmimbal.experiments.rows import read_rows, read_runs
@@ -118,6 +118,18 @@ def test_a_way_that_one_control_lacks_is_drawn_for_the_other():
         (axes,) = figure.axes
         assert {t.get_text() for t in axes.get_yticklabels()} == {'crt', 'lws', 'mean'}
         assert axes.get_yticklabels()[-1].get_text() == 'mean'
+
+
+def test_recipes_with_one_control_are_drawn_each():
+    values = np.array([[1.0, 0.5, 1.5]])
+    effects = [
+        PlugInEffect(recipe, 'ce', dict(crt=dict(balanced_accuracy=values[0])), {})
+        for recipe in 'abcdefgh'
+    ]
+    by_way = effects_by_way(dict(one=effects))
+    figure = draw_plug_in_effects(by_way, 'x')
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names == [f'{recipe} minus ce' for recipe in 'abcdefgh']
 
 
 @pytest.mark.parametrize(

@@ -178,6 +178,17 @@ def test_a_split_for_calibration(tmp_path):
         plan_dataset(source, calibration=0.6)
 
 
+@pytest.mark.parametrize(
+    ('share', 'images'), [(0.05, 10), (0.1, 20), (0.3, 60), (0.4, 80), (0.5, 100)]
+)
+def test_as_many_images_for_calibration_as_asked_for(share, images, tmp_path):
+    rows = rows_of(['a', 'b'], dict(train=100, val=5, test=10))
+    source = read_csv(write_index(tmp_path, rows, size=4))
+    plan = plan_dataset(source, calibration=share)
+    assert plan.columns['split'].count('cal') == images
+    assert f'cal is {share:.1%} of train' in plan.origin_of_split
+
+
 def simulated(size, shares, seed):
     """Features of overlapping classes; their exact probabilities, and labels."""
     random = np.random.default_rng(seed)

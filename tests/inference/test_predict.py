@@ -10,6 +10,7 @@ from mmimbal.inference.image_files import find_images, size_of_images
 from mmimbal.inference.members import find_members
 from mmimbal.inference.predict import predict_files
 from mmimbal.inference.predictor import load_predictor
+from mmimbal.inference.table import PredictionTable
 from tests.distributed import run_on_ranks
 from tests.inference.conftest import CLASSES, plain_model, read_table
 from tests.processes import free_port
@@ -203,7 +204,7 @@ def test_a_shifted_list_of_files_does_not_go_on(data, members, tmp_path):
     files = find_images([data / 'images'])
     predictor, out = load_predictor([members / 'fold0']), tmp_path / 'o.csv'
     stop_after_two(predictor, files[:10], out)
-    with pytest.raises(ValueError, match='of a run with other files: remove it'):
+    with pytest.raises(ValueError, match='of a run with other files: remove them'):
         predict_files(predictor, files[5:15], out, workers=0)
     predict_files(predictor, files[:10], out, workers=0)
     assert [row['file'] for row in read_table(out)] == files[:10]
@@ -212,7 +213,7 @@ def test_a_shifted_list_of_files_does_not_go_on(data, members, tmp_path):
 def test_another_model_at_the_same_path_does_not_go_on(data, members, tmp_path):
     files, out = find_images([data / 'images'])[:10], tmp_path / 'o.csv'
     stop_after_two(load_predictor([members / 'fold0']), files, out)
-    with pytest.raises(ValueError, match='of a run with other model: remove it'):
+    with pytest.raises(ValueError, match='of a run with other model: remove them'):
         predict_files(load_predictor([members / 'fold1']), files, out, workers=0)
 
 
@@ -291,3 +292,18 @@ def test_a_pipeline_that_cannot_be_tried_has_no_known_size():
         size_of_images([dict(type='LoadImageFromFile'), dict(type='Normalise')])
     load = dict(type='mmpretrain.LoadImageFromFile')
     assert size_of_images([load, dict(type='Resize', scale=(8, 9))]) == (9, 8)
+
+
+def test_ranks_do_not_mix_rows_of_two_models(tmp_path):
+    """Even if the part of the first rank is gone."""
+    file = tmp_path / 'o.csv'
+
+    def table(rank, model):
+        return PredictionTable(file, ['image'], dict(model=model), rank, 2)
+
+    table(0, 'old')
+    table(1, 'old').append([['x']])
+    for rank in (0, 1):
+        with pytest.raises(ValueError, match=r'part\* are of a run with other model'):
+            table(rank, 'new')
+        assert table(rank, 'old').number_done() == rank

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 from mmengine.config import Config
+from mmpretrain.datasets.transforms import RandAugment
 
 from mmimbal.command_line.compose import load_experiment
 from mmimbal.stage2.config import find_config, stage2_config, with_one_view
@@ -79,6 +80,14 @@ def test_one_view_in_a_wrapped_dataset():
             'RandomFlip',
             'Pack',
         ]
+
+
+def test_names_may_have_a_scope():
+    views = dict(type='mmpretrain.MultiView', num_views=2, transforms=[[], []])
+    ours = dict(type='mmimbal.ViewsByLoss', transforms=[[dict(type='Flip')]])
+    strong = [dict(type='mmpretrain.RandAugment'), dict(type=RandAugment)]
+    found = with_one_view([*strong, views, ours, dict(type='mmcv.Pack')])
+    assert [step['type'] for step in found] == ['Flip', 'mmcv.Pack']
 
 
 def test_the_config_beside_a_checkpoint(tmp_path):

@@ -1,5 +1,6 @@
 import errno
 import json
+import random
 from pathlib import Path
 
 import numpy as np
@@ -211,3 +212,24 @@ def test_a_backbone_that_gives_no_tensor(tmp_path):
     model.extract_feat = lambda inputs: ([inputs],)
     with pytest.raises(TypeError, match=r'last stage .* returns a list'):
         cached_features(model, dataset, '', tmp_path)
+
+
+def test_an_error_leaves_the_model_and_the_random_numbers_as_they_are(tmp_path):
+    model, dataset = parts()
+    model.train()
+    model.extract_feat = lambda inputs: ([inputs],)
+    states = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state()
+    with pytest.raises(TypeError, match='only a tensor'):
+        cached_features(model, dataset, '', tmp_path)
+    assert model.training and random.getstate() == states[0]
+    assert np.random.get_state()[1].tolist() == states[1]
+    assert torch.get_rng_state().equal(states[2])
+
+
+def test_weights_in_bfloat16_have_a_key():
+    model, dataset = parts()
+    keys = [
+        cache_key(model.to(dtype), dataset, '', 1, 0, 'float32')
+        for dtype in (torch.float32, torch.bfloat16)
+    ]
+    assert keys[0] != keys[1]

@@ -71,6 +71,18 @@ def test_a_fitted_head_has_one_seed():
     assert [each.seed for each in run('nearest_mean').seeds(3)] == [0]
 
 
+def test_a_moved_folder_has_the_same_heads(sweep, tmp_path):
+    """The folder of features is named by their content, wherever it is."""
+    name = sweep.file(run()).name
+    for key, features in sweep.stage1.features.items():
+        moved = tmp_path / 'elsewhere' / tmp_path.name
+        moved.mkdir(parents=True, exist_ok=True)
+        copied = np.memmap(moved / key, 'f4', mode='w+', shape=features.shape)
+        copied[:] = features
+        sweep.stage1.features[key] = copied
+    assert sweep.file(run()).name == name
+
+
 def test_a_row_is_known_by_all_it_depends_on(sweep):
     files = {sweep.file(run())}
     files.add(sweep.file(run(seed=1)))
@@ -79,9 +91,9 @@ def test_a_row_is_known_by_all_it_depends_on(sweep):
     other.cfg.train_cfg.max_epochs = 3
     files.add(sweep.file(other))
     features = sweep.stage1.features
-    features['val'] = np.memmap(
-        sweep.folder.parent / 'again', 'f4', mode='w+', shape=(1, 90, SIZE)
-    )
+    other = sweep.folder.parent / 'other'  # the name has the hash of the content
+    other.mkdir()
+    features['val'] = np.memmap(other / 'val', 'f4', mode='w+', shape=(1, 90, SIZE))
     files.add(sweep.file(run()))
     assert len(files) == 5
 

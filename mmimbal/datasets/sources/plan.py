@@ -4,6 +4,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -112,8 +113,10 @@ def plan_dataset(
         splits = made.tolist()
         origin_of_split = f'70/10/20, {made_here}'
     if calibration:
+        before = splits.count('train')
         splits = _with_calibration(labels, joined_groups, splits, calibration, seed)
-        origin_of_split += f'; cal is {calibration:g} of train, {made_here}'
+        share = splits.count('cal') / before
+        origin_of_split += f'; cal is {share:.1%} of train, {made_here}'
     columns = dict(split=splits)
     if folds:
         if keep_test:
@@ -140,11 +143,12 @@ def _with_calibration(
     if not 0 < share <= 0.5:
         raise ValueError(f'--calibration {share} must be above 0 and at most 0.5')
     train = np.flatnonzero(np.array(splits) == 'train')
-    parts = folds_by_group(
-        labels[train], np.array(groups)[train], max(2, round(1 / share)), seed
-    )
+    rough = Fraction(share).limit_denominator(max(10, round(1 / share)))
+    own = np.array(groups)[train]
+    folds = folds_by_group(labels[train], own, rough.denominator, seed)
     new = np.array(splits, dtype='<U5')
-    new[train[parts[0] == 'test']] = 'cal'
+    for fold in folds[: rough.numerator]:
+        new[train[fold == 'test']] = 'cal'
     return new.tolist()
 
 

@@ -1,15 +1,14 @@
 """Find a last batch of one image, which batch norm refuses, before training."""
 
 import copy
-import random
 
-import numpy as np
 import torch
 from mmengine.dataset import InfiniteSampler
 from mmengine.dist import get_world_size
 from torch import nn
 from torch.utils.data import BatchSampler, DataLoader
 
+from mmimbal.datasets.random_state import kept_random_state
 from mmimbal.datasets.samplers.views_batch import ViewsBatchSampler
 from mmimbal.datasets.views import MetricIndex
 from mmimbal.engine.ddp import unwrap_model
@@ -56,10 +55,8 @@ def needs_two_images(model: nn.Module, loader: DataLoader) -> bool:
 
     It fails by batch norm; any other error is left to the training.
     """
-    states = random.getstate(), np.random.get_state()
-    cuda = [torch.cuda.current_device()] if torch.cuda.is_available() else []
     try:
-        with torch.random.fork_rng(devices=cuda), torch.no_grad():
+        with kept_random_state(), torch.no_grad():
             trial = copy.deepcopy(unwrap_model(model)).train()
             images = [0]
             if isinstance(loader.batch_sampler, ViewsBatchSampler):
@@ -68,7 +65,4 @@ def needs_two_images(model: nn.Module, loader: DataLoader) -> bool:
             trial(**trial.data_preprocessor(batch, True), mode='loss')
     except Exception as error:
         return NEEDS_TWO in str(error)
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])
     return False

@@ -3,6 +3,7 @@
 import numpy as np
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from mmengine.runner.base_loop import BaseLoop
 
 from mmimbal.datasets import get_class_counts, get_class_names
 from mmimbal.engine.ddp import unwrap_model
@@ -64,9 +65,9 @@ class ClassCountsHook(Hook):
             checkpoint['meta']['class_counts'] = self.counts.tolist()
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Read the counts from the checkpoint."""
+        """Read the counts from the checkpoint, for a run that does not train."""
         counts = checkpoint.get('meta', {}).get('class_counts')
-        if counts is not None:
+        if counts is not None and not isinstance(runner._train_loop, BaseLoop):
             self.counts = np.array(counts)
             self._set_counts(runner)
 

@@ -20,8 +20,8 @@ class DifficultySamplingHook(Hook):
     strength``, normalised to a mean of 1. The sampler multiplies its class shares by
     these weights. The weights of all epochs are saved as ``meta['class_weights']`` in
     the checkpoint. A checkpoint is written before the validation of its epoch.
-    Therefore, a resumed run repeats that validation, here or in
-    ``mmimbal.ResumeHook``, and draws the same images as a run without interruption.
+    Therefore, a resumed run needs ``mmimbal.ResumeHook``, which repeats that
+    validation: it then draws the same images as a run without interruption.
 
     The recalls come from ``mmimbal.ImbalanceMetric``. If the sampler of a second stage
     has no class weights, this hook does not change it.
@@ -32,7 +32,7 @@ class DifficultySamplingHook(Hook):
 
     Raises:
         ValueError: If an option is outside its range. At the start of training, if
-            validation has no images of a class.
+            validation has no images of a class, or a resumed run has no ResumeHook.
         TypeError: At the start of training, if the sampler has no class weights, or is
             used by a PKBatchSampler without a natural part.
         KeyError: If validation gives no recall for a class, with other metrics.
@@ -62,21 +62,15 @@ class DifficultySamplingHook(Hook):
             names = get_class_names(runner.train_dataloader.dataset)
             recalls = [f'recall/{name}' for name in names]
             check_reported(runner, 'DifficultySamplingHook', recalls)
+        has_resume_hook = any(isinstance(hook, ResumeHook) for hook in runner.hooks)
+        if self.resumed is not None and not has_resume_hook:
+            raise ValueError(
+                'a checkpoint is written before the validation of its epoch, whose '
+                'recalls DifficultySamplingHook needs: to resume, add '
+                "dict(type='mmimbal.ResumeHook') to custom_hooks, which repeats it"
+            )
         for epoch, weights in self.resumed or ():
             sampler.set_class_weights(weights, epoch)
-
-    def before_train_epoch(self, runner: Runner) -> None:
-        """Run the validation that is missing after a resume; see the class."""
-        if self.resumed is None:
-            return
-        known = [epoch for epoch, _ in self.resumed]
-        self.resumed = None
-        if any(isinstance(hook, ResumeHook) for hook in runner.hooks):
-            return  # it has validated already, before the head could be replaced
-        loop = runner.train_loop
-        due = runner.epoch >= loop.val_begin and runner.epoch % loop.val_interval == 0
-        if due and runner.epoch not in known:
-            runner.val_loop.run()
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float]) -> None:
         """Weight the classes by their recall, from the next epoch on."""

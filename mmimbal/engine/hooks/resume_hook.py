@@ -13,7 +13,7 @@ from mmengine.runner import Runner
 from pytorch_metric_learning.losses import CrossBatchMemory
 
 from mmimbal.engine.hooks.set_epoch_hook import first_epoch
-from mmimbal.engine.hooks.two_stage_hook import TwoStageHook
+from mmimbal.engine.hooks.two_stage_hook import TwoStageHook, config_of_stage
 from mmimbal.engine.resumed_numbers import (
     SWITCH,
     check_start,
@@ -160,14 +160,13 @@ def single_run(runner: Runner) -> TwoStageHook | None:
 
 def all_numbers(runner: Runner) -> dict:
     """Return the numbers of the current stage, and of a second one that will come."""
-    cfg, others, switch = runner.cfg, {}, single_run(runner)
+    others, switch = {}, single_run(runner)
     if switch:
-        others, stage2 = {SWITCH: switch.epoch}, switch.config_of_stage2(runner)
-        if switch.stage == 2:
-            cfg = stage2
-        else:
-            others |= numbers_of_stage2(stage2)
-    return numbers_of(cfg, runner.train_loop, runner.world_size) | others
+        others[SWITCH] = switch.epoch
+        if switch.stage == 1:
+            others |= numbers_of_stage2(switch.config_of_stage2(runner))
+    numbers = numbers_of(config_of_stage(runner), runner.train_loop, runner.world_size)
+    return numbers | others
 
 
 def newest_loadable(work_dir: Path, logger) -> Path | None:

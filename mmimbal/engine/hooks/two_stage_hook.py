@@ -231,6 +231,15 @@ class TwoStageHook(Hook):
         )
 
 
+def config_of_stage(runner: Runner) -> Config:
+    """Return the config of the current stage, also in stage 2 of a single run."""
+    for hook in runner.hooks:
+        is_single_run = isinstance(hook, TwoStageHook) and hook.epoch is not None
+        if is_single_run and hook.stage == 2:
+            return hook.config_of_stage2(runner)
+    return runner.cfg
+
+
 def _size(model: nn.Module, parts: list[str], learning: bool) -> str:
     weights = [
         weight.numel()

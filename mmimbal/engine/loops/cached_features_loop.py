@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from mmimbal.datasets.labels_and_groups import get_labels, read_through_wrappers
 from mmimbal.engine.ddp import unwrap_model
+from mmimbal.engine.hooks.two_stage_hook import config_of_stage
 from mmimbal.registry import LOOPS
 from mmimbal.stage2.freezing import FROZEN_PARTS
 from mmimbal.stage2.frozen_features import frozen_features
@@ -161,6 +162,7 @@ class CachedFeaturesTrainLoop(EpochBasedTrainLoop):
                 'remove model.train_cfg.augments, or train with EpochBasedTrainLoop'
             )
         device = next(model.parameters()).device
+        cfg = config_of_stage(self.runner)
         loops = [(self, 'train_dataloader', self.views)]
         if self.runner.val_loop:
             loops.append((self.runner.val_loop, 'val_dataloader', 1))
@@ -170,13 +172,13 @@ class CachedFeaturesTrainLoop(EpochBasedTrainLoop):
             features = self.features(
                 model,
                 loader.dataset,
-                self.runner.cfg,
+                cfg,
                 key,
                 self.cache_dir,
                 views=views,
                 seed=self.runner.seed,
                 dtype=self.dtype,
-                batch_size=loader.batch_size or self.runner.cfg[key].batch_size,
+                batch_size=loader.batch_size or cfg[key].batch_size,
                 num_workers=loader.num_workers,
                 name=key.removesuffix('_dataloader'),
             )

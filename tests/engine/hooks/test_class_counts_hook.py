@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from mmengine.runner import Runner
 from torch import nn
 
@@ -78,3 +79,21 @@ def test_a_head_of_another_number_of_classes_is_told(tmp_path, number):
     cfg.model.head.num_classes = number
     with pytest.raises(ValueError, match=f'num_classes={number},.* has 10 classes: 0'):
         train(cfg)
+
+
+def test_counts_of_another_dataset_do_not_reach_the_losses(tmp_path, monkeypatch):
+    """Of a checkpoint that training starts from, but does not resume."""
+    train(tiny_digits('stage1_ce', tmp_path / 'first'))
+    path = tmp_path / 'first' / 'epoch_2.pth'
+    checkpoint = load_from_local(path)
+    checkpoint['meta']['class_counts'] = [7] * 10
+    torch.save(checkpoint, path)
+    given = []
+    monkeypatch.setattr(
+        CountingLoss, 'set_class_counts', lambda self, counts: given.append(counts)
+    )
+    monkeypatch.setattr(CountingLoss, 'counts', EXPECTED)
+    cfg = tiny_digits('stage1_ce', tmp_path / 'second', load_from=str(path))
+    cfg.model.head.loss = dict(type='mmimbal.CountingLoss')
+    train(cfg)
+    assert given and all(counts.tolist() == EXPECTED for counts in given)

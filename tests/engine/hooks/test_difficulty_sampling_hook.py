@@ -30,9 +30,8 @@ def test_weights_follow_from_recall(tmp_path):
     assert sampler.quotas(3).tolist() != sampler.quotas(0).tolist()
 
 
-@pytest.mark.parametrize('makes_up', ['DifficultySamplingHook', 'ResumeHook'])
 @pytest.mark.parametrize('resume_from', [1, 2])
-def test_resumed_run_draws_what_an_unbroken_one_draws(tmp_path, resume_from, makes_up):
+def test_resumed_run_draws_what_an_unbroken_one_draws(tmp_path, resume_from):
     """From a checkpoint as it is written, before the validation of its epoch."""
     whole = train(config(tmp_path / 'whole')).train_dataloader.sampler
     path = tmp_path / 'whole' / f'epoch_{resume_from}.pth'
@@ -42,15 +41,15 @@ def test_resumed_run_draws_what_an_unbroken_one_draws(tmp_path, resume_from, mak
     checkpoint['message_hub']['runtime_info'].pop('epoch_validated', None)
     torch.save(checkpoint, path)
     cfg = config(tmp_path / 'parts', resume=True, load_from=str(path))
-    if makes_up == 'DifficultySamplingHook':
-        cfg.default_hooks.pop('resume')
-    runner = train(cfg)
-    resumed = runner.train_dataloader.sampler
+    resumed = train(cfg).train_dataloader.sampler
     assert [epoch for epoch, _ in resumed.weights] == [0, 1, 2, 3]  # each once
     # The same weights up to the epoch of the break, so the same stream in it. (What
     # is learned there differs: augmentation is not resumed.)
     assert resumed.weights[: resume_from + 1] == whole.weights[: resume_from + 1]
     assert np.array_equal(resumed.draw(resume_from), whole.draw(resume_from))
+    cfg.default_hooks.pop('resume')
+    with pytest.raises(ValueError, match=r'to resume, add .*mmimbal\.ResumeHook'):
+        train(cfg)
 
 
 def test_weights_are_in_the_checkpoint(tmp_path):

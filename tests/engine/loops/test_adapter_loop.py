@@ -1,5 +1,6 @@
 """Stage 1 as an adapter on cached features of a frozen backbone."""
 
+import json
 import os
 
 import numpy as np
@@ -111,6 +112,21 @@ def test_both_stages_in_one_run(tmp_path):
     train(cfg, keep)
     assert not keep.after[0].equal(keep.after[1])
     assert keep.after[1].equal(keep.after[2])  # of stage 2
+
+
+def test_a_second_stage_has_features_of_its_own_images(tmp_path):
+    cfg = config(tmp_path, 'two_stage_triplet_crt')
+    cfg.train_cfg.max_epochs = 2
+    cfg.default_hooks.two_stage.epoch = 1
+    other = dict(pipeline=PLAIN)
+    cfg.default_hooks.two_stage.stage2.train_dataloader.dataset = other
+    train(cfg)
+    shapes = [
+        json.loads(file.read_text())['shape']
+        for file in (tmp_path / 'features').glob('*/meta.json')
+    ]
+    assert len(shapes) == 3  # of both stages, and of validation
+    assert sorted(shape[1] for shape in shapes) == [200, 291, 291]
 
 
 def test_adapters_share_the_features(tmp_path, monkeypatch):
