@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmimbal.evaluation.calibration_images import check_images, check_share
+from mmimbal.evaluation.calibration_images import check_share, checked_images
 from mmimbal.evaluation.confusion import divide
 from mmimbal.evaluation.fitted import Fitted
 
@@ -53,7 +53,7 @@ class ConfidenceThreshold(Fitted):
             ValueError: If the classes are others or in another order, or a row is not
                 finite or no probabilities.
         """
-        return self.check(probabilities, classes).max(1) >= self.value
+        return self.checked(probabilities, classes).max(1) >= self.value
 
 
 def fit_confidence_threshold(
@@ -78,10 +78,10 @@ def fit_confidence_threshold(
             have other shares; all alike if ``None``.
 
     Raises:
-        ValueError: If the input is bad (see :func:`check_images`), or no threshold has
-            this accuracy; the message says what can be reached.
+        ValueError: If the input is bad (see :func:`checked_images`), or no threshold
+            has this accuracy; the message says what can be reached.
     """
-    probabilities, labels = check_images(probabilities, labels, classes)
+    probabilities, labels = checked_images(probabilities, labels, classes)
     check_share('accuracy', accuracy)
     weights = np.ones(len(labels)) if weights is None else weights
     confidence, coverage, risk = risk_coverage(probabilities, labels, weights[None])
@@ -168,31 +168,6 @@ def best_area_under_risk(
     errors, total = of_errors.cumsum(1), weights.sum(1, keepdims=True)
     right = total - of_errors.sum(1, keepdims=True)
     return np.nansum(of_errors / total * divide(errors, right + errors), axis=1)
-
-
-def coverage_at_accuracy(
-    probabilities: np.ndarray,
-    labels: np.ndarray,
-    weights: np.ndarray,
-    accuracy: float,
-) -> np.ndarray:
-    """Return the highest coverage at a wanted accuracy, (B,); 0 if there is none.
-
-    The best threshold is looked up on the same images: this compares models, and is no
-    forecast. Other arguments are those of :func:`risk_coverage`.
-
-    Args:
-        probabilities: Probabilities, (N, K).
-        labels: True class of each image, (N,).
-        weights: How often each image counts, (B, N).
-        accuracy: The wanted accuracy, in 0..1.
-
-    Raises:
-        ValueError: If the accuracy is not between 0 and 1.
-    """
-    check_share('accuracy', accuracy)
-    _, coverage, risk = risk_coverage(probabilities, labels, weights)
-    return np.where(1 - risk >= accuracy - TOLERANCE, coverage, 0.0).max(1)
 
 
 def answered(

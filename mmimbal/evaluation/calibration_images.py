@@ -11,7 +11,7 @@ import numpy as np
 from mmimbal.evaluation.metrics import check_probabilities, check_scores
 
 
-def check_images(
+def checked_images(
     probabilities: np.ndarray, labels: np.ndarray, classes: Sequence[str]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return checked probabilities as float64, (N, K), and labels as integers, (N,).
@@ -30,14 +30,14 @@ def check_images(
         raise ValueError(f'expected two or more different classes, got {classes}')
     probabilities, labels = (
         np.asarray(probabilities, float),
-        check_labels(labels, classes),
+        checked_labels(labels, classes),
     )
-    check_scores(probabilities, labels, len(classes))
+    check_scores(probabilities, len(labels), len(classes))
     check_probabilities(probabilities)
     return probabilities, labels
 
 
-def check_labels(labels: np.ndarray, classes: Sequence[str]) -> np.ndarray:
+def checked_labels(labels: np.ndarray, classes: Sequence[str]) -> np.ndarray:
     """Return true or predicted classes as integers, (N,).
 
     Raises:
@@ -59,7 +59,7 @@ def check_labels(labels: np.ndarray, classes: Sequence[str]) -> np.ndarray:
     return labels.astype(int)
 
 
-def check_groups(groups: Sequence[str], images: int) -> np.ndarray:
+def group_numbers(groups: Sequence[str], images: int) -> np.ndarray:
     """Return the number of the group of each image, (N,), in 0..G-1.
 
     Args:
@@ -80,7 +80,7 @@ def check_groups(groups: Sequence[str], images: int) -> np.ndarray:
     return np.unique(groups, return_inverse=True)[1]
 
 
-def check_all_present(labels: np.ndarray, classes: Sequence[str]) -> np.ndarray:
+def class_shares(labels: np.ndarray, classes: Sequence[str]) -> np.ndarray:
     """Return the share of each class among the images, (K,), all above 0.
 
     Raises:

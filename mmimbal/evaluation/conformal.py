@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmimbal.evaluation.calibration_images import (
-    check_groups,
-    check_images,
     check_share,
+    checked_images,
     draw_one_of_each_group,
+    group_numbers,
 )
 from mmimbal.evaluation.fitted import Fitted
 
@@ -75,7 +75,7 @@ class ConformalSets(Fitted):
             ValueError: If the classes are others or in another order, or a row is not
                 finite or no probabilities.
         """
-        probabilities = self.check(probabilities, classes)
+        probabilities = self.checked(probabilities, classes)
         bins = np.repeat(np.arange(len(self.classes)), [len(s) for s in self.scores])
         # Not 1 - p: that would round all small p to the same value.
         unusual = -np.concatenate([np.array(s, float) for s in self.scores])
@@ -142,11 +142,11 @@ def fit_conformal_sets(
             promised.
 
     Raises:
-        ValueError: If the input is bad (see :func:`check_images`), or the confidence is
-            not between 0 and 1.
+        ValueError: If the input is bad (see :func:`checked_images`), or the confidence
+            is not between 0 and 1.
     """
-    probabilities, labels = check_images(probabilities, labels, classes)
-    codes = check_groups(groups, len(labels))
+    probabilities, labels = checked_images(probabilities, labels, classes)
+    codes = group_numbers(groups, len(labels))
     drawn = draw_one_of_each_group(codes, labels, seed)
     chosen = np.arange(len(labels)) if all_images else drawn
     scores = [

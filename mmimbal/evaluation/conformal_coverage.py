@@ -8,9 +8,9 @@ from scipy.stats import binomtest
 
 from mmimbal.evaluation.bootstrap import LEVEL, RESAMPLES, draw_groups, interval
 from mmimbal.evaluation.calibration_images import (
-    check_groups,
-    check_labels,
+    checked_labels,
     draw_one_of_each_group,
+    group_numbers,
 )
 
 
@@ -58,13 +58,13 @@ def coverage_of_sets(
     Raises:
         ValueError: If there are no images, or shapes, labels or groups are wrong.
     """
-    sets, labels = np.asarray(sets), check_labels(labels, classes)
+    sets, labels = np.asarray(sets), checked_labels(labels, classes)
     if sets.shape != (len(labels), len(classes)) or sets.dtype != bool:
         raise ValueError(
             f'sets have type {sets.dtype} and shape {sets.shape}, expected bool and '
             f'{(len(labels), len(classes))}'
         )
-    codes = check_groups(groups, len(labels))
+    codes = group_numbers(groups, len(labels))
     drawn = draw_one_of_each_group(codes, labels, seed)
     found = {}
     for number, name in enumerate(classes):

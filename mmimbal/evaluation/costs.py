@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mmimbal.evaluation.calibration_images import check_labels
+from mmimbal.evaluation.calibration_images import checked_labels
 from mmimbal.evaluation.metrics import check_probabilities, check_scores
 
 
-def check_costs(costs: np.ndarray, classes: Sequence[str]) -> np.ndarray:
+def checked_costs(costs: np.ndarray, classes: Sequence[str]) -> np.ndarray:
     """Return checked costs as float64, (K, K).
 
     Args:
@@ -51,10 +51,13 @@ def least_cost_decisions(
 
     Raises:
         ValueError: If there are no images, a row is not finite or no probabilities, or
-            costs are wrong (see :func:`check_costs`).
+            costs are wrong (see :func:`checked_costs`).
     """
-    costs, probabilities = check_costs(costs, classes), np.asarray(probabilities, float)
-    check_scores(probabilities, range(len(probabilities)), len(classes))
+    costs, probabilities = (
+        checked_costs(costs, classes),
+        np.asarray(probabilities, float),
+    )
+    check_scores(probabilities, len(probabilities), len(classes))
     check_probabilities(probabilities)
     expected = probabilities @ costs
     slack = 1e-12 * max(costs.max(), 1e-300)
@@ -80,10 +83,10 @@ def mean_cost(
 
     Raises:
         ValueError: If there are no images, labels or decisions are not in 0..K-1, or
-            costs are wrong (see :func:`check_costs`).
+            costs are wrong (see :func:`checked_costs`).
     """
-    costs = check_costs(costs, classes)
-    labels, decisions = (check_labels(each, classes) for each in (labels, decisions))
+    costs = checked_costs(costs, classes)
+    labels, decisions = (checked_labels(each, classes) for each in (labels, decisions))
     if len(labels) != len(decisions):
         raise ValueError(f'{len(decisions)} decisions for {len(labels)} images')
     return weights @ costs[labels, decisions] / weights.sum(1)

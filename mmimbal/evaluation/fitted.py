@@ -54,7 +54,7 @@ class Fitted:
             check_same_classes(fitted.classes, classes)
         return fitted
 
-    def check(
+    def checked(
         self, probabilities: np.ndarray, classes: Sequence[str] | None = None
     ) -> np.ndarray:
         """Return new probabilities as float64, (N, K); N may be 0.
@@ -71,8 +71,7 @@ class Fitted:
             check_same_classes(self.classes, classes)
         probabilities = np.asarray(probabilities, float)
         if probabilities.shape != (0, len(self.classes)):
-            rows = range(len(probabilities))
-            check_scores(probabilities, rows, len(self.classes))
+            check_scores(probabilities, len(probabilities), len(self.classes))
             check_probabilities(probabilities)
         return probabilities
 

@@ -94,7 +94,7 @@ def metrics_of(
     Raises:
         ValueError: As there.
     """
-    check_scores(scores, labels, len(classes))
+    check_scores(scores, len(labels), len(classes))
     confidence, right = confidence_and_hits(scores, labels)
     predicted, errors = scores.argmax(1), squared_errors(scores, labels)
     rankings = [Ranking(scores[:, k], labels == k) for k in range(len(classes))]
@@ -126,19 +126,19 @@ def metrics_of(
     return measure
 
 
-def check_scores(scores: np.ndarray, labels: np.ndarray, classes: int) -> None:
-    """Raise a ValueError if metrics cannot be computed from scores."""
-    if not len(labels):
+def check_scores(scores: np.ndarray, images: int, classes: int) -> None:
+    """Raise a ValueError if scores are not finite numbers, (images, classes)."""
+    if not images:
         raise ValueError('metrics need at least one image, got none')
-    if scores.shape != (len(labels), classes):
+    if scores.shape != (images, classes):
         raise ValueError(
-            f'scores have shape {scores.shape}, but there are {len(labels)} images and '
+            f'scores have shape {scores.shape}, but there are {images} images and '
             f'{classes} classes'
         )
     broken = np.flatnonzero(~np.isfinite(scores).all(1))
     if len(broken):
         raise ValueError(
-            f'the scores of {len(broken)} of {len(labels)} images are not finite, '
+            f'the scores of {len(broken)} of {images} images are not finite, '
             f'first those of image {broken[0]}: training has diverged'
         )
 

@@ -196,7 +196,7 @@ def _from_arrays(content: dict[str, np.ndarray]) -> Predictions:
             )
     # Labels with 8 bits would overflow in confusion matrices.
     labels, classes = content['labels'].astype(int), tuple(content['classes'].tolist())
-    check_scores(content['scores'], labels, len(classes))
+    check_scores(content['scores'], len(labels), len(classes))
     if labels.min() < 0 or labels.max() >= len(classes):
         raise ValueError(
             f'labels range from {labels.min()} to {labels.max()}, but there are '

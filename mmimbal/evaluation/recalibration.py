@@ -58,7 +58,7 @@ class Calibration(Fitted):
             ValueError: If the classes are others or in another order, or a row is not
                 finite or no probabilities.
         """
-        probabilities = self.check(probabilities, classes)
+        probabilities = self.checked(probabilities, classes)
         logits = log_probabilities(probabilities) * self.scale + self.offset
         return softmax(logits, axis=1)
 

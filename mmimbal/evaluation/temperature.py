@@ -7,7 +7,7 @@ from sklearn import __version__ as sklearn_version
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 
-from mmimbal.evaluation.calibration_images import check_all_present, check_images
+from mmimbal.evaluation.calibration_images import checked_images, class_shares
 from mmimbal.evaluation.recalibration import Calibration, log_probabilities
 
 OLDEST_SKLEARN = (1, 8)
@@ -28,11 +28,11 @@ def fit_temperature(
 
     Raises:
         ImportError: If scikit-learn is older than 1.8.
-        ValueError: If the input is bad (see :func:`check_images`), a class has no
+        ValueError: If the input is bad (see :func:`checked_images`), a class has no
             calibration image, or no temperature is best.
     """
-    probabilities, labels = check_images(probabilities, labels, classes)
-    shares = check_all_present(labels, classes)
+    probabilities, labels = checked_images(probabilities, labels, classes)
+    shares = class_shares(labels, classes)
     logits = log_probabilities(probabilities)
     _check_best_exists(logits, labels)
     factor = _factor(logits, labels)

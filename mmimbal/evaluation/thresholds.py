@@ -8,9 +8,9 @@ import numpy as np
 from scipy.stats import beta
 
 from mmimbal.evaluation.calibration_images import (
-    check_groups,
-    check_images,
     check_share,
+    checked_images,
+    group_numbers,
 )
 from mmimbal.evaluation.fitted import Fitted
 
@@ -70,7 +70,7 @@ class Threshold(Fitted):
             ValueError: If the classes are others or in another order, or a row is not
                 finite or no probabilities.
         """
-        column = self.check(probabilities, classes)[:, self.classes.index(self.name)]
+        column = self.checked(probabilities, classes)[:, self.classes.index(self.name)]
         return column >= self.value
 
 
@@ -111,12 +111,12 @@ def fit_threshold(
             empirical threshold, which falls short on new groups about half of the time.
 
     Raises:
-        ValueError: If the input is bad (see :func:`check_images`), not exactly one goal
-            is given, there are too few groups for the promise (the message says how
+        ValueError: If the input is bad (see :func:`checked_images`), not exactly one
+            goal is given, there are too few groups for the promise (the message says how
             many are needed), or the threshold is above 1, which no image can reach.
     """
-    probabilities, labels = check_images(probabilities, labels, classes)
-    codes = check_groups(groups, len(labels))
+    probabilities, labels = checked_images(probabilities, labels, classes)
+    codes = group_numbers(groups, len(labels))
     if name not in classes:
         raise ValueError(f'{name} is not a class: {", ".join(classes)}')
     if (sensitivity is None) == (specificity is None):

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
-from mmimbal.evaluation.calibration_images import check_all_present, check_images
+from mmimbal.evaluation.calibration_images import checked_images, class_shares
 from mmimbal.evaluation.recalibration import Calibration, log_probabilities
 
 GRADIENT = 1e-8  # of the mean loss, where the search stops
@@ -28,12 +28,12 @@ def fit_vector_scaling(
         classes: K class names.
 
     Raises:
-        ValueError: If the input is bad (see :func:`check_images`), or a class has no
+        ValueError: If the input is bad (see :func:`checked_images`), or a class has no
             calibration image.
         RuntimeError: If the search does not end.
     """
-    probabilities, labels = check_images(probabilities, labels, classes)
-    shares = check_all_present(labels, classes)
+    probabilities, labels = checked_images(probabilities, labels, classes)
+    shares = class_shares(labels, classes)
     logits, number = log_probabilities(probabilities), len(classes)
     found = minimize(
         loss_and_gradient,

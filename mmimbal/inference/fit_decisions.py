@@ -8,7 +8,7 @@ import numpy as np
 from mmimbal.datasets.group_hashes import hash_groups
 from mmimbal.evaluation.abstention import fit_confidence_threshold
 from mmimbal.evaluation.conformal import fit_conformal_sets
-from mmimbal.evaluation.costs import check_costs
+from mmimbal.evaluation.costs import checked_costs
 from mmimbal.evaluation.predictions import Predictions
 from mmimbal.evaluation.recalibration import Calibration, with_prevalence
 from mmimbal.evaluation.temperature import fit_temperature
@@ -86,7 +86,7 @@ def fit_decisions(images: Predictions, wanted: Wanted, seed: int = 0) -> Decisio
     ]
     costs = None
     if wanted.costs is not None:
-        costs = tuple(map(tuple, check_costs(wanted.costs, classes).tolist()))
+        costs = tuple(map(tuple, checked_costs(wanted.costs, classes).tolist()))
     return Decisions(
         classes,
         calibration,

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from mmengine.dist import is_main_process
 
 from mmimbal.datasets.group_hashes import hash_groups
 
@@ -19,7 +20,7 @@ def check_no_leak(
 ) -> None:
     """Check that no group was in the training of a member.
 
-    What is not known is printed as a warning.
+    What is not known is printed as a warning, by the first rank.
 
     Args:
         metas: ``meta`` of the checkpoint of each member.
@@ -30,7 +31,7 @@ def check_no_leak(
         ValueError: If a group was; the message names member and group.
     """
     if groups is None:
-        print(f'Warning: the images have neither groups nor files: {UNKNOWN}')
+        warn(f'the images have neither groups nor files: {UNKNOWN}')
         return
     names = sorted(set(groups))
     silent = []
@@ -45,10 +46,16 @@ def check_no_leak(
                 f'groups of these images, the first is {leaked[0]}: {harm}'
             )
     if silent:
-        print(
-            'Warning: the groups of the training images are not stored in '
+        warn(
+            'the groups of the training images are not stored in '
             f'{" and ".join(silent)}: {UNKNOWN}'
         )
+
+
+def warn(text: str) -> None:
+    """Print a warning, once for all ranks."""
+    if is_main_process():
+        print(f'Warning: {text}')
 
 
 def describe_leak(meta: Mapping, groups: Sequence[str] | None) -> str:

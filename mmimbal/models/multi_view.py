@@ -24,8 +24,9 @@ class MultiViewDataPreprocessor(ClsDataPreprocessor):
         """Make one row of each view, and process the rows like any batch.
 
         Args:
-            data: ``inputs``, N images, N lists of views, or V lists or tensors of N
-                images; ``data_samples``, a list of N.
+            data: ``inputs``: N images, V lists or tensors of N images, or N items of
+                which some are an image and some a list of views; ``data_samples``, a
+                list of N.
             training: Whether to apply batch augmentation.
 
         Returns:

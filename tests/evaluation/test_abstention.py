@@ -5,7 +5,6 @@ from mmimbal.evaluation import abstention
 from mmimbal.evaluation.abstention import (
     answered,
     best_area_under_risk,
-    coverage_at_accuracy,
     fit_confidence_threshold,
     risk_coverage,
 )
@@ -43,7 +42,6 @@ def test_weights_are_how_often_an_image_counts(images):
     times = np.random.default_rng(1).integers(0, 3, (3, 200))
     for function in (
         area_under_risk,
-        lambda *a: coverage_at_accuracy(*a, 0.9),
         lambda *a: answered(*a, 0.8)[0],
         lambda *a: answered(*a, 0.8)[1],
     ):
@@ -114,7 +112,6 @@ def test_all_right_and_all_wrong(rows):
         labels = np.array([label] * 2)
         assert area_under_risk(rows, labels, once).tolist() == [area]
         assert excess_area_under_risk(rows, labels, once).tolist() == [0.0]
-        assert coverage_at_accuracy(rows, labels, once, 0.9).tolist() == [1 - area]
 
 
 def test_the_threshold_answers_most_at_the_wanted_accuracy(images):
@@ -127,7 +124,6 @@ def test_the_threshold_answers_most_at_the_wanted_accuracy(images):
     assert (kept == (confidence >= min(good))).all()
     assert fitted.accuracy == pytest.approx(right[kept].mean())
     assert fitted.answered == kept.sum()
-    assert coverage_at_accuracy(*images, ONCE, 0.9) == pytest.approx(kept.mean())
     coverage, accuracy = answered(*images, ONCE, fitted.value)
     assert coverage == pytest.approx(fitted.coverage)
     assert accuracy == pytest.approx(fitted.accuracy)
@@ -158,7 +154,5 @@ def test_what_cannot_be_reached_is_told(images):
         fit_confidence_threshold(rows, np.array([1, 0, 0]), ('a', 'b'), 0.9)
     with pytest.raises(ValueError, match=r'accuracy must be between 0 and 1.* got 90'):
         fit_confidence_threshold(*images, CLASSES, 90)
-    with pytest.raises(ValueError, match=r'accuracy must be between'):
-        coverage_at_accuracy(*images, ONCE, 1.0)
     coverage, accuracy = answered(*images, ONCE, 1.1)
     assert coverage == 0 and np.isnan(accuracy)

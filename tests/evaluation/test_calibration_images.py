@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mmimbal.evaluation.calibration_images import check_images, draw_one_of_each_group
+from mmimbal.evaluation.calibration_images import checked_images, draw_one_of_each_group
 
 
 def test_one_image_of_each_group_in_each_class_with_equal_chances():
@@ -39,7 +39,7 @@ def test_bad_images_are_told(change, message):
     images = dict(
         probabilities=np.eye(2, dtype=np.float32), labels=[0, 1], classes=('a', 'b')
     )
-    probabilities, labels = check_images(**images)
+    probabilities, labels = checked_images(**images)
     assert probabilities.dtype == float and labels.dtype == int
     with pytest.raises(ValueError, match=message):
-        check_images(**(images | change))
+        checked_images(**(images | change))

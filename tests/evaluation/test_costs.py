@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mmimbal.evaluation.costs import check_costs, least_cost_decisions, mean_cost
+from mmimbal.evaluation.costs import checked_costs, least_cost_decisions, mean_cost
 from tests.evaluation.simulated import CLASSES, simulate
 
 COSTS = np.array([[0, 1, 0.5], [10, 0, 10], [1, 2, 0]])
@@ -76,7 +76,7 @@ def test_weights_are_how_often_an_image_counts():
 )
 def test_bad_costs_are_told(costs, message):
     for call in (
-        lambda: check_costs(costs, CLASSES),
+        lambda: checked_costs(costs, CLASSES),
         lambda: least_cost_decisions(np.eye(3), costs, CLASSES),
         lambda: mean_cost([0], [0], costs, CLASSES, np.ones((1, 1))),
     ):

@@ -15,20 +15,21 @@ from mmimbal.files.atomic import atomic_folder, check_is_new
 
 
 def write_dataset(
-    source: Source,
-    out: Path,
-    seed: int = 0,
-    split: str = 'official',
-    folds: int = 0,
-    link: bool = False,
+    source: Source, out: Path, link: bool = False, **options
 ) -> dict[str, Counter]:
-    """Split a download and write it; see :func:`plan_dataset` and :func:`write_plan`.
+    """Split a download and write it.
+
+    Args:
+        source: The download.
+        out: As in :func:`write_plan`.
+        link: As in :func:`write_plan`.
+        **options: As in :func:`plan_dataset`.
 
     Returns:
         Number of images per class, by split.
     """
     check_is_new(out)
-    plan = plan_dataset(source, seed, split, folds)
+    plan = plan_dataset(source, **options)
     write_plan(plan, out, link)
     return plan.counts
 

@@ -31,7 +31,8 @@ class SafeCheckpointHook(Hook):
     The hook replaces three methods of this Runner, from ``before_run`` to
     ``after_run``. While one of them runs, mmengine's loaders or its file backend are
     replaced; at its end they are restored, also after an error. Therefore, even a run
-    that fails changes nothing for later runs in the same process.
+    that fails changes nothing for later runs in the same process. The config of the
+    Runner keeps a class that formats its text only once.
     """
 
     priority = 'VERY_HIGH'  # before hooks that load

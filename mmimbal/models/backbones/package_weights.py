@@ -37,8 +37,9 @@ class PackageWeights:
     Raises:
         ModuleNotFoundError: If the package is not installed.
         FileNotFoundError: If the package has no such file.
-        ValueError: If the file has another hash or is not a state dict, the weights do
-            not fit the net, or there are other initializers.
+        ValueError: If no file is named and the package has none or several, the file
+            has another hash or is not a state dict, the weights do not fit the net, or
+            there are other initializers.
     """
 
     def __init__(

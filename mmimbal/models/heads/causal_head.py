@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from mmpretrain.models import LinearClsHead
 
 from mmimbal.models.heads.cosine_head import use_cosine_classifier
-from mmimbal.models.losses.gather import gather_labels
+from mmimbal.models.losses.gather import gather_without_gradient
 from mmimbal.registry import MODELS
 
 
@@ -65,7 +65,7 @@ class CausalClsHead(LinearClsHead):
         """Compute the loss, and move the running mean to the features of all ranks."""
         features = self.pre_logits(feats)
         if self.training:
-            everything = gather_labels(features.detach().float())
+            everything = gather_without_gradient(features.detach().float())
             self.mean.mul_(self.momentum).add_(everything.mean(0))
         scores = self._logits(features, 0.0)
         return self._get_loss(scores, data_samples, **kwargs)

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 
 from mmimbal.models.heads.cosine_head import CosineClsHead, cosine_logits
-from mmimbal.models.losses.gather import gather_labels
+from mmimbal.models.losses.gather import gather_without_gradient
 from mmimbal.models.needs import EPOCH, ONE_LABEL, missing
 from mmimbal.registry import MODELS
 
@@ -64,5 +64,5 @@ class CosineMeansClsHead(CosineClsHead):
         return torch.where(seen, F.normalize(self.sums), self.fc.weight.detach())
 
     def _add(self, features: torch.Tensor, labels: torch.Tensor) -> None:
-        directions = gather_labels(F.normalize(features.to(self.sums)))
-        self.sums.index_add_(0, gather_labels(labels), directions)
+        directions = gather_without_gradient(F.normalize(features.to(self.sums)))
+        self.sums.index_add_(0, gather_without_gradient(labels), directions)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from mmpretrain.models.heads import ClsHead
 from mmpretrain.structures import DataSample
@@ -48,11 +47,6 @@ class ExpertsClsHead(ClsHead):
         self.in_channels = in_channels
         self.experts = nn.ModuleList(nn.Linear(in_channels, num_classes) for _ in taus)
         self.loss_module = nn.ModuleList(LogitAdjustmentLoss(tau) for tau in taus)
-
-    def set_class_counts(self, counts: np.ndarray) -> None:
-        """Give the training images per class, (K,), to the losses of the experts."""
-        for loss in self.loss_module:
-            loss.set_class_counts(counts)
 
     def expert_logits(self, feats: tuple[torch.Tensor]) -> torch.Tensor:
         """Return the logits of each expert, (N, E, K)."""

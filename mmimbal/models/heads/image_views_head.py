@@ -4,7 +4,7 @@ import torch
 from mmpretrain.structures import DataSample
 
 from mmimbal.models.heads.metric_learning_head import MetricLearningClsHead
-from mmimbal.models.losses.gather import gather_labels
+from mmimbal.models.losses.gather import gather_without_gradient
 from mmimbal.models.needs import VIEWS
 from mmimbal.registry import MODELS
 
@@ -38,7 +38,7 @@ class ImageViewsClsHead(MetricLearningClsHead):
             return dict(images=None)
         self._check_views(numbers)
         images = torch.tensor(numbers).to(features.device, non_blocking=True)
-        return dict(images=gather_labels(images))
+        return dict(images=gather_without_gradient(images))
 
     def _check_views(self, numbers: list[int]) -> None:
         if len(set(numbers)) == len(numbers):

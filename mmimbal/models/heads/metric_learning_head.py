@@ -17,7 +17,7 @@ from mmimbal.models.heads.rows import (
     take,
 )
 from mmimbal.models.losses.build import build_metric_loss, check_arguments
-from mmimbal.models.losses.gather import gather_embeddings, gather_labels
+from mmimbal.models.losses.gather import gather_embeddings, gather_without_gradient
 from mmimbal.models.losses.monitors import active_triplets, embedding_spread
 from mmimbal.models.losses.pml import TAKES_NO_MINER
 from mmimbal.models.losses.precision import in_full_precision
@@ -220,7 +220,7 @@ class MetricLearningClsHead(LinearClsHead):
         embeddings = self.projection(features)
         with torch.autocast(embeddings.device.type, enabled=False):
             embeddings = gather_embeddings(in_full_precision(embeddings))
-            labels = gather_labels(labels)
+            labels = gather_without_gradient(labels)
             mined = self.miner(embeddings, labels) if self.miner else None
             more = self.loss_arguments(features, samples)
             loss = self.metric_loss(embeddings, labels, mined, **more)

@@ -11,7 +11,7 @@ from .class_centre import (
 from .class_counts_loss import ClassCountsLoss, UsesClassCounts
 from .dot_regression import DotRegressionLoss
 from .equalization import SoftmaxEqualizationLoss
-from .gather import gather_embeddings, gather_labels
+from .gather import gather_embeddings, gather_without_gradient
 from .k_positives import KPositivesLoss
 from .label_aware_smoothing import LabelAwareSmoothingLoss
 from .lade import LADELoss

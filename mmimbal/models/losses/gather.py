@@ -20,9 +20,9 @@ def gather_embeddings(embeddings: torch.Tensor) -> torch.Tensor:
     return embeddings if get_world_size() == 1 else _Gather.apply(embeddings)
 
 
-def gather_labels(labels: torch.Tensor) -> torch.Tensor:
-    """Concatenate the labels of all ranks, (N,) on each rank, to (W * N,)."""
-    return labels if get_world_size() == 1 else torch.cat(all_gather(labels))
+def gather_without_gradient(values: torch.Tensor) -> torch.Tensor:
+    """Concatenate values of all ranks, such as labels: (N, ...) to (W * N, ...)."""
+    return values if get_world_size() == 1 else torch.cat(all_gather(values))
 
 
 class _Gather(torch.autograd.Function):

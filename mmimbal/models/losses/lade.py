@@ -5,7 +5,7 @@ import math
 import torch
 
 from mmimbal.models.losses.class_counts_loss import cross_entropy
-from mmimbal.models.losses.gather import gather_embeddings, gather_labels
+from mmimbal.models.losses.gather import gather_embeddings, gather_without_gradient
 from mmimbal.models.losses.logit_adjustment import LogitAdjustmentLoss, log_prior
 from mmimbal.registry import MODELS
 
@@ -42,7 +42,10 @@ class LADELoss(LogitAdjustmentLoss):
         prior = log_prior(counts).to(logits)
         losses = cross_entropy(logits + prior, labels)
         regularizer = lade_regularizer(
-            gather_embeddings(logits), gather_labels(labels), prior, self.penalty
+            gather_embeddings(logits),
+            gather_without_gradient(labels),
+            prior,
+            self.penalty,
         )
         return losses + self.alpha * regularizer
 

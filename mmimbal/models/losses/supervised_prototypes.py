@@ -21,7 +21,7 @@ class SupervisedPrototypesLoss(nn.Module):
     ``margin`` than to every other prototype. Prototypes are fixed and spread evenly:
     opposite to each other for two classes. All other images are in the denominator,
     prototypes are not. :class:`mmimbal.models.ImageViewsClsHead` tells which rows are
-    views of one image, and logs the monitors.
+    views of one image.
 
     Args:
         num_classes: Number of classes, K, at least 2.
