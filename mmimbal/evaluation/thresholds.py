@@ -112,8 +112,8 @@ def fit_threshold(
 
     Raises:
         ValueError: If the input is bad (see :func:`checked_images`), not exactly one
-            goal is given, there are too few groups for the promise (the message says how
-            many are needed), or the threshold is above 1, which no image can reach.
+            goal is given, there are too few groups for the promise (the message says
+            how many are needed), or the threshold is above 1, which no image can reach.
     """
     probabilities, labels = checked_images(probabilities, labels, classes)
     codes = group_numbers(groups, len(labels))

@@ -1,9 +1,9 @@
 """Measures of a collapse that the usual ones do not see: who the neighbours are."""
 
 import torch
-import torch.nn.functional as F
 
 from mmimbal.models.losses.by_class import sum_over_classes
+from mmimbal.models.losses.contrast import cosine_logits_of_others
 
 
 @torch.no_grad()
@@ -25,7 +25,7 @@ def sample_alignment(
     Returns:
         A scalar in 0..1; NaN without second views.
     """
-    cosines = _cosines_of_others(embeddings)
+    cosines = cosine_logits_of_others(embeddings, temperature=1.0)
     view = (images[:, None] == images).fill_diagonal_(False)
     nearest = cosines.argmax(1)
     aligned = view.gather(1, nearest[:, None])[:, 0].to(cosines)
@@ -51,15 +51,10 @@ def class_alignment(
     """
     if len(labels) < 2:
         return embeddings.new_tensor(torch.nan)
-    cosines = _cosines_of_others(embeddings)
+    cosines = cosine_logits_of_others(embeddings, temperature=1.0)
     neighbours = cosines.topk(max(1, int(share * (len(labels) - 1))), dim=1).indices
     same = (labels[neighbours] == labels[:, None]).to(cosines).mean(1)
     return _mean_over_classes(same, labels, torch.ones_like(same))
-
-
-def _cosines_of_others(embeddings: torch.Tensor) -> torch.Tensor:
-    directions = F.normalize(embeddings)
-    return (directions @ directions.T).fill_diagonal_(-torch.inf)
 
 
 def _mean_over_classes(

@@ -37,6 +37,30 @@ def first_of_class(labels: torch.Tensor) -> torch.Tensor:
     return torch.searchsorted(labels.sort().values, labels)
 
 
+def moved_centres(
+    centres: torch.Tensor,
+    known: torch.Tensor,
+    vectors: torch.Tensor,
+    labels: torch.Tensor,
+    momentum: float,
+) -> torch.Tensor:
+    """Return class centres, moved to the means of a batch, (K, D).
+
+    Args:
+        centres: (K, D). Classes that are not in the batch keep theirs.
+        known: Which classes have a centre, (K,); the others take the mean.
+        vectors: (B, D).
+        labels: (B,).
+        momentum: Weight of the old centres.
+    """
+    sums = torch.zeros_like(centres).index_add_(0, labels, vectors)
+    counts = count_labels(labels, len(centres))
+    means = sums / counts.clamp(min=1)[:, None]
+    moved = momentum * centres + (1 - momentum) * means
+    moved = torch.where(known[:, None], moved, means)
+    return torch.where(counts[:, None] > 0, moved, centres)
+
+
 def count_labels(labels: torch.Tensor, num_classes: int) -> torch.Tensor:
     """Count the labels of each class, (K,).
 

@@ -5,7 +5,7 @@ from pytorch_metric_learning.distances import BaseDistance, LpDistance
 from torch import nn
 
 from mmimbal.models.losses.batch_all_triplet import BatchAllTripletLoss
-from mmimbal.models.losses.by_class import average_over_classes, count_labels
+from mmimbal.models.losses.by_class import average_over_classes, moved_centres
 from mmimbal.models.losses.pairs import refuse_miner
 from mmimbal.models.losses.precision import in_full_precision
 from mmimbal.models.needs import EPOCH, missing
@@ -167,12 +167,11 @@ class ClassCentreTripletLoss(nn.Module):
     def update_centres(self, embeddings: torch.Tensor, labels: torch.Tensor) -> None:
         """Move the centres of the classes in a batch towards their batch means."""
         embeddings = self.distance.maybe_normalize(embeddings).to(self.centres)
-        sums = torch.zeros_like(self.centres).index_add_(0, labels, embeddings)
-        counts = count_labels(labels, len(self.centres))
-        means = sums / counts.clamp(min=1)[:, None]
-        moved = self.momentum * self.centres + (1 - self.momentum) * means
-        moved = torch.where(self.has_centre[:, None], moved, means)
-        self.centres.copy_(torch.where(counts[:, None] > 0, moved, self.centres))
+        self.centres.copy_(
+            moved_centres(
+                self.centres, self.has_centre, embeddings, labels, self.momentum
+            )
+        )
 
 
 @MODELS.register_module()

@@ -1,9 +1,8 @@
 """Remix: mixed images are given to the rare class."""
 
 import torch
-import torch.nn.functional as F
 
-from mmimbal.models.losses.class_counts_loss import ClassCountsLoss
+from mmimbal.models.losses.class_counts_loss import ClassCountsLoss, cross_entropy
 from mmimbal.models.needs import CLASS_COUNTS, MIXTURES
 from mmimbal.registry import MODELS
 
@@ -43,7 +42,7 @@ class RemixLoss(ClassCountsLoss):
         """Compute the loss of each image."""
         if labels.dim() == 2:
             labels = remix(labels, counts, self.kappa, self.tau)
-        return F.cross_entropy(logits, labels, reduction='none')
+        return cross_entropy(logits, labels)
 
 
 def remix(

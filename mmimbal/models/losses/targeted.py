@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from scipy.optimize import linear_sum_assignment
 
-from mmimbal.models.losses.by_class import count_labels
+from mmimbal.models.losses.by_class import moved_centres
 from mmimbal.models.losses.contrast import cosine_logits_of_others, mean_over_positives
 from mmimbal.models.losses.k_positives import KPositivesLoss
 from mmimbal.models.losses.simplex import spread_points
@@ -95,12 +95,10 @@ class TargetedLoss(KPositivesLoss):
     @torch.no_grad()
     def _move_centres(self, embeddings: torch.Tensor, labels: torch.Tensor) -> None:
         directions = F.normalize(embeddings).to(self.centres)
-        sums = torch.zeros_like(self.centres).index_add_(0, labels, directions)
-        counts = count_labels(labels, len(self.centres))[:, None]
-        means = sums / counts.clamp(min=1)
-        moved = torch.lerp(means, self.centres, self.momentum)
-        moved = torch.where(self.centres.any(1, keepdim=True), moved, means)
-        self.centres.copy_(torch.where(counts > 0, moved, self.centres))
+        known = self.centres.any(1)
+        self.centres.copy_(
+            moved_centres(self.centres, known, directions, labels, self.momentum)
+        )
 
 
 def nearest_targets(centres: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
