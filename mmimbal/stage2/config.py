@@ -68,6 +68,8 @@ def stage2_config(
         two_stage=dict(type='mmimbal.TwoStageHook', stage1=str(checkpoint)),
     )
     cfg.load_from, cfg.resume = None, False
+    if cfg.get('auto_scale_lr'):  # by the batches of stage 1
+        cfg.auto_scale_lr.enable = False
 
     cfg.model = trained_model(stage1)
     cfg.pop('data_preprocessor', None)

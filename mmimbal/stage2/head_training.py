@@ -13,6 +13,7 @@ from torch import nn
 from torch.utils.data import BatchSampler, Dataset
 
 from mmimbal.datasets import get_class_counts, get_labels
+from mmimbal.datasets.random_state import kept_random_state
 from mmimbal.models.needs import give_class_counts, give_epoch
 from mmimbal.stage2.fresh_head import build_seeded
 
@@ -74,7 +75,7 @@ def train_head(
     """
     give_class_counts(head.modules(), get_class_counts(dataset))
     labels = torch.from_numpy(get_labels(dataset))
-    with torch.random.fork_rng(devices=[]):
+    with kept_random_state():
         torch.manual_seed(seed)
         if hasattr(head, 'fit'):
             views = torch.from_numpy(np.array(features)).float().flatten(0, 1)

@@ -59,10 +59,12 @@ def test_a_config_of_plain_mmpretrain():
     plain.model.pop('data_preprocessor', None)
     plain.model.head.in_channels = 2048
     plain.model.head.num_classes = 7
+    plain.auto_scale_lr = dict(base_batch_size=256, enable=True)
     made = stage2_config(plain, method('balanced_softmax'), Path('best.pth'))
     assert made.model.data_preprocessor.mean == [1, 2, 3]
     assert 'train_cfg' not in made.model and made.custom_hooks == []
     assert made.default_hooks.class_counts.type == 'mmimbal.ClassCountsHook'
+    assert not made.auto_scale_lr.enable and plain.auto_scale_lr.enable
     assert plain.model.train_cfg.augments  # is left as it was
 
 
