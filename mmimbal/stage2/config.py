@@ -5,8 +5,6 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from mmimbal.datasets.innermost import name_of
-
 TWO_STAGES = 'mmimbal.TwoStageHook'
 
 
@@ -120,6 +118,8 @@ def with_one_view(part):
 
     Strong augmentation (RandAugment, ...) is left out, as Mixup is: it is for features.
     """
+    from mmimbal.datasets.innermost import name_of  # --help reads this file: no torch
+
     if isinstance(part, dict):
         return type(part)({key: with_one_view(value) for key, value in part.items()})
     if not isinstance(part, list | tuple):
