@@ -96,12 +96,21 @@ def test_options_that_change_nothing_are_errors():
     assert "Did you mean 'optim_wrapper'?" in message('optim_wraper.optimizer.lr=1')
 
 
-def test_obvious_mistakes_are_explained(tmp_path):
+def test_obvious_mistakes_are_explained(tmp_path, monkeypatch):
     leaf = 'configs/digits_lt/stage2_crt.py'
     message = fail(
-        'tools/train.py', leaf, '--stage1', 'nowhere', '--work-dir', tmp_path
+        'tools/train.py', leaf, '--stage1', 'nowhere', '--work-dir', tmp_path / 'run'
     )
-    assert 'nowhere does not exist' in message.splitlines()[-1]
+    reason = 'train: stage 2 needs stage 1, but there is no checkpoint: nowhere does '
+    assert message.startswith(reason) and not (tmp_path / 'run').exists()
+    message = explain('train', 'configs/digits_lt/stage1_ce.py', '--resume', 'no.pth')
+    assert message == 'train: no checkpoint at no.pth'
+    monkeypatch.setenv('MMIMBAL_DATA', 'nowhere')
+    (tmp_path / 'x.pth').touch()
+    for command in (['train'], ['test', tmp_path / 'x.pth']):
+        message = explain(command[0], 'isic2018/64px/ce', *command[1:])
+        assert 'no dataset at nowhere/isic2018/index.csv. Make it with' in message
+    monkeypatch.delenv('MMIMBAL_DATA')
     message = explain('train', 'configs/nowhere.py')
     assert message == 'train: no config configs/nowhere.py'
     message = explain('test', leaf, 'nowhere.pth')

@@ -101,6 +101,7 @@ def main() -> None:
     from mmengine.runner import Runner
 
     from mmimbal.command_line.memory import keep_memory
+    from mmimbal.command_line.missing_files import check_data
     from mmimbal.command_line.run_config import (
         can_use_amp,
         choose_split,
@@ -138,6 +139,7 @@ def main() -> None:
             checkpoint = find_checkpoint(args.checkpoint)
         if args.split:
             choose_split(cfg, args.split)
+        check_data(cfg, ['test_dataloader'])
         if args.tta:
             load_views(cfg, args.tta)
     if not args.work_dir:  # do not overwrite the config in the work dir of training

@@ -50,6 +50,7 @@ def main() -> None:
     from mmengine.runner import Runner
 
     from mmimbal.command_line.memory import keep_memory
+    from mmimbal.command_line.missing_files import check_checkpoints, check_data
     from mmimbal.command_line.run_config import (
         drop_compile_without_compiler,
         load_config,
@@ -94,6 +95,8 @@ def main() -> None:
         # Before the Runner writes its config there.
         with messages_for_mistakes():
             work_dir = Path(cfg.work_dir)
+            check_data(cfg)
+            check_checkpoints(cfg)
             if os.environ.get('RANK', '0') == '0':  # there is no process group yet
                 stack.enter_context(locked_work_dir(work_dir))
             if not cfg.get('resume'):

@@ -22,6 +22,15 @@ from mmimbal.datasets.splits import check_groups
 COLUMNS = ('file', 'label', 'group', 'split')
 
 
+def check_is_there(index: Path) -> None:
+    """Raise a FileNotFoundError if a data set has no index."""
+    if not index.is_file():
+        raise FileNotFoundError(
+            f'no dataset at {index}. Make it with tools/prepare_dataset.py, or set '
+            'MMIMBAL_DATA to the folder that holds your data sets'
+        )
+
+
 def read_index(index: Path) -> pa.Table:
     """Read a CSV file with at least the columns ``file`` and ``label``.
 
@@ -33,11 +42,7 @@ def read_index(index: Path) -> pa.Table:
         ValueError: If it is not a CSV file in UTF-8, a column or a cell is missing, a
             file is listed twice, or there are no rows.
     """
-    if not index.is_file():
-        raise FileNotFoundError(
-            f'no dataset at {index}. Make it with tools/prepare_dataset.py, or set '
-            'MMIMBAL_DATA to the folder that holds your data sets'
-        )
+    check_is_there(index)
     try:
         with open(index, newline='', encoding='utf-8-sig') as file:
             header = next(csv.reader(file), [])
