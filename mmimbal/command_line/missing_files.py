@@ -1,0 +1,48 @@
+"""Find files that a run needs and that are missing.
+
+A Runner finds them too, but after a page of log, and with a traceback.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from mmengine.config import Config
+
+from mmimbal.command_line.fit_workers import LOADERS
+from mmimbal.datasets.index_file import check_is_there
+from mmimbal.datasets.innermost import innermost, name_of
+from mmimbal.stage2.config import two_stage_hooks
+from mmimbal.stage2.stage1 import find_stage1
+
+
+def check_data(cfg: Config, loaders: Iterable[str] = LOADERS) -> None:
+    """Raise a FileNotFoundError if a data set of a config is not there.
+
+    Only ``mmimbal.CSVDataset`` is judged.
+
+    Args:
+        cfg: The config.
+        loaders: Keys of the loaders whose data sets are needed.
+    """
+    for key in loaders:
+        dataset = (cfg.get(key) or {}).get('dataset') or {}
+        dataset = innermost(dataset, 'data_root', first_of_several=True)
+        if name_of(dataset) == 'CSVDataset':
+            file = dataset.get('ann_file', 'index.csv')
+            check_is_there(Path(dataset['data_root'], file))
+
+
+def check_checkpoints(cfg: Config) -> None:
+    """Raise an error if a checkpoint that training starts from is not there.
+
+    Raises:
+        FileNotFoundError: If ``load_from``, or the stage 1 of a stage 2, is missing. A
+            resumed stage 2 has the weights of its stage 1.
+        ValueError: As :func:`mmimbal.stage2.stage1.find_stage1`.
+    """
+    path = cfg.get('load_from')
+    if path and '://' not in path and not Path(path).is_file():
+        raise FileNotFoundError(f'no checkpoint at {path}')
+    for hook in () if cfg.get('resume') else two_stage_hooks(cfg):
+        if hook.get('stage1'):
+            find_stage1(hook.stage1)
