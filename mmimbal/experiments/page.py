@@ -144,12 +144,12 @@ def _draw_differences(grid: GridResults) -> Figure:
 
 def effects_by_way(
     effects: Mapping[str, Sequence[PlugInEffect]],
-) -> dict[str, dict[str, dict[str, np.ndarray]]]:
-    """Return differences by data set, effect and way of stage 2, with their mean."""
+) -> dict[str, dict[tuple[str, str], dict[str, np.ndarray]]]:
+    """Return differences by data set, pair and way of stage 2, with their mean."""
     metric = 'balanced_accuracy'
     return {
         dataset: {
-            f'{effect.recipe} minus {effect.control}': {
+            (effect.recipe, effect.control): {
                 **{way: each[metric] for way, each in effect.differences.items()},
                 'mean': effect.mean(metric),
             }

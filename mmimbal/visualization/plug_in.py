@@ -9,16 +9,16 @@ from mmimbal.visualization.figure import Figure
 from mmimbal.visualization.names import plain, plain_names
 from mmimbal.visualization.style import line_of
 
-Effects = Mapping[str, Mapping[str, np.ndarray]]
+Effects = Mapping[tuple[str, str], Mapping[str, np.ndarray]]
 
 
 def draw_plug_in_effects(by_dataset: Mapping[str, Effects], metric: str) -> Figure:
     """Draw differences with their 95% intervals.
 
     Args:
-        by_dataset: For each data set (a panel), for each effect, such as ``a minus b``,
-            for each way of stage 2: the measured difference and R resamples, (1 + R,),
-            in percentage points. The last way is the mean.
+        by_dataset: For each data set (a panel), for each pair (recipe, control), for
+            each way of stage 2: the measured difference and R resamples, (1 + R,), in
+            percentage points. The last way is the mean.
         metric: Name of the metric, for the axis.
     """
     every = [by_way for effects in by_dataset.values() for by_way in effects.values()]
@@ -33,15 +33,15 @@ def draw_plug_in_effects(by_dataset: Mapping[str, Effects], metric: str) -> Figu
     for axes, (dataset, effects) in zip(panels, by_dataset.items(), strict=True):
         axes.axvline(0, color='#888888', linewidth=1, linestyle=':')
         shifts = np.linspace(0.15, -0.15, len(effects))
-        for number, (effect, by_way) in enumerate(effects.items()):
-            line = line_of(number)
+        for number, (pair, by_way) in enumerate(effects.items()):
+            line, label = line_of(number), ' minus '.join(map(plain, pair))
             for place, way in zip(places + shifts[number], ways, strict=True):
                 if way not in by_way:  # a head has diverged, or is not trained yet
                     continue
                 values = by_way[way]
                 axes.plot(interval(values[1:]), (place, place), **line)
                 axes.plot(values[0], place, **line, marker='o', markersize=4)
-            axes.plot([], [], **line, marker='o', label=plain(effect))
+            axes.plot([], [], **line, marker='o', label=label)
         axes.axhline(1.5, color='#bbbbbb', linewidth=0.8)
         axes.set_title(plain(dataset), fontsize=10)
         axes.set_xlabel(f'{metric}, points')

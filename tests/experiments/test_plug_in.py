@@ -113,7 +113,7 @@ def test_a_way_that_one_control_lacks_is_drawn_for_the_other():
     }
     for order in (['a', 'b'], ['b', 'a']):
         figure = draw_plug_in_effects(
-            dict(one={name: pairs[name] for name in order}), 'x'
+            dict(one={('recipe', name): pairs[name] for name in order}), 'x'
         )
         (axes,) = figure.axes
         assert {t.get_text() for t in axes.get_yticklabels()} == {'crt', 'lws', 'mean'}

@@ -61,7 +61,7 @@ DRAWN = {
     ),
     'plug-in effects': (
         draw_plug_in_effects,
-        {name: {each: RESAMPLES for each in NAMES[:4]} for name in NAMES},
+        {name: {(each, name): RESAMPLES for each in NAMES[:4]} for name in NAMES},
         '$macro_F1$',
     ),
     'confusion': (figures.draw_confusion, RUN),
