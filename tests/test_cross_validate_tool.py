@@ -50,7 +50,7 @@ def test_cross_validation(folds, tmp_path):
     config = (tmp_path / 'cv' / 'fold0' / 'leaf.py').read_text()
     logs = ''.join(file.read_text() for file in (tmp_path / 'cv').glob('*.log'))
     # --amp goes to the trainings, whatever this CPU has.
-    assert 'CPUAmpOptimWrapper' in config or '--amp: this CPU has ' in logs
+    assert 'AmpOptimWrapper' in config or '--amp: this CPU has ' in logs
     summary = json.loads((tmp_path / 'cv' / 'cross_validation.json').read_text())
     found = summary['balanced_accuracy']
     values = [summarise(p.scores, p.labels, p.classes) for p in parts]

@@ -139,7 +139,7 @@ def main() -> None:
             checkpoint = find_checkpoint(args.checkpoint)
         if args.split:
             choose_split(cfg, args.split)
-        check_data(cfg, ['test_dataloader'])
+        check_data(cfg, 'test_dataloader')
         if args.tta:
             load_views(cfg, args.tta)
     if not args.work_dir:  # do not overwrite the config in the work dir of training

@@ -95,7 +95,7 @@ def main() -> None:
         # Before the Runner writes its config there.
         with messages_for_mistakes():
             work_dir = Path(cfg.work_dir)
-            check_data(cfg)
+            check_data(cfg, 'train_dataloader', 'val_dataloader')
             check_checkpoints(cfg)
             if os.environ.get('RANK', '0') == '0':  # there is no process group yet
                 stack.enter_context(locked_work_dir(work_dir))

@@ -3,26 +3,24 @@
 A Runner finds them too, but after a page of log, and with a traceback.
 """
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from mmengine.config import Config
 
-from mmimbal.command_line.fit_workers import LOADERS
 from mmimbal.datasets.index_file import check_is_there
 from mmimbal.datasets.innermost import innermost, name_of
 from mmimbal.stage2.config import two_stage_hooks
 from mmimbal.stage2.stage1 import find_stage1
 
 
-def check_data(cfg: Config, loaders: Iterable[str] = LOADERS) -> None:
+def check_data(cfg: Config, *loaders: str) -> None:
     """Raise a FileNotFoundError if a data set of a config is not there.
 
     Only ``mmimbal.CSVDataset`` is judged.
 
     Args:
         cfg: The config.
-        loaders: Keys of the loaders whose data sets are needed.
+        *loaders: Keys of the loaders whose data sets are needed.
     """
     for key in loaders:
         dataset = (cfg.get(key) or {}).get('dataset') or {}

@@ -28,10 +28,8 @@ def checked_images(
     """
     if len(classes) < 2 or len(set(classes)) < len(classes):
         raise ValueError(f'expected two or more different classes, got {classes}')
-    probabilities, labels = (
-        np.asarray(probabilities, float),
-        checked_labels(labels, classes),
-    )
+    probabilities = np.asarray(probabilities, float)
+    labels = checked_labels(labels, classes)
     check_scores(probabilities, len(labels), len(classes))
     check_probabilities(probabilities)
     return probabilities, labels

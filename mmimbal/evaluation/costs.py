@@ -53,10 +53,8 @@ def least_cost_decisions(
         ValueError: If there are no images, a row is not finite or no probabilities, or
             costs are wrong (see :func:`checked_costs`).
     """
-    costs, probabilities = (
-        checked_costs(costs, classes),
-        np.asarray(probabilities, float),
-    )
+    costs = checked_costs(costs, classes)
+    probabilities = np.asarray(probabilities, float)
     check_scores(probabilities, len(probabilities), len(classes))
     check_probabilities(probabilities)
     expected = probabilities @ costs

@@ -10,7 +10,7 @@ from mmpretrain.registry import MODELS
 from torch import nn
 
 from mmimbal.command_line.compose import compose
-from mmimbal.command_line.experiment import BASES, Experiment, words_of
+from mmimbal.command_line.experiment import BASES, Experiment, load_base, words_of
 from mmimbal.models.heads import MetricLearningClsHead
 from mmimbal.models.needs import IMAGES, ONE_LABEL, SEPARATE_VIEWS, VIEWS, needs_of
 
@@ -25,8 +25,8 @@ and `configs/_base_/stage2/`. Do not edit it by hand. A word is a part of the na
 experiment, such as `isic2018/64px/triplet/crt`, and links to its base. Mixup: whether
 it can be combined with `batch_augments`. All metric losses are trained beside
 cross-entropy, as in arXiv:2207.06975. The last column has the differences that we know
-of; all methods of stage 2 are trained on frozen features. A sweep has `causal`,
-`cosine_means`, `experts`, `los` and `max_norm` only if `--methods` names them.
+of; all methods of stage 2 are trained on frozen features. A sweep has these only
+if `--methods` names them: {by_name}.
 
 All of them on Digits-LT, in minutes (a smoke test, not evidence;
 [its page](methods_digits.md)):
@@ -40,7 +40,12 @@ python tools/benchmark.py configs/grids/methods.py \\
 
 def methods_page() -> str:
     """Return the page, in Markdown."""
-    parts = [TITLE]
+    by_name = (
+        f'`{word}`'
+        for word in words_of('stage2')
+        if load_base(f'stage2/{word}').get('by_name_only')
+    )
+    parts = [TITLE.replace('{by_name}', ', '.join(by_name))]
     for stage in ('stage1', 'stage2'):
         parts.append(f'## {"Stage 1" if stage == "stage1" else "Stage 2"}\n')
         parts.append(f'| {" | ".join(HEADER)} |\n|{"---|" * len(HEADER)}')

@@ -91,9 +91,9 @@ def test_a_row_is_known_by_all_it_depends_on(sweep):
     other.cfg.train_cfg.max_epochs = 3
     files.add(sweep.file(other))
     features = sweep.stage1.features
-    other = sweep.folder.parent / 'other'  # the name has the hash of the content
-    other.mkdir()
-    features['val'] = np.memmap(other / 'val', 'f4', mode='w+', shape=(1, 90, SIZE))
+    changed = sweep.folder.parent / 'other'  # the name has the hash of the content
+    changed.mkdir()
+    features['val'] = np.memmap(changed / 'val', 'f4', mode='w+', shape=(1, 90, SIZE))
     files.add(sweep.file(run()))
     assert len(files) == 5
 
