@@ -7,7 +7,10 @@ from pathlib import Path
 from mmimbal.command_line.flag_types import at_least
 from mmimbal.command_line.flags import add_common_flags
 from mmimbal.command_line.quiet import without_upstream_noise
-from mmimbal.command_line.run_tool import messages_for_mistakes
+from mmimbal.command_line.run_tool import (
+    messages_for_config_mistakes,
+    messages_for_mistakes,
+)
 from mmimbal.files.atomic import check_is_no_file
 
 # The default of MMPretrain, for a config without a visualizer.
@@ -149,10 +152,11 @@ def main() -> None:
     cfg.test_cfg.fp16 = cfg.test_cfg.get('fp16', False) or (args.amp and can_use_amp())
     if args.show_dir:
         cfg.setdefault('visualizer', VISUALIZER)
-    runner = Runner.from_cfg(cfg)
-    if args.show_dir:
-        runner.register_hook(drawing_hook(cfg, args.show_dir, args.interval))
-    groups, leak = groups_or_files(runner.test_dataloader.dataset), ''
+    with messages_for_config_mistakes():
+        runner = Runner.from_cfg(cfg)
+        if args.show_dir:
+            runner.register_hook(drawing_hook(cfg, args.show_dir, args.interval))
+        groups, leak = groups_or_files(runner.test_dataloader.dataset), ''
     split = innermost(cfg.test_dataloader.dataset, 'split').get('split')
     if ensemble:
         unwrap_model(runner.model).load_state_dict(ensemble.model.state_dict())

@@ -7,7 +7,10 @@ from pathlib import Path
 
 from mmimbal.command_line.flags import add_common_flags
 from mmimbal.command_line.quiet import without_upstream_noise
-from mmimbal.command_line.run_tool import messages_for_mistakes
+from mmimbal.command_line.run_tool import (
+    messages_for_config_mistakes,
+    messages_for_mistakes,
+)
 from mmimbal.files.lock import locked_work_dir
 
 
@@ -52,6 +55,7 @@ def main() -> None:
     from mmimbal.command_line.memory import keep_memory
     from mmimbal.command_line.missing_files import check_checkpoints, check_data
     from mmimbal.command_line.run_config import (
+        check_optimizer,
         drop_compile_without_compiler,
         load_config,
         use_amp,
@@ -95,15 +99,17 @@ def main() -> None:
         # Before the Runner writes its config there.
         with messages_for_mistakes():
             work_dir = Path(cfg.work_dir)
+            check_optimizer(cfg)
             check_data(cfg, 'train_dataloader', 'val_dataloader')
             check_checkpoints(cfg)
             if os.environ.get('RANK', '0') == '0':  # there is no process group yet
                 stack.enter_context(locked_work_dir(work_dir))
             if not cfg.get('resume'):
                 check_work_dir(work_dir, cfg)
-        runner = Runner.from_cfg(cfg)
-        warn_unless_deterministic(cfg)
-        runner.train()
+        with messages_for_config_mistakes():
+            runner = Runner.from_cfg(cfg)
+            warn_unless_deterministic(cfg)
+            runner.train()
 
 
 if __name__ == '__main__':

@@ -18,9 +18,10 @@ from mmengine.config import Config
 from mmengine.hooks import EMAHook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
-from mmpretrain.registry import HOOKS
+from mmpretrain.registry import HOOKS, OPTIMIZERS
 
 from mmimbal.command_line.compose import load_experiment
+from mmimbal.command_line.config_mistakes import unknown_type
 from mmimbal.command_line.fit_workers import fit_workers
 from mmimbal.datasets.innermost import innermost
 from mmimbal.engine.amp import has_bf16, is_slower_in_bf16
@@ -91,6 +92,13 @@ def check_options(options: Iterable[str], cfg: Config) -> None:
             hint = f"Did you mean '{near[0]}'?" if near else ''
         message = f'--cfg-options {option} would have no effect. {hint}'
         raise ValueError(message.rstrip())
+
+
+def check_optimizer(cfg: Config) -> None:
+    """Raise a ValueError if there is no such optimizer: mmengine does not name it."""
+    kind = ((cfg.get('optim_wrapper') or {}).get('optimizer') or {}).get('type')
+    if isinstance(kind, str) and OPTIMIZERS.get(kind) is None:
+        raise ValueError(unknown_type(kind, 'optimizer'))
 
 
 def start_on_cpu(cfg: Config) -> None:

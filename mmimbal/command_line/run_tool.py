@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
+from mmimbal.command_line.config_mistakes import mistake_in_config
 from mmimbal.command_line.failures import ToolFailedError
 from mmimbal.command_line.quiet import without_upstream_noise
 from mmimbal.command_line.sigterm import HOW_TO_CONTINUE, exit_on_sigterm
@@ -35,13 +36,37 @@ def run_tool(main: Callable[[], None], goes_on: bool = False) -> None:
 def messages_for_mistakes() -> Iterator[None]:
     """End the tool with a message if the user has made a mistake, in a block.
 
-    Training and testing themselves are not in such a block: an error of somebody's own
-    component needs its traceback.
+    Raises:
+        SystemExit: Instead of the errors of :data:`MISTAKES`, and of those that
+            :func:`~mmimbal.command_line.config_mistakes.mistake_in_config` knows.
+    """
+    with messages_for_config_mistakes():
+        try:
+            yield
+        except MISTAKES as error:
+            raise SystemExit(message_of(error)) from None
+
+
+@contextmanager
+def messages_for_config_mistakes() -> Iterator[None]:
+    """End the tool with a message if the config has a mistake, in a block.
+
+    Training and testing themselves are in such a block, because other errors need
+    their traceback: they may be those of somebody's own component.
 
     Raises:
-        SystemExit: Instead of the errors of :data:`MISTAKES`.
+        SystemExit: Instead of the errors that
+            :func:`~mmimbal.command_line.config_mistakes.mistake_in_config` knows.
     """
     try:
         yield
-    except MISTAKES as error:
-        raise SystemExit(f'{Path(sys.argv[0]).stem}: {error}') from None
+    except Exception as error:
+        sentence = mistake_in_config(error)
+        if sentence is None:
+            raise
+        raise SystemExit(message_of(sentence)) from None
+
+
+def message_of(mistake: Exception | str) -> str:
+    """Return a mistake after the name of the tool."""
+    return f'{Path(sys.argv[0]).stem}: {mistake}'

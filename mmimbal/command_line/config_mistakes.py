@@ -1,0 +1,70 @@
+"""Say a mistake in a config in one sentence: a typo in a type, an unknown argument."""
+
+import difflib
+import re
+import traceback
+from types import FrameType
+
+NOT_REGISTERED = re.compile(r'(\S+) is not in the \w+::(.+?) registry')  # mmengine
+WRONG_ARGUMENTS = re.compile(r'[\w.]+\(\) (got|missing|takes) ')  # Python
+# Module and name of functions in which a ValueError of mmimbal is about the config.
+READ_THE_CONFIG = {
+    ('mmengine.registry.build_functions', 'build_from_cfg'),
+    ('mmimbal.engine.hooks.check_run_hook', 'before_train'),
+    ('mmimbal.engine.hooks.check_run_hook', 'before_train_epoch'),
+}
+
+
+def mistake_in_config(error: Exception) -> str | None:
+    """Return what is wrong in a config, if the error says it.
+
+    These are: a type that no registry has; arguments that a class does not take; and
+    a ValueError of mmimbal while a component is built or a run is checked.
+
+    Args:
+        error: It was raised while components were built or a model trained.
+
+    Returns:
+        A sentence, or None for any other error: that of somebody's own component needs
+        its traceback.
+    """
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    places = [(module_of(frame), frame.f_code.co_name) for frame in frames]
+    reading = [i for i, place in enumerate(places) if place in READ_THE_CONFIG]
+    if not reading:
+        return None
+    message = str(error.args[0]) if error.args else ''
+    if isinstance(error, KeyError) and (unknown := NOT_REGISTERED.match(message)):
+        return unknown_type(*unknown.groups())
+    if isinstance(error, TypeError) and WRONG_ARGUMENTS.match(message):
+        below = {name for _, name in places[reading[-1] + 1 :]}
+        return message if below <= {'__init__'} else None
+    is_ours = module_of(frames[-1]).startswith('mmimbal.')
+    return message if is_ours and isinstance(error, ValueError | KeyError) else None
+
+
+def module_of(frame: FrameType) -> str:
+    """Return the name of the module of a frame."""
+    return frame.f_globals.get('__name__', '')
+
+
+def unknown_type(name: str, kind: str) -> str:
+    """Return what to say of a type that MMPretrain and mmengine do not have.
+
+    Args:
+        name: As it stands in the config.
+        kind: Name of the registry, such as ``'model'``.
+    """
+    import mmengine.registry as root  # imports torch
+
+    names = []
+    for registry in vars(root).values():
+        if isinstance(registry, root.Registry) and registry.name == kind:
+            names += registry.module_dict
+            for scope, child in registry.children.items():
+                prefix = 'mmimbal.' if scope == 'mmimbal' else ''
+                names += [prefix + each for each in child.module_dict]
+    ours = [each for each in names if each == f'mmimbal.{name}']
+    near = ours + difflib.get_close_matches(name, set(names) - set(ours), cutoff=0.5)
+    hint = f'Similar names: {", ".join(near)}' if near else 'No name is similar'
+    return f"MMPretrain and mmengine have no {kind} '{name}'. {hint}"

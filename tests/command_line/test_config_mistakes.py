@@ -1,0 +1,133 @@
+import pytest
+from mmengine.registry import Registry
+from mmpretrain.registry import MODELS, TRANSFORMS
+
+from mmimbal.command_line.config_mistakes import mistake_in_config
+from mmimbal.command_line.run_config import check_optimizer
+from mmimbal.command_line.run_tool import messages_for_config_mistakes
+from mmimbal.engine.hooks import CheckRunHook
+
+HEAD = dict(
+    type='mmimbal.MetricLearningClsHead',
+    num_classes=2,
+    in_channels=4,
+    metric_loss=dict(type='mmimbal.SupConLoss'),
+)
+
+
+def error_of(function, *args):
+    with pytest.raises(Exception) as caught:
+        function(*args)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ('registry', 'cfg', 'sentence'),
+    [
+        (
+            MODELS,
+            dict(type='RestNet'),
+            "MMPretrain and mmengine have no model 'RestNet'. Similar names: ResNet, ",
+        ),
+        (
+            MODELS,
+            dict(type='CosineClsHead'),
+            "no model 'CosineClsHead'. Similar names: mmimbal.CosineClsHead, ",
+        ),
+        (TRANSFORMS, dict(type='Flip'), "no transform 'Flip'. Similar names: Random"),
+        (TRANSFORMS, dict(type='qqqq'), "no transform 'qqqq'. No name is similar"),
+        (MODELS, dict(type='mmimbal.TripletLos'), "mmimbal has no model 'TripletLos'"),
+        (
+            MODELS,
+            dict(type='ResNet', depth=18, dept=34),
+            "ResNet.__init__() got an unexpected keyword argument 'dept'",
+        ),
+        (
+            MODELS,
+            dict(type='mmimbal.CosineClsHead', num_classes=2),
+            'missing 1 required positional argument',
+        ),
+        (
+            MODELS,  # the argument goes on to the parent class
+            HEAD | dict(colour=1),
+            "got an unexpected keyword argument 'colour'",
+        ),
+        (
+            MODELS,  # a part of a part
+            dict(type='ImageClassifier', backbone=dict(type='ResNet', depth=18, x=1)),
+            "ResNet.__init__() got an unexpected keyword argument 'x'",
+        ),
+        (
+            MODELS,
+            HEAD | dict(metric_weight=-1),
+            'metric_weight',
+        ),
+    ],
+)
+def test_what_a_registry_finds(registry, cfg, sentence):
+    found = mistake_in_config(error_of(registry.build, cfg))
+    assert sentence in found
+    assert '\n' not in found
+    assert 'https' not in found
+
+
+def test_what_the_check_of_a_run_finds():
+    class Loader:
+        batch_sampler = type('Batches', (), {'separate_views': True})()
+
+    runner = type('Runner', (), {'model': None, 'train_dataloader': Loader})
+    error = error_of(CheckRunHook()._check_batches, runner)
+    assert mistake_in_config(error) is None  # not through a hook
+    error = error_of(CheckRunHook().before_train_epoch, runner)
+    assert 'separate_views=True' in mistake_in_config(error)
+
+
+OWN = Registry('own')
+
+
+@OWN.register_module()
+class Broken:
+    def __init__(self, error):
+        raise error
+
+    def method(self, number): ...
+
+
+@OWN.register_module()
+def broken_inside(error):
+    def call(number): ...
+
+    call(number=1, colour=2)
+
+
+@pytest.mark.parametrize(
+    'error', [ValueError('mine'), KeyError('mine'), TypeError('mine'), OSError('mine')]
+)
+def test_an_error_of_somebodys_own_component_keeps_its_traceback(error):
+    assert (
+        mistake_in_config(error_of(OWN.build, dict(type='Broken', error=error))) is None
+    )
+    with pytest.raises(type(error)), messages_for_config_mistakes():
+        raise error
+
+
+def test_wrong_arguments_inside_a_component_are_no_mistake_of_the_config():
+    error = error_of(OWN.build, dict(type='broken_inside', error=None))
+    assert 'unexpected keyword' in str(error)
+    assert mistake_in_config(error) is None
+
+
+def test_an_unknown_optimizer():
+    check_optimizer({})
+    check_optimizer(dict(optim_wrapper=dict(optimizer=dict(type='AdamW'))))
+    with pytest.raises(ValueError, match=r"no optimizer 'SDG'\. Similar names: SGD"):
+        check_optimizer(dict(optim_wrapper=dict(optimizer=dict(type='SDG'))))
+
+
+def test_the_message_has_the_name_of_the_tool(monkeypatch):
+    monkeypatch.setattr('sys.argv', ['tools/train.py'])
+    with (
+        pytest.raises(SystemExit, match=r"^train: MMPretrain .* no model 'RestNet'"),
+        messages_for_config_mistakes(),
+    ):
+        MODELS.build(dict(type='RestNet'))
