@@ -6,12 +6,13 @@ import pytest
 from mmengine.config import Config
 
 from mmimbal.command_line.experiment import parse_experiment
-from mmimbal.experiments.page import write_page
+from mmimbal.experiments.page import write_index, write_page
 from tests.conftest import ROOT
 
-PAGE = ROOT / 'docs' / 'results.md'
 README = ROOT / 'README.md'
-PAGES = [README, *sorted((ROOT / 'docs').glob('*.md'))]
+INDEX = ROOT / 'docs' / 'results.md'
+RESULTS = sorted((ROOT / 'docs' / 'results').glob('*.md'))
+PAGES = [README, *sorted((ROOT / 'docs').glob('*.md')), *RESULTS]
 
 
 DECIMAL = re.compile(r'[-+]?\d+\.\d+')
@@ -37,9 +38,20 @@ def assert_same_page(found: str, expected: str) -> None:
         assert decimals == as_many and abs(value - wanted) <= 1, (one, other)
 
 
-def test_the_page_of_results_is_that_of_the_results(tmp_path):
-    write_page(ROOT / 'results', tmp_path / 'results.md')
-    assert_same_page((tmp_path / 'results.md').read_text(), PAGE.read_text())
+def test_each_grid_with_results_has_its_page(tmp_path):
+    write_index(ROOT / 'results', tmp_path / 'results.md')
+    assert (tmp_path / 'results.md').read_text() == INDEX.read_text()
+    grids = {file.parent.name for file in (ROOT / 'results').glob('*/grid.json')}
+    assert {page.stem for page in RESULTS} == grids
+
+
+@pytest.mark.parametrize('page', RESULTS, ids=lambda page: page.stem)
+def test_a_page_of_results_is_that_of_the_results(page, tmp_path):
+    write_page(ROOT / 'results' / page.stem, tmp_path / page.name)
+    found = (tmp_path / page.name).read_text()
+    # Only a path in the working folder is shown whole.
+    found = found.replace(f'`{page.stem}/`', f'`results/{page.stem}/`')
+    assert_same_page(found, page.read_text())
 
 
 def test_a_last_digit_may_differ_and_nothing_else():
@@ -54,16 +66,16 @@ def test_a_last_digit_may_differ_and_nothing_else():
 def test_results_in_the_readme_stand_in_the_page_word_for_word():
     section = README.read_text().split('\n## Does metric learning help?\n')[1]
     section = section.split('\n## ')[0]
-    page = PAGE.read_text().splitlines()
+    page = (ROOT / 'docs' / 'results' / 'study.md').read_text()
     cells = [line for line in section.splitlines() if line.startswith('|')]
     counts = re.findall(r'Experiments: .*', section)
     assert len(cells) > 4 and counts
     for line in (*cells, *counts):
-        assert line in page
+        assert line in page.splitlines()
     for number in re.findall(r'\d+\.\d+', ''.join(section.split('\n|')[0])):
-        assert number in PAGE.read_text()
-    figure = 'results_study_plug_in.png)'
-    assert f'docs/{figure}' in section and f'({figure}' in PAGE.read_text()
+        assert number in page
+    figure = 'study_plug_in.png)'
+    assert f'docs/results/{figure}' in section and f'({figure}' in page
 
 
 @pytest.mark.parametrize('file', [p for p in PAGES if p.stem != 'migration'])

@@ -10,6 +10,7 @@ from mmimbal.experiments.grid import load_grid
 from mmimbal.experiments.jobs import failure_report, run_jobs
 from mmimbal.files.atomic import check_is_no_file, check_is_no_folder
 
+INDEX = Path('docs/results.md')
 TOOLS = Path(__file__).resolve().parent
 
 
@@ -29,8 +30,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--page',
         type=Path,
-        default=Path('docs/results.md'),
-        help='page to write, with all grids in --results; default: docs/results.md',
+        help='page to write; default: docs/results/GRID.md, and docs/results.md, which '
+        'lists the pages of all grids',
     )
     parser.add_argument(
         '--only',
@@ -60,11 +61,12 @@ def main() -> None:
     from mmimbal.experiments.executors import build_executor
     from mmimbal.experiments.grid_results import read_grid_results
     from mmimbal.experiments.grid_runner import GridFolders
-    from mmimbal.experiments.page import write_page
+    from mmimbal.experiments.page import write_index, write_page
     from mmimbal.experiments.per_image import write_per_image
 
     work_dir = args.work_dir or Path('work_dirs', args.grid.stem)
-    check_is_no_folder(args.page)
+    page = args.page or INDEX.with_suffix('') / f'{args.grid.stem}.md'
+    check_is_no_folder(page)
     for folder in filter(None, (args.results, work_dir, args.per_image)):
         check_is_no_file(folder)
     grid = load_grid(args.grid)
@@ -85,8 +87,10 @@ def main() -> None:
             print(f'{number} of {len(wanted)} results exist already')
         executor = build_executor(args, work_dir)
         failed = run_jobs(folders.jobs(grid, missing), executor, 'Experiments')
-    write_page(args.results, args.page)
-    print(f'Written: {args.page}, from the results in {args.results}')
+    write_page(folders.results, page)
+    if not args.page:
+        write_index(args.results, INDEX)
+    print(f'Written: {page}, from the results in {folders.results}')
     if args.per_image:
         comparisons = read_grid_results(folders.results, resamples=1).comparisons
         for file in write_per_image(comparisons, args.per_image):

@@ -1,7 +1,7 @@
 # Does metric learning help? Five grouped folds; each image is tested once.
 _base_ = '../_base_/grids/isic_rbc12.py'
 
-title = 'Study'
+title = 'Study from scratch'
 notes = (
     'Aim: one recipe with metric learning that is, on both data sets, 2.0 points of '
     'balanced accuracy above the best row without metric learning, with an interval '

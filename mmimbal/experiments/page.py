@@ -1,4 +1,4 @@
-"""Write a page of tables from the results of experiments."""
+"""Write pages of tables from the results of experiments."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,16 +19,19 @@ from mmimbal.experiments.page_tables import (
 from mmimbal.experiments.plug_in import PlugInEffect
 from mmimbal.experiments.ranks import ranks
 from mmimbal.files.atomic import atomic_write, check_is_no_folder, write_text
+from mmimbal.files.json_file import read_json
 from mmimbal.visualization.differences import draw_differences
 from mmimbal.visualization.plug_in import draw_plug_in_effects
 from mmimbal.visualization.templating import render
 
+SPLIT_NAMES = {'val': 'validation', 'test': 'test'}
 
-def write_page(results: Path, page: Path, resamples: int = RESAMPLES) -> None:
-    """Write a Markdown page with the results of all grids, and its figures.
+
+def write_page(folder: Path, page: Path, resamples: int = RESAMPLES) -> None:
+    """Write a Markdown page with the results of a grid, and its figures.
 
     Args:
-        results: Folder of the results of all grids.
+        folder: Folder of the results of the grid.
         page: File to write; figures are written to the same folder.
         resamples: Number of resamples of groups (bootstrap).
 
@@ -36,25 +39,48 @@ def write_page(results: Path, page: Path, resamples: int = RESAMPLES) -> None:
         FileNotFoundError: If there are no results.
         ValueError: If runs that are compared were tested on different images.
     """
-    files = list(results.glob('*/grid.json'))
-    if not files:
-        raise FileNotFoundError(f'no results in {results}')
     check_is_no_folder(page)
-    grids = [read_grid_results(file.parent, resamples) for file in files]
-    sections = []
-    for grid in sorted(grids, key=lambda grid: (grid.split, grid.name)):
-        picture = page.with_name(f'{page.stem}_{grid.name}.png')
-        effects = page.with_name(f'{page.stem}_{grid.name}_plug_in.png')
-        sections.append(_section(grid, picture.name, effects.name))
-        if grid.comparisons and grid.best:
-            _save(_draw_differences(grid), picture)
-        if grid.plug_in_effects:
-            by_way = effects_by_way(grid.plug_in_effects)
-            _save(draw_plug_in_effects(by_way, 'balanced accuracy'), effects)
+    grid = read_grid_results(folder, resamples)
+    picture = page.with_name(f'{page.stem}.png')
+    effects = page.with_name(f'{page.stem}_plug_in.png')
+    if grid.comparisons and grid.best:
+        _save(_draw_differences(grid), picture)
+    if grid.plug_in_effects:
+        by_way = effects_by_way(grid.plug_in_effects)
+        _save(draw_plug_in_effects(by_way, 'balanced accuracy'), effects)
     # A path of this machine says nothing to readers.
-    shown = results.name if results.is_absolute() else results.as_posix()
-    text = render('mmimbal.experiments', 'results.md', results=shown, grids=sections)
+    shown = folder.name if folder.is_absolute() else folder.as_posix()
+    section = _section(grid, picture.name, effects.name)
+    text = render('mmimbal.experiments', 'grid.md', results=shown, grid=section)
     write_text(text, page)
+
+
+def write_index(results: Path, index: Path) -> None:
+    """Write a Markdown page that lists the pages of all grids.
+
+    Args:
+        results: Folder of the results of all grids.
+        index: File to write. The page of a grid is ``GRID.md`` in a folder beside it,
+            which has the name of the file without suffix.
+    """
+    check_is_no_folder(index)
+    grids = []
+    for file in results.glob('*/grid.json'):
+        about, name = read_json(file), file.parent.name
+        experiments = set(about['experiments'])
+        done = {run.stem for run in file.parent.glob('runs/*.json')} & experiments
+        grids.append(
+            dict(
+                title=about['title'],
+                page=f'{index.stem}/{name}.md',
+                split=SPLIT_NAMES[about['judged_on']],
+                datasets=sorted({each.split('_fold')[0] for each in experiments}),
+                done=len(done),
+                experiments=len(experiments),
+            )
+        )
+    grids.sort(key=lambda grid: (grid['split'], grid['page']))
+    write_text(render('mmimbal.experiments', 'results.md', grids=grids), index)
 
 
 def _save(figure: Figure, file: Path) -> None:

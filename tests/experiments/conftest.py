@@ -14,5 +14,5 @@ def results(tmp_path):
 
 @pytest.fixture
 def page(results, tmp_path):
-    write_page(results, tmp_path / 'docs' / 'results.md', resamples=200)
+    write_page(results / 'study', tmp_path / 'docs' / 'results.md', resamples=200)
     return tmp_path / 'docs' / 'results.md'

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from mmimbal.evaluation.bootstrap import FEW_GROUPS
-from mmimbal.experiments.page import write_page
+from mmimbal.experiments.page import write_index, write_page
 from mmimbal.experiments.results import pack, unpack
 from mmimbal.files.json_file import write_json
 from tests.example_results import SIZE, change_results
@@ -27,9 +27,9 @@ def test_the_headline_sets_the_recipe_of_validation_beside_the_best_without(page
             assert 15 < low < measured < high < 37
             difference = bounds(recipe[value])[0] - bounds(rival[value])[0]
             assert measured == pytest.approx(difference, abs=0.11)
-    with Image.open(page.with_name('results_study.png')) as picture:
+    with Image.open(page.with_name('results.png')) as picture:
         assert len(np.unique(picture.convert('L'))) > 20  # something is drawn
-    assert '(results_study.png)' in page.read_text()
+    assert '(results.png)' in page.read_text()
 
 
 def test_the_headline_has_both_rivals_where_validation_and_test_differ(
@@ -41,7 +41,7 @@ def test_the_headline_has_both_rivals_where_validation_and_test_differ(
                 row['val'] = dict(balanced_accuracy=50 - 10 * (row['stage2'] == 'crt'))
 
     change_results(results / 'study', judge)
-    write_page(results, tmp_path / 'results.md', resamples=20)
+    write_page(results / 'study', tmp_path / 'results.md', resamples=20)
     headline = tables(tmp_path / 'results.md')[0][2:]
     names = ['triplet + crt \\*', 'ce', 'ce + crt']
     assert [row[1] for row in headline] == names * 2
@@ -51,7 +51,7 @@ def test_without_metric_learning_there_is_no_headline(results, tmp_path):
     for file in (results / 'study' / 'runs').iterdir():
         if 'ce' not in file.name:
             file.unlink()
-    write_page(results, tmp_path / 'results.md', resamples=20)
+    write_page(results / 'study', tmp_path / 'results.md', resamples=20)
     text = (tmp_path / 'results.md').read_text()
     assert 'Experiments: 8 of 24' in text and 'With and without' not in text
     assert not list(tmp_path.glob('*.png'))
@@ -60,14 +60,14 @@ def test_without_metric_learning_there_is_no_headline(results, tmp_path):
 def test_a_grid_without_results_says_so(results, tmp_path):
     for run in (results / 'study' / 'runs').iterdir():
         run.unlink()
-    write_page(results, tmp_path / 'results.md')
+    write_page(results / 'study', tmp_path / 'results.md')
     assert 'Experiments: 0 of 24\n' in (tmp_path / 'results.md').read_text()
 
 
 def test_rows_that_lack_runs_say_so_and_are_not_compared(results, tmp_path):
     for seed in (0, 1):
         (results / f'study/runs/one_fold1_triplet_seed{seed}.json').unlink()
-    write_page(results, tmp_path / 'results.md', resamples=20)
+    write_page(results / 'study', tmp_path / 'results.md', resamples=20)
     text = (tmp_path / 'results.md').read_text()
     line = 'because runs are missing or have diverged: triplet (2 rows).\n'
     assert text.count(line) == text.count('Rows that are not compared') == 1
@@ -85,7 +85,7 @@ def test_results_that_the_grid_no_longer_contains_are_named_and_not_shown(
     about = json.loads(file.read_text())
     about['experiments'] = [n for n in about['experiments'] if 'triplet' not in n]
     write_json(about | dict(metric=['supcon']), file)
-    write_page(results, tmp_path / 'results.md', resamples=20)
+    write_page(results / 'study', tmp_path / 'results.md', resamples=20)
     text = (tmp_path / 'results.md').read_text()
     assert 'Experiments: 16 of 16; 8 on CPU; 8 on a GPU' in text
     names = [
@@ -108,11 +108,11 @@ def test_parts_of_the_page_are_separated_by_one_empty_line(results, tmp_path):
     for file in (results / 'study' / 'images').iterdir():
         one = dict(groups=pack(np.zeros(SIZE, int)))
         write_json(json.loads(file.read_text()) | one, file)
-    write_page(results, tmp_path / 'results.md', resamples=20)
+    write_page(results / 'study', tmp_path / 'results.md', resamples=20)
     text = (tmp_path / 'results.md').read_text()
     for part in ('Fewer than', 'Results that are not', 'Rows that are not', '![', '| '):
         assert f'\n{part}' in text
-    assert text.startswith('# Results\n\nThis page') and text.endswith('</details>\n')
+    assert text.startswith('# The study\n\nThis page') and text.endswith('</details>\n')
     assert '\n\n\n' not in text and not re.search(r'[ \t]$', text, re.MULTILINE)
     lines = text.splitlines()
     for before, line, after in zip(lines, lines[1:], lines[2:], strict=False):
@@ -136,7 +136,7 @@ def test_a_grid_judged_on_validation_shows_nothing_of_test(results, tmp_path):
             del row['test'], row['predicted']
 
     change_results(results / 'study', leave_test_out)
-    write_page(results, tmp_path / 'results.md')
+    write_page(results / 'study', tmp_path / 'results.md')
     text = (tmp_path / 'results.md').read_text()
     assert [row[0] for row in tables(tmp_path / 'results.md')[0][2:]] == [
         'triplet + crt \\*',
@@ -147,18 +147,40 @@ def test_a_grid_judged_on_validation_shows_nothing_of_test(results, tmp_path):
 
 
 def test_without_results_it_says_so(tmp_path):
-    with pytest.raises(FileNotFoundError, match='no results in'):
+    with pytest.raises(FileNotFoundError, match=r'grid\.json'):
         write_page(tmp_path, tmp_path / 'results.md')
+
+
+def test_the_index_lists_the_pages_of_all_grids(results, tmp_path):
+    grid = json.loads((results / 'study' / 'grid.json').read_text())
+    for name, split in (('alpha', 'val'), ('beta', 'test')):
+        write_json(
+            grid
+            | dict(title=name, judged_on=split, experiments=['x_y_fold0_ce_seed0']),
+            results / name / 'grid.json',
+        )
+    (results / 'study/runs/one_fold1_triplet_seed0.json').unlink()
+    (results / 'study/runs/stranger.json').write_text('')
+    write_index(results, tmp_path / 'docs' / 'all.md')
+    assert tables(tmp_path / 'docs' / 'all.md') == [
+        [
+            ['experiments', 'data sets', 'judged on', 'runs'],
+            ['---', '---', '---', '---:'],
+            ['[beta](all/beta.md)', 'x_y', 'test', '0 of 1'],
+            ['[The study](all/study.md)', 'one, two', 'test', '23 of 24'],
+            ['[alpha](all/alpha.md)', 'x_y', 'validation', '0 of 1'],
+        ]
+    ]
 
 
 def test_few_groups_are_no_evidence(results, tmp_path):
     page = tmp_path / 'results.md'
-    write_page(results, page, resamples=20)
+    write_page(results / 'study', page, resamples=20)
     assert 'Fewer than' not in page.read_text()
     for file in (results / 'study' / 'images').iterdir():
         one = dict(groups=pack(np.zeros(SIZE, int)))
         write_json(json.loads(file.read_text()) | one, file)
-    write_page(results, page, resamples=20)
+    write_page(results / 'study', page, resamples=20)
     text = page.read_text()
     assert text.count(f'Fewer than {FEW_GROUPS} groups') == 4  # headline and tables
     assert '**+' not in text and '**-' not in text
@@ -172,7 +194,7 @@ def test_a_class_of_few_groups_is_named(results, tmp_path):
         groups = np.where(rare, np.arange(SIZE) % 3, 10 + unpack(images['groups']))
         write_json(images | dict(groups=pack(groups)), file)
     page = tmp_path / 'results.md'
-    write_page(results, page, resamples=20)
+    write_page(results / 'study', page, resamples=20)
     said = f'one: Classes with fewer than {FEW_GROUPS} groups: c 6. Intervals of means'
     assert said in page.read_text() and '**+' not in page.read_text()
 
@@ -181,4 +203,4 @@ def test_an_incomplete_result_is_named(results, tmp_path):
     file = next((results / 'study' / 'runs').iterdir())
     file.write_text(file.read_text()[:-40])
     with pytest.raises(ValueError, match=rf'{file.name} is not a complete JSON file'):
-        write_page(results, tmp_path / 'results.md')
+        write_page(results / 'study', tmp_path / 'results.md')

@@ -44,7 +44,7 @@ def test_methods_of_stage_1_are_shown_by_the_folds_that_all_have(results, tmp_pa
     for file in (results / 'study' / 'runs').glob('*_fold1_*'):
         if '_ce_' not in file.name:
             file.unlink()
-    write_page(results, tmp_path / 'results.md', resamples=20)
+    write_page(results / 'study', tmp_path / 'results.md', resamples=20)
     table = tables(tmp_path / 'results.md')[1]
     assert {row[4] for row in table[2:]} == {row[8] for row in table[2:]} == {'2'}
 
@@ -58,9 +58,9 @@ def test_the_mean_of_stage_2_is_over_what_all_methods_have(results, tmp_path):
             result['rows'].append(bad)
 
     before = tmp_path / 'before.md'
-    write_page(results, before, resamples=20)
+    write_page(results / 'study', before, resamples=20)
     change_results(results / 'study', add)
-    write_page(results, tmp_path / 'results.md', resamples=20)
+    write_page(results / 'study', tmp_path / 'results.md', resamples=20)
     assert tables(tmp_path / 'results.md')[1] == tables(before)[1]
 
 
@@ -86,7 +86,7 @@ def test_runs_that_have_nothing_of_a_split_do_not_count(results, tmp_path):
 
     change_results(results / 'study', diverge)
     page = tmp_path / 'results.md'
-    write_page(results, page, resamples=20)
+    write_page(results / 'study', page, resamples=20)
     counts = {
         row[0]: row[-1] for table in tables(page) for row in table if len(row) == 8
     }
@@ -111,7 +111,7 @@ def test_ranks_are_of_the_mean_of_seeds(results, tmp_path):
     for file in (results / 'study' / 'runs').glob('*_seed1.json'):
         if 'triplet' not in file.name:
             file.unlink()
-    write_page(results, tmp_path / 'results.md', resamples=20)
+    write_page(results / 'study', tmp_path / 'results.md', resamples=20)
     ranks = {row[0] for row in tables(tmp_path / 'results.md')[-1][2:]}
     marked = {f'{name} \\*' for name in ('triplet', 'triplet + crt', 'supcon + crt')}
     assert ranks == {'ce', 'ce + crt', *marked}
@@ -125,7 +125,7 @@ def test_rows_with_a_run_that_diverged_are_not_ranked(results, tmp_path):
                 row['test'] = {}
 
     change_results(results / 'study', diverge)
-    write_page(results, tmp_path / 'results.md', resamples=20)
+    write_page(results / 'study', tmp_path / 'results.md', resamples=20)
     ranked = tables(tmp_path / 'results.md')[-1][2:]
     assert {row[0] for row in ranked} == {'ce', 'ce + crt', 'supcon + crt \\*'}
 
@@ -137,7 +137,7 @@ def test_methods_on_other_devices_are_named(results, tmp_path):
             result['device'] = 'NVIDIA X'
 
     change_results(results / 'study', move)
-    write_page(results, tmp_path / 'results.md', resamples=20)
+    write_page(results / 'study', tmp_path / 'results.md', resamples=20)
     text = (tmp_path / 'results.md').read_text()
     assert text.count('Runs on NVIDIA X: ce (2 of 4 runs); all others on CPU.') == 2
 

@@ -92,7 +92,7 @@ def test_the_page_shows_what_the_grid_asks_for(results, tmp_path):
     about = json.loads(file.read_text())
     file.write_text(json.dumps(about | dict(plug_in=[('triplet', 'ce')])))
     page = tmp_path / 'docs' / 'page.md'
-    write_page(results, page, resamples=50)
+    write_page(results / 'study', page, resamples=50)
     text = page.read_text()
     rows = read_rows(read_runs(results / 'study'), METRIC)['one']
     comparison = compare(rows, results / 'study', 'one', resamples=50)
@@ -101,8 +101,8 @@ def test_the_page_shows_what_the_grid_asks_for(results, tmp_path):
         x for x in text.splitlines() if x.startswith('| one | triplet minus ce')
     )
     assert f'{effect[0]:+.1f} [' in line and '1 of 1' in line
-    assert '(page_study_plug_in.png)' in text
-    assert (tmp_path / 'docs' / 'page_study_plug_in.png').read_bytes()[:4] == b'\x89PNG'
+    assert '(page_plug_in.png)' in text
+    assert (tmp_path / 'docs' / 'page_plug_in.png').read_bytes()[:4] == b'\x89PNG'
 
 
 def test_a_way_that_one_control_lacks_is_drawn_for_the_other():
