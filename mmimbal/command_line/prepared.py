@@ -1,6 +1,5 @@
 """Data sets that have no base in configs/: any folder of tools/prepare_dataset.py."""
 
-import json
 import os
 from pathlib import Path
 
@@ -41,13 +40,11 @@ def base_of_prepared(word: str, own: Path) -> str:
         own: The base ``own.py``, whose number of classes and folder are replaced.
 
     Raises:
-        ValueError: If its ``dataset.json`` has no classes.
+        ValueError: If its ``dataset.json`` does not list the classes.
     """
-    file = data_folder(word) / 'dataset.json'
-    try:
-        classes = json.loads(file.read_text(encoding='utf-8'))['classes']
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f'{file} does not list the classes: {error!r}') from None
+    from mmimbal.datasets.index_file import read_description  # imports torch
+
+    classes = read_description(data_folder(word) / 'index.csv')['classes']
     text = own.read_text(encoding='utf-8')
     for line in text.splitlines():
         if line.startswith('num_classes = '):

@@ -1,7 +1,6 @@
 """A data set to compare methods on: its folder, its folds, what is known of it."""
 
 import csv
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from mmimbal.datasets.index_file import (
     encode_labels,
     known_groups,
     read_classes,
+    read_description,
     read_index,
 )
 from mmimbal.datasets.sources.plan import OF_DOWNLOAD
@@ -109,8 +109,8 @@ def describe_data(folder: Path) -> OwnData:
         split: np.bincount(labels[splits == split], minlength=len(classes))
         for split in SPLITS
     }
-    origin = json.loads((folder / 'dataset.json').read_text(encoding='utf-8'))
-    is_official = str(origin.get('split', '')).startswith(OF_DOWNLOAD) and not folds
+    origin = read_description(folder / 'index.csv').get('split', '')
+    is_official = str(origin).startswith(OF_DOWNLOAD) and not folds
     # A split that is not official gives way to folds.
     columns = ['split'] if is_official else [f'fold{fold}' for fold in folds]
     for column in columns:

@@ -51,5 +51,5 @@ def test_a_folder_that_was_not_prepared_is_unknown(data):
 
 def test_a_broken_description_is_named(data):
     (data / 'skin' / 'dataset.json').write_text('{}')
-    with pytest.raises(ValueError, match=r'dataset\.json does not list the classes'):
+    with pytest.raises(ValueError, match=r'dataset\.json must name the classes'):
         parse_experiment('skin/64px/ce')
