@@ -97,7 +97,11 @@ def main() -> None:
     from mmengine.dist import is_main_process
 
     from mmimbal.command_line.memory import keep_memory
-    from mmimbal.inference.image_files import find_images, groups_of_split
+    from mmimbal.inference.image_files import (
+        files_left_out,
+        find_images,
+        groups_of_split,
+    )
     from mmimbal.inference.leaks import check_no_leak
     from mmimbal.inference.neighbours import load_neighbours
     from mmimbal.inference.predict import predict_files
@@ -105,7 +109,8 @@ def main() -> None:
 
     keep_memory()
     check_is_no_folder(args.out)
-    files = find_images([args.images, *args.more_images], args.split)
+    folders = [args.images, *args.more_images]
+    files = find_images(folders, args.split)
     join_ranks()
     predictor = load_predictor(args.models, get_device())
     is_ensemble = predictor.model_cfg['type'] == 'mmimbal.EnsembleClassifier'
@@ -133,6 +138,10 @@ def main() -> None:
     decisions = predictor.decisions
     calibrated = 'calibrated' if decisions and decisions.calibration else 'uncalibrated'
     print(f'Written: {args.out}, {len(files)} images by {what}, {calibrated}')
+    left_out = {} if args.split else files_left_out(folders)
+    if left_out:
+        reasons = (f'{number} {reason}' for reason, number in left_out.items())
+        print(f'Files that were left out: {", ".join(reasons)}')
     if broken:
         print(f'{broken} images could not be predicted: see the column problem')
 

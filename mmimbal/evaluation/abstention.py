@@ -87,7 +87,7 @@ def fit_confidence_threshold(
     confidence, coverage, risk = risk_coverage(probabilities, labels, weights[None])
     right = np.flatnonzero(1 - risk[0] >= accuracy - TOLERANCE)
     if not len(right):
-        best = risk[0].argmin()
+        best = np.nanargmin(risk[0])
         raise ValueError(
             f'no confidence gives an accuracy of {accuracy:g} on {len(labels)} '
             f'calibration images: the best is {1 - risk[0, best]:.3g}, for '

@@ -117,10 +117,17 @@ def groups_by_class(
 
 
 def groups_of_shares(predictions: Predictions) -> dict[str, int]:
-    """Return the groups that the recall of each class is measured on, by metric."""
+    """Return the number of groups that shares of images are measured on, by metric.
+
+    These are the accuracy and the recall of each class; the worst recall counts as
+    measured on the class with the fewest groups.
+    """
     of_test = (predictions.groups, predictions.labels, predictions.classes)
     counts = groups_by_class(*of_test)
-    return {f'recall/{name}': number for name, number in counts.items()}
+    shares = {f'recall/{name}': number for name, number in counts.items()}
+    shares['accuracy'] = len(np.unique(predictions.groups))
+    shares['worst_recall'] = min(filter(None, counts.values()))
+    return shares
 
 
 def interval_of(

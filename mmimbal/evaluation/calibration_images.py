@@ -8,7 +8,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mmimbal.evaluation.metrics import check_probabilities, check_scores
+from mmimbal.evaluation.metrics import (
+    check_probabilities,
+    check_scores,
+    checked_labels,
+)
 
 
 def checked_images(
@@ -33,28 +37,6 @@ def checked_images(
     check_scores(probabilities, len(labels), len(classes))
     check_probabilities(probabilities)
     return probabilities, labels
-
-
-def checked_labels(labels: np.ndarray, classes: Sequence[str]) -> np.ndarray:
-    """Return true or predicted classes as integers, (N,).
-
-    Raises:
-        ValueError: If there are none, or one is not one of 0..K-1.
-    """
-    labels = np.asarray(labels)
-    if not labels.size:
-        raise ValueError('expected at least one image, got none')
-    if labels.ndim != 1 or labels.dtype.kind not in 'iu':
-        raise ValueError(
-            f'expected labels as integers of shape (N,), got {labels.dtype} of shape '
-            f'{labels.shape}'
-        )
-    if labels.min() < 0 or labels.max() >= len(classes):
-        raise ValueError(
-            f'labels range from {labels.min()} to {labels.max()}, but there are '
-            f'{len(classes)} classes'
-        )
-    return labels.astype(int)
 
 
 def group_numbers(groups: Sequence[str], images: int) -> np.ndarray:

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mmimbal.evaluation.calibration_images import checked_labels
-from mmimbal.evaluation.metrics import check_probabilities, check_scores
+from mmimbal.evaluation.metrics import check_probabilities, check_scores, checked_labels
 
 
 def checked_costs(costs: np.ndarray, classes: Sequence[str]) -> np.ndarray:

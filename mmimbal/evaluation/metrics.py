@@ -75,7 +75,8 @@ def weighted_metrics(
         equal; therefore ``average_precision`` can be slightly too low (LDAM).
 
     Raises:
-        ValueError: If a score is not finite, or there are no images.
+        ValueError: If a score is not finite, a label is not one of 0..K-1, or there are
+            no images.
     """
     return metrics_of(scores, labels, classes, groups)(weights)
 
@@ -95,6 +96,7 @@ def metrics_of(
         ValueError: As there.
     """
     check_scores(scores, len(labels), len(classes))
+    labels = checked_labels(labels, classes)
     confidence, right = confidence_and_hits(scores, labels)
     predicted, errors = scores.argmax(1), squared_errors(scores, labels)
     rankings = [Ranking(scores[:, k], labels == k) for k in range(len(classes))]
@@ -124,6 +126,28 @@ def metrics_of(
         return metrics | each
 
     return measure
+
+
+def checked_labels(labels: np.ndarray, classes: Sequence[str]) -> np.ndarray:
+    """Return true or predicted classes as integers, (N,).
+
+    Raises:
+        ValueError: If there are none, or one is not one of 0..K-1.
+    """
+    labels = np.asarray(labels)
+    if not labels.size:
+        raise ValueError('expected at least one image, got none')
+    if labels.ndim != 1 or labels.dtype.kind not in 'iu':
+        raise ValueError(
+            f'expected labels as integers of shape (N,), got {labels.dtype} of shape '
+            f'{labels.shape}'
+        )
+    if labels.min() < 0 or labels.max() >= len(classes):
+        raise ValueError(
+            f'labels range from {labels.min()} to {labels.max()}, but there are '
+            f'{len(classes)} classes'
+        )
+    return labels.astype(int)
 
 
 def check_scores(scores: np.ndarray, images: int, classes: int) -> None:

@@ -20,7 +20,8 @@ class Retrieval:
         map_at_r: Mean average precision at R, the number of other images of the class,
             (K,).
 
-    Both are NaN for a class with fewer than two images.
+    Both are NaN for a class with fewer than two images, and for all classes if the
+    embeddings have collapsed to one point.
     """
 
     recall_at_1: np.ndarray
@@ -45,7 +46,7 @@ def retrieve(
     first.sort()
     counts = np.bincount(labels[first], minlength=classes)
     recall, precision = np.full((2, classes), np.nan)
-    if (counts > 1).any():
+    if (counts > 1).any() and np.ptp(embeddings[first], axis=0).any():
         calculator = AccuracyCalculator(
             include=('precision_at_1', 'mean_average_precision_at_r'),
             k='max_bin_count',

@@ -10,6 +10,7 @@ from mmimbal.evaluation.calibration_images import checked_images, class_shares
 from mmimbal.evaluation.recalibration import Calibration, log_probabilities
 
 GRADIENT = 1e-8  # of the mean loss, where the search stops
+ROUNDING = 1e-6  # the search may end above GRADIENT by the rounding of the loss
 
 
 def fit_vector_scaling(
@@ -29,8 +30,7 @@ def fit_vector_scaling(
 
     Raises:
         ValueError: If the input is bad (see :func:`checked_images`), or a class has no
-            calibration image.
-        RuntimeError: If the search does not end.
+            calibration image, or no fit is found.
     """
     probabilities, labels = checked_images(probabilities, labels, classes)
     shares = class_shares(labels, classes)
@@ -44,8 +44,11 @@ def fit_vector_scaling(
         hess=hessian,
         options=dict(gtol=GRADIENT, maxiter=1000),
     )
-    if not found.success:
-        raise RuntimeError(f'vector scaling was not fitted: {found.message}')
+    if not found.success and np.linalg.norm(found.jac) > ROUNDING:
+        raise ValueError(
+            f'vector scaling finds no fit: {found.message}. Use --method temperature, '
+            'which has one number to find'
+        )
     scale, shift = found.x.reshape(2, number).tolist()
     return Calibration(
         tuple(classes), 'vector', tuple(scale), tuple(shift), tuple(shares.tolist())

@@ -51,6 +51,7 @@ def write_compare_page(
         limits=cannot_tell,
         commands=commands,
         counts=_counts(data),
+        folds=len(data.folds),
         methods={name: METHODS[name] for name in sorted(trained)},
         parameters=PARAMETERS[quick],
         unit='groups' if data.groups else 'images',

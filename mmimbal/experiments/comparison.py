@@ -186,7 +186,7 @@ def read_folds(
 
     Raises:
         FileNotFoundError: If the file of a fold is missing.
-        ValueError: If a run was tested on other images.
+        ValueError: If a run was tested on other images, or folds have other classes.
     """
     folds: dict[int | None, Images] = {}
     for row in rows:
@@ -194,6 +194,13 @@ def read_folds(
             file = images_file(results, dataset, fold)
             if fold not in folds:
                 folds[fold] = read_images(file)
+                first = next(iter(folds.values()))
+                if folds[fold].classes != first.classes:
+                    raise ValueError(
+                        f'{file} has the classes {", ".join(folds[fold].classes)}, but '
+                        f'another fold has {", ".join(first.classes)}: folds are '
+                        'compared with the same classes, in the same order'
+                    )
             if run['images'] != folds[fold].files:
                 raise ValueError(
                     f'{row.name}, fold {fold}, seed {seed}: its test images differ '

@@ -67,7 +67,10 @@ def plug_in(
 def methods_of_stage1(grid: GridResults) -> Table:
     """Return a table of the methods of stage 1, with the best stage 2 on validation."""
     first = next(iter(grid.judged.values()))
-    shared = {dataset: shared_stage2(rows) for dataset, rows in grid.judged.items()}
+    shared = {
+        dataset: shared_stage2(rows, grid.split)
+        for dataset, rows in grid.judged.items()
+    }
     titles = (*(TITLES[metric] for metric in JUDGED_BY), 'mean of stage 2', 'runs')
     header = [f'{dataset}: {title}' for dataset in grid.judged for title in titles]
     table = []
@@ -88,12 +91,14 @@ def methods_of_stage1(grid: GridResults) -> Table:
     return Table(['method', *header], table)
 
 
-def shared_stage2(rows: Mapping[str, Row]) -> set[str]:
-    """Return the ways of stage 2 that all methods with a stage 2 have."""
+def shared_stage2(rows: Mapping[str, Row], split: str) -> set[str]:
+    """Return the ways of stage 2 with metrics for all methods with a stage 2."""
     by_method: dict[str, set[str]] = {}
     for row in rows.values():
         if row.stage2:
-            by_method.setdefault(row.method, set()).add(row.stage2)
+            ways = by_method.setdefault(row.method, set())
+            if row.number_of_runs(split):
+                ways.add(row.stage2)
     return set.intersection(*by_method.values()) if by_method else set()
 
 

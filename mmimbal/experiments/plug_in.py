@@ -8,6 +8,8 @@ import numpy as np
 from mmimbal.experiments.comparison import JUDGED_BY, Comparison
 from mmimbal.experiments.fold_test import p_value
 
+ROUNDING = 1e-9  # differences below are of floats alone
+
 
 @dataclass(frozen=True)
 class PlugInEffect:
@@ -34,7 +36,7 @@ class PlugInEffect:
 
     def above_zero(self, metric: str) -> int:
         """Return in how many ways of stage 2 the measured difference is above 0."""
-        return sum(each[metric][0] > 0 for each in self.differences.values())
+        return sum(each[metric][0] > ROUNDING for each in self.differences.values())
 
 
 def plug_in_effect(

@@ -7,6 +7,7 @@ import numpy as np
 
 from mmimbal.experiments.comparison import JUDGED_BY
 from mmimbal.experiments.page_tables import TITLES, marked
+from mmimbal.experiments.plug_in import ROUNDING
 from mmimbal.experiments.rows import Row, expected_runs
 from mmimbal.visualization.tables import Table
 
@@ -41,7 +42,8 @@ def ranks(tables: Mapping[str, Mapping[str, Row]], split: str) -> dict | None:
     for fold in folds:
         values = np.array([each[fold]['balanced_accuracy'] for each in ranked.values()])
         for name, value in zip(ranked, values, strict=True):
-            above, equal = (values > value).sum(), (values == value).sum()
+            equal = np.isclose(values, value, rtol=0, atol=ROUNDING)
+            above, equal = (values[~equal] > value).sum(), equal.sum()
             places[name].append(above + (equal + 1) / 2)
     mean_ranks = {name: mean(fold_ranks) for name, fold_ranks in places.items()}
     table = [

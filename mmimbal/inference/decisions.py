@@ -1,5 +1,6 @@
 """What a published model does with its probabilities: calibrate, decide, abstain."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
@@ -115,6 +116,11 @@ class Decisions:
         )
 
 
+def rounded_down(share: float) -> str:
+    """Return a share that is promised in %, with one decimal that is not above it."""
+    return f'{math.floor(1000 * share + 1e-6) / 10:.1f}'
+
+
 def describe(decisions: Decisions) -> list[str]:
     """Return sentences about what was fitted."""
     lines = []
@@ -134,7 +140,7 @@ def describe(decisions: Decisions) -> list[str]:
     for each in decisions.thresholds:
         lines.append(
             f'{each.name}: present from a probability of {each.value:.4g}; at least '
-            f'{each.bound:.1%} {each.goal} is promised for new groups, from '
+            f'{rounded_down(each.bound)}% {each.goal} is promised for new groups, from '
             f'{each.groups} groups at level {each.level:.0%}'
         )
     if decisions.abstention:

@@ -77,13 +77,19 @@ def fit_decisions(images: Predictions, wanted: Wanted, seed: int = 0) -> Decisio
     check_specificity(wanted)
     others = (probabilities[chosen], images.labels[chosen])
     groups = images.groups[chosen].tolist()
-    thresholds = [
-        fit_threshold(
-            *others, groups, classes, name, **{goal: share}, promise=wanted.promise
-        )
-        for goal in ('sensitivity', 'specificity')
-        for name, share in getattr(wanted, goal).items()
-    ]
+    try:
+        thresholds = [
+            fit_threshold(
+                *others, groups, classes, name, **{goal: share}, promise=wanted.promise
+            )
+            for goal in ('sensitivity', 'specificity')
+            for name, share in getattr(wanted, goal).items()
+        ]
+    except ValueError as error:
+        if calibration is None:
+            raise
+        half = 'The other half of the groups was used to calibrate, see --method none'
+        raise ValueError(f'{error}. {half}') from None
     costs = None
     if wanted.costs is not None:
         costs = tuple(map(tuple, checked_costs(wanted.costs, classes).tolist()))

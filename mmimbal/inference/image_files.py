@@ -1,7 +1,8 @@
 """Images to predict: files of a folder, or those of a split."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from mmcv.transforms import Compose
@@ -16,7 +17,16 @@ from mmimbal.datasets.checking.values import (
 )
 from mmimbal.datasets.csv_dataset import CSVDataset
 from mmimbal.datasets.index_file import read_index, rows_of_split
-from mmimbal.datasets.sources.walk import files_below, reason_to_leave_out
+from mmimbal.datasets.sources.walk import (
+    BROKEN_LINKS,
+    CANNOT_DECODE,
+    files_below,
+    reason_to_leave_out,
+)
+
+# Height and width of two pairs of images. The same size is made of the first pair by a
+# Resize or Pad, and of the second one by a crop.
+TRIAL_SIZES = (((211, 307), (307, 211)), ((1999, 3001), (3001, 1999)))
 
 
 def find_images(paths: Sequence[Path], split: str | None = None) -> list[str]:
@@ -42,8 +52,8 @@ def find_images(paths: Sequence[Path], split: str | None = None) -> list[str]:
         if path.is_dir():
             found += [
                 str(path / file)
-                for file in files_below(path)
-                if reason_to_leave_out(path, file, set(), len(file.parts)) is None
+                for file, reason in judged_files(path)
+                if reason is None or is_image(reason)
             ]
         elif path.exists():
             found.append(str(path))
@@ -52,6 +62,23 @@ def find_images(paths: Sequence[Path], split: str | None = None) -> list[str]:
     if not found:
         raise FileNotFoundError(f'no images in {", ".join(map(str, paths))}')
     return found
+
+
+def judged_files(folder: Path) -> Iterator[tuple[PurePosixPath, str | None]]:
+    """Yield each file of a folder, and why it is no image to predict, if so."""
+    for file in files_below(folder):
+        yield file, reason_to_leave_out(folder, file, set(), len(file.parts))
+
+
+def is_image(reason: str) -> bool:
+    """Return whether a file is an image that cannot be read: it gets a row, too."""
+    return reason.startswith((CANNOT_DECODE, BROKEN_LINKS))
+
+
+def files_left_out(paths: Sequence[Path]) -> Counter[str]:
+    """Count the files of folders that :func:`find_images` leaves out, by reason."""
+    reasons = (why for path in paths if path.is_dir() for _, why in judged_files(path))
+    return Counter(why for why in reasons if why and not is_image(why))
 
 
 def groups_of_split(folder: Path, split: str) -> list[str]:
@@ -72,22 +99,27 @@ def size_of_images(pipeline: Sequence[Mapping]) -> tuple[int, int]:
         for step, name in zip(pipeline, names, strict=True)
         if 'LoadImage' not in name and 'Pack' not in name
     ]
-    shapes = set()
-    for height, width in ((211, 307), (307, 211)):
-        image = np.zeros((height, width, 3), np.uint8)
-        results = dict(img=image, img_shape=image.shape[:2])
+    shapes = []
+    for pair in TRIAL_SIZES:
         try:
-            shapes.add(Compose(steps)(results)['img'].shape[:2])
+            shapes = [size_after(steps, size) for size in pair]
         except Exception as error:  # transforms of the user raise errors of any type
             raise ValueError(
                 f'{", ".join(names)} cannot be tried on an array: {error}'
             ) from None
-    if len(shapes) > 1:
-        raise ValueError(
-            f'the pipeline makes images of several sizes, such as {shapes}: one is '
-            'needed. Add a Resize or CenterCrop to the test pipeline'
-        )
-    return shapes.pop()
+        if len(set(shapes)) == 1:
+            return shapes[0]
+    raise ValueError(
+        'the pipeline makes images of several sizes, such as '
+        f'{" and ".join(f"{height} x {width}" for height, width in shapes)}: one is '
+        'needed. Add a Resize or CenterCrop to the test pipeline'
+    )
+
+
+def size_after(steps: Sequence[Mapping], size: tuple[int, int]) -> tuple[int, int]:
+    """Return height and width of an image after the steps of a pipeline."""
+    image = np.zeros((*size, 3), np.uint8)
+    return Compose(steps)(dict(img=image, img_shape=size))['img'].shape[:2]
 
 
 class ImageFiles(Dataset):

@@ -176,8 +176,8 @@ def _batches(
     model, pipeline = predictor.model, predictor.pipeline
     try:
         size = size_of_images(pipeline)
-    except ValueError:  # of several sizes
-        size = None
+    except ValueError:  # of several sizes: in a batch they would be padded
+        size, batch_size = None, 1
     if tta:
         pipeline = VIEWS[tta](pipeline)
         model = MODELS.build(dict(type=AverageScores), default_args=dict(module=model))

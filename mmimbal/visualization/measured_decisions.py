@@ -13,7 +13,7 @@ from mmimbal.evaluation.conformal_coverage import coverage_of_sets
 from mmimbal.evaluation.costs import least_cost_decisions, mean_cost
 from mmimbal.evaluation.operating_points import operating_point
 from mmimbal.evaluation.predictions import Predictions
-from mmimbal.inference.decisions import Decisions
+from mmimbal.inference.decisions import Decisions, rounded_down
 from mmimbal.visualization import figures
 from mmimbal.visualization.measured import RunMetrics, measure
 from mmimbal.visualization.svg import picture
@@ -108,7 +108,7 @@ def _points(decisions: Decisions, run: Predictions, measured: Measure) -> Table 
         rows.append(
             [
                 f'{each.name}: {each.goal} {100 * each.wanted:.4g}%',
-                f'{100 * each.bound:.1f}',
+                rounded_down(each.bound),
                 f'{each.value:.4g}',
                 *(found.estimate(name) for name in POINT),
             ]
@@ -129,9 +129,14 @@ def _answers(
             )
         )
     )
+    is_answered = run.scores.max(1) >= fitted.value
+    groups = [len(np.unique(each)) for each in (run.groups, run.groups[is_answered])]
+    on_test = replace(on_test, groups=dict(zip(columns, groups, strict=True)))
     when_fitted = [f'{100 * getattr(fitted, name):.1f}' for name in columns]
+    in_use = decisions.calibration and decisions.calibration.prevalence is not None
+    weighted = ', weighted by the prevalences' if in_use else ''
     rows = [
-        ['calibration images', *when_fitted],
+        [f'calibration images{weighted}', *when_fitted],
         ['test images', *map(on_test.estimate, columns)],
     ]
     return dict(
@@ -164,10 +169,12 @@ def _sets(
             size=weights @ sizes / weights.sum(1),
         )
     )
+    groups = len(np.unique(run.groups))
+    everything = replace(everything, groups=dict(coverage=groups))
     rows.append(
         [
             'all images',
-            str(len(np.unique(run.groups))),
+            str(groups),
             everything.estimate('coverage'),
             everything.estimate('size').as_number(),
         ]

@@ -61,7 +61,7 @@ def draw_recall_by_count(
         axes.set_xlabel(f'class, and its {images} images')
     else:
         axes.set_xlabel(f'class, from most to fewest {images} images')
-    axes.set_ylabel('recall on test, %')
+    axes.set_ylabel('recall, %')
     axes.set_ylim(0, 103)
     axes.grid(axis='y', alpha=0.3)
     axes.spines[['top', 'right']].set_visible(False)

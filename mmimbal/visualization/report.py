@@ -45,12 +45,13 @@ def build_report(
     check_same_images(runs)
     baseline, *others = runs
     first = runs[baseline]
+    split = first.about.get('split') or 'test'
     counts = np.bincount(first.labels, minlength=len(first.classes))
     absent = [name for name, n in zip(first.classes, counts, strict=True) if not n]
     if absent:
         raise ValueError(
-            f'no test image of class {", ".join(absent)}: metrics need test images of '
-            'all classes'
+            f'no {split} image of class {", ".join(absent)}: metrics need {split} '
+            'images of all classes'
         )
     note = figures.note_of_classes(first)
     warning = caution(first.groups, first.labels, first.classes)
@@ -78,11 +79,11 @@ def build_report(
             ),
         ],
         bold=not warning,
-        split=first.about.get('split') or 'test',
+        split=split,
         baseline=baseline,
         metrics=_table(list(runs), lambda run, metric: metrics[run].estimate(metric)),
         differences=_table(others, difference) if others else None,
-        recall=_recall(runs, metrics, counts),
+        recall=_recall(runs, metrics, counts, split),
         confusions=[
             picture(f'{name}, % of class{note}', figures.draw_confusion, run)
             for name, run in runs.items()
@@ -108,11 +109,15 @@ def build_report(
 def _calibrated(
     runs: Mapping[str, Predictions], decisions: Decisions | None
 ) -> dict[str, Predictions]:
-    """Return the first run, calibrated; nothing without a calibration."""
+    """Return the first run, calibrated for the shares of classes of the test images.
+
+    Nothing without a calibration.
+    """
     if decisions is None or decisions.calibration is None:
         return {}
     name, run = next(iter(runs.items()))
-    scores = decisions.calibrate(run.scores)
+    calibration = replace(decisions.calibration, prevalence=None)
+    scores = calibration.apply(run.scores, run.classes)
     return {f'{name}, calibrated': replace(run, scores=scores)}
 
 
@@ -129,9 +134,10 @@ def _title(metric: str) -> str:
 def _recall(
     runs: Mapping[str, Predictions],
     metrics: Mapping[str, RunMetrics],
-    test_counts: np.ndarray,
+    measured_counts: np.ndarray,
+    split: str,
 ) -> Picture:
-    """Draw recall against training images; if unknown, against test images."""
+    """Draw recall against training images; if unknown, against those of the split."""
     classes = next(iter(runs.values())).classes
     recalls = {
         name: np.array([[of_run.measured[f'recall/{c}'] for c in classes]])
@@ -140,8 +146,8 @@ def _recall(
     known = (run.class_counts for run in runs.values())
     training_counts = next((each for each in known if each is not None), None)
     if training_counts is None:
-        caption = 'Recall against test images; training counts are not known'
-        counts, images = test_counts, 'test'
+        caption = f'Recall against {split} images; training counts are not known'
+        counts, images = measured_counts, split
     else:
         caption = 'Recall against training images'
         counts, images = training_counts, 'training'

@@ -7,6 +7,7 @@ from mmimbal.evaluation.bootstrap import (
     caution,
     draw_groups,
     draw_weights,
+    groups_of_shares,
     interval,
     interval_of,
     resample,
@@ -145,6 +146,20 @@ def test_classes_of_few_groups_are_named():
     enough = 50 + FEW_GROUPS
     assert caution(groups[:enough], labels[:enough], 'abc') == ''
     assert 'too narrow and not reliable' in caution(groups[-12:], labels[-12:], 'abc')
+
+
+def test_shares_and_the_groups_that_they_are_measured_on():
+    labels, groups = np.array([0, 0, 0, 1, 1]), np.array(['a', 'b', 'b', 'b', 'c'])
+    scores = np.eye(3)[labels]
+    files = np.arange(5).astype(str)
+    found = groups_of_shares(Predictions(scores, labels, files, groups, list('xyz')))
+    assert found == {
+        'recall/x': 2,
+        'recall/y': 2,
+        'recall/z': 0,
+        'accuracy': 3,
+        'worst_recall': 2,
+    }
 
 
 @pytest.mark.parametrize('groups', [3, 12, 30])

@@ -85,3 +85,12 @@ def test_no_images_and_other_shapes_are_told(images):
 
 def test_classes_never_predicted():
     assert never_predicted(np.eye(4)[[0, 2, 2]], CLASSES) == ['b', 'd']
+
+
+@pytest.mark.parametrize('label', [-1, 4])
+def test_a_label_that_is_no_class_is_told(images, label):
+    scores, labels = images
+    labels = labels.copy()
+    labels[3] = label
+    with pytest.raises(ValueError, match=rf'{label}.*, but there are 4 classes'):
+        summarise(scores, labels, CLASSES)

@@ -65,3 +65,9 @@ def test_the_only_image_of_a_class_has_no_value_but_can_be_found():
 def test_no_class_has_two_images():
     found = retrieve(np.eye(3), np.arange(3), np.arange(3), 3)
     assert np.isnan(found.recall_at_1).all() and np.isnan(found.map_at_r).all()
+
+
+def test_collapsed_embeddings_have_no_nearest_image():
+    labels = np.repeat([0, 1], 5)
+    found = retrieve(np.ones((10, 4)), labels, np.arange(10), 2)
+    assert np.isnan(found.recall_at_1).all() and np.isnan(found.map_at_r).all()

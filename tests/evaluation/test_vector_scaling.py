@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
-from scipy.optimize import approx_fprime, minimize
+from scipy.optimize import OptimizeResult, approx_fprime, minimize
+from scipy.special import softmax
 
+from mmimbal.evaluation import vector_scaling
 from mmimbal.evaluation.recalibration import log_probabilities
 from mmimbal.evaluation.vector_scaling import (
     fit_vector_scaling,
@@ -69,3 +71,27 @@ def test_a_fit_exists_for_degenerate_probabilities(shape):
 def test_a_class_without_calibration_images_is_named():
     with pytest.raises(ValueError, match='no calibration image of scar'):
         fit_vector_scaling(np.full((2, 3), 1 / 3), np.array([0, 1]), CLASSES)
+
+
+@pytest.mark.parametrize('seed', [15, 42, 70, 99])
+def test_a_search_that_ends_at_the_rounding_of_the_loss_has_found_the_fit(seed):
+    """It then sees no descent, and calls that a failure."""
+    random = np.random.default_rng(seed)
+    labels = random.choice(7, 1500, p=[0.64] + [0.06] * 6)
+    logits = 3 * random.normal(size=(1500, 7))
+    logits[np.arange(1500), labels] += 5
+    probabilities = softmax(logits, axis=1)
+    fitted = fit_vector_scaling(probabilities, labels, list('abcdefg'))
+    parameters = np.array(fitted.scale + fitted.shift)
+    _, gradient = loss_and_gradient(
+        parameters, log_probabilities(probabilities), labels
+    )
+    assert np.abs(gradient).max() < 1e-6
+
+
+def test_a_search_without_a_fit_says_what_to_use(monkeypatch):
+    probabilities, labels = simulate(np.random.default_rng(0), 150)
+    lost = OptimizeResult(success=False, message='lost', jac=np.ones(6), x=np.ones(6))
+    monkeypatch.setattr(vector_scaling, 'minimize', lambda *_, **__: lost)
+    with pytest.raises(ValueError, match=r'finds no fit: lost\. Use --method temp'):
+        fit_vector_scaling(probabilities, labels, CLASSES)

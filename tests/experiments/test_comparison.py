@@ -8,6 +8,7 @@ from mmimbal.evaluation.bootstrap import draw_weights
 from mmimbal.experiments.comparison import compare, mean_over_seeds
 from mmimbal.experiments.results import images_file, read_images, unpack
 from mmimbal.experiments.rows import read_rows, read_runs
+from mmimbal.files.json_file import read_json, write_json
 from tests.example_results import METRIC, change_results, write_results
 
 
@@ -232,3 +233,10 @@ def test_images_that_all_folds_test_on_count_once(folder):
         return np.subtract(*np.quantile(values, (0.975, 0.025)))
 
     assert width(found) > 1.15 * width(apart)
+
+
+def test_folds_of_other_classes_are_not_pooled(folder):
+    file = images_file(folder, 'one', 1)
+    write_json(read_json(file) | dict(classes=['b', 'c', 'a']), file)
+    with pytest.raises(ValueError, match='has the classes b, c, a, but another fold'):
+        compare(rows_of(folder), folder, 'one', 20)

@@ -40,6 +40,28 @@ def test_methods_of_stage_1_have_one_stage_2_for_all_data_sets(results, page):
     assert table[2][6:] == [expected, mean, '4']  # its own classifier is no stage 2
 
 
+def test_a_way_of_stage_2_that_diverged_is_in_no_mean(results, tmp_path):
+    """Neither as a number nor for the methods in which it did not."""
+
+    def add_way(result):
+        ways = [row for row in result['rows'] if row['stage2'] == 'crt']
+        for row in ways:
+            row = dict(row, stage2='tau')
+            if result['method'] == 'ce':
+                row = dict(stage2='tau', val={}, test={})
+            result['rows'].append(row)
+
+    before = tmp_path / 'before.md'
+    write_page(results / 'study', before, resamples=20)
+    change_results(results / 'study', add_way)
+    write_page(results / 'study', tmp_path / 'results.md', resamples=20)
+    means = [
+        {row[0].split(' ')[0]: row[3] for row in tables(page)[1][2:]}
+        for page in (before, tmp_path / 'results.md')
+    ]
+    assert means[0] == means[1]
+
+
 def test_methods_of_stage_1_are_shown_by_the_folds_that_all_have(results, tmp_path):
     for file in (results / 'study' / 'runs').glob('*_fold1_*'):
         if '_ce_' not in file.name:

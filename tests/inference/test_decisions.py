@@ -15,7 +15,7 @@ from mmimbal.evaluation.recalibration import with_prevalence
 from mmimbal.evaluation.thresholds import fit_threshold
 from mmimbal.evaluation.vector_scaling import fit_vector_scaling
 from mmimbal.files.checkpoint import load_from_local
-from mmimbal.inference.decisions import Decisions
+from mmimbal.inference.decisions import Decisions, rounded_down
 from mmimbal.inference.fit_decisions import Wanted, first_half_of_groups, fit_decisions
 from mmimbal.inference.predict import predict_split
 from mmimbal.inference.predictor import load_predictor
@@ -99,6 +99,8 @@ def test_what_cannot_be_fitted_is_refused(images):
     with pytest.raises(ValueError, match='prevalences need a calibration'):
         fit_decisions(images, Wanted(method='none', prevalence=dict(a=0.1)))
     with pytest.raises(ValueError, match='are needed'):
+        fit_decisions(images, Wanted(sensitivity=dict(a=0.999)))
+    with pytest.raises(ValueError, match='The other half of the groups was used to c'):
         fit_decisions(images, Wanted(sensitivity=dict(a=0.999)))
 
 
@@ -251,3 +253,11 @@ def test_a_class_of_one_group_is_named(images):
 def test_a_share_of_0_is_not_taken_for_nothing(images, wanted):
     with pytest.raises(ValueError, match='must be'):
         fit_decisions(images, wanted)
+
+
+@pytest.mark.parametrize(
+    ('share', 'text'),
+    [(0.94966, '94.9'), (0.95, '95.0'), (0.29, '29.0'), (1.0, '100.0')],
+)
+def test_a_promise_is_not_rounded_up(share, text):
+    assert rounded_down(share) == text

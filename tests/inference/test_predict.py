@@ -1,12 +1,15 @@
 """New images are predicted by one model or the mean of several."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 import torch
 
 from mmimbal.evaluation.threads import limited_threads
-from mmimbal.inference.image_files import find_images, size_of_images
+from mmimbal.inference.image_files import files_left_out, find_images, size_of_images
 from mmimbal.inference.members import find_members
 from mmimbal.inference.predict import predict_files
 from mmimbal.inference.predictor import load_predictor
@@ -307,3 +310,51 @@ def test_ranks_do_not_mix_rows_of_two_models(tmp_path):
         with pytest.raises(ValueError, match=r'part\* are of a run with other model'):
             table(rank, 'new')
         assert table(rank, 'old').number_done() == rank
+
+
+def test_images_of_several_sizes_do_not_change_each_other(data, members, tmp_path):
+    """A data preprocessor pads the images of a batch to the largest."""
+    random = np.random.default_rng(0)
+    files = []
+    for number, shape in enumerate([(9, 30, 3), (40, 9, 3), (12, 12, 3)]):
+        files.append(str(tmp_path / f'{number}.png'))
+        cv2.imwrite(files[-1], random.integers(0, 255, shape, np.uint8))
+    predictor = load_predictor([members / 'fold0'])
+    edge = dict(type='mmpretrain.ResizeEdge', scale=8, edge='short')
+    first, *others = predictor.pipeline
+    several = replace(predictor, pipeline=[first, edge, *others])
+    tables = []
+    for size in (1, 3):
+        assert not predict_files(several, files, tmp_path / 'o.csv', size, workers=0)
+        tables.append(read_table(tmp_path / 'o.csv'))
+        (tmp_path / 'o.csv').unlink()
+    assert tables[0] == tables[1]
+
+
+def test_the_size_after_a_crop_that_is_larger_than_small_images():
+    load = dict(type='mmpretrain.LoadImageFromFile')
+    crop = dict(type='mmpretrain.CenterCrop', crop_size=224)
+    assert size_of_images([load, crop]) == (224, 224)
+    edge = dict(type='mmpretrain.ResizeEdge', scale=48, edge='short')
+    with pytest.raises(ValueError, match='several sizes, such as 48 x 72 and 72 x 48'):
+        size_of_images([load, edge])
+
+
+def test_no_file_of_a_folder_vanishes(data, tmp_path):
+    """What cannot be decoded has a row with the problem; the rest is counted."""
+    folder = tmp_path / 'mixed'
+    folder.mkdir()
+    image = cv2.imread(find_images([data / 'images'])[0])
+    for name in ('a.png', 'b.avif', 'c.HEIC', 'notes.txt', 'Thumbs.db'):
+        target = folder / name
+        if name.endswith('png'):
+            cv2.imwrite(str(target), image)
+        else:
+            target.write_bytes(b'nothing')
+    (folder / 'd.png').symlink_to(folder / 'gone.png')
+    found = [Path(file).name for file in find_images([folder])]
+    assert found == ['a.png', 'b.avif', 'c.HEIC', 'd.png']
+    assert files_left_out([folder, folder / 'a.png']) == {
+        'no images (.txt)': 1,
+        'files of the system': 1,
+    }

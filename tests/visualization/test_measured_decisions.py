@@ -1,5 +1,6 @@
 """Decisions are measured on test images, and nothing is fitted there."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -246,3 +247,32 @@ def test_decisions_for_other_classes_are_refused(run):
     with pytest.raises(ValueError, match='fitted for the classes'):
         fitted = fit_decisions(predictions('cal', 0), Wanted())
         build_report({'one': replace(run, classes=CLASSES[::-1])}, 20, fitted)
+
+
+def test_the_prevalences_are_said_where_they_count_and_nowhere_else(run):
+    """Answers on calibration images are weighted; test images have other shares."""
+    wanted = Wanted(accuracy=0.8, prevalence=dict(nevus=0.9))
+    fitted = fit_decisions(predictions('cal', 0, 1200), wanted)
+    table = measure_decisions(fitted, run, RESAMPLES)['answers']['table']
+    assert table.rows[0][0] == 'calibration images, weighted by the prevalences'
+    without = replace(fitted, calibration=replace(fitted.calibration, prevalence=None))
+    pages = [build_report({'one': run}, 20, each) for each in (fitted, without)]
+    parts = [re.search(r'<h2>Abstention.*?</table>', page, re.S)[0] for page in pages]
+    assert parts[0] == parts[1]
+
+
+def test_shares_of_all_have_an_interval():
+    """100% of few groups is not certain to be 100% of others."""
+    images = predictions('test', 1, 60)
+    right = np.eye(len(CLASSES))[images.labels] * 0.98 + 0.01
+    perfect = replace(images, scores=right / right.sum(1, keepdims=True))
+    wanted = Wanted(method='none', accuracy=0.9, confidence=0.9)
+    fitted = fit_decisions(predictions('cal', 0, 1200), wanted)
+    fitted = replace(fitted, abstention=replace(fitted.abstention, value=0.5))
+    measured = measure_decisions(fitted, perfect, RESAMPLES)
+    groups = len(np.unique(images.groups))
+    low = 100 * 0.025 ** (1 / groups)
+    for cell in measured['answers']['table'].rows[1][1:]:
+        assert (cell.value, cell.low, cell.high) == pytest.approx((100, low, 100))
+    cell = measured['sets']['table'].rows[-1][2]
+    assert (cell.value, cell.low, cell.high) == pytest.approx((100, low, 100))

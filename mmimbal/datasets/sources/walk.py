@@ -18,6 +18,8 @@ SUFFIXES = frozenset(
 OTHER_IMAGES = frozenset(
     f'.{name}' for name in ('heic', 'heif', 'avif', 'tga', 'ico', 'svg', 'psd', 'nii')
 )
+CANNOT_DECODE = 'images that OpenCV cannot decode'
+BROKEN_LINKS = 'broken links'
 MASK_FOLDER = re.compile(
     r'(.*[ _-])?(masks?([ _-]?\d+)?|segmentations?|annotations?'
     r'|ground[ _-]?truths?|gt)',
@@ -77,9 +79,9 @@ def reason_to_leave_out(
     if any(map(is_system_file, file.parts)):
         return 'files of the system'
     if not (folder / file).is_file():
-        return 'broken links'
+        return BROKEN_LINKS
     if suffix in OTHER_IMAGES:
-        return f'images that OpenCV cannot decode ({suffix})'
+        return f'{CANNOT_DECODE} ({suffix})'
     if suffix not in SUFFIXES and not is_dicom(folder / file):
         return f'no images ({suffix or "no suffix"})'
     if any(map(MASK_FOLDER.fullmatch, inside)) or _belongs_to_another(
