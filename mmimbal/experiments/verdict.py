@@ -11,7 +11,7 @@ from mmimbal.experiments.own_data import OwnData
 from mmimbal.experiments.plug_in import PlugInEffect
 from mmimbal.visualization.tables import estimate, estimate_difference
 
-METRIC = 'balanced_accuracy'
+WORDS = dict(balanced_accuracy='balanced accuracy', macro_f1='macro F1')
 
 
 def verdict(
@@ -26,10 +26,10 @@ def verdict(
     """
     rows = comparison.rows
     best = chosen[0]
+    values = (f'{WORDS[each]} {_value(comparison, best, each)}' for each in WORDS)
     sentences = [
-        f'Validation chooses {best} among {len(rows)} rows: balanced accuracy '
-        f'{_value(comparison, best, METRIC)} and macro F1 '
-        f'{_value(comparison, best, "macro_f1")} on test images.'
+        f'Validation chooses {best} among {len(rows)} rows: {" and ".join(values)} on '
+        'test images.'
     ]
     others = [
         name
@@ -38,19 +38,32 @@ def verdict(
     ]
     if others:
         kind = 'without' if rows[best].has_metric_loss else 'with'
-        gain = comparison.difference(best, others[0], METRIC)
-        pair = comparison, [(best, others[0])], METRIC
+        pair = best, others[0]
+        gains = (
+            _difference(
+                metric,
+                comparison.difference(*pair, metric),
+                comparison,
+                p_value(comparison, [pair], metric),
+            )
+            for metric in WORDS
+        )
         sentences.append(
             f'The best row {kind} metric learning is {others[0]}: the first row minus '
-            f'this one is {_difference(gain, comparison, p_value(*pair))}.'
+            f'this one is {" and ".join(gains)}.'
         )
     for effect in effects:
-        values = effect.mean(METRIC)
+        means = (
+            _difference(
+                metric, effect.mean(metric), comparison, effect.p_values[metric]
+            )
+            + f', above 0 in {effect.above_zero(metric)} of them'
+            for metric in WORDS
+        )
         ways = len(effect.differences)
         sentences.append(
             f'Over all {ways} ways of stage 2, {effect.recipe} minus {effect.control} '
-            f'is {_difference(values, comparison, effect.p_values[METRIC])}, and above '
-            f'0 in {effect.above_zero(METRIC)} of them.'
+            f'is {"; and ".join(means)}.'
         )
     return ' '.join(sentences)
 
@@ -101,15 +114,17 @@ def _value(comparison: Comparison, name: str, metric: str) -> str:
     return f'{cell.text} {cell.interval}'
 
 
-def _difference(values: np.ndarray, comparison: Comparison, p: float | None) -> str:
+def _difference(
+    metric: str, values: np.ndarray, comparison: Comparison, p: float | None
+) -> str:
     """Return a difference in words.
 
     It may be chance if its interval contains 0, or the test over folds says so.
     """
     bold = not comparison.caution
-    cell = estimate_difference(METRIC, values[0], values[1:], bold)
+    cell = estimate_difference(metric, values[0], values[1:], bold)
     sure = cell.bold and (p is None or p < 1 - LEVEL)
     details = [] if p is None else [f'p {p_text(p)} over folds']
     details += [] if sure else ['may be chance']
     more = f' ({", ".join(details)})' if details else ''
-    return f'{cell.text} points {cell.interval}{more}'
+    return f'{cell.text} {cell.interval} points of {WORDS[metric]}{more}'
