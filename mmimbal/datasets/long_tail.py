@@ -15,6 +15,7 @@ from mmimbal.datasets.labels_and_groups import (
     get_labels,
     read_through_wrappers,
 )
+from mmimbal.datasets.views import MetricIndex, is_marked
 from mmimbal.registry import DATASETS
 
 
@@ -40,6 +41,8 @@ class LongTailDataset:
         ValueError: If the profile is unknown, or the ratio is below 1 or leaves a
             class without an image.
     """
+
+    keeps_marks = True  # of a batch sampler, see mmimbal.datasets.views
 
     def __init__(
         self,
@@ -76,7 +79,8 @@ class LongTailDataset:
         return len(self.indices)
 
     def __getitem__(self, index: int) -> Any:
-        return self.dataset[int(self.indices[index])]
+        inner = int(self.indices[index])
+        return self.dataset[MetricIndex(inner) if is_marked(index) else inner]
 
     def get_data_info(self, index: int) -> dict:
         """Return the annotation of an image."""

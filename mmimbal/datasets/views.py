@@ -8,7 +8,7 @@ the head, since MMPretrain's ``PackInputs`` keeps the index as ``sample_idx``.
 from collections.abc import Iterator, Sequence
 
 from mmcv.transforms import BaseTransform, Compose
-from mmpretrain.datasets import MultiView
+from mmpretrain.datasets import KFoldDataset, MultiView
 from mmpretrain.structures import DataSample
 from torch.utils.data import Dataset
 
@@ -22,9 +22,14 @@ class MetricIndex(int):
     """Index of an image that only the metric loss will see."""
 
 
+def is_marked(index: int | None) -> bool:
+    """Return whether an index is that of an image for the metric loss alone."""
+    return isinstance(index, MetricIndex)
+
+
 def is_for_metric_loss(sample: DataSample) -> bool:
     """Return whether a sample of a batch is for the metric loss alone."""
-    return isinstance(sample.get('sample_idx'), MetricIndex)
+    return is_marked(sample.get('sample_idx'))
 
 
 @TRANSFORMS.register_module()
@@ -64,7 +69,7 @@ class ViewsByLoss(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Return one view for cross-entropy, or a list of views for the metric loss."""
-        marked = isinstance(results.get('sample_idx'), MetricIndex)
+        marked = is_marked(results.get('sample_idx'))
         return self.metric(results) if marked else self.cross_entropy(results)
 
     def __repr__(self) -> str:
@@ -103,9 +108,11 @@ def _steps(step: object) -> Iterator[object]:
 def makes_separate_views(dataset: Dataset) -> bool:
     """Return whether the pipeline of a data set has :class:`ViewsByLoss`.
 
-    A wrapper, such as mmengine's ``ConcatDataset``, has no pipeline: it would also
-    lose the marks of a batch sampler.
+    Wrappers that keep the marks of a batch sampler are looked through. Others, such as
+    mmengine's ``ConcatDataset``, would lose them.
     """
+    while isinstance(dataset, KFoldDataset) or getattr(dataset, 'keeps_marks', False):
+        dataset = dataset.dataset
     steps = getattr(getattr(dataset, 'pipeline', None), 'transforms', ())
     return any(isinstance(step, ViewsByLoss) for step in steps)
 

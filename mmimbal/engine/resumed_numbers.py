@@ -116,6 +116,14 @@ def check_start(loop: BaseLoop, meta: dict, switch: int | None) -> None:
             f'cannot resume with {name}={length}: {done} are done already. Set {name} '
             f'to at least {done}, or name an earlier checkpoint with --resume PATH'
         )
+    steps = meta.get('numbers', {}).get(STEPS)
+    is_inside = steps and meta['iter'] != meta['epoch'] * steps
+    if counts_epochs(loop) and switch is None and is_inside:
+        raise ValueError(
+            f'cannot resume after iteration {meta["iter"]}: it is inside an epoch of '
+            f'{steps} iterations, and a run goes on from the start of an epoch. Name a '
+            'checkpoint that was written at the end of an epoch with --resume PATH'
+        )
     old = meta.get('numbers', {SWITCH: switch}).get(SWITCH)
     epochs = [epoch for epoch in (old, switch) if epoch is not None]
     if old != switch and min(epochs) < meta['epoch']:

@@ -3,6 +3,7 @@
 import copy
 import logging
 from collections.abc import Callable, Iterable
+from types import SimpleNamespace
 
 from mmengine.config import Config
 from mmengine.hooks import EarlyStoppingHook, EMAHook, Hook
@@ -11,9 +12,13 @@ from mmengine.runner import Runner
 from mmpretrain.engine import SwitchRecipeHook
 from mmpretrain.registry import DATA_SAMPLERS, PARAM_SCHEDULERS
 from torch import nn
-from torch.utils.data import BatchSampler, Dataset
+from torch.utils.data import BatchSampler, Dataset, Sampler
 
+from mmimbal.datasets import get_class_counts
+from mmimbal.engine.checks.batches import check_batches
+from mmimbal.engine.checks.needs import check_needs
 from mmimbal.engine.ddp import unwrap_model
+from mmimbal.models.needs import give_class_counts
 
 EXCLUDED = {
     EMAHook: 'would average the heads of stage 1 and stage 2',
@@ -60,17 +65,45 @@ def check_parts(runner: Runner, cfg: Config, head: nn.Module, epochs: int) -> No
         epochs: Epochs of stage 2.
     """
     loader, dataset = cfg.train_dataloader, runner.train_dataloader.dataset
-    length = len(runner.train_dataloader)
-    if loader.dataset == runner.cfg.train_dataloader.dataset:
-        length = _try('train_dataloader', _number_of_batches, loader, dataset)
     trial = copy.copy(unwrap_model(runner.model))
     trial._modules = dict(trial._modules, head=head)
+    length = len(runner.train_dataloader)
+    if loader.dataset == runner.cfg.train_dataloader.dataset:
+        batches = _try('train_dataloader', _build_batches, loader, dataset)
+        length = len(batches)
+        check_go_together(runner, trial, batches)
     optimizer = _try('optim_wrapper', build_optim_wrapper, trial, cfg.optim_wrapper)
     schedule = cfg.get('param_scheduler') or []
     for part in schedule if isinstance(schedule, list) else [schedule]:
         end = epochs if part.get('by_epoch', True) else epochs * length
         part = dict(part, end=part.get('end', end))
         _try('param_scheduler', _build_schedule, part, optimizer, length)
+
+
+def check_go_together(runner: Runner, model: nn.Module, batches: Sampler) -> None:
+    """Raise a ValueError if the parts of stage 2 do not go together.
+
+    Args:
+        runner: The runner, before training.
+        model: The model with a head of stage 2, which gets the class counts.
+        batches: Batch sampler of stage 2.
+    """
+    loader = runner.train_dataloader
+    run = SimpleNamespace(
+        model=model,
+        hooks=runner.hooks,
+        cfg=runner.cfg,
+        train_dataloader=SimpleNamespace(
+            dataset=loader.dataset, batch_sampler=batches, collate_fn=loader.collate_fn
+        ),
+    )
+    try:
+        check_needs(run)
+        check_batches(run)
+        if any(hasattr(each, 'set_class_counts') for each in model.head.modules()):
+            give_class_counts(model.head.modules(), get_class_counts(loader.dataset))
+    except ValueError as error:
+        raise ValueError(f'stage2 of the TwoStageHook: {error}') from error
 
 
 def warn_of_schedule(runner: Runner, changes: dict) -> None:
@@ -108,19 +141,17 @@ def _try(part: str, build: Callable, *args):
         logging.disable(before)
 
 
-def _number_of_batches(loader: dict, dataset: Dataset) -> int:
-    """Build sampler and batch sampler; return the number of batches of an epoch."""
-    batches = sampler = DATA_SAMPLERS.build(
+def _build_batches(loader: dict, dataset: Dataset) -> Sampler:
+    """Build sampler and batch sampler."""
+    sampler = DATA_SAMPLERS.build(
         loader.sampler, default_args=dict(dataset=dataset, seed=0)
     )
     if loader.get('batch_sampler'):
-        batches = DATA_SAMPLERS.build(
+        return DATA_SAMPLERS.build(
             loader.batch_sampler,
             default_args=dict(sampler=sampler, batch_size=loader.batch_size),
         )
-        return len(batches)
-    last = loader.get('drop_last', False)
-    return len(BatchSampler(sampler, loader.batch_size, last))
+    return BatchSampler(sampler, loader.batch_size, loader.get('drop_last', False))
 
 
 def _build_schedule(part: dict, optimizer: object, length: int) -> None:

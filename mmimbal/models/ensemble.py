@@ -1,5 +1,6 @@
 """Several classifiers as one model: the mean of their probabilities."""
 
+import mmpretrain.registry as mmpretrain
 import torch
 from mmengine.model import BaseModel
 from mmpretrain.structures import DataSample
@@ -27,12 +28,12 @@ class EnsembleClassifier(BaseModel):
         self, members: list[dict], data_preprocessor: dict | None = None
     ) -> None:
         preprocessor = dict(type='ClsDataPreprocessor') | (data_preprocessor or {})
-        super().__init__(data_preprocessor=MODELS.build(preprocessor))
+        super().__init__(data_preprocessor=mmpretrain.MODELS.build(preprocessor))
         if not members:
             raise ValueError('an ensemble needs at least one member')
         self.members = torch.nn.ModuleList(
             [
-                MODELS.build({**member, 'data_preprocessor': preprocessor})
+                mmpretrain.MODELS.build({**member, 'data_preprocessor': preprocessor})
                 for member in members
             ]
         )

@@ -20,6 +20,10 @@ SEPARATE_VIEWS = 'views for the metric loss alone'
 VIEWS = 'views'
 
 AUGMENTS = 'model.train_cfg.augments'
+READS_VIEWS = (
+    "set the type of data_preprocessor to 'mmimbal.MultiViewDataPreprocessor', where "
+    'the config has it, at top level or in model'
+)
 ADVICE = {
     CLASS_COUNTS: "add dict(type='mmimbal.ClassCountsHook') to custom_hooks",
     EPOCH: "add dict(type='mmimbal.SetEpochHook') to custom_hooks",
@@ -28,9 +32,9 @@ ADVICE = {
     ONE_LABEL: f'remove Mixup and CutMix from {AUGMENTS}',
     SEPARATE_VIEWS: "add dict(type='mmimbal.ViewsByLoss', transforms=[...]) to the "
     'pipeline of the dataset, which must not be in a wrapper such as ConcatDataset, '
-    "and set model.data_preprocessor.type='mmimbal.MultiViewDataPreprocessor'",
+    f'and {READS_VIEWS}',
     VIEWS: "add dict(type='MultiView', num_views=2, transforms=[...]) to the pipeline, "
-    "and set model.data_preprocessor.type='mmimbal.MultiViewDataPreprocessor'",
+    f'and {READS_VIEWS}',
 }
 
 

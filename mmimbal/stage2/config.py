@@ -11,7 +11,12 @@ TWO_STAGES = 'mmimbal.TwoStageHook'
 def two_stage_hooks(cfg: Config) -> list[dict]:
     """Return the TwoStageHooks among the hooks of a config."""
     hooks = [*cfg.get('default_hooks', {}).values(), *cfg.get('custom_hooks', [])]
-    return [hook for hook in hooks if hook and hook.get('type') == TWO_STAGES]
+    return [hook for hook in hooks if hook and is_two_stage(hook.get('type'))]
+
+
+def is_two_stage(kind: str | type | None) -> bool:
+    """Return whether the type of a hook is TwoStageHook; new configs have classes."""
+    return kind == TWO_STAGES or getattr(kind, '__name__', '') == 'TwoStageHook'
 
 
 def follows_stage1(cfg: Config) -> bool:

@@ -128,10 +128,10 @@ def _take_steps(
     else:
         last = loader.get('drop_last', False)
         batches = BatchSampler(sampler, loader.batch_size, last)
-    optim_wrapper = build_optim_wrapper(head, cfg.optim_wrapper)
+    model = HeadModel(head)  # paramwise_cfg names parameters as in a Runner: head.fc
+    optim_wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
     epochs = cfg.train_cfg.max_epochs
     schedulers = _build_schedulers(cfg, optim_wrapper, epochs, len(batches))
-    model = HeadModel(head)
     model.train()
     for epoch in range(epochs):
         sampler.set_epoch(epoch)

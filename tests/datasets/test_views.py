@@ -6,13 +6,14 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from mmengine.dataset import pseudo_collate
+from mmengine.dataset import ConcatDataset, pseudo_collate
+from mmpretrain.datasets import KFoldDataset
 from mmpretrain.registry import MODELS, TRANSFORMS
 from mmpretrain.structures import DataSample
 from torch.utils.data import DataLoader
 
-from mmimbal.datasets import CSVDataset, stack_images
-from mmimbal.datasets.views import MetricIndex, is_for_metric_loss
+from mmimbal.datasets import CSVDataset, LongTailDataset, stack_images
+from mmimbal.datasets.views import MetricIndex, is_for_metric_loss, makes_separate_views
 from mmimbal.registry import TRANSFORMS as OURS
 from tests.conftest import rows_of, write_index
 
@@ -177,3 +178,22 @@ def test_without_marks_mixup_is_that_of_mmpretrain():
     assert found[0]['inputs'].equal(found[1]['inputs'])
     for ours, theirs in zip(*(part['data_samples'] for part in found), strict=True):
         assert ours.gt_score.equal(theirs.gt_score)
+
+
+def test_wrappers_that_keep_the_marks_are_looked_through(dataset):
+    cfg = dict(
+        type='mmimbal.CSVDataset',
+        data_root=dataset.data_root,
+        split='train',
+        pipeline=[dict(type='LoadImageFromFile'), views(), dict(type='PackInputs')],
+    )
+    folds = KFoldDataset(cfg, fold=0, num_splits=2, test_mode=False, seed=0)
+    tail = LongTailDataset(dataset, ratio=2)
+    for wrapper in (folds, tail, LongTailDataset(folds, ratio=1)):
+        assert makes_separate_views(wrapper)
+        one, several = wrapper[1], wrapper[MetricIndex(1)]
+        assert isinstance(one['inputs'], torch.Tensor)
+        assert len(several['inputs']) == 2
+        assert is_for_metric_loss(several['data_samples'])
+        assert not is_for_metric_loss(one['data_samples'])
+    assert not makes_separate_views(ConcatDataset([dataset, dataset]))

@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import pytest
 from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from mmpretrain.registry import MODELS
 
 from mmimbal.inference.members import check_members, load_member
 from mmimbal.inference.predictor import load_predictor
@@ -69,3 +71,15 @@ def test_the_tool_writes_the_table_of_an_ensemble(members, data, tmp_path, capsy
     code = explain('predict', members, data, '--split', 'val', '--out', out)
     assert code is None and len(out.read_text().splitlines()) == 10
     assert '9 images by the mean of 2 models' in capsys.readouterr().out
+
+
+def test_an_ensemble_is_built_without_a_default_scope(monkeypatch):
+    monkeypatch.setattr(DefaultScope, 'get_current_instance', lambda: None)
+    member = dict(
+        type='ImageClassifier',
+        backbone=dict(type='ResNet', depth=18),
+        neck=dict(type='GlobalAveragePooling'),
+        head=dict(type='LinearClsHead', num_classes=3, in_channels=512),
+    )
+    cfg = dict(type='mmimbal.EnsembleClassifier', members=[member, member])
+    assert len(MODELS.build(cfg).members) == 2

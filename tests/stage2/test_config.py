@@ -5,7 +5,13 @@ from mmengine.config import Config
 from mmpretrain.datasets.transforms import RandAugment
 
 from mmimbal.command_line.compose import load_experiment
-from mmimbal.stage2.config import find_config, stage2_config, with_one_view
+from mmimbal.engine.hooks import TwoStageHook
+from mmimbal.stage2.config import (
+    find_config,
+    stage2_config,
+    two_stage_hooks,
+    with_one_view,
+)
 from tests.conftest import CONFIGS
 
 
@@ -106,3 +112,10 @@ def test_the_config_beside_a_checkpoint(tmp_path):
         find_config(checkpoint)
     (tmp_path / 'best.py').touch()
     assert find_config(checkpoint) == tmp_path / 'best.py'
+
+
+def test_a_hook_given_as_a_class_is_found():
+    """As new-style configs do."""
+    hook = dict(type=TwoStageHook, stage1='best.pth')
+    assert two_stage_hooks(Config(dict(custom_hooks=[hook]))) == [hook]
+    assert two_stage_hooks(Config(dict(custom_hooks=[dict(type='EMAHook')]))) == []

@@ -109,6 +109,7 @@ class PKBatchSampler(Sampler):
                 f'no slot of k={k} fits into {size} images: (batch_size={batch_size} '
                 f'- natural_size={natural_size}) * {self.world_size} ranks'
             )
+        k = int(k)  # 2.0 is 2
         self.sampler = sampler
         self.batch_size = batch_size
         self.natural_size = natural_size

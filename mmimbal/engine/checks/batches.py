@@ -1,6 +1,9 @@
 """Check before training that the batches are those that the head expects."""
 
+from mmengine.dist import get_world_size
 from mmengine.runner import Runner
+from torch import nn
+from torch.utils.data import Sampler
 
 from mmimbal.datasets.views import makes_separate_views
 from mmimbal.engine.ddp import unwrap_model
@@ -14,6 +17,7 @@ def check_batches(runner: Runner) -> None:
     """
     head = getattr(unwrap_model(runner.model), 'head', None)
     batches = runner.train_dataloader.batch_sampler
+    check_ranks(head, batches)
     drawn, read = (getattr(part, 'separate_views', False) for part in (batches, head))
     is_used = getattr(getattr(head, 'metric_weight', None), 'start', 0)
     if drawn != read and (drawn or is_used):
@@ -22,7 +26,8 @@ def check_batches(runner: Runner) -> None:
             f'{type(head).__name__} has separate_views={read}: set both to the same '
             'value. Only mmimbal.MetricLearningClsHead can have separate views'
         )
-    if not (drawn or read) and makes_separate_views(runner.train_dataloader.dataset):
+    dataset = runner.train_dataloader.dataset
+    if is_used and not (drawn or read) and makes_separate_views(dataset):
         raise ValueError(
             'the pipeline has ViewsByLoss, but batch sampler and head have '
             'separate_views=False, so the losses would see the same views: set it to '
@@ -41,4 +46,19 @@ def check_batches(runner: Runner) -> None:
         raise ValueError(
             f'the batch sampler has natural_size={drawn}, but the head has '
             f'natural_size={read}: set both to the same value'
+        )
+
+
+def check_ranks(head: nn.Module, batches: Sampler) -> None:
+    """Raise a ValueError if ranks would have batches of different sizes.
+
+    A metric loss compares the images of all ranks, and gathers as many of each.
+    """
+    sampler, ranks = getattr(batches, 'sampler', None), get_world_size()
+    is_uneven = not getattr(sampler, 'round_up', True) and len(sampler.dataset) % ranks
+    if is_uneven and hasattr(head, 'metric_loss'):
+        raise ValueError(
+            f'{len(sampler.dataset)} images on {ranks} ranks, with round_up=False: the '
+            'last batch would have different sizes, but a metric loss needs as many '
+            'images of each rank. Set train_dataloader.sampler.round_up=True'
         )

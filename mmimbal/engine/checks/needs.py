@@ -1,9 +1,14 @@
 """Check before training that a run gives its model what it needs."""
 
+from collections.abc import Iterable
+
+from mmengine.config import Config
 from mmengine.dataset import default_collate
+from mmengine.hooks import EMAHook, Hook
 from mmengine.runner import Runner
 from mmpretrain.models.utils import ClsDataPreprocessor
 from torch import nn
+from torch.utils.data import Dataset
 
 from mmimbal.datasets.views import makes_separate_views, number_of_views
 from mmimbal.engine.ddp import unwrap_model
@@ -15,6 +20,7 @@ from mmimbal.models.needs import (
     IMAGES,
     MIXTURES,
     ONE_LABEL,
+    READS_VIEWS,
     SEPARATE_VIEWS,
     VIEWS,
     missing,
@@ -29,17 +35,19 @@ def check_needs(runner: Runner) -> None:
     themselves.
     """
     model = unwrap_model(runner.model)
+    check_one_preprocessor(runner.cfg)
+    check_images_are_known(model, runner.train_dataloader.dataset)
     given = given_by(runner, model)
     for need, module in needs_of(model).items():
         if need in ADVICE and need not in given:
             raise ValueError(missing(need, type(module).__name__))
+    check_no_average(runner.hooks, model)
     plain = type(model.data_preprocessor) is ClsDataPreprocessor
     views = number_of_views(runner.train_dataloader.dataset)
     if plain and views is not None and views > 1:
         raise ValueError(
             'the pipeline makes several views of an image, which ClsDataPreprocessor '
-            'cannot read: set model.data_preprocessor.type='
-            "'mmimbal.MultiViewDataPreprocessor'"
+            f'cannot read: {READS_VIEWS}'
         )
     collate = runner.train_dataloader.collate_fn
     of_torch = getattr(collate, 'func', collate) is default_collate
@@ -48,6 +56,42 @@ def check_needs(runner: Runner) -> None:
             'default_collate cannot join images with one view and with several: set '
             "train_dataloader.collate_fn=dict(type='mmimbal.stack_images')"
         )
+
+
+def check_one_preprocessor(cfg: Config) -> None:
+    """Raise a ValueError if a data preprocessor hides the mean of another one."""
+    outer = cfg.get('data_preprocessor') or {}
+    inner = (cfg.get('model') or {}).get('data_preprocessor') or {}
+    is_hidden = isinstance(inner, dict) and inner and inner.get('mean') is None
+    if is_hidden and outer.get('mean') is not None:
+        raise ValueError(
+            'the config has data_preprocessor at top level, with a mean, and '
+            'model.data_preprocessor, without one, which is used: images would not be '
+            'normalized. Keep one of them, with all arguments'
+        )
+
+
+def check_no_average(hooks: Iterable[Hook], model: nn.Module) -> None:
+    """Raise a ValueError if weights that are set in training would be averaged."""
+    setting = [m for m in model.modules() if getattr(m, 'sets_weights', False)]
+    if setting and any(isinstance(hook, EMAHook) for hook in hooks):
+        raise ValueError(
+            f'{type(setting[0]).__name__} sets its weights after the first epoch, but '
+            'EMAHook would average them with the random weights before: remove EMAHook'
+        )
+
+
+def check_images_are_known(model: nn.Module, dataset: Dataset) -> None:
+    """Raise a ValueError if a head takes different images for views of one image."""
+    head = getattr(model, 'head', None)
+    while dataset is not None and 'images' in getattr(head, 'gives', ()):
+        if hasattr(dataset, 'datasets'):
+            raise ValueError(
+                f'{type(dataset).__name__} joins data sets whose images have the same '
+                f'sample_idx, by which {type(head).__name__} knows views of one image: '
+                'join their index files instead'
+            )
+        dataset = getattr(dataset, 'dataset', None)
 
 
 def given_by(runner: Runner, model: nn.Module) -> set[str]:

@@ -9,6 +9,7 @@ from mmimbal.datasets import PKBatchSampler, get_class_names, get_sampler
 from mmimbal.engine.checks.needed_metrics import check_reported
 from mmimbal.engine.hooks.resume_hook import ResumeHook
 from mmimbal.engine.hooks.set_epoch_hook import first_epoch
+from mmimbal.engine.resumed_numbers import counts_epochs
 from mmimbal.registry import HOOKS
 
 
@@ -32,7 +33,8 @@ class DifficultySamplingHook(Hook):
 
     Raises:
         ValueError: If an option is outside its range. At the start of training, if
-            validation has no images of a class, or a resumed run has no ResumeHook.
+            the training loop counts iterations, validation has no images of a class, or
+            a resumed run has no ResumeHook.
         TypeError: At the start of training, if the sampler has no class weights, or is
             used by a PKBatchSampler without a natural part.
         KeyError: If validation gives no recall for a class, with other metrics.
@@ -54,6 +56,11 @@ class DifficultySamplingHook(Hook):
             raise ValueError(
                 'DifficultySamplingHook weighs classes by their validation recall: add '
                 'val_dataloader, val_cfg and val_evaluator, or remove the hook'
+            )
+        if not counts_epochs(runner.train_loop):
+            raise ValueError(
+                'DifficultySamplingHook changes the weights between epochs, but the '
+                'training loop counts iterations: use train_cfg.by_epoch=True'
             )
         if not first_epoch(runner):  # a second stage may use another sampler
             check_sampler(runner.train_dataloader)

@@ -64,9 +64,12 @@ class MetricMonitorHook(Hook):
     ) -> None:
         """Check the losses and the spread of a batch."""
         # RuntimeInfoHook has read them. To read a tensor again would wait for a GPU.
+        read = runner.message_hub.log_scalars
         values = {
-            name: runner.message_hub.get_scalar(f'train/{name}').current()
-            for name in outputs
+            name: read[f'train/{name}'].current()
+            if f'train/{name}' in read
+            else float(value)
+            for name, value in outputs.items()
         }
         if not math.isfinite(values['loss']):
             wrong = ', '.join(

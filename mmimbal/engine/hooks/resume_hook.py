@@ -64,9 +64,13 @@ class ResumeHook(Hook):
     def before_run(self, runner: Runner) -> None:
         """Choose the checkpoint to resume from."""
         if runner._resume and runner._load_from is None:
-            checkpoint = newest_loadable(Path(runner.work_dir), runner.logger)
+            unit = 'epoch' if counts_epochs(runner.train_loop) else 'iter'
+            work_dir = Path(runner.work_dir)
+            checkpoint = newest_loadable(work_dir, runner.logger, unit)
+            checkpoint = checkpoint or last_of_mmengine(work_dir)
             runner._load_from = str(checkpoint) if checkpoint else None
             if not checkpoint:
+                runner._resume = False
                 runner.logger.warning(
                     f'No checkpoint in {runner.work_dir}: nothing to resume, training '
                     'starts at the beginning'
@@ -169,8 +173,14 @@ def all_numbers(runner: Runner) -> dict:
     return numbers | others
 
 
-def newest_loadable(work_dir: Path, logger) -> Path | None:
+def newest_loadable(work_dir: Path, logger, unit: str = 'epoch') -> Path | None:
     """Return the newest checkpoint of a run that can be loaded; warn of damaged ones.
+
+    Args:
+        work_dir: Work dir of the run.
+        logger: Gets the warnings.
+        unit: What the training loop counts, ``'epoch'`` or ``'iter'``: checkpoints are
+            named by it. In a loop of epochs, others were written inside an epoch.
 
     Raises:
         UnsafeCheckpointError: If a checkpoint contains more than plain data.
@@ -178,7 +188,7 @@ def newest_loadable(work_dir: Path, logger) -> Path | None:
     numbers = {
         file: int(number[1])
         for file in work_dir.glob('*.pth')
-        if (number := re.fullmatch(r'(?:epoch|iter)_(\d+)', file.stem))
+        if (number := re.fullmatch(rf'{unit}_(\d+)', file.stem))
     }
     for file in sorted(numbers, key=numbers.get, reverse=True):
         try:
@@ -187,6 +197,12 @@ def newest_loadable(work_dir: Path, logger) -> Path | None:
         except ValueError as error:
             logger.warning(f'Skipped: {error}')
     return None
+
+
+def last_of_mmengine(work_dir: Path) -> Path | None:
+    """Return the checkpoint that mmengine has noted as the last, of any name."""
+    note = work_dir / 'last_checkpoint'
+    return Path(note.read_text().strip()) if note.is_file() else None
 
 
 def seed_all(*parts: int) -> None:

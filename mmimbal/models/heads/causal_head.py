@@ -6,6 +6,7 @@ from mmpretrain.models import LinearClsHead
 
 from mmimbal.models.heads.cosine_head import use_cosine_classifier
 from mmimbal.models.losses.gather import gather_without_gradient
+from mmimbal.models.losses.precision import in_full_precision
 from mmimbal.registry import MODELS
 
 
@@ -65,8 +66,8 @@ class CausalClsHead(LinearClsHead):
         """Compute the loss, and move the running mean to the features of all ranks."""
         features = self.pre_logits(feats)
         if self.training:
-            everything = gather_without_gradient(features.detach().float())
-            self.mean.mul_(self.momentum).add_(everything.mean(0))
+            everything = gather_without_gradient(in_full_precision(features.detach()))
+            self.mean.mul_(self.momentum).add_(everything.mean(0).to(self.mean))
         scores = self._logits(features, 0.0)
         return self._get_loss(scores, data_samples, **kwargs)
 
@@ -77,9 +78,7 @@ class CausalClsHead(LinearClsHead):
     def _logits(self, features: torch.Tensor, alpha: torch.Tensor | float):
         with torch.autocast(features.device.type, enabled=False):
             return self.scale * deconfounded(
-                features.float(),
-                self.fc.weight,
-                self.mean,
+                *map(in_full_precision, (features, self.fc.weight, self.mean)),
                 self.parts,
                 self.gamma,
                 alpha,

@@ -3,7 +3,9 @@
 import torch
 import torch.nn.functional as F
 from mmpretrain.models import LinearClsHead
+from torch import nn
 
+from mmimbal.models.losses.precision import in_full_precision
 from mmimbal.registry import MODELS
 
 
@@ -21,7 +23,7 @@ class CosineClsHead(LinearClsHead):
         **kwargs: As in :class:`mmpretrain.models.LinearClsHead`.
 
     Raises:
-        ValueError: If the scale is not positive.
+        ValueError: If the scale is not positive, or the loss has another scale.
     """
 
     def __init__(
@@ -39,13 +41,23 @@ def use_cosine_classifier(head: LinearClsHead, scale: float) -> None:
     """Give a linear head a scale, and remove its bias.
 
     Raises:
-        ValueError: If the scale is not positive.
+        ValueError: If the scale is not positive, or the loss of the head has another.
     """
     if scale <= 0:
         raise ValueError(f'scale={scale} must be positive')
+    check_scale_of_loss(head.loss_module, scale)
     # A buffer, so that checkpoints hold the scale they were trained with.
     head.register_buffer('scale', torch.tensor(float(scale)))
     head.fc.register_parameter('bias', None)
+
+
+def check_scale_of_loss(loss: nn.Module, scale: float) -> None:
+    """Raise a ValueError if a loss has another scale than the head before it."""
+    if getattr(loss, 'scale', scale) != scale:
+        raise ValueError(
+            f'the head has scale={scale}, but its loss has scale={loss.scale}: set '
+            'both to the same value'
+        )
 
 
 def cosine_logits(
@@ -54,5 +66,6 @@ def cosine_logits(
     """Return scaled cosines of features, (N, D), and class weights, (K, D): (N, K)."""
     # float32, since the scale multiplies rounding errors.
     with torch.autocast(features.device.type, enabled=False):
-        cosines = F.normalize(features.float()) @ F.normalize(weights).T
+        features, weights = in_full_precision(features), in_full_precision(weights)
+        cosines = F.normalize(features) @ F.normalize(weights).T
     return scale * cosines

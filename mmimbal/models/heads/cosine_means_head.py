@@ -20,10 +20,12 @@ class CosineMeansClsHead(CosineClsHead):
 
     Raises:
         RuntimeError: In training, without ``mmimbal.SetEpochHook``.
-        ValueError: If labels are mixed in the first epoch.
+        ValueError: If labels are mixed in the first epoch; before training, by
+            ``mmimbal.CheckRunHook``, if an EMAHook averages the weights.
     """
 
     needs = (EPOCH, ONE_LABEL)
+    sets_weights = True  # an average with earlier weights (EMA) would be no classifier
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
@@ -33,6 +35,8 @@ class CosineMeansClsHead(CosineClsHead):
 
     def set_epoch(self, epoch: int) -> None:
         """Make the means the weights, after the first epoch; it is counted from 0."""
+        if epoch == 0:
+            self.sums.zero_()  # those of an earlier training, in weights to begin with
         if epoch > 0 and self.phase == 0:
             self.fc.weight.data.copy_(self._weights())
         self.phase.fill_(min(epoch, 1))
@@ -45,7 +49,8 @@ class CosineMeansClsHead(CosineClsHead):
             if 'gt_score' in data_samples[0]:
                 raise ValueError(
                     f'{type(self).__name__} averages the features of each class, but '
-                    'labels are mixed: remove Mixup and CutMix'
+                    'labels are mixed: remove Mixup and CutMix, or '
+                    'to_onehot=True of data_preprocessor'
                 )
             labels = torch.cat([sample.gt_label for sample in data_samples])
             self._add(self.pre_logits(feats).detach(), labels)

@@ -4,7 +4,7 @@ import torch
 from mmpretrain.models.heads import ClsHead
 from torch import nn
 
-from mmimbal.models.heads.cosine_head import cosine_logits
+from mmimbal.models.heads.cosine_head import check_scale_of_loss, cosine_logits
 from mmimbal.models.losses.simplex import spread_points
 from mmimbal.registry import MODELS
 
@@ -48,11 +48,7 @@ class ETFClsHead(ClsHead):
     ) -> None:
         loss = loss or dict(type='mmimbal.DotRegressionLoss', scale=scale)
         super().__init__(loss=loss, init_cfg=init_cfg, **kwargs)
-        if getattr(self.loss_module, 'scale', scale) != scale:
-            raise ValueError(
-                f'the head has scale={scale}, but its loss has '
-                f'scale={self.loss_module.scale}: set both to the same value'
-            )
+        check_scale_of_loss(self.loss_module, scale)
         size = embedding_size or in_channels
         if num_classes > size + 1:
             raise ValueError(

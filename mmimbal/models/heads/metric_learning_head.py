@@ -4,7 +4,7 @@ import torch
 from mmengine.dist import is_distributed
 from mmpretrain.models import LinearClsHead
 from mmpretrain.structures import DataSample
-from pytorch_metric_learning.losses import BaseMetricLossFunction, TripletMarginLoss
+from pytorch_metric_learning.losses import TripletMarginLoss
 
 from mmimbal.models.heads.cosine_head import cosine_logits, use_cosine_classifier
 from mmimbal.models.heads.metric_weight import MetricWeight
@@ -16,10 +16,13 @@ from mmimbal.models.heads.rows import (
     rows_of_losses,
     take,
 )
-from mmimbal.models.losses.build import build_metric_loss, check_arguments
+from mmimbal.models.losses.build import (
+    build_metric_loss,
+    build_miner,
+    check_arguments,
+)
 from mmimbal.models.losses.gather import gather_embeddings, gather_without_gradient
 from mmimbal.models.losses.monitors import active_triplets, embedding_spread
-from mmimbal.models.losses.pml import TAKES_NO_MINER
 from mmimbal.models.losses.precision import in_full_precision
 from mmimbal.models.needs import EPOCH, IMAGES, ONE_LABEL, SEPARATE_VIEWS
 from mmimbal.registry import MODELS
@@ -118,13 +121,7 @@ class MetricLearningClsHead(LinearClsHead):
         )
         self.metric_loss = build_metric_loss(metric_loss, sizes)
         check_arguments(self.metric_loss, type(self))
-        self.miner = MODELS.build(miner) if miner else None
-        name = type(self.metric_loss).__name__
-        if isinstance(self.miner, BaseMetricLossFunction):
-            raise ValueError(f'{type(self.miner).__name__} is a loss, not a miner')
-        takes_miner = getattr(self.metric_loss, 'takes_miner', True)
-        if miner and (name in TAKES_NO_MINER or not takes_miner):
-            raise ValueError(f'{name} takes no miner: remove the miner from the head')
+        self.miner = build_miner(miner, self.metric_loss) if miner else None
         if not metric_weight:  # DDP waits for gradients of all trainable parameters
             self.projection.requires_grad_(False)
             self.metric_loss.requires_grad_(False)

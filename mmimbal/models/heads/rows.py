@@ -88,7 +88,8 @@ def check_for_metric_loss(samples: list[DataSample]) -> None:
     if 'gt_score' in samples[0]:
         raise ValueError(
             'a metric loss needs one label per image, but the batch was mixed '
-            '(Mixup, CutMix, ...). Remove the batch augments from model.train_cfg, or '
-            'give the metric loss views of its own: separate_views=True with '
-            'mmimbal.ViewsByLoss and mmimbal.MultiViewDataPreprocessor'
+            '(Mixup, CutMix, ...). Remove the batch augments from model.train_cfg, and '
+            'to_onehot=True from data_preprocessor; or give the metric loss views of '
+            'its own: separate_views=True with mmimbal.ViewsByLoss and '
+            'mmimbal.MultiViewDataPreprocessor'
         )

@@ -2,10 +2,15 @@
 
 import inspect
 
+from pytorch_metric_learning.distances import BaseDistance
+from pytorch_metric_learning.losses import BaseMetricLossFunction
 from pytorch_metric_learning.miners import BaseMiner
+from pytorch_metric_learning.reducers import BaseReducer
 from torch import nn
 
 from mmimbal.models.losses.class_counts_loss import ClassCountsLoss
+from mmimbal.models.losses.dot_regression import DotRegressionLoss
+from mmimbal.models.losses.pml import TAKES_NO_MINER
 from mmimbal.registry import MODELS
 
 BY_NAME = inspect.Parameter.KEYWORD_ONLY
@@ -47,6 +52,7 @@ def build_metric_loss(cfg: dict, sizes: dict[str, int]) -> nn.Module:
     if issubclass(component, BaseMiner):
         raise ValueError(f'{component.__name__} is a miner: give it as miner')
     of_logits = component.__module__.startswith(OF_LOGITS)
+    of_logits = of_logits or issubclass(component, DotRegressionLoss)
     if of_logits or component.forward is ClassCountsLoss.forward:
         raise ValueError(
             f'{component.__name__} is a loss of logits, not of embeddings: give it as '
@@ -55,6 +61,20 @@ def build_metric_loss(cfg: dict, sizes: dict[str, int]) -> nn.Module:
     accepted = _init_parameters(component)
     default_args = {name: size for name, size in sizes.items() if name in accepted}
     return MODELS.build(cfg, default_args=default_args)
+
+
+def build_miner(cfg: dict, loss: nn.Module) -> nn.Module:
+    """Build a miner for a metric loss.
+
+    Raises:
+        ValueError: If it is no miner, or the loss takes none.
+    """
+    miner, name = MODELS.build(cfg), type(loss).__name__
+    if isinstance(miner, BaseMetricLossFunction | BaseDistance | BaseReducer):
+        raise ValueError(f'{type(miner).__name__} is not a miner')
+    if name in TAKES_NO_MINER or not getattr(loss, 'takes_miner', True):
+        raise ValueError(f'{name} takes no miner: remove the miner from the head')
+    return miner
 
 
 def check_arguments(loss: nn.Module, head: type) -> None:

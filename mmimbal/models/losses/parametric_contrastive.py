@@ -99,9 +99,11 @@ class ParametricContrastiveLoss(UsesClassCounts):
         lowest = torch.finfo(compared.dtype).min / 2
         compared = compared.masked_fill(of_compared == -1, lowest)
         weights = (labels[:, None] == of_compared).to(compared)
-        of_images = weights[:, len(classes) :]
-        of_images *= self.positive_weight
-        of_images[:, : len(labels)].fill_diagonal_(0.0)
+        sizes = (len(classes), len(labels), len(queue))
+        to_classes, to_images, to_queue = weights.split(sizes, 1)
+        to_images = to_images * (1 - torch.eye(len(labels)).to(weights))
+        of_images = self.positive_weight * torch.cat([to_images, to_queue], 1)
+        weights = torch.cat([to_classes, of_images], 1)
         log_prob = compared.log_softmax(1)
         weighted = torch.where(weights > 0, weights * log_prob, 0.0)
         return -weighted.sum(1) / weights.sum(1)

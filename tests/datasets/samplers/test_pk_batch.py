@@ -257,3 +257,8 @@ def test_batches_are_the_same_however_many_are_drawn_at_once(first, batch_size):
     together = sampler.draw(first, 11)
     one_by_one = [sampler.draw(number, 1)[0] for number in range(first, first + 11)]
     assert np.array_equal(together, one_by_one)
+
+
+def test_a_whole_number_may_be_a_float():
+    dataset = Images([50, 40, 30])
+    assert list(build(dataset, 8, 2.0)) == list(build(dataset, 8, 2))

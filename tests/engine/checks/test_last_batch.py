@@ -49,6 +49,28 @@ def test_batches_of_one_image_each(tmp_path):
         train(cfg)
 
 
+@pytest.mark.parametrize(
+    'loss',
+    [
+        dict(type='mmimbal.LogitAdjustmentLoss'),
+        dict(type='mmimbal.LDAMLoss', reweight_epoch=1),
+    ],
+)
+def test_losses_that_need_counts_or_the_epoch(tmp_path, loss):
+    """They would end the trial before batch norm does."""
+    cfg = tiny_digits('stage1_triplet', tmp_path, train_cfg__max_epochs=1)
+    cfg.train_dataloader.sampler = dict(type='mmimbal.ClassBalancedSampler', length=65)
+    cfg.model.backbone = dict(
+        type='mmpretrain.ResNet', depth=18, norm_cfg=dict(type='GN', num_groups=2)
+    )
+    cfg.model.head.update(in_channels=512, embedding_size=8, hidden_size=8)
+    cfg.model.head.update(batch_norm=True, loss=loss)
+    others = dict(cfg.default_hooks)
+    cfg.default_hooks = dict(check_run=others.pop('check_run'), **others)
+    with pytest.raises(ValueError, match=r'the last batch .* one image'):
+        train(cfg)
+
+
 LARGE = [dict(type='Resize', scale=16), dict(type='PackInputs')]
 RIGHT = {
     'last batch left out': dict(train_dataloader__drop_last=True),

@@ -46,6 +46,7 @@ WRAPPED = {
         _delete_=True, type='ConcatDataset', datasets=[OF_DIGITS, OF_DIGITS]
     )
 }
+UNMARKED = {'train_dataloader.batch_sampler': None, 'model.head.separate_views': False}
 SAME_VIEWS = {
     'train_dataloader.batch_sampler.separate_views': False,
     'model.head.separate_views': False,
@@ -65,6 +66,24 @@ ONE_METRIC_VIEW = {
         _delete_=True, type='mmimbal.KPositivesLoss', k=2, temperature=0.1
     ),
     'train_dataloader.dataset.pipeline.0.metric_views': 1,
+}
+TWO_PREPROCESSORS = {
+    'data_preprocessor': dict(mean=[1.0, 1.0, 1.0], std=[2.0, 2.0, 2.0]),
+    'model.data_preprocessor': dict(
+        _delete_=True, type='mmimbal.MultiViewDataPreprocessor'
+    ),
+}
+OF_KCL = load_experiment('digits_lt/digits/kcl').train_dataloader.dataset
+JOINED = {
+    'train_dataloader.dataset': dict(
+        _delete_=True, type='ConcatDataset', datasets=[OF_KCL, OF_KCL]
+    )
+}
+AVERAGED = {
+    'model.head': dict(
+        _delete_=True, type='mmimbal.CosineMeansClsHead', num_classes=10, in_channels=32
+    ),
+    'custom_hooks': [dict(type='EMAHook')],
 }
 TWO_VIEWS = {'train_dataloader.dataset.pipeline': views_of(2)}
 CASES = [
@@ -105,6 +124,9 @@ CASES = [
         'ImageViewsClsHead needs views',
     ),
     ('bcl_views', ONE_METRIC_VIEW, 'ImageViewsClsHead needs views'),
+    ('kcl', JOINED, 'ConcatDataset joins data sets whose images have the same'),
+    ('ce', TWO_PREPROCESSORS, 'data_preprocessor at top level, with a mean, and'),
+    ('ce', AVERAGED, 'CosineMeansClsHead sets its weights .* remove EMAHook'),
     ('bcl_views', {'model.head.natural_size': 8}, 'head has natural_size=8'),
     (
         'bcl_views',
@@ -129,6 +151,7 @@ def test_what_is_missing_is_said_before_the_first_step(
         ('triplet', MIXED | {'model.head.metric_weight': 0.0}),
         ('kcl', ONE_VIEW | {'model.head.metric_weight': 0.0}),
         ('bcl_views', MIXED),
+        ('bcl_views', CONTROL | UNMARKED),
         ('etf', MIXED),
         ('experts', MIXED),
     ],

@@ -117,3 +117,11 @@ def test_without_validation_there_is_nothing_to_weigh_by(tmp_path):
     cfg.default_hooks.checkpoint.save_best = None
     with pytest.raises(ValueError, match='weighs classes by their validation recall'):
         train(cfg)
+
+
+def test_a_loop_that_counts_iterations_is_refused(tmp_path):
+    """Weights would change inside of an epoch, and a resumed run draw others."""
+    cfg = config(tmp_path)
+    cfg.train_cfg = dict(type='IterBasedTrainLoop', max_iters=4, val_interval=2)
+    with pytest.raises(ValueError, match=r'use train_cfg\.by_epoch=True'):
+        train(cfg)

@@ -113,3 +113,9 @@ def test_epochs_of_a_loop_that_counts_iterations_are_passes(tmp_path):
     log = log_of(train(cfg))  # 5 batches in a pass
     assert re.findall(r'is below 1\.0 in epoch (\d)', log) == ['1', '2', '3']
     assert re.findall(r'Distances in epoch (\d)', log) == ['1', '2', '3']
+
+
+def test_without_a_hook_that_reads_the_losses(tmp_path):
+    cfg = tiny_digits('stage1_triplet', tmp_path)
+    cfg.default_hooks.runtime_info = None
+    assert train(cfg).epoch == 2

@@ -111,3 +111,42 @@ def test_nothing_to_resume_is_warned_of(tmp_path):
     log = log_of(train(cfg))
     assert 'nothing to resume, training starts at the beginning' in log
     assert 'Epoch(val) [1]' in log and 'validated' not in log  # it is no metric
+
+
+def test_checkpoints_are_those_of_what_the_loop_counts(tmp_path):
+    """In a loop of epochs, iter_9.pth was written inside an epoch."""
+    for name in ('epoch_1', 'epoch_2', 'iter_9'):
+        torch.save(dict(name=name), tmp_path / f'{name}.pth')
+    assert newest_loadable(tmp_path, None).name == 'epoch_2.pth'
+    assert newest_loadable(tmp_path, None, 'iter').name == 'iter_9.pth'
+
+
+def test_a_checkpoint_inside_an_epoch_is_refused(tmp_path):
+    hook = dict(by_epoch=False, interval=3, max_keep_ckpts=10, save_best=None)
+    cfg = tiny_digits('stage1_ce', tmp_path, default_hooks__checkpoint=hook)
+    length = len(train(cfg).train_dataloader)
+    assert length % 3 and (tmp_path / 'iter_3.pth').is_file()
+    for file in (None, str(tmp_path / 'iter_3.pth')):  # that of last_checkpoint, too
+        cfg.resume, cfg.load_from = True, file
+        with pytest.raises(ValueError, match=f'inside an epoch of {length} iterations'):
+            train(cfg)
+
+
+def test_a_checkpoint_of_another_name_is_resumed(tmp_path):
+    cfg = tiny_digits(
+        'stage1_ce', tmp_path, default_hooks__checkpoint__filename_tmpl='ck{}.pth'
+    )
+    assert train(cfg).epoch == 2
+    cfg.merge_from_dict(
+        {'resume': True, 'log_level': 'INFO', 'train_cfg.max_epochs': 3}
+    )
+    log = log_of(train(cfg, keep := KeepImages()))
+    assert len(keep.images) == 1  # the third epoch
+    assert 'nothing to resume' not in log
+
+
+def test_nothing_to_resume(tmp_path):
+    cfg = tiny_digits('stage1_ce', tmp_path, resume=True, log_level='INFO')
+    runner = train(cfg, keep := KeepImages())
+    assert len(keep.images) == 2
+    assert 'nothing to resume, training starts at the beginning' in log_of(runner)

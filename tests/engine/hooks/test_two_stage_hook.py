@@ -434,6 +434,15 @@ def test_the_batch_size_of_stage_2_scales_its_learning_rate(tmp_path):
     assert group['initial_lr'] == pytest.approx(0.05 * 16 / 64)
 
 
+METRIC_HEAD = dict(
+    _delete_=True,
+    type='mmimbal.MetricLearningClsHead',
+    num_classes=10,
+    in_channels=32,
+    metric_loss=dict(type='mmimbal.SupConLoss'),
+)
+
+
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
@@ -468,6 +477,31 @@ def test_the_batch_size_of_stage_2_scales_its_learning_rate(tmp_path):
         (
             dict(model=dict(head=dict(type='LinearClsHead'))),
             r'stage2\.model\.head .* cannot be built: .*unexpected keyword',
+        ),
+        (
+            dict(
+                train_dataloader=dict(
+                    batch_sampler=dict(
+                        type='mmimbal.PKBatchSampler', k=2, natural_size=8
+                    )
+                ),
+                model=dict(head=METRIC_HEAD),
+            ),
+            'stage2 of the TwoStageHook: the batch sampler has natural_size=8, but',
+        ),
+        (
+            dict(model=dict(head=dict(loss=dict(type='mmimbal.RemixLoss')))),
+            'stage2 of the TwoStageHook: RemixLoss needs Mixup or CutMix',
+        ),
+        (
+            dict(
+                model=dict(
+                    head=dict(
+                        loss=dict(type='mmimbal.SoftmaxEqualizationLoss', rare=1e-9)
+                    )
+                )
+            ),
+            'stage2 of the TwoStageHook: .*rare',
         ),
     ],
 )
@@ -514,3 +548,24 @@ def test_logging_is_left_as_it_was(tmp_path):
         assert logging.root.manager.disable == logging.WARNING
     finally:
         logging.disable(logging.NOTSET)
+
+
+@pytest.mark.parametrize(
+    ('hook', 'loss', 'message'),
+    [
+        (
+            'class_counts',
+            dict(type='mmimbal.LogitAdjustmentLoss'),
+            'needs class counts',
+        ),
+        ('set_epoch', dict(type='mmimbal.LDAMLoss', reweight_epoch=0), 'needs the ep'),
+    ],
+)
+def test_what_stage_2_needs_is_said_before_stage_1(tmp_path, hook, loss, message):
+    cfg = single_config(tmp_path)
+    cfg.default_hooks[hook].type = 'IterTimerHook'
+    change = dict(model=dict(head=dict(loss=loss)))
+    cfg.merge_from_dict({'default_hooks.two_stage.stage2': change})
+    with pytest.raises(ValueError, match=f'stage2 of the TwoStageHook: .*{message}'):
+        train(cfg)
+    assert not list(tmp_path.glob('*.pth'))

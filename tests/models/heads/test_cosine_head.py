@@ -30,3 +30,36 @@ def test_cosines_are_exact_under_autocast():
 def test_scale_must_be_positive():
     with pytest.raises(ValueError, match='scale=0 must be positive'):
         build(scale=0)
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize(
+    'cfg',
+    [
+        dict(type='mmimbal.CosineClsHead'),
+        dict(type='mmimbal.CosineMeansClsHead'),
+        dict(type='mmimbal.ETFClsHead'),
+        dict(type='mmimbal.CausalClsHead'),
+        dict(
+            type='mmimbal.MetricLearningClsHead',
+            cosine_scale=16.0,
+            metric_loss=dict(type='mmimbal.SupConLoss'),
+        ),
+    ],
+    ids=lambda cfg: cfg['type'],
+)
+def test_weights_of_other_precisions(cfg, dtype):
+    torch.manual_seed(0)
+    head = MODELS.build(dict(cfg, num_classes=3, in_channels=8)).eval()
+    features = torch.randn(4, 8)
+    expected = head((features,))
+    found = head.to(dtype)((features.to(dtype),))
+    torch.testing.assert_close(found.float(), expected, rtol=0.02, atol=0.1)
+
+
+def test_a_loss_with_another_scale_is_refused():
+    loss = dict(type='mmimbal.LDAMLoss')
+    with pytest.raises(ValueError, match=r'has scale=16\.0, but its loss has scale=30'):
+        build(loss=loss)
+    build(loss=loss, scale=30.0)
+    build(loss=dict(loss, scale=16.0))

@@ -94,3 +94,18 @@ def test_what_is_missing_is_said():
     with pytest.raises(ValueError, match='remove Mixup and CutMix'):
         build().loss((torch.randn(6, D),), mixed)
     assert build(1).loss((torch.randn(6, D),), mixed)['loss'].isfinite()
+
+
+def test_a_new_training_begins_with_new_means():
+    """Also with the weights of a finished one, from load_from."""
+    head, batches = build(), [torch.randn(6, D) for _ in range(3)]
+    train(head, batches[:1])
+    head.set_epoch(1)
+    learned = head.fc.weight.detach().clone()
+    head.set_epoch(0)
+    assert not head.sums.any()
+    torch.testing.assert_close(head((batches[1],)), logits_of(batches[1], learned))
+
+
+def logits_of(features, weights):
+    return 16 * F.normalize(features) @ F.normalize(weights).T

@@ -66,7 +66,7 @@ def test_a_loss_that_does_not_take_what_the_head_gives(kind, loss, argument):
 
 
 def test_a_loss_is_no_miner():
-    with pytest.raises(ValueError, match='SupConLoss is a loss, not a miner'):
+    with pytest.raises(ValueError, match='SupConLoss is not a miner'):
         head(TRIPLET, miner=dict(type='mmimbal.SupConLoss'))
 
 
@@ -108,3 +108,13 @@ def test_heads_and_losses_of_others_are_taken():
     head(dict(type='mmimbal.CountsOfAClass'))
     with pytest.raises(ValueError, match='OfAges needs ages: use a head that gives it'):
         head(dict(type='mmimbal.OfAges'))
+
+
+def test_a_part_of_a_loss_is_no_miner():
+    with pytest.raises(ValueError, match='LpDistance is not a miner'):
+        head(TRIPLET, miner=dict(type='mmimbal.LpDistance'))
+
+
+def test_a_loss_of_corners_is_no_metric_loss():
+    with pytest.raises(ValueError, match='DotRegressionLoss is a loss of logits'):
+        head(dict(type='mmimbal.DotRegressionLoss', scale=16.0))

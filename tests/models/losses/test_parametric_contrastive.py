@@ -110,3 +110,14 @@ def test_the_head_gives_the_classifier_as_centres():
     torch.testing.assert_close(losses['loss_cls'], F.cross_entropy(logits, LABELS))
     losses['loss_metric'].backward()
     assert head.fc.weight.grad.any()
+
+
+def test_compiled_it_is_the_same():
+    """A mutation of a view inside of a graph could not be compiled."""
+    loss, embeddings = build(queue_size=7), torch.randn(5, D)
+    logits = torch.randn(5, K)
+    loss.eval()  # the queue stays
+    expected = loss(embeddings, LABELS, class_logits=logits)
+    compiled = torch.compile(loss, backend='aot_eager')
+    found = compiled(embeddings.requires_grad_(), LABELS, class_logits=logits)
+    torch.testing.assert_close(found, expected)
