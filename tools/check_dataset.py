@@ -14,6 +14,7 @@ PICTURE = 'class_counts.png'
 
 def describe(report: dict) -> str:
     """Return a table of class counts, and a list of findings."""
+    from mmimbal.datasets.checking.finding import EXAMPLES
     from mmimbal.evaluation.table import format_table
 
     counts = report['counts']
@@ -23,8 +24,9 @@ def describe(report: dict) -> str:
     text = format_table(('images', *report['classes'], 'total'), rows)
     for finding in report['findings']:
         text += f'\n\n{finding["level"]}: {finding["count"]} {finding["what"]}'
-        text += ''.join(f'\n    {example}' for example in finding['examples'])
-        if finding['count'] > len(finding['examples']):
+        shown = finding['examples'][:EXAMPLES]
+        text += ''.join(f'\n    {example}' for example in shown)
+        if finding['count'] > len(shown):
             text += '\n    ...'
     return text
 

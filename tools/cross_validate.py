@@ -28,9 +28,8 @@ def parse_args() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument(
         '--folds',
         type=at_least(1),
-        default=5,
         help='number of folds: columns fold0, fold1, ... of index.csv, from '
-        'prepare_dataset.py --folds; default: 5',
+        'prepare_dataset.py --folds; default: all of them',
     )
     parser.add_argument(
         '--stage1-config',
@@ -74,7 +73,7 @@ def main() -> None:
     args, flags = parse_args()
     # Imported here, so that --help is quick.
     from mmimbal.evaluation.predictions import load_predictions
-    from mmimbal.experiments.cross_validation import FoldJob, stages_of
+    from mmimbal.experiments.cross_validation import FoldJob, number_of_folds, stages_of
     from mmimbal.experiments.executors import build_executor
     from mmimbal.experiments.fold_report import report
     from mmimbal.experiments.run_settings import record_settings
@@ -88,6 +87,7 @@ def main() -> None:
         args.stage1_cfg_options,
     )
     cfg = load_experiment(args.config, args.profile, args.base)
+    folds = number_of_folds(cfg, args.folds, args.cfg_options)
     work_dir = cfg.get('work_dir') or f'work_dirs/{Path(args.config).stem}'
     folder = args.work_dir or Path(f'{work_dir}_folds')
     check_is_no_file(folder)
@@ -99,7 +99,7 @@ def main() -> None:
         ],
     )
     record_settings(settings, folder)
-    jobs = [FoldJob(fold, folder, TOOLS, stages, flags) for fold in range(args.folds)]
+    jobs = [FoldJob(fold, folder, TOOLS, stages, flags) for fold in range(folds)]
     failed = run_jobs(jobs, build_executor(args, folder), 'Folds')
     if failed:
         raise ToolFailedError(failure_report(failed, len(jobs), 'folds'))

@@ -101,6 +101,12 @@ def parse_args() -> argparse.Namespace:
         action='store_true',
         help='all folders are classes, also if they have names of splits',
     )
+    parser.add_argument(
+        '--group-folders',
+        action='store_true',
+        help='the folders are groups (patients, lesions), with one folder per class in '
+        'each',
+    )
     return parser.parse_args()
 
 
@@ -110,12 +116,14 @@ def options_of_reader(args: argparse.Namespace) -> dict:
     Raises:
         ValueError: If they are given for another reader, or a split is unknown.
     """
-    if not (args.split_folders or args.class_folders):
+    given = [args.split_folders, args.class_folders, args.group_folders]
+    if not any(given):
         return {}
+    flags = '--split-folders, --class-folders or --group-folders'
     if args.name != 'folders':
-        raise ValueError('--split-folders and --class-folders are for folders')
-    if args.split_folders and args.class_folders:
-        raise ValueError('give either --split-folders or --class-folders')
+        raise ValueError(f'{flags}: they are for folders')
+    if sum(map(bool, given)) > 1:
+        raise ValueError(f'give only one of {flags}')
     pairs = [pair.rpartition('=') for pair in args.split_folders or []]
     for name, _, split in pairs:
         if not name or split not in ('train', 'val', 'test', 'ignore'):
@@ -126,6 +134,7 @@ def options_of_reader(args: argparse.Namespace) -> dict:
     return dict(
         split_folders={name: split for name, _, split in pairs} or None,
         class_folders=args.class_folders,
+        group_folders=args.group_folders,
     )
 
 
@@ -157,6 +166,8 @@ def main() -> None:
     from mmimbal.evaluation.table import format_table
 
     out = args.out or Path(os.environ.get('MMIMBAL_DATA', 'data'), args.name)
+    if out.is_symlink() or not out.name:  # it is replaced whole: see where it leads
+        out = out.resolve()
     check_name(out)
     if args.src.is_dir() and out.resolve().is_relative_to(args.src.resolve()):
         raise ValueError(

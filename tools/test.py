@@ -111,8 +111,10 @@ def main() -> None:
         drop_averaging,
         load_config,
     )
+    from mmimbal.datasets import get_class_names
     from mmimbal.datasets.group_hashes import groups_or_files
     from mmimbal.datasets.innermost import innermost
+    from mmimbal.datasets.labels_and_groups import check_trained_classes
     from mmimbal.engine.ddp import unwrap_model
     from mmimbal.engine.draw_images import drawing_hook
     from mmimbal.evaluation.curves import read_curves
@@ -158,16 +160,21 @@ def main() -> None:
             runner.register_hook(drawing_hook(cfg, args.show_dir, args.interval))
         groups, leak = groups_or_files(runner.test_dataloader.dataset), ''
     split = innermost(cfg.test_dataloader.dataset, 'split').get('split')
+    classes = get_class_names(runner.test_dataloader.dataset)
     if ensemble:
         unwrap_model(runner.model).load_state_dict(ensemble.model.state_dict())
         with messages_for_mistakes():
             check_no_leak(ensemble.members, groups)
+            for file, meta in ensemble.members.items():
+                check_trained_classes(meta, classes, file)
         meta = next(iter(ensemble.members.values()))
         model_hash = ensemble.model_hash
     else:  # strict: a checkpoint of another model must be an error
         with safe_loading():
             loaded = runner.load_checkpoint(str(checkpoint), strict=True)
         meta = loaded.get('meta', {})
+        with messages_for_mistakes():
+            check_trained_classes(meta, classes, checkpoint)
         model_hash = published_hash(loaded, cfg)
         if split != 'train':
             leak = describe_leak(meta, groups)

@@ -40,7 +40,8 @@ def mistake_in_config(error: Exception) -> str | None:
         below = {name for _, name in places[reading[-1] + 1 :]}
         return message if below <= {'__init__'} else None
     is_ours = module_of(frames[-1]).startswith('mmimbal.')
-    return message if is_ours and isinstance(error, ValueError | KeyError) else None
+    is_mistake = isinstance(error, ValueError | KeyError | FileNotFoundError)
+    return message if is_ours and is_mistake else None
 
 
 def module_of(frame: FrameType) -> str:

@@ -9,8 +9,9 @@ from mmimbal.command_line.config_mistakes import mistake_in_config
 from mmimbal.command_line.failures import ToolFailedError
 from mmimbal.command_line.quiet import without_upstream_noise
 from mmimbal.command_line.sigterm import HOW_TO_CONTINUE, exit_on_sigterm
+from mmimbal.files.unsafe import UnsafeCheckpointError
 
-MISTAKES = (OSError, ValueError, ImportError, ToolFailedError)
+MISTAKES = (OSError, ValueError, ImportError, ToolFailedError, UnsafeCheckpointError)
 
 
 def run_tool(main: Callable[[], None], goes_on: bool = False) -> None:

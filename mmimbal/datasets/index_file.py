@@ -2,7 +2,6 @@
 
 import csv
 import json
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -10,16 +9,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow.csv import ConvertOptions, ParseOptions, read_csv
 
+from mmimbal.datasets.index_header import COLUMNS, check_header, require_columns
 from mmimbal.datasets.spelling import (
     UNKNOWN_WORDS,
     check_near_equal,
     classes_of,
-    spelling_key,
     split_of,
 )
 from mmimbal.datasets.splits import check_groups
 
-COLUMNS = ('file', 'label', 'group', 'split')
+HOW_TO_SPLIT = dict(
+    cal='tools/prepare_dataset.py makes it with --calibration 0.15',
+    val='Train with --no-validate, or give the classes more groups',
+)
 
 
 def check_is_there(index: Path) -> None:
@@ -46,11 +48,7 @@ def read_index(index: Path) -> pa.Table:
     try:
         with open(index, newline='', encoding='utf-8-sig') as file:
             header = next(csv.reader(file), [])
-        _refuse_other_separators(header, index)
-        _refuse_other_spellings(header, index)
-        require_columns(header, ('file', 'label'), index)
-        if len(set(header)) != len(header):
-            raise ValueError(f'{index} names a column twice: {", ".join(header)}')
+        check_header(header, index)
         table = read_csv(
             index,
             parse_options=ParseOptions(newlines_in_values=True),
@@ -66,6 +64,13 @@ def read_index(index: Path) -> pa.Table:
         raise ValueError(f'{index} is no CSV file in UTF-8: {error}') from None
     if not len(table):
         raise ValueError(f'{index} has a header but no rows')
+    for name in set(COLUMNS[1:]) & set(header):
+        breaks = pc.match_substring(table[name], '\n')
+        if (row := pc.index(breaks, True).as_py()) >= 0:
+            raise ValueError(
+                f'{index}: the {name} of {table["file"][row].as_py()!r} has a line '
+                'break. Is a quotation mark missing at its end?'
+            )
     for name in ('file', 'label'):
         if (row := pc.index(table[name], '').as_py()) >= 0:
             raise ValueError(f'{index} has no {name} in row {row + 2}')
@@ -74,35 +79,6 @@ def read_index(index: Path) -> pa.Table:
         repeated = counts.filter(pc.greater(counts.field('counts'), 1))[0]['values']
         raise ValueError(f'{index} lists {repeated.as_py()!r} more than once')
     return table
-
-
-def _refuse_other_separators(header: list[str], index: Path) -> None:
-    """Raise a ValueError if columns are separated by semicolons or tabs."""
-    line = header[0] if len(header) == 1 else ''
-    for separator, name in ((';', 'semicolons'), ('\t', 'tabs')):
-        if separator in line:
-            raise ValueError(
-                f'{index} has {name} between its columns: save it with commas'
-            )
-
-
-def _refuse_other_spellings(header: list[str], index: Path) -> None:
-    """Raise a ValueError if a column would be overlooked, such as ``Group``."""
-    for name in header:
-        if spelling_key(name) in COLUMNS and name not in COLUMNS:
-            raise ValueError(
-                f'{index}: the column {name!r} must be written {spelling_key(name)!r}'
-            )
-
-
-def require_columns(columns: Iterable[str], needed: Iterable[str], index: Path) -> None:
-    """Raise a ValueError that names the missing columns of a CSV file."""
-    missing = [column for column in needed if column not in columns]
-    if missing:
-        raise ValueError(
-            f'{index} has no column {", ".join(missing)}; its columns are: '
-            f'{", ".join(columns) or "none"}'
-        )
 
 
 def read_description(index: Path) -> dict | None:
@@ -165,8 +141,8 @@ def rows_of_split(table: pa.Table, split: str, column: str, index: Path) -> pa.A
     if not pc.any(chosen).as_py():
         splits = ', '.join(sorted(pc.unique(table[column]).to_pylist()))
         raise ValueError(
-            f'{index} has no {column} {split!r}; there are: {splits}. Others are '
-            'made by tools/prepare_dataset.py, with --calibration 0.15 or --folds 5'
+            f'{index} has no {column} {split!r}; there are: {splits}. '
+            f'{HOW_TO_SPLIT.get(split, "")}'.rstrip()
         )
     return chosen
 
@@ -209,7 +185,8 @@ def encode_labels(table: pa.Table, classes: tuple[str, ...], index: Path) -> np.
     encoded = table['label'].combine_chunks().dictionary_encode()
     labels = encoded.dictionary.to_pylist()
     codes = {name: code for code, name in enumerate(classes)}
-    if not codes.keys() >= set(labels) and all(label.isdecimal() for label in labels):
+    are_numbers = all(label.isdecimal() for label in labels)
+    if not codes.keys() >= set(labels) and are_numbers:
         codes = {str(code): code for code in range(len(classes))}
     unknown = sorted(set(labels) - codes.keys())
     if unknown:

@@ -1,6 +1,6 @@
 """Labels, groups and class counts of any dataset, read through its wrappers."""
 
-from collections.abc import Callable, Sized
+from collections.abc import Callable, Mapping, Sequence, Sized
 from functools import singledispatch
 
 import mmengine.dataset as wrappers
@@ -110,6 +110,23 @@ def get_class_names(dataset: Sized) -> tuple[str, ...]:
             raise ValueError(f'concatenated datasets name different classes: {text}')
         dataset = parts[0] if parts else getattr(dataset, 'dataset', None)
     raise ValueError('the dataset does not name its classes: add metainfo "classes"')
+
+
+def check_trained_classes(meta: Mapping, classes: Sequence[str], checkpoint: object):
+    """Raise a ValueError if a model was trained on other classes than those here.
+
+    Args:
+        meta: That of its checkpoint. Nothing is checked if it does not list classes.
+        classes: Class names of the data set, in label order.
+        checkpoint: Its path, for the message.
+    """
+    trained = tuple((meta.get('dataset_meta') or {}).get('classes') or ())
+    if trained and trained != tuple(classes):
+        same = ', the same in another order' if set(trained) == set(classes) else ''
+        raise ValueError(
+            f'{checkpoint} was trained on the classes {", ".join(trained)}, but the '
+            f'data set has {", ".join(classes)}{same}'
+        )
 
 
 def get_class_counts(dataset: Sized) -> np.ndarray:

@@ -1,6 +1,7 @@
 """The image files that an ``index.csv`` lists: where they are, and whether."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
@@ -41,7 +42,15 @@ def missing_files(table: pa.Table, index: Path) -> list[str]:
         f'{folder}{name}'
         for folder in folders
         if (index.parent / folder).is_dir()
-        for name in os.listdir(index.parent / folder)
+        for name in _files_in(index.parent / folder)
     ]
     exists = pc.is_in(files, value_set=pa.array(existing, pa.string()))
     return files.filter(pc.invert(exists)).to_pylist()
+
+
+def _files_in(folder: Path) -> Iterator[str]:
+    """Yield the names in a folder, but for links that lead nowhere."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if not entry.is_symlink() or os.path.exists(entry.path):
+                yield entry.name

@@ -10,6 +10,9 @@ SPLIT_WORDS = dict(
     val=('val', 'valid', 'validation', 'validate', 'dev'),
     test=('test', 'testing', 'tst', 'te'),
 )
+NOT_OF_SPLITS = {'set', 'data', 'dataset', 'images', 'imgs', 'folder'}
+JOINED_SET = re.compile(r'(set|data|dataset|images|imgs)$')
+YEAR = re.compile(r'(19|20)\d\d')
 NUMBER = re.compile(r'0*(\d+?)(?:\.0+)?')
 MOST_MISSING = 10  # numbers up to the highest, for each label
 # Also what spreadsheets and databases write.
@@ -30,21 +33,40 @@ def spelling_key(name: str) -> str:
     folded = ''.join(c for c in folded if unicodedata.category(c) != 'Cf')
     if number := NUMBER.fullmatch(folded.strip()):
         return number[1]
-    return ' '.join(folded.replace('_', ' ').replace('-', ' ').split())
+    # A hyphen at an end has a meaning: HER2-, -1.
+    inner = re.sub(r'(?<=\w)-+(?=\w)', ' ', folded.replace('_', ' '))
+    return ' '.join(inner.split())
 
 
 def split_of(name: str) -> str | None:
     """Return ``'train'``, ``'val'`` or ``'test'`` for a usual name of a split."""
-    word = spelling_key(name).removesuffix(' set').removesuffix(' data')
+    words = spelling_key(' '.join(words_of(name))).split()
+    while words and (words[-1] in NOT_OF_SPLITS or YEAR.fullmatch(words[-1])):
+        words.pop()
+    word = JOINED_SET.sub('', ' '.join(words))
     for split, words in SPLIT_WORDS.items():
         if word in words:
             return split
     return None
 
 
+def words_of(name: str) -> list[str]:
+    """Return the words of a name, also those of ``TrainData`` and ``train2017``."""
+    apart = re.sub(r'(?<=[a-z])(?=[A-Z])|(?<=[A-Za-z])(?=\d)', ' ', name)
+    return re.split(r'[ _-]+', apart)
+
+
 def is_unknown(name: str) -> bool:
     """Return whether a cell says that nothing is known: empty, ``nan``, ``NA``."""
     return name.strip().casefold() in UNKNOWN_WORDS
+
+
+def near_equal(names: Iterable[str]) -> list[str]:
+    """Return the names with the same :func:`spelling_key`, and their numbers."""
+    spellings = defaultdict(list)
+    for name, count in Counter(names).items():
+        spellings[spelling_key(name)].append(f'{name!r} ({count} images)')
+    return [' and '.join(sorted(group)) for group in spellings.values() if group[1:]]
 
 
 def check_near_equal(names: Iterable[str], what: str, where: object) -> None:
@@ -58,11 +80,7 @@ def check_near_equal(names: Iterable[str], what: str, where: object) -> None:
     Raises:
         ValueError: If some do; with their numbers of images.
     """
-    spellings = defaultdict(list)
-    for name, count in Counter(names).items():
-        spellings[spelling_key(name)].append(f'{name!r} ({count} images)')
-    double = [' and '.join(sorted(group)) for group in spellings.values() if group[1:]]
-    if double:
+    if double := near_equal(names):
         raise ValueError(
             f'{where}: {what} that differ only in capital letters, blanks, hyphens, '
             'Unicode form or how a number is written: '

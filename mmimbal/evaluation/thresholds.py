@@ -18,6 +18,10 @@ LEVEL = 0.95
 SENSITIVITY, SPECIFICITY = 'sensitivity', 'specificity'
 
 
+class TooFewGroupsError(ValueError):
+    """There are too few calibration groups for a promise."""
+
+
 @dataclass(frozen=True)
 class Threshold(Fitted):
     """A threshold of the probability of one class against the rest.
@@ -141,7 +145,7 @@ def fit_threshold(
     allowed = int(np.floor(number * (1 - wanted) + 1e-9))
     kept = np.flatnonzero(bounds >= wanted)
     if promise and not len(kept):
-        raise ValueError(
+        raise TooFewGroupsError(
             f'{number} calibration groups of {what} cannot promise a {goal} of '
             f'{wanted:g} at level {level:g}: at least {groups_needed(wanted, level)} '
             'groups are needed. Use more of them or a lower goal; --no-promise fits a '

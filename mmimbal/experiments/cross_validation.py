@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from statistics import mean
 
@@ -9,11 +10,15 @@ from mmengine.config import Config
 
 from mmimbal.command_line.compose import read_experiment
 from mmimbal.command_line.experiment import Experiment, parse_experiment
+from mmimbal.datasets.index_file import read_index
+from mmimbal.datasets.innermost import innermost
 from mmimbal.experiments.grid_run import fold_options
 from mmimbal.experiments.jobs import Job, Step
 from mmimbal.experiments.progress import share_of_training
 from mmimbal.files.lock import is_work_dir_in_use
 from mmimbal.stage2.config import follows_stage1
+
+USUAL_FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,34 @@ class Stage:
 
     config: str
     options: Sequence[str]
+
+
+def number_of_folds(cfg: Config, wanted: int | None, options: Sequence[str]) -> int:
+    """Return how many folds to run: all of the index, unless fewer are wanted.
+
+    Args:
+        cfg: Config of the last stage.
+        wanted: Wanted number of folds, if any.
+        options: The ``--cfg-options``; if they name another data set, it is not read.
+
+    Raises:
+        ValueError: If the index has no folds, or fewer than wanted.
+    """
+    loader = cfg.get('train_dataloader') or {}
+    root = innermost(loader.get('dataset') or {}, 'data_root').get('data_root')
+    index = Path(root or '', 'index.csv')
+    if any('data_root' in option for option in options) or not index.is_file():
+        return wanted or USUAL_FOLDS
+    columns = read_index(index).column_names
+    there = next(n for n in count() if f'fold{n}' not in columns)
+    if there < (wanted or 1):
+        raise ValueError(
+            f'{index} has {there} folds. tools/prepare_dataset.py makes them, with '
+            f'--folds {wanted or USUAL_FOLDS}'
+        )
+    if wanted and wanted < there:
+        print(f'{wanted} of {there} folds: the images of the others are not tested')
+    return wanted or there
 
 
 def stages_of(

@@ -19,6 +19,7 @@ from mmimbal.datasets.index_file import (
     read_classes,
     read_description,
     read_index,
+    require_columns,
 )
 from mmimbal.datasets.sources.plan import OF_DOWNLOAD
 from mmimbal.datasets.splits import folds_by_group, join_groups
@@ -113,6 +114,7 @@ def describe_data(folder: Path) -> OwnData:
     is_official = str(origin).startswith(OF_DOWNLOAD) and not folds
     # A split that is not official gives way to folds.
     columns = ['split'] if is_official else [f'fold{fold}' for fold in folds]
+    require_columns(table.column_names, columns, folder / 'index.csv')
     for column in columns:
         check_has_all_splits(table[column].to_pylist(), column, folder)
     check_test_images(table, columns, folder)

@@ -19,13 +19,10 @@ from mmengine.runner.checkpoint import CheckpointLoader
 from mmimbal.files.atomic import atomic_write
 from mmimbal.files.plain_content import plain_content
 from mmimbal.files.safe_globals import only_safe_globals
+from mmimbal.files.unsafe import UnsafeCheckpointError
 
 MMPRETRAIN = 'mmpretrain://'
 OF_TENSORS = ('state_dict', 'ema_state_dict', 'optimizer')  # nothing else is in them
-
-
-class UnsafeCheckpointError(RuntimeError):
-    """A checkpoint refers to Python objects that could run code."""
 
 
 @contextmanager

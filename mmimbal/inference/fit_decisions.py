@@ -12,7 +12,7 @@ from mmimbal.evaluation.costs import checked_costs
 from mmimbal.evaluation.predictions import Predictions
 from mmimbal.evaluation.recalibration import Calibration, with_prevalence
 from mmimbal.evaluation.temperature import fit_temperature
-from mmimbal.evaluation.thresholds import fit_threshold
+from mmimbal.evaluation.thresholds import TooFewGroupsError, fit_threshold
 from mmimbal.evaluation.vector_scaling import fit_vector_scaling
 from mmimbal.inference.decisions import Decisions
 
@@ -85,7 +85,7 @@ def fit_decisions(images: Predictions, wanted: Wanted, seed: int = 0) -> Decisio
             for goal in ('sensitivity', 'specificity')
             for name, share in getattr(wanted, goal).items()
         ]
-    except ValueError as error:
+    except TooFewGroupsError as error:
         if calibration is None:
             raise
         half = 'The other half of the groups was used to calibrate, see --method none'

@@ -20,6 +20,7 @@ from mmimbal.datasets.index_file import read_index, rows_of_split
 from mmimbal.datasets.sources.walk import (
     BROKEN_LINKS,
     CANNOT_DECODE,
+    OWN_FILES,
     files_below,
     reason_to_leave_out,
 )
@@ -66,7 +67,10 @@ def find_images(paths: Sequence[Path], split: str | None = None) -> list[str]:
 
 def judged_files(folder: Path) -> Iterator[tuple[PurePosixPath, str | None]]:
     """Yield each file of a folder, and why it is no image to predict, if so."""
+    is_prepared = (folder / 'index.csv').is_file()
     for file in files_below(folder):
+        if is_prepared and str(file) in OWN_FILES:
+            continue
         yield file, reason_to_leave_out(folder, file, set(), len(file.parts))
 
 

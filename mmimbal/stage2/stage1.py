@@ -8,7 +8,9 @@ import numpy as np
 import torch
 from mmengine.runner.checkpoint import CheckpointLoader, find_latest_checkpoint
 from torch import nn
+from torch.utils.data import Dataset
 
+from mmimbal.datasets.labels_and_groups import check_trained_classes, get_class_names
 from mmimbal.files.checkpoint import load_from_local, safe_loading
 from mmimbal.stage2.freezing import FROZEN_PARTS
 
@@ -81,7 +83,9 @@ def find_stage1(path: str) -> Path:
         ) from None
 
 
-def load_stage1(model: nn.Module, checkpoint: Path) -> dict[str, torch.Tensor]:
+def load_stage1(
+    model: nn.Module, checkpoint: Path, dataset: Dataset | None = None
+) -> dict[str, torch.Tensor]:
     """Load the weights of stage 1 into the backbone and neck of a classifier.
 
     If the head has a method ``load_stage1``, it is called with the weights of the head
@@ -90,13 +94,15 @@ def load_stage1(model: nn.Module, checkpoint: Path) -> dict[str, torch.Tensor]:
     Args:
         model: An MMPretrain classifier.
         checkpoint: File with a ``state_dict`` of the same backbone and neck.
+        dataset: Training images. Stage 1 must have had their classes if its classifier
+            is used, by the head or because there is no head.
 
     Returns:
         The state dict of the complete model of stage 1.
 
     Raises:
         ValueError: If a layer is missing, unexpected or has another shape; the message
-            names the layers.
+            names the layers. Also if stage 1 had other classes.
     """
     with safe_loading():
         loaded = CheckpointLoader.load_checkpoint(str(checkpoint), 'cpu')
@@ -127,6 +133,10 @@ def load_stage1(model: nn.Module, checkpoint: Path) -> dict[str, torch.Tensor]:
             'the same model base in both stages'
         )
     model.load_state_dict(state, strict=False)
+    uses_classifier = model.head is None or hasattr(model.head, 'load_stage1')
+    if dataset is not None and uses_classifier:
+        classes = get_class_names(dataset)
+        check_trained_classes(loaded.get('meta', {}), classes, checkpoint)
     if hasattr(model.head, 'load_stage1'):
         model.head.load_stage1(head_of(stage1))
     return stage1

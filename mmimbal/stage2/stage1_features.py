@@ -80,7 +80,7 @@ def compute_stage1_features(
         ValueError: See :func:`load_stage1` and :func:`cached_features`.
     """
     model = MODELS.build(dict(cfg.model, head=None))
-    state = load_stage1(model, checkpoint)
+    state = load_stage1(model, checkpoint, next(iter(datasets.values())))
     freeze_features(model, update_bn=False)
     model.to(get_device(), memory_format=torch.channels_last)
     cv2.setNumThreads(0)  # as in a Runner: loaders have their own processes

@@ -7,6 +7,7 @@ from PIL import Image
 
 from mmimbal.datasets import CSVDataset, get_class_counts
 from mmimbal.datasets.checking.check_result import file_hash
+from mmimbal.datasets.index_file import read_index
 from tests.conftest import rows_of, write_index
 
 
@@ -357,3 +358,46 @@ def test_training_warns_of_an_unchecked_dataset(folder, messages, report, messag
     CSVDataset(str(folder), split='train')
     assert len(messages) == 1 and message in messages[0]
     assert f'tools/check_dataset.py {folder}' in messages[0]
+
+
+@pytest.mark.parametrize('column', ['label', 'group', 'split'])
+def test_a_missing_quotation_mark_is_named(tmp_path, column):
+    """It would make one cell of all rows below."""
+    rows = ['a.png,x,p0,train', 'b.png,y,p1,train', 'c.png,x,p2,train']
+    cells = rows[1].split(',')
+    number = ['file', 'label', 'group', 'split'].index(column)
+    cells[number] = f'"{cells[number]}'
+    rows[1] = ','.join(cells)
+    index = tmp_path / 'index.csv'
+    index.write_text('file,label,group,split\n' + '\n'.join(rows) + '\n')
+    with pytest.raises(ValueError, match=r'index\.csv'):
+        read_index(index)
+    if column == 'split':  # the last cell: nothing else is wrong with the table
+        with pytest.raises(ValueError, match=r"the split of 'b\.png' has a line break"):
+            read_index(index)
+
+
+def test_empty_columns_at_the_end_are_named(tmp_path):
+    index = tmp_path / 'index.csv'
+    index.write_text('file,label,,\na.png,x,,\n')
+    with pytest.raises(ValueError, match=r'twice: \'\'\. Empty columns at the end'):
+        read_index(index)
+
+
+def test_a_split_that_is_not_there(tmp_path):
+    folder = write_index(tmp_path, rows_of(['a', 'b'], dict(train=2)))
+    with pytest.raises(
+        ValueError, match=r'there are: train\. Train with --no-validate'
+    ):
+        CSVDataset(str(folder), 'val')
+    with pytest.raises(ValueError, match='makes it with --calibration'):
+        CSVDataset(str(folder), 'cal')
+
+
+def test_links_that_lead_nowhere_are_missing_images(tmp_path):
+    folder = write_index(tmp_path, rows_of(['a', 'b'], dict(train=2)))
+    image = folder / 'images' / 'train_a_0.png'
+    image.unlink()
+    image.symlink_to(tmp_path / 'gone.png')
+    with pytest.raises(FileNotFoundError, match='1 of the 4 images'):
+        CSVDataset(str(folder), 'train')

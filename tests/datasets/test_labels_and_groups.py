@@ -15,6 +15,7 @@ from mmimbal.datasets import (
     get_groups,
     get_labels,
 )
+from mmimbal.datasets.labels_and_groups import check_trained_classes
 
 
 @pytest.fixture
@@ -111,3 +112,14 @@ def test_class_names_of_parts_must_agree(digits):
     digits._metainfo = dict(classes=tuple('abcdefghij'))
     with pytest.raises(ValueError, match=r'name different classes: 0, 1, .* and a, b'):
         get_class_names(both)
+
+
+def test_a_model_of_other_classes_is_told():
+    meta = dict(dataset_meta=dict(classes=('a', 'b', 'c')))
+    check_trained_classes(meta, ('a', 'b', 'c'), 'm.pth')
+    for unknown in ({}, dict(dataset_meta=None), dict(dataset_meta={})):
+        check_trained_classes(unknown, ('x', 'y'), 'm.pth')
+    with pytest.raises(ValueError, match='trained on the classes a, b, c, but'):
+        check_trained_classes(meta, ('x', 'y', 'z'), 'm.pth')
+    with pytest.raises(ValueError, match='has c, b, a, the same in another order'):
+        check_trained_classes(meta, ('c', 'b', 'a'), 'm.pth')

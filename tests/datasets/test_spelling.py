@@ -20,6 +20,13 @@ from mmimbal.datasets.spelling import (
         ('test', 'test'),
         ('Testing', 'test'),
         ('TEST_SIMPLE', None),
+        ('trainset', 'train'),
+        ('TrainData', 'train'),
+        ('test2017', 'test'),
+        ('val_images', 'val'),
+        ('test1', None),
+        ('dataset', None),
+        ('set', None),
         ('contest', None),
         ('nv', None),
     ],
@@ -34,6 +41,8 @@ def test_names_are_compared_without_what_people_overlook():
     assert spelling_key('no_tumor') == spelling_key('No-Tumor')
     assert spelling_key('e\u0301te') == spelling_key('\u00e9te')
     assert spelling_key('nv') != spelling_key('nv2')
+    assert spelling_key('HER2-') != spelling_key('HER2')
+    assert spelling_key('-1') != spelling_key('1')
 
 
 @pytest.mark.parametrize(

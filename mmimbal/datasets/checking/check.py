@@ -25,8 +25,10 @@ from mmimbal.datasets.index_file import (
     require_columns,
 )
 from mmimbal.datasets.listed_files import check_paths, missing_files
+from mmimbal.datasets.spelling import is_unknown, near_equal, split_of
 from mmimbal.datasets.splits import straddling_groups
 
+USUAL = TRAIN, *_ = ('train', 'val', 'test')
 FEW = 10  # images of a class in a split: fewer are a warning
 
 
@@ -72,10 +74,12 @@ def check_dataset(
     facts = list(read_image_facts(root, files, missing, processes))
     findings = [*_unreadable(files, missing, facts), *unusual(files, facts)]
     findings += identical(files, labels, facts)
+    findings += _spellings(table, columns, classes)
     pairs = near_duplicates(np.stack(list(columns.values()), 1), facts)
     for column, splits in columns.items():
         of_column = [
             *_counts(labels, splits, classes),
+            *_without_images(splits),
             *_straddling(groups, splits),
             *identical_across(files, splits, facts),
             *near_across(files, splits, pairs),
@@ -156,6 +160,49 @@ def _counts(
     return findings
 
 
+def _spellings(
+    table: pa.Table, columns: dict[str, np.ndarray], classes: tuple[str, ...]
+) -> list[Finding]:
+    """Find groups and splits with several spellings, and classes without a name."""
+    findings = []
+    if 'group' in table.column_names:
+        known = [group for group in known_groups(table).to_pylist() if group]
+        findings += findings_of(
+            'error', 'groups with several spellings', near_equal(known)
+        )
+    names = {name for splits in columns.values() for name in splits.tolist()} - {''}
+    usual = {name: split_of(name) for name in sorted(names)}
+    wrong = [f'{n} instead of {s}' for n, s in usual.items() if s not in (None, n)]
+    findings += findings_of('error', 'splits that no tool reads', wrong)
+    others = [n for n, split in usual.items() if split is None and n != 'cal']
+    findings += findings_of(
+        'warning', 'splits that are not train, val, test or cal', others
+    )
+    numbers = [f'{number} = {name}' for number, name in enumerate(classes)]
+    of_numbers = all(name.isdecimal() for name in classes)
+    are_indices = of_numbers and set(table['label'].to_pylist()) - set(classes)
+    what = 'classes with numbers as names; labels were taken as their indices'
+    findings += findings_of('warning', what, numbers if are_indices else [])
+    return findings + findings_of(
+        'warning', 'classes without a name', list(filter(is_unknown, classes))
+    )
+
+
+def _without_images(splits: np.ndarray) -> list[Finding]:
+    """Find that there is nothing to train on, to validate or to test."""
+    names = set(splits.tolist()) - {''}
+    if not names:  # a dataset without splits
+        return []
+    what = 'splits without images'
+    lacking = [name for name in USUAL if name not in names]
+    to_train = [name for name in lacking if name == TRAIN]
+    others = [name for name in lacking if name != TRAIN]
+    return [
+        *findings_of('error', what, to_train),
+        *findings_of('warning', what, others),
+    ]
+
+
 def _straddling(groups: list[str], splits: np.ndarray) -> list[Finding]:
     assigned = np.flatnonzero(splits != '')
     straddling = straddling_groups([groups[n] for n in assigned], splits[assigned])
@@ -175,6 +222,5 @@ def _in_no_split(files: list[str], splits: np.ndarray) -> list[Finding]:
 
 def _ordered(splits: np.ndarray) -> list[str]:
     """Return the split names, train, val and test first; [''] without splits."""
-    usual = ('train', 'val', 'test')
     names = set(splits.tolist()) - {''} or {''}
-    return [s for s in usual if s in names] + sorted(names - set(usual))
+    return [s for s in USUAL if s in names] + sorted(names - set(USUAL))

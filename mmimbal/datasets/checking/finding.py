@@ -14,7 +14,7 @@ class Finding:
         level: ``'error'`` or ``'warning'``.
         what: Description of the finding.
         count: Number of cases.
-        examples: The first cases.
+        examples: All cases; a table shows the first :data:`EXAMPLES`.
     """
 
     level: str
@@ -24,7 +24,7 @@ class Finding:
 
 
 def findings_of(level: str, what: str, cases: Sequence[str]) -> list[Finding]:
-    """Return one finding with its first examples, or none without a case."""
+    """Return one finding with its cases, or none without a case."""
     if not len(cases):
         return []
-    return [Finding(level, what, len(cases), [str(x) for x in cases[:EXAMPLES]])]
+    return [Finding(level, what, len(cases), [str(x) for x in cases])]

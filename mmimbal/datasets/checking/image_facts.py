@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,14 +50,22 @@ def read_image_facts(
 ) -> Iterator[ImageFacts]:
     """Decode all images in parallel, and yield their properties in order."""
     paths = [root / file if file not in missing else None for file in files]
-    with ProcessPoolExecutor(processes or cpu_count(), initializer=_prepare) as pool:
-        yield from tqdm(
-            pool.map(read_facts_of, paths, chunksize=64),
-            'Images',
-            len(paths),
-            unit=' images',
-            disable=None,
-        )
+    try:
+        with ProcessPoolExecutor(
+            processes or cpu_count(), initializer=_prepare
+        ) as pool:
+            yield from tqdm(
+                pool.map(read_facts_of, paths, chunksize=64),
+                'Images',
+                len(paths),
+                unit=' images',
+                disable=None,
+            )
+    except BrokenProcessPool:
+        raise OSError(
+            'a process that decodes images was killed, probably because the memory is '
+            'full: are some images very large? Fewer processes need less memory'
+        ) from None
 
 
 def read_facts_of(path: Path | None) -> ImageFacts:

@@ -1,8 +1,7 @@
 """Datasets with an ``index.csv``: own images, and shared copies of public sets."""
 
 import unicodedata
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections import defaultdict
 from pathlib import Path, PurePosixPath
 
 import cv2
@@ -13,7 +12,17 @@ from mmimbal.datasets import index_file
 from mmimbal.datasets.listed_files import check_paths
 from mmimbal.datasets.sources.dicom import is_dicom
 from mmimbal.datasets.sources.source import Image, Source, missing_file
-from mmimbal.datasets.sources.walk import SUFFIXES, files_below, reason_to_leave_out
+from mmimbal.datasets.sources.unsure import (
+    combinations,
+    overlooked_splits,
+    unknown_groups,
+)
+from mmimbal.datasets.sources.walk import (
+    OWN_FILES,
+    SUFFIXES,
+    files_below,
+    reason_to_leave_out,
+)
 from mmimbal.datasets.spelling import check_near_equal, is_unknown, split_of
 
 IMAGE_FOLDERS = ('', 'images', 'jpg')
@@ -59,7 +68,11 @@ def read_csv(
     unsure = [f'columns that are not used: {", ".join(others)}'] if others else []
     if others and 'group' not in table.column_names:
         unsure[0] += '. If one of them names patients or lesions, call it group'
-    unsure += _combinations(classes)
+    unsure += combinations(classes)
+    unsure += overlooked_splits(table, others)
+    if set(table['label'].to_pylist()) - set(classes):
+        pairs = (f'{number} = {name}' for number, name in enumerate(classes))
+        unsure.append(f'labels were taken as numbers of classes: {", ".join(pairs)}')
     columns = table.to_pydict()
     files = columns['file']
     folder = _image_folder(src, files[0])
@@ -68,8 +81,13 @@ def read_csv(
     unsure += renamed
     groups = splits = [None] * len(files)
     if 'group' in columns:
-        groups = index_file.known_groups(table).to_pylist()
-        unsure += _unknown_groups(columns['group'])
+        groups = [
+            None if group == file.removeprefix('images/') else group  # written here
+            for group, file in zip(
+                index_file.known_groups(table).to_pylist(), columns['file'], strict=True
+            )
+        ]
+        unsure += unknown_groups(columns['group'])
         known = [group for group in columns['group'] if not is_unknown(group)]
         check_near_equal(known, 'groups', index)
     if 'split' in columns:
@@ -98,6 +116,7 @@ def read_csv(
         licence or description.get('licence', 'unknown'),
         left_out=_not_listed(src, folder, files),
         unsure=unsure,
+        origin_of_split=description.get('split', '') if 'split' in columns else '',
     )
 
 
@@ -106,10 +125,9 @@ def _not_listed(
 ) -> dict[str, list[PurePosixPath]]:
     """Return the files of a folder that its index does not list, by reason."""
     listed = {(folder / file).relative_to(src).as_posix() for file in files}
-    own = {'index.csv', 'dataset.json', 'check.json', 'class_counts.png'}
     left_out = defaultdict(list)
     for file in files_below(src):
-        if str(file) in listed | own:
+        if str(file) in listed | OWN_FILES:
             continue
         reason = reason_to_leave_out(src, file, set(), len(file.parts))
         left_out[reason or 'images that index.csv does not list'].append(file)
@@ -127,17 +145,6 @@ def _classes(table: pa.Table, index: Path) -> list[str]:
         )
     labels = pc.unique(table['label']).to_pylist()
     return sorted(labels, key=int if all(x.isdecimal() for x in labels) else None)
-
-
-def _combinations(classes: Sequence[str]) -> list[str]:
-    """Describe labels that seem to be several labels, such as ``A|B``."""
-    several = [name for name in classes if '|' in name]
-    if not several:
-        return []
-    return [
-        f'labels such as {several[0]!r} seem to name several classes: each combination '
-        'is a class of its own'
-    ]
 
 
 def _refuse_other_files(folder: Path, files: list[str], index: Path) -> None:
@@ -174,17 +181,6 @@ def _as_on_disk(folder: Path, files: list[str]) -> tuple[list[str], list[str]]:
     return [found.get(file, file) for file in files], [sentence] if found else []
 
 
-def _unknown_groups(groups: list[str]) -> list[str]:
-    unknown = Counter(group for group in groups if is_unknown(group))
-    if not unknown or (len(unknown) == len(set(groups)) == 1 and '' in unknown):
-        return []
-    cells = ', '.join(f'{word!r} {count}' for word, count in unknown.most_common())
-    return [
-        f'the group of {unknown.total()} of {len(groups)} images is unknown ({cells}): '
-        'each is a group of its own'
-    ]
-
-
 def _usual_splits(splits: list[str], index: Path) -> tuple[list[str | None], list[str]]:
     """Return ``train``, ``val`` or ``test`` of each image, and what was renamed.
 
@@ -192,7 +188,7 @@ def _usual_splits(splits: list[str], index: Path) -> tuple[list[str | None], lis
         ValueError: If a split is none of them.
     """
     names = sorted(set(splits) - {''})
-    usual = {name: split_of(name) for name in names}
+    usual = {name: 'cal' if name == 'cal' else split_of(name) for name in names}
     others = [name for name, split in usual.items() if split is None]
     if others:
         raise ValueError(

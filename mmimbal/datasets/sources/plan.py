@@ -4,13 +4,18 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import PurePosixPath
 
 import numpy as np
 from tqdm import tqdm
 
-from mmimbal.datasets.rare_classes import FEWEST_FOR_VALIDATION, describe_uneven
+from mmimbal.datasets.rare_classes import describe_uneven
+from mmimbal.datasets.sources.plan_splits import (
+    check_folds,
+    folds_beside_test,
+    with_calibration,
+    with_validation,
+)
 from mmimbal.datasets.sources.source import Image, Source
 from mmimbal.datasets.splits import (
     check_groups,
@@ -97,11 +102,12 @@ def plan_dataset(
     if folds or calibration or not (is_official and has_validation):
         joined_groups = join_groups(groups, _contents(images))
     if is_official:
-        splits, origin_of_split = [image.split for image in images], OF_DOWNLOAD
+        splits = [image.split for image in images]
+        origin_of_split = source.origin_of_split or OF_DOWNLOAD
         _check_all_have_a_split(names, splits)
         check_groups(groups, splits)
         if not has_validation:
-            splits, warnings = _with_validation(labels, joined_groups, splits, seed)
+            splits, warnings = with_validation(labels, joined_groups, splits, seed)
             origin_of_split += f'; val is a part of train, {made_here}'
         if 'test' not in splits:
             warnings = [*warnings, 'the download has no test images: use --split group']
@@ -114,80 +120,32 @@ def plan_dataset(
         origin_of_split = f'70/10/20, {made_here}'
     if calibration:
         before = splits.count('train')
-        splits = _with_calibration(labels, joined_groups, splits, calibration, seed)
+        splits = with_calibration(labels, joined_groups, splits, calibration, seed)
         share = splits.count('cal') / before
         origin_of_split += f'; cal is {share:.1%} of train, {made_here}'
     columns = dict(split=splits)
     if folds:
         if keep_test:
-            by_fold = _folds_beside_test(labels, joined_groups, splits, folds, seed)
+            by_fold = folds_beside_test(labels, joined_groups, splits, folds, seed)
             origin_of_split += '; test is that of the split in all folds'
         else:
             by_fold = folds_by_group(labels, joined_groups, folds, seed)
+        check_folds(by_fold)
         columns |= {f'fold{k}': fold.tolist() for k, fold in enumerate(by_fold)}
         origin_of_split += f'; {folds} folds, {made_here}'
+    if 'val' not in splits:
+        warnings = [
+            *warnings,
+            'there are no validation images: no class has enough groups for them. '
+            'Train with --no-validate, or use --folds',
+        ]
+    empty = [image.path for image in images if not image.path.stat().st_size]
+    if empty:
+        warnings = [*warnings, f'{len(empty)} files are empty, the first is {empty[0]}']
     for column, cells in columns.items():
         check_groups(groups, cells)
         _count(images, cells, column)
     return Plan(source, names, groups, columns, origin_of_split, warnings)
-
-
-def _with_calibration(
-    labels: np.ndarray,
-    groups: Sequence[str],
-    splits: Sequence[str],
-    share: float,
-    seed: int,
-) -> list[str]:
-    """Move a share of the groups of train to ``cal``."""
-    if not 0 < share <= 0.5:
-        raise ValueError(f'--calibration {share} must be above 0 and at most 0.5')
-    train = np.flatnonzero(np.array(splits) == 'train')
-    rough = Fraction(share).limit_denominator(max(10, round(1 / share)))
-    own = np.array(groups)[train]
-    folds = folds_by_group(labels[train], own, rough.denominator, seed)
-    new = np.array(splits, dtype='<U5')
-    for fold in folds[: rough.numerator]:
-        new[train[fold == 'test']] = 'cal'
-    return new.tolist()
-
-
-def _folds_beside_test(
-    labels: np.ndarray,
-    groups: Sequence[str],
-    splits: Sequence[str],
-    folds: int,
-    seed: int,
-) -> list[np.ndarray]:
-    """Return folds of the images that are not in test; each validates on one part."""
-    apart = np.isin(splits, ('test', 'cal'))
-    rest = np.flatnonzero(~apart)
-    parts = folds_by_group(labels[rest], np.array(groups)[rest], folds, seed)
-    made = []
-    for part in parts:
-        fold = np.array(splits, dtype='<U5')
-        fold[rest] = np.where(part == 'test', 'val', 'train')
-        made.append(fold)
-    return made
-
-
-def _with_validation(
-    labels: np.ndarray, groups: Sequence[str], splits: Sequence[str], seed: int
-) -> tuple[list[str], list[str]]:
-    """Move a tenth of the groups of train to val; return splits and warnings."""
-    train = np.flatnonzero(np.array(splits) == 'train')
-    own = np.array(groups)[train]
-    new = np.array(splits, dtype='<U5')
-    if any(
-        len(set(own[labels[train] == label])) >= FEWEST_FOR_VALIDATION
-        for label in set(labels[train])
-    ):
-        made = split_by_group(labels[train], own, seed)
-        new[train[made == 'val']] = 'val'
-    return new.tolist(), [
-        f'the download has no validation images: {(new == "val").sum()} images of '
-        'train are val now, without groups in both'
-    ]
 
 
 def _check_all_have_a_split(names: Sequence[str], splits: Sequence[str | None]) -> None:
@@ -204,6 +162,7 @@ def _contents(images: Sequence[Image]) -> list[str]:
     hashes = []
     for image in tqdm(images, 'comparing', disable=None):
         content = image.pixels().tobytes() if image.pixels else image.path.read_bytes()
+        content = content or str(image.path).encode()  # empty files are no one image
         hashes.append(hashlib.blake2b(content, digest_size=16).hexdigest())
     return hashes
 

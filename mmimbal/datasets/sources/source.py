@@ -41,6 +41,7 @@ class Source:
         licence: Licence of the images.
         left_out: Files that are no images of the data set, by reason.
         unsure: Sentences about what was guessed.
+        origin_of_split: Where the split of the images is from; the download if ``''``.
     """
 
     images: Sequence[Image]
@@ -49,6 +50,7 @@ class Source:
     licence: str
     left_out: Mapping[str, Sequence[PurePosixPath]] = field(default_factory=dict)
     unsure: Sequence[str] = ()
+    origin_of_split: str = ''
 
 
 def missing_file(path: Path, layout: str) -> FileNotFoundError:

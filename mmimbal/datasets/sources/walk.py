@@ -18,6 +18,8 @@ SUFFIXES = frozenset(
 OTHER_IMAGES = frozenset(
     f'.{name}' for name in ('heic', 'heif', 'avif', 'tga', 'ico', 'svg', 'psd', 'nii')
 )
+# Of a prepared data set.
+OWN_FILES = {'index.csv', 'dataset.json', 'check.json', 'class_counts.png'}
 CANNOT_DECODE = 'images that OpenCV cannot decode'
 BROKEN_LINKS = 'broken links'
 MASK_FOLDER = re.compile(

@@ -12,6 +12,10 @@ from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner
 from pytorch_metric_learning.losses import CrossBatchMemory
 
+from mmimbal.datasets.labels_and_groups import (
+    check_trained_classes,
+    get_class_names,
+)
 from mmimbal.engine.hooks.set_epoch_hook import first_epoch
 from mmimbal.engine.hooks.two_stage_hook import TwoStageHook, config_of_stage
 from mmimbal.engine.resumed_numbers import (
@@ -85,6 +89,10 @@ class ResumeHook(Hook):
         self.pending = done.get(VALIDATED) != meta['epoch']
         switch = single_run(runner)
         check_start(runner.train_loop, meta, switch.epoch if switch else None)
+        classes = (meta.get('dataset_meta') or {}).get('classes')
+        if classes:
+            found = get_class_names(runner.train_dataloader.dataset)
+            check_trained_classes(meta, found, 'the checkpoint to resume')
         if not isinstance(runner.optim_wrapper, OptimWrapperDict):
             # Loaded when a second stage has its own optimizer and schedule.
             self.stopped = Stopped(

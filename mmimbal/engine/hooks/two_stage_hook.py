@@ -132,7 +132,7 @@ class TwoStageHook(Hook):
                 )
             checkpoint = find_stage1(self.stage1)
             model = unwrap_model(runner.model)
-            load_stage1(model, checkpoint)
+            load_stage1(model, checkpoint, runner.train_dataloader.dataset)
             runner.logger.info(
                 f'Stage 2: backbone and neck from {checkpoint}, a new '
                 f'{type(model.head).__name__}'

@@ -1,11 +1,12 @@
 import csv
 import json
+import os
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from mmimbal.datasets.checking import duplicates
+from mmimbal.datasets.checking import duplicates, image_facts
 from mmimbal.datasets.checking.check import _straddling, check_dataset
 from mmimbal.datasets.checking.duplicates import near_pairs
 from tests.conftest import ROOT, rows_of, write_index
@@ -142,6 +143,7 @@ def test_images_in_no_split_are_in_none_of_them(sound):
     relist(sound, leave_out)
     found = kinds(sound)
     assert found.pop('images in no split')[0] == 'warning'
+    assert found.pop('splits without images') == ('warning', ['val', 'test'])
     assert found.keys() == {'identical images'}
     assert check_dataset(sound, processes=1)['counts'] == {'train': [12, 12]}
     relist(sound, lambda row: row.update(split=''))
@@ -233,3 +235,57 @@ def test_odd_images(sound):
         'images/train_a_2.png'
     ]
     assert {level for level, _ in found.values()} == {'warning'} and len(found) == 3
+
+
+def test_groups_with_several_spellings_across_splits(sound):
+    def spell(row):
+        number = int(row['file'].split('_')[-1].removesuffix('.png'))
+        row['group'] = f'{"P" if row["split"] == "train" else "p"}{number}'
+        row['split'] = 'train' if row['split'] == 'train' else 'test'
+
+    relist(sound, spell)
+    level, groups = kinds(sound)['groups with several spellings']
+    assert level == 'error' and len(groups) == 12
+    assert "'P0' (2 images) and 'p0' (4 images)" in groups
+
+
+def test_names_of_splits(sound):
+    usual = dict(train='Train', val='cal', test='holdout')
+    relist(sound, lambda row: row.update(split=usual[row['split']]))
+    found = kinds(sound)
+    assert found['splits that no tool reads'] == ('error', ['Train instead of train'])
+    others = found['splits that are not train, val, test or cal']
+    assert others == ('warning', ['holdout'])
+    report = check_dataset(sound, processes=1)
+    lacking = {
+        f['level']: f for f in report['findings'] if 'splits without' in f['what']
+    }
+    assert lacking['error']['examples'] == ['train']
+    assert lacking['warning']['examples'] == ['val', 'test']
+
+
+def test_classes_without_a_name_and_numbers_that_are_shifted(sound):
+    relist(sound, lambda row: row.update(label='nan' if row['label'] == 'a' else 'b'))
+    assert kinds(sound)['classes without a name'] == ('warning', ['nan'])
+    relist(sound, lambda row: row.update(label=int(row['label'] == 'b')))
+    (sound / 'dataset.json').write_text(json.dumps(dict(classes=['1', '2'])))
+    what = 'classes with numbers as names; labels were taken as their indices'
+    assert kinds(sound)[what] == ('warning', ['0 = 1', '1 = 2'])
+    relist(sound, lambda row: row.update(label=int(row['label']) + 1))
+    assert what not in kinds(sound)
+
+
+def test_all_broken_images_are_in_the_report(sound):
+    for number in range(8):
+        image(sound, f'train_a_{number}').write_bytes(b'')
+    assert len(kinds(sound)['images that cannot be decoded'][1]) == 8
+
+
+def die(*_):
+    os._exit(9)
+
+
+def test_a_process_that_is_killed_is_said(sound, monkeypatch):
+    monkeypatch.setattr(image_facts, '_prepare', die)
+    with pytest.raises(OSError, match='a process that decodes images was killed'):
+        check_dataset(sound, processes=1)

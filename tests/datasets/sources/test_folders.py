@@ -39,6 +39,10 @@ def grid(splits, labels):
         ('train', 'val', 'test'),
         ('Training', 'Validation', 'Testing'),
         ('TRAIN', 'valid', 'TEST'),
+        ('train2017', 'val2017', 'test2017'),
+        ('TrainData', 'ValData', 'TestData'),
+        ('trainset', 'valset', 'testset'),
+        ('train_images', 'val_images', 'test_images'),
     ],
 )
 def test_usual_names_of_splits_are_splits(tmp_path, names):
@@ -136,7 +140,10 @@ def test_splits_inside_of_classes_are_said(tmp_path):
 @pytest.mark.parametrize(
     ('names', 'reason'),
     [
-        (grid(['train_images', 'test_images'], 'ab'), 'names of parts of a data set'),
+        (grid(['train_a', 'test_a'], 'ab'), 'names of parts of a data set'),
+        (grid(['train1', 'test1'], 'ab'), 'names of parts of a data set'),
+        (grid('pqrs', ['benign', 'evil']), 'p, q, r, s have the same folders inside'),
+        (['benign', 'evil', 'evil_masks'], 'evil_masks seems to hold masks of other'),
         (grid(['fold_1', 'fold_2', 'fold_3'], 'ab'), 'fold_3 have names of parts'),
         (grid(['v1', 'v2'], ['train', 'test']), 'v2 have folders with names of splits'),
         (grid('ab', ['train', 'test']), 'a, b have folders with names of splits'),
@@ -295,3 +302,55 @@ def test_identical_images_are_not_in_train_and_a_validation_made_here(tmp_path):
     found = [finding['what'] for finding in report['findings']]
     assert any('identical images' in what for what in found)
     assert not any('in different splits' in what for what in found)
+
+
+def test_folders_of_patients_with_folders_of_classes(tmp_path):
+    paint(tmp_path, *grid('pqrs', ['benign', 'evil']), 't/evil')
+    source = read_folders(tmp_path, group_folders=True)
+    assert source.classes == ('benign', 'evil')
+    assert counts(source) == {(None, 'benign'): 12, (None, 'evil'): 15}
+    groups = Counter(image.group for image in source.images)
+    assert groups == {'p': 6, 'q': 6, 'r': 6, 's': 6, 't': 3}
+    assert not any('groups' in line for line in source.unsure)
+
+
+def test_a_file_beside_an_image_makes_it_no_mask(tmp_path):
+    """p0.xml beside p0_roi.png is no image whose mask this could be."""
+    paint(tmp_path, 'a', 'b')
+    for image in list(tmp_path.glob('*/*.png')):
+        image.with_suffix('.xml').write_text('')
+        image.rename(image.with_name(f'{image.stem}_roi.png'))
+    assert counts(read_folders(tmp_path)) == {(None, 'a'): 3, (None, 'b'): 3}
+
+
+def test_what_was_left_out_is_said_if_nothing_remains(tmp_path):
+    paint(tmp_path, 'a', 'b')
+    for image in list(tmp_path.glob('*/*.png')):
+        image.rename(image.with_suffix('.heic'))
+    with pytest.raises(FileNotFoundError, match='Left out: 6 images that OpenCV'):
+        read_folders(tmp_path)
+
+
+def test_empty_files_are_not_one_image(tmp_path):
+    """Equal files join their groups; those without content say nothing."""
+    paint(tmp_path, *grid('ab', [f'p{n}' for n in range(12)]), each=1)
+    for image in tmp_path.glob('a/*/*.png'):
+        image.write_bytes(b'')
+    plan = plan_dataset(read_folders(tmp_path))
+    assert all(plan.counts[split][c] for split in ('train', 'test') for c in 'ab')
+    assert any(line.startswith('12 files are empty, the') for line in plan.warnings)
+
+
+def test_no_validation_images_are_said(tmp_path):
+    paint(tmp_path, 'a', 'b')
+    plan = plan_dataset(read_folders(tmp_path))
+    assert 'val' not in plan.columns['split']
+    assert any(line.startswith('there are no validation') for line in plan.warnings)
+
+
+def test_more_folds_than_the_groups_allow_are_refused(tmp_path):
+    paint(tmp_path, 'a', 'b', each=12)
+    source = read_folders(tmp_path)
+    plan_dataset(source, folds=5)
+    with pytest.raises(ValueError, match=r'--folds 30: fold\d+ would have no .* fewer'):
+        plan_dataset(source, folds=30)

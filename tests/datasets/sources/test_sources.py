@@ -227,3 +227,55 @@ def test_paths_that_leave_the_download_are_refused(tmp_path, file):
     (tmp_path / 'index.csv').write_text(f'file,label\n{file},a\n')
     with pytest.raises(ValueError, match='outside its own folder'):
         read_csv(tmp_path)
+
+
+def test_a_prepared_set_is_prepared_again(tmp_path):
+    """With its split, which is none of the download, and no groups of file names."""
+    rows = [{'file': f'{n}.png', 'label': 'ab'[n % 2]} for n in range(60)]
+    first, second = tmp_path / 'first', tmp_path / 'second'
+    source = read_csv(write_index(tmp_path / 'src', rows))
+    write_dataset(source, first, calibration=0.2)
+    again = read_csv(first)
+    assert {image.group for image in again.images} == {None}
+    write_dataset(again, second)
+    texts = [(folder / 'index.csv').read_text() for folder in (first, second)]
+    assert texts[0] == texts[1] and ',cal' in texts[0]
+    splits = [
+        json.loads((folder / 'dataset.json').read_text())['split']
+        for folder in (first, second)
+    ]
+    assert splits[0] == splits[1] and splits[0].startswith('70/10/20')
+
+
+@pytest.mark.parametrize(
+    ('rows', 'said'),
+    [
+        (
+            [{'file': f'{n}.png', 'set': s} for n, s in enumerate(['train', 'test'])],
+            'the column set has test, train: call it split',
+        ),
+        (
+            [{'file': f'{s}/0.png'} for s in ('train', 'test')],
+            'images are in folders test, train: add',
+        ),
+    ],
+)
+def test_a_split_that_would_be_overlooked_is_said(tmp_path, rows, said):
+    rows = [row | {'label': 'ab'[n]} for n, row in enumerate(rows)]
+    lines = read_csv(write_index(tmp_path, rows)).unsure
+    assert any(said in line for line in lines)
+
+
+def test_labels_that_are_numbers_of_classes_are_said(tmp_path):
+    folder = write_index(tmp_path, [{'file': f'{n}.png', 'label': n} for n in (0, 1)])
+    (folder / 'dataset.json').write_text(json.dumps(dict(classes=['nv', 'mel'])))
+    said = 'labels were taken as numbers of classes: 0 = nv, 1 = mel'
+    assert said in read_csv(folder).unsure
+
+
+@pytest.mark.parametrize('both', ['a|b', 'a,b', 'a; b', 'a b', "['a', 'b']", 'a+b'])
+def test_several_labels_of_an_image_are_said(tmp_path, both):
+    labels = ['a', 'b', both, 'c d']
+    rows = [{'file': f'{n}.png', 'label': label} for n, label in enumerate(labels)]
+    (line,) = read_csv(write_index(tmp_path, rows)).unsure
+    assert f'labels such as {both!r} seem to name several classes' in line

@@ -1,0 +1,64 @@
+"""Sentences about what an index may mean: to be read before its data set is used."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+import pyarrow as pa
+
+from mmimbal.datasets.spelling import is_unknown, split_of
+
+
+def combinations(classes: Sequence[str]) -> list[str]:
+    """Describe labels that seem to be several labels, such as ``A|B``."""
+    known = set(classes)
+    several = [
+        name
+        for name in classes
+        if '|' in name
+        or (
+            len(parts := set(re.split(r"[\s,;/+\[\]'\"&]+", name)) - {''}) > 1
+            and parts <= known
+        )
+    ]
+    if not several:
+        return []
+    return [
+        f'labels such as {several[0]!r} seem to name several classes: each combination '
+        'is a class of its own'
+    ]
+
+
+def overlooked_splits(table: pa.Table, others: Sequence[str]) -> list[str]:
+    """Describe what looks like a split but is not the column ``split``."""
+    if 'split' in table.column_names:
+        return []
+    sentences = []
+    for name in others:
+        cells = set(table[name].to_pylist())
+        if len(cells) > 1 and all(map(split_of, cells)):
+            sentences.append(
+                f'the column {name} has {", ".join(sorted(cells))}: call it split to '
+                'keep this split'
+            )
+    files = table['file'].to_pylist()
+    tops = {PurePosixPath(file.removeprefix('images/')).parts[0] for file in files}
+    if len(tops) > 1 and all(map(split_of, tops)):
+        sentences.append(
+            f'the images are in folders {", ".join(sorted(tops))}: add a column split '
+            'to keep this split'
+        )
+    return sentences
+
+
+def unknown_groups(groups: list[str]) -> list[str]:
+    """Describe cells of the column ``group`` that say that nothing is known."""
+    unknown = Counter(group for group in groups if is_unknown(group))
+    if not unknown or (len(unknown) == len(set(groups)) == 1 and '' in unknown):
+        return []
+    cells = ', '.join(f'{word!r} {count}' for word, count in unknown.most_common())
+    return [
+        f'the group of {unknown.total()} of {len(groups)} images is unknown ({cells}): '
+        'each is a group of its own'
+    ]
