@@ -69,4 +69,4 @@ def test_cross_validation(folds, tmp_path):
     message = explain('cross_validate', *command[1:], 2)
     assert f'{tmp_path / "cv"} was made with other settings: flags was' in message
     message = explain('cross_validate', *command[1:], 3, *flags)
-    assert 'cross_validate: ' in message and 'has no column fold2' in message
+    assert 'cross_validate: ' in message and 'index.csv has 2 folds' in message

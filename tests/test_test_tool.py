@@ -259,3 +259,15 @@ def test_pictures_have_the_colours_of_the_images(flags, red, tmp_path):
         assert picture.shape == (448, 448, 3)
         assert tuple(picture[-10, -10]) == RED
         assert (picture[:60] != RED).any()  # text
+
+
+def test_a_model_of_other_classes_is_refused(net, tmp_path):
+    """Its metrics would be those of other classes, without a word."""
+    checkpoint = torch.load(net[0])
+    names = [str(number) for number in range(9, -1, -1)]
+    checkpoint['meta']['dataset_meta'] = dict(classes=names)
+    torch.save(checkpoint, tmp_path / 'other.pth')
+    flags = ['--work-dir', tmp_path / 'logs', '--cfg-options', *OPTIONS]
+    message = explain('test', LEAF, tmp_path / 'other.pth', *flags)
+    assert 'was trained on the classes 9, 8, ' in message
+    assert 'but the data set has 0, 1, ' in message and 'another order' in message

@@ -144,6 +144,8 @@ def main() -> None:
         print(f'Files that were left out: {", ".join(reasons)}')
     if broken:
         print(f'{broken} images could not be predicted: see the column problem')
+    if broken == len(files):
+        raise ValueError(f'none of the images could be predicted: see {args.out}')
 
 
 if __name__ == '__main__':

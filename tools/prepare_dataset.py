@@ -208,4 +208,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    run_tool(main)
+    run_tool(main, goes_on=True)  # at SIGTERM, what was unpacked is removed

@@ -111,6 +111,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         try:
             yield unfinished
             sync_to_disk(unfinished)
+            check_is_new(path)  # another process may have written it meanwhile
             os.rename(unfinished, path)
             _sync_entries(path.parent)
         finally:

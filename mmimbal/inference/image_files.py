@@ -9,6 +9,8 @@ from mmcv.transforms import Compose
 from mmengine.dataset import pseudo_collate
 from torch.utils.data import Dataset
 
+from mmimbal.datasets.checking.image_facts import LOADER
+from mmimbal.datasets.checking.unreadable import why_unreadable
 from mmimbal.datasets.checking.values import (
     how_to_map,
     is_plain,
@@ -25,6 +27,7 @@ from mmimbal.datasets.sources.walk import (
     reason_to_leave_out,
 )
 
+NO_IMAGES = ('.csv', '.xlsx', '.xls', '.json', '.txt', '.zip')
 # Height and width of two pairs of images. The same size is made of the first pair by a
 # Resize or Pad, and of the second one by a crop.
 TRIAL_SIZES = (((211, 307), (307, 211)), ((1999, 3001), (3001, 1999)))
@@ -57,6 +60,11 @@ def find_images(paths: Sequence[Path], split: str | None = None) -> list[str]:
                 if reason is None or is_image(reason)
             ]
         elif path.exists():
+            if path.suffix.lower() in NO_IMAGES:
+                raise ValueError(
+                    f'{path} is no image: give images or folders, or the folder of an '
+                    'index.csv with --split NAME'
+                )
             found.append(str(path))
         else:
             raise FileNotFoundError(f'no image or folder {path}')
@@ -157,8 +165,7 @@ class ImageFiles(Dataset):
                 return dict(index=index, problem=problem)
             item = self.pipeline(dict(img_path=self.files[index]))
         except Exception as error:  # decoders raise errors of any type
-            reason = ' '.join(str(error).split())
-            return dict(index=index, problem=f'{type(error).__name__}: {reason}')
+            return dict(index=index, problem=problem_of(self.files[index], error))
         if item is None or 'inputs' not in item:
             return dict(index=index, problem='the pipeline gave no image')
         views = item['inputs'] if isinstance(item['inputs'], list) else [item['inputs']]
@@ -168,6 +175,15 @@ class ImageFiles(Dataset):
             problem = f'it has {h} x {w} pixels, and the model takes {height} x {width}'
             return dict(index=index, problem=problem)
         return dict(index=index, item=item)
+
+
+def problem_of(file: str, error: Exception) -> str:
+    """Return why an image cannot be predicted: the file, or else the pipeline."""
+    try:
+        LOADER.transform(dict(img_path=file))
+    except Exception:  # decoders raise errors of any type
+        return why_unreadable(Path(file))
+    return f'{type(error).__name__}: {" ".join(str(error).split())}'
 
 
 def deeper_than_8_bits(file: str) -> str:

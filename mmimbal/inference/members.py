@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from mmengine.config import Config
 
+from mmimbal.datasets.sources.walk import SUFFIXES
 from mmimbal.files.checkpoint import load_from_local
 from mmimbal.stage2.config import find_config
 from mmimbal.stage2.publishing import (
@@ -55,8 +56,14 @@ def find_members(path: Path) -> list[Path]:
 
     Raises:
         FileNotFoundError: If there is none.
-        ValueError: If a work dir has best checkpoints by several metrics.
+        ValueError: If it is an image, or a work dir has best checkpoints by several
+            metrics.
     """
+    if path.suffix.lower() in SUFFIXES:
+        raise ValueError(
+            f'{path} is an image, but a model is expected here: name one folder or '
+            'image after the models, and further ones with --more-images'
+        )
     folds = [
         folder
         for folder in (path.iterdir() if path.is_dir() else ())

@@ -1,10 +1,16 @@
 from pathlib import Path
 
 import pytest
+from mmengine.config import Config
 
-from mmimbal.experiments.cross_validation import FoldJob, Stage, stages_of
+from mmimbal.experiments.cross_validation import (
+    FoldJob,
+    Stage,
+    number_of_folds,
+    stages_of,
+)
 from mmimbal.files.lock import locked_work_dir
-from tests.conftest import CONFIGS
+from tests.conftest import CONFIGS, write_index
 
 
 def stages(config, **options):
@@ -85,3 +91,21 @@ def test_commands_of_a_fold(tmp_path):
     assert ['--resume' in command for command in commands] == [False, True, False]
     job.predictions.touch()
     assert list(job.steps(1)) == [] and job.share_done() == 1
+
+
+def test_as_many_folds_as_the_index_has(tmp_path, capsys):
+    rows = [
+        {'file': f'{n}.png', 'label': 'a', **{f'fold{k}': 'train' for k in range(3)}}
+        for n in range(2)
+    ]
+    folder = write_index(tmp_path, rows)
+    dataset = dict(type='mmimbal.CSVDataset', data_root=str(folder), split='train')
+    cfg = Config(dict(train_dataloader=dict(dataset=dataset)))
+    assert number_of_folds(cfg, None, []) == number_of_folds(cfg, 3, []) == 3
+    assert capsys.readouterr().out == ''
+    assert number_of_folds(cfg, 2, []) == 2
+    assert '2 of 3 folds: the images of the others are not' in capsys.readouterr().out
+    with pytest.raises(ValueError, match=r'has 3 folds\. .* with --folds 4'):
+        number_of_folds(cfg, 4, [])
+    other = ['train_dataloader.dataset.data_root=elsewhere']
+    assert number_of_folds(cfg, None, other) == number_of_folds(Config(), None, []) == 5

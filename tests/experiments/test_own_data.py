@@ -188,3 +188,12 @@ def test_an_index_without_a_split_gets_folds(data, tmp_path):
     assert describe_data(data).folds == [None]
     folder = with_folds(data, tmp_path / 'out', 3)
     assert describe_data(folder).folds == [0, 1, 2]
+
+
+def test_a_split_of_the_download_that_was_renamed(tmp_path):
+    rows = [{'file': f'{n}.png', 'label': 'ab'[n % 2], 'old': ''} for n in range(4)]
+    folder = write_index(tmp_path / 'cells', rows)
+    about = dict(classes=['a', 'b'], split='of the download')
+    (folder / 'dataset.json').write_text(json.dumps(about))
+    with pytest.raises(ValueError, match=r'index\.csv has no column split'):
+        describe_data(folder)

@@ -149,3 +149,14 @@ def test_writers_of_one_file_leave_each_other_alone(tmp_path):
         list(pool.map(write, ['one', 'two']))
     assert file.read_text() in ('one', 'two')
     assert names(tmp_path) == ['file']
+
+
+def test_a_folder_that_another_process_has_written_meanwhile(tmp_path):
+    with (
+        pytest.raises(FileExistsError, match='exists already and is not empty'),
+        atomic_folder(tmp_path / 'set') as unfinished,
+    ):
+        (unfinished / 'a').write_text('')
+        (tmp_path / 'set').mkdir()
+        (tmp_path / 'set' / 'b').write_text('')
+    assert [file.name for file in tmp_path.rglob('*')] == ['set', 'b']

@@ -1,5 +1,6 @@
 """New images are predicted by one model or the mean of several."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -358,3 +359,41 @@ def test_no_file_of_a_folder_vanishes(data, tmp_path):
         'no images (.txt)': 1,
         'files of the system': 1,
     }
+
+
+def test_what_cannot_be_decoded_says_why(data, members, tmp_path):
+    contents = dict(empty=b'', cut=b'\x89PNG\r\n\x1a\n' + b'0' * 12, text=b'nothing')
+    files = [find_images([data / 'images'])[0]]
+    for name, content in contents.items():
+        files.append(str(tmp_path / f'{name}.png'))
+        Path(files[-1]).write_bytes(content)
+    predictor = load_predictor([members / 'fold0'])
+    assert predict_files(predictor, files, tmp_path / 'o.csv', workers=0) == 3
+    problems = [row['problem'] for row in read_table(tmp_path / 'o.csv')]
+    assert problems[0] == '' and problems[1] == 'the file is empty'
+    assert not any('Error' in problem for problem in problems)
+
+
+def test_mistakes_with_images_are_one_sentence(data, members, tmp_path):
+    image, out = find_images([data / 'images'])[0], ['--out', tmp_path / 'o.csv']
+    model = members / 'fold0'
+    message = explain('predict', model, image, data / 'images', *out)
+    assert f'{image} is an image, but a model is expected here' in message
+    message = explain('predict', model, data / 'index.csv', *out)
+    assert 'index.csv is no image: give images or folders' in message
+    broken = tmp_path / 'broken.png'
+    broken.write_bytes(b'')
+    message = explain('predict', model, broken, *out, '--workers', 0)
+    assert 'none of the images could be predicted: see' in message
+    assert (tmp_path / 'o.csv').is_file()
+
+
+def test_the_files_of_a_prepared_set_are_not_its_images(data, tmp_path):
+    folder = tmp_path / 'set'
+    shutil.copytree(data, folder)
+    images = find_images([folder])
+    image = cv2.imread(images[0])
+    cv2.imwrite(str(folder / 'class_counts.png'), image)
+    assert find_images([folder]) == images
+    (folder / 'index.csv').unlink()  # of any folder, it may be an image
+    assert len(find_images([folder])) == len(images) + 1

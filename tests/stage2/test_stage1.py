@@ -6,9 +6,11 @@ import torch
 from mmpretrain.registry import MODELS
 from torch import nn
 
+from mmimbal.datasets import DigitsLT
 from mmimbal.stage2.freezing import freeze
 from mmimbal.stage2.fresh_head import build_fresh_head
 from mmimbal.stage2.stage1 import find_checkpoint, find_stage1, load_stage1
+from tests.conftest import tiny_digits
 
 BACKBONES = {
     'ResNet': (dict(type='ResNet', depth=18, stem_channels=8, base_channels=8), 64),
@@ -218,3 +220,20 @@ def test_another_head_needs_a_run_of_its_own(cfg):
     old = MODELS.build(dict(type='LinearClsHead', num_classes=3, in_channels=4))
     with pytest.raises(ValueError, match='Run stage 2 with a separate config'):
         build_fresh_head(old, cfg, 0)
+
+
+@pytest.mark.parametrize('head', ['mmimbal.LWSClsHead', 'LinearClsHead', None])
+def test_the_classifier_of_other_classes_is_refused(tmp_path, head):
+    """A new head may be for other classes than stage 1."""
+    cfg = tiny_digits('stage1_ce', tmp_path)
+    stage1 = MODELS.build(cfg.model)
+    meta = dict(dataset_meta=dict(classes=[str(n) for n in range(9, -1, -1)]))
+    file = tmp_path / 'stage1.pth'
+    torch.save(dict(state_dict=stage1.state_dict(), meta=meta), file)
+    head = head and dict(type=head, num_classes=10, in_channels=32)
+    model, dataset = MODELS.build(dict(cfg.model, head=head)), DigitsLT('train')
+    if head and head['type'] == 'LinearClsHead':
+        load_stage1(model, file, dataset)
+        return
+    with pytest.raises(ValueError, match='was trained on the classes 9, 8, '):
+        load_stage1(model, file, dataset)

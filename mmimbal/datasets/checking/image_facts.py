@@ -1,11 +1,16 @@
 """Properties of image files that a dataset check needs."""
 
 import hashlib
+import os
+import re
+import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import cv2
 import numpy as np
@@ -19,6 +24,7 @@ from mmimbal.datasets.checking.header import Header, is_cut_jpeg, read_header
 from mmimbal.datasets.checking.unreadable import why_unreadable
 from mmimbal.datasets.checking.values import Values, values_of
 
+_errors: BinaryIO | None = None  # of this process, see _prepare
 LOADER = LoadImageFromFile()  # with its defaults: as in the pipelines
 
 
@@ -34,6 +40,7 @@ class ImageFacts:
         values: The values in the file, and what training makes of them.
         header: What only the header of the file says.
         is_cut: Whether it is a JPEG file without an end.
+        damage: What the decoder says of a JPEG file with missing or wrong parts.
     """
 
     error: str = ''
@@ -43,6 +50,7 @@ class ImageFacts:
     values: Values = field(default_factory=Values)
     header: Header = field(default_factory=Header)
     is_cut: bool = False
+    damage: str = ''
 
 
 def read_image_facts(
@@ -76,6 +84,7 @@ def read_facts_of(path: Path | None) -> ImageFacts:
         image = LOADER.transform(dict(img_path=str(path)))['img']
     except Exception:  # decoders raise errors of any type
         return ImageFacts(error=why_unreadable(path))
+    damage = _said_by_the_decoder()
     content = path.read_bytes()
     pixels = hashlib.blake2b(np.ascontiguousarray(image), digest_size=16)
     pixels.update(repr(image.shape).encode())
@@ -87,10 +96,30 @@ def read_facts_of(path: Path | None) -> ImageFacts:
         values=values_of(content, image),
         header=read_header(content),
         is_cut=is_cut_jpeg(content),
+        damage=damage,
     )
 
 
 def _prepare() -> None:
-    """Set up a process: one thread, and errors are reported by the check alone."""
+    """Set up a process: one thread, and errors are reported by the check alone.
+
+    libjpeg goes on after an error, and only prints it: it is read from a file.
+    """
+    global _errors
+    with suppress(OSError):  # no folder for temporary files
+        _errors = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the process
+        os.dup2(_errors.fileno(), 2)
     cv2.setNumThreads(0)
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+
+def _said_by_the_decoder() -> str:
+    """Return what libjpeg has printed since the last call about a damaged file."""
+    if _errors is None:
+        return ''
+    _errors.seek(0)
+    said = _errors.read().decode(errors='replace')
+    _errors.seek(0)
+    _errors.truncate()
+    found = re.search(r'Corrupt JPEG data: (.*)|(Premature end of JPEG.*)', said)
+    return next(filter(None, found.groups())) if found else ''

@@ -57,6 +57,10 @@ def unusual(files: Sequence[str], facts: Sequence[ImageFacts]) -> list[Finding]:
             lambda f: f.header.is_rotated,
         ),
         *find('JPEG files without an end: what is missing is gray', lambda f: f.is_cut),
+        *find(
+            'JPEG files with missing or wrong parts',
+            lambda f: f.damage and not f.is_cut and f'({f.damage})',
+        ),
     ]
 
 

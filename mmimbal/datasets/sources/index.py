@@ -207,6 +207,7 @@ def _image_folder(src: Path, file: str) -> Path:
     raise FileNotFoundError(
         f'{file}, the first image of {src / "index.csv"}, is neither in {src} nor in '
         f'its {" or ".join(IMAGE_FOLDERS[1:])}/'
+        + ('. Write / instead of \\ in paths' if '\\' in file else '')
     )
 
 

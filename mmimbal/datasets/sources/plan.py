@@ -1,5 +1,6 @@
 """What will be written of a download: names, groups, splits."""
 
+import difflib
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from mmimbal.datasets.sources.plan_splits import (
     with_validation,
 )
 from mmimbal.datasets.sources.source import Image, Source
+from mmimbal.datasets.sources.unsure import related_names
 from mmimbal.datasets.splits import (
     check_groups,
     folds_by_group,
@@ -133,6 +135,8 @@ def plan_dataset(
         check_folds(by_fold)
         columns |= {f'fold{k}': fold.tolist() for k, fold in enumerate(by_fold)}
         origin_of_split += f'; {folds} folds, {made_here}'
+    if not any(image.group for image in images):
+        warnings = [*warnings, *related_names(names)]
     if 'val' not in splits:
         warnings = [
             *warnings,
@@ -187,9 +191,11 @@ def _count(
     labels = {image.label for image in images}
     empty = sorted(name for name in labels if not counts['train'][name])
     if empty:
+        near = difflib.get_close_matches(empty[0], labels - set(empty), 1, 0.7)
         raise ValueError(
             f'no image to train on for class {", ".join(empty)}'
             + (f' by {column}' if column != 'split' else '')
+            + (f' (is it {near[0]}, misspelled?)' if near else '')
             + ': give the index a split column with some in train, use --split group, '
             'or another number of --folds'
         )

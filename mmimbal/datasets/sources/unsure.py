@@ -1,13 +1,18 @@
 """Sentences about what an index may mean: to be read before its data set is used."""
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 import pyarrow as pa
 
 from mmimbal.datasets.spelling import is_unknown, split_of
+
+MOST_RELATED = 20  # images of one patient; more have a common name by chance
+ENDING = re.compile(
+    r'[ _-](l|r|od|os|left|right|copy|(aug|rot|flip)\w*)$| ?\(\d+\)$', re.IGNORECASE
+)
 
 
 def combinations(classes: Sequence[str]) -> list[str]:
@@ -61,4 +66,24 @@ def unknown_groups(groups: list[str]) -> list[str]:
     return [
         f'the group of {unknown.total()} of {len(groups)} images is unknown ({cells}): '
         'each is a group of its own'
+    ]
+
+
+def related_names(names: Sequence[str]) -> list[str]:
+    """Describe names that differ only at the end, such as ``p1_left`` and ``p1_right``.
+
+    They may be views of one patient, or copies of one image.
+    """
+    stems: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        path = PurePosixPath(name)
+        stems[ENDING.sub('', str(path.with_suffix('')))].append(path.name)
+    related = [found for found in stems.values() if 1 < len(found) <= MOST_RELATED]
+    number = sum(map(len, related))
+    if len(related) < 2 or number < len(names) / 10:
+        return []
+    return [
+        f'{number} of {len(names)} images have names that differ only at the end, such '
+        f'as {related[0][0]} and {related[0][1]}. If they are of one patient, or '
+        'copies of one image, write an index.csv with a column group'
     ]

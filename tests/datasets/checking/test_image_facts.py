@@ -243,3 +243,22 @@ def test_a_jpeg_without_an_end(tmp_path, check, monkeypatch):
     monkeypatch.setattr(image_facts.LOADER, 'transform', lambda _: decoded)
     assert read_facts_of(tmp_path / 'x.jpg').is_cut
     assert not read_facts_of(tmp_path / 'x.png').is_cut
+
+
+def test_a_jpeg_with_a_missing_part(tmp_path):
+    """The decoder fills it and goes on; it only prints a line that names no file."""
+    rows = rows_of(['a', 'b'], dict(train=2))
+    folder = write_index(tmp_path, rows, size=64)
+    text = (folder / 'index.csv').read_text().replace('train_a_0.png', 'train_a_0.jpg')
+    (folder / 'index.csv').write_text(text)
+    file = folder / 'images' / 'train_a_0.jpg'
+    PICTURE.resize((64, 64)).save(file)
+    whole = file.read_bytes()
+    half = whole[: len(whole) // 2] + b'\xff\xd9'
+    for content, damaged in ((whole, False), (half, True)):
+        file.write_bytes(content)
+        report = check_dataset(folder, processes=1)
+        found = [f for f in report['findings'] if f['what'].startswith('JPEG files wi')]
+        assert bool(found) == damaged
+    (example,) = found[0]['examples']
+    assert example.startswith('images/train_a_0.jpg (premature end of data')

@@ -354,3 +354,9 @@ def test_more_folds_than_the_groups_allow_are_refused(tmp_path):
     plan_dataset(source, folds=5)
     with pytest.raises(ValueError, match=r'--folds 30: fold\d+ would have no .* fewer'):
         plan_dataset(source, folds=30)
+
+
+def test_a_misspelled_class_in_one_split_is_named(tmp_path):
+    paint(tmp_path, 'train/melanoma', 'train/nevus', 'test/melanoma', 'test/nevsu')
+    with pytest.raises(ValueError, match=r'class nevsu \(is it nevus, misspelled'):
+        plan_dataset(read_folders(tmp_path))

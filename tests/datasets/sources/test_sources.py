@@ -16,6 +16,7 @@ from mmimbal.datasets.sources import (
 )
 from mmimbal.datasets.sources.folders import read_folders
 from mmimbal.datasets.sources.isic2018 import CLASSES, IMAGES, LESIONS, TRUTH
+from mmimbal.datasets.sources.unsure import related_names
 from mmimbal.datasets.splits import check_groups
 from tests.conftest import rows_of, write_index
 
@@ -279,3 +280,19 @@ def test_several_labels_of_an_image_are_said(tmp_path, both):
     rows = [{'file': f'{n}.png', 'label': label} for n, label in enumerate(labels)]
     (line,) = read_csv(write_index(tmp_path, rows)).unsure
     assert f'labels such as {both!r} seem to name several classes' in line
+
+
+@pytest.mark.parametrize(
+    ('names', 'said'),
+    [
+        (['p0_left', 'p0_right', 'p1_left', 'p1_right'], 'as p0_left.png and p0_right'),
+        (['a_aug0', 'a_aug1', 'b_aug0', 'b_aug1'], 'as a_aug0.png and a_aug1.png'),
+        (['a', 'a (1)', 'b', 'b (1)', 'c'], '4 of 5 images have names'),
+        (['img_1', 'img_2', 'img_3', 'left', 'right'], ''),
+        ([f'covid ({n})' for n in range(30)], ''),
+    ],
+)
+def test_names_that_differ_only_at_the_end(names, said):
+    sentences = related_names([f'{name}.png' for name in names])
+    assert bool(sentences) == bool(said)
+    assert said in ''.join(sentences)

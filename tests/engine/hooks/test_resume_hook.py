@@ -4,7 +4,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmimbal.engine.hooks.resume_hook import newest_loadable, seed_all
-from mmimbal.files.checkpoint import UnsafeCheckpointError
+from mmimbal.files.checkpoint import UnsafeCheckpointError, load_from_local
 from tests.conftest import log_of, tiny_digits, train
 
 
@@ -150,3 +150,14 @@ def test_nothing_to_resume(tmp_path):
     runner = train(cfg, keep := KeepImages())
     assert len(keep.images) == 2
     assert 'nothing to resume, training starts at the beginning' in log_of(runner)
+
+
+def test_a_run_on_other_classes_is_not_resumed(tmp_path):
+    train(tiny_digits('stage1_ce', tmp_path, train_cfg__max_epochs=1))
+    file = tmp_path / 'epoch_1.pth'
+    checkpoint = load_from_local(file)
+    names = checkpoint['meta']['dataset_meta']['classes']
+    checkpoint['meta']['dataset_meta']['classes'] = names[::-1]
+    torch.save(checkpoint, file)
+    with pytest.raises(ValueError, match='the checkpoint to resume was trained on the'):
+        train(tiny_digits('stage1_ce', tmp_path, resume=True))
