@@ -193,7 +193,7 @@ def test_a_failure_is_reported_and_the_rest_finished(copied):
     assert (
         '1 of 2 experiments failed. Run the same command again to retry them' in message
     )
-    assert f'{NAMES[1]}: ValueError: metric_weight=-1' in message
+    assert f'{NAMES[1]}: train: metric_weight=-1' in message
     assert 'ce + crt' in (folder / 'page.md').read_text()
 
 

@@ -69,7 +69,7 @@ def test_classes_of_few_groups_are_said(tmp_path):
         (['folders', '--split-folders', 'a'], '--split-folders a: expected NAME=train'),
         (
             ['folders', '--split-folders', 'a=train', '--class-folders'],
-            'give either --split-folders or --class-folders',
+            'give only one of --split-folders, --class-folders',
         ),
         (['folders', '--link', '--range', '0', '9'], '--link needs'),
         (['folders', '--range', '9', '0'], 'the range is 9 to 0'),

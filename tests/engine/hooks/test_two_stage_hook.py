@@ -434,15 +434,6 @@ def test_the_batch_size_of_stage_2_scales_its_learning_rate(tmp_path):
     assert group['initial_lr'] == pytest.approx(0.05 * 16 / 64)
 
 
-METRIC_HEAD = dict(
-    _delete_=True,
-    type='mmimbal.MetricLearningClsHead',
-    num_classes=10,
-    in_channels=32,
-    metric_loss=dict(type='mmimbal.SupConLoss'),
-)
-
-
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
@@ -477,17 +468,6 @@ METRIC_HEAD = dict(
         (
             dict(model=dict(head=dict(type='LinearClsHead'))),
             r'stage2\.model\.head .* cannot be built: .*unexpected keyword',
-        ),
-        (
-            dict(
-                train_dataloader=dict(
-                    batch_sampler=dict(
-                        type='mmimbal.PKBatchSampler', k=2, natural_size=8
-                    )
-                ),
-                model=dict(head=METRIC_HEAD),
-            ),
-            'stage2 of the TwoStageHook: the batch sampler has natural_size=8, but',
         ),
         (
             dict(model=dict(head=dict(loss=dict(type='mmimbal.RemixLoss')))),
@@ -567,5 +547,29 @@ def test_what_stage_2_needs_is_said_before_stage_1(tmp_path, hook, loss, message
     change = dict(model=dict(head=dict(loss=loss)))
     cfg.merge_from_dict({'default_hooks.two_stage.stage2': change})
     with pytest.raises(ValueError, match=f'stage2 of the TwoStageHook: .*{message}'):
+        train(cfg)
+    assert not list(tmp_path.glob('*.pth'))
+
+
+METRIC_HEAD = dict(
+    _delete_=True,
+    type='mmimbal.MetricLearningClsHead',
+    num_classes=10,
+    in_channels=32,
+    metric_loss=dict(type='mmimbal.SupConLoss'),
+)
+
+
+def test_batches_that_are_not_those_of_the_head_of_stage_2(tmp_path):
+    cfg = single_config(tmp_path)
+    stage2 = cfg.default_hooks.two_stage.stage2
+    stage2.model = dict(head=METRIC_HEAD)
+    stage2.train_dataloader.batch_sampler = dict(
+        type='mmimbal.PKBatchSampler', k=2, natural_size=8
+    )
+    message = (
+        'stage2 of the TwoStageHook: the batch sampler has natural_size=8, but'
+    )
+    with pytest.raises(ValueError, match=message):
         train(cfg)
     assert not list(tmp_path.glob('*.pth'))
