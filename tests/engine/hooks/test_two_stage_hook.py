@@ -567,9 +567,7 @@ def test_batches_that_are_not_those_of_the_head_of_stage_2(tmp_path):
     stage2.train_dataloader.batch_sampler = dict(
         type='mmimbal.PKBatchSampler', k=2, natural_size=8
     )
-    message = (
-        'stage2 of the TwoStageHook: the batch sampler has natural_size=8, but'
-    )
+    message = 'stage2 of the TwoStageHook: the batch sampler has natural_size=8, but'
     with pytest.raises(ValueError, match=message):
         train(cfg)
     assert not list(tmp_path.glob('*.pth'))
