@@ -111,7 +111,6 @@ def main() -> None:
         drop_averaging,
         load_config,
     )
-    from mmimbal.datasets import get_class_names
     from mmimbal.datasets.group_hashes import groups_or_files
     from mmimbal.datasets.innermost import innermost
     from mmimbal.datasets.labels_and_groups import check_trained_classes
@@ -160,13 +159,13 @@ def main() -> None:
             runner.register_hook(drawing_hook(cfg, args.show_dir, args.interval))
         groups, leak = groups_or_files(runner.test_dataloader.dataset), ''
     split = innermost(cfg.test_dataloader.dataset, 'split').get('split')
-    classes = get_class_names(runner.test_dataloader.dataset)
+    dataset = runner.test_dataloader.dataset
     if ensemble:
         unwrap_model(runner.model).load_state_dict(ensemble.model.state_dict())
         with messages_for_mistakes():
             check_no_leak(ensemble.members, groups)
             for file, meta in ensemble.members.items():
-                check_trained_classes(meta, classes, file)
+                check_trained_classes(meta, dataset, file)
         meta = next(iter(ensemble.members.values()))
         model_hash = ensemble.model_hash
     else:  # strict: a checkpoint of another model must be an error
@@ -174,7 +173,7 @@ def main() -> None:
             loaded = runner.load_checkpoint(str(checkpoint), strict=True)
         meta = loaded.get('meta', {})
         with messages_for_mistakes():
-            check_trained_classes(meta, classes, checkpoint)
+            check_trained_classes(meta, dataset, checkpoint)
         model_hash = published_hash(loaded, cfg)
         if split != 'train':
             leak = describe_leak(meta, groups)

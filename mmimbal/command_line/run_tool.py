@@ -52,8 +52,8 @@ def messages_for_mistakes() -> Iterator[None]:
 def messages_for_config_mistakes() -> Iterator[None]:
     """End the tool with a message if the config has a mistake, in a block.
 
-    Training and testing themselves are in such a block, because other errors need
-    their traceback: they may be those of somebody's own component.
+    Training and testing themselves are in such a block, and in no other: an error of
+    somebody's own component needs its traceback.
 
     Raises:
         SystemExit: Instead of the errors that

@@ -1,6 +1,6 @@
 """Labels, groups and class counts of any dataset, read through its wrappers."""
 
-from collections.abc import Callable, Mapping, Sequence, Sized
+from collections.abc import Callable, Mapping, Sized
 from functools import singledispatch
 
 import mmengine.dataset as wrappers
@@ -112,16 +112,16 @@ def get_class_names(dataset: Sized) -> tuple[str, ...]:
     raise ValueError('the dataset does not name its classes: add metainfo "classes"')
 
 
-def check_trained_classes(meta: Mapping, classes: Sequence[str], checkpoint: object):
+def check_trained_classes(meta: Mapping, dataset: Sized, checkpoint: object) -> None:
     """Raise a ValueError if a model was trained on other classes than those here.
 
     Args:
         meta: That of its checkpoint. Nothing is checked if it does not list classes.
-        classes: Class names of the data set, in label order.
+        dataset: A data set that the model is used for.
         checkpoint: Its path, for the message.
     """
     trained = tuple((meta.get('dataset_meta') or {}).get('classes') or ())
-    if trained and trained != tuple(classes):
+    if trained and trained != (classes := get_class_names(dataset)):
         same = ', the same in another order' if set(trained) == set(classes) else ''
         raise ValueError(
             f'{checkpoint} was trained on the classes {", ".join(trained)}, but the '

@@ -18,7 +18,7 @@ from mmimbal.datasets import get_class_counts
 from mmimbal.engine.checks.batches import check_batches
 from mmimbal.engine.checks.needs import check_needs
 from mmimbal.engine.ddp import unwrap_model
-from mmimbal.models.needs import give_class_counts
+from mmimbal.models.needs import give_class_counts, wants_class_counts
 
 EXCLUDED = {
     EMAHook: 'would average the heads of stage 1 and stage 2',
@@ -100,7 +100,7 @@ def check_go_together(runner: Runner, model: nn.Module, batches: Sampler) -> Non
     try:
         check_needs(run)
         check_batches(run)
-        if any(hasattr(each, 'set_class_counts') for each in model.head.modules()):
+        if wants_class_counts(model.head):
             give_class_counts(model.head.modules(), get_class_counts(loader.dataset))
     except ValueError as error:
         raise ValueError(f'stage2 of the TwoStageHook: {error}') from error

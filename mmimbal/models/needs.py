@@ -60,6 +60,11 @@ def give_class_counts(modules: Iterable, counts: np.ndarray) -> None:
             module.set_class_counts(counts)
 
 
+def wants_class_counts(model: nn.Module) -> bool:
+    """Return whether a module of a model has ``set_class_counts``."""
+    return any(hasattr(module, 'set_class_counts') for module in model.modules())
+
+
 def give_epoch(modules: Iterable[nn.Module], epoch: int, max_epochs: int) -> None:
     """Call ``set_max_epochs``, then ``set_epoch``, on modules that have them.
 

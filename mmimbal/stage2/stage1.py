@@ -10,7 +10,7 @@ from mmengine.runner.checkpoint import CheckpointLoader, find_latest_checkpoint
 from torch import nn
 from torch.utils.data import Dataset
 
-from mmimbal.datasets.labels_and_groups import check_trained_classes, get_class_names
+from mmimbal.datasets.labels_and_groups import check_trained_classes
 from mmimbal.files.checkpoint import load_from_local, safe_loading
 from mmimbal.stage2.freezing import FROZEN_PARTS
 
@@ -135,8 +135,7 @@ def load_stage1(
     model.load_state_dict(state, strict=False)
     uses_classifier = model.head is None or hasattr(model.head, 'load_stage1')
     if dataset is not None and uses_classifier:
-        classes = get_class_names(dataset)
-        check_trained_classes(loaded.get('meta', {}), classes, checkpoint)
+        check_trained_classes(loaded.get('meta', {}), dataset, checkpoint)
     if hasattr(model.head, 'load_stage1'):
         model.head.load_stage1(head_of(stage1))
     return stage1

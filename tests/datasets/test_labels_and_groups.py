@@ -114,12 +114,20 @@ def test_class_names_of_parts_must_agree(digits):
         get_class_names(both)
 
 
+class Named:
+    def __init__(self, *classes):
+        self.metainfo = dict(classes=classes)
+
+
 def test_a_model_of_other_classes_is_told():
-    meta = dict(dataset_meta=dict(classes=('a', 'b', 'c')))
-    check_trained_classes(meta, ('a', 'b', 'c'), 'm.pth')
+    meta = dict(dataset_meta=dict(classes=['a', 'b', 'c']))
+    check_trained_classes(meta, Named('a', 'b', 'c'), 'm.pth')
     for unknown in ({}, dict(dataset_meta=None), dict(dataset_meta={})):
-        check_trained_classes(unknown, ('x', 'y'), 'm.pth')
-    with pytest.raises(ValueError, match='trained on the classes a, b, c, but'):
-        check_trained_classes(meta, ('x', 'y', 'z'), 'm.pth')
+        check_trained_classes(unknown, Named('x', 'y'), 'm.pth')
+        check_trained_classes(unknown, Named(), 'm.pth')  # of no names at all
+    with pytest.raises(
+        ValueError, match=r'm\.pth was trained on the classes a, b, c, '
+    ):
+        check_trained_classes(meta, Named('x', 'y', 'z'), 'm.pth')
     with pytest.raises(ValueError, match='has c, b, a, the same in another order'):
-        check_trained_classes(meta, ('c', 'b', 'a'), 'm.pth')
+        check_trained_classes(meta, Named('c', 'b', 'a'), 'm.pth')

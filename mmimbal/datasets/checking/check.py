@@ -25,10 +25,10 @@ from mmimbal.datasets.index_file import (
     require_columns,
 )
 from mmimbal.datasets.listed_files import check_paths, missing_files
-from mmimbal.datasets.spelling import is_unknown, near_equal, split_of
+from mmimbal.datasets.spelling import SPLIT_WORDS, is_unknown, near_equal, split_of
 from mmimbal.datasets.splits import straddling_groups
 
-USUAL = TRAIN, *_ = ('train', 'val', 'test')
+USUAL = tuple(SPLIT_WORDS)  # train, val, test
 FEW = 10  # images of a class in a split: fewer are a warning
 
 
@@ -195,8 +195,8 @@ def _without_images(splits: np.ndarray) -> list[Finding]:
         return []
     what = 'splits without images'
     lacking = [name for name in USUAL if name not in names]
-    to_train = [name for name in lacking if name == TRAIN]
-    others = [name for name in lacking if name != TRAIN]
+    to_train = [name for name in lacking if name == 'train']
+    others = [name for name in lacking if name != 'train']
     return [
         *findings_of('error', what, to_train),
         *findings_of('warning', what, others),

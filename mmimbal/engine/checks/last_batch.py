@@ -13,7 +13,7 @@ from mmimbal.datasets.random_state import kept_random_state
 from mmimbal.datasets.samplers.views_batch import ViewsBatchSampler
 from mmimbal.datasets.views import MetricIndex
 from mmimbal.engine.ddp import unwrap_model
-from mmimbal.models.needs import give_class_counts, give_epoch
+from mmimbal.models.needs import give_class_counts, give_epoch, wants_class_counts
 
 NEEDS_TWO = 'Expected more than 1 value per channel'  # torch
 
@@ -60,7 +60,8 @@ def needs_two_images(model: nn.Module, loader: DataLoader) -> bool:
     try:
         with kept_random_state(), torch.no_grad():
             trial = copy.deepcopy(unwrap_model(model)).train()
-            give_class_counts(trial.modules(), get_class_counts(loader.dataset))
+            if wants_class_counts(trial):
+                give_class_counts(trial.modules(), get_class_counts(loader.dataset))
             give_epoch(trial.modules(), 1, 2)  # after a first epoch of warm-up
             images = [0]
             if isinstance(loader.batch_sampler, ViewsBatchSampler):

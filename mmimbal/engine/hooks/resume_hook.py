@@ -10,12 +10,10 @@ from mmengine.dist import get_rank
 from mmengine.hooks import EarlyStoppingHook, Hook
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner
+from mmengine.runner.checkpoint import find_latest_checkpoint
 from pytorch_metric_learning.losses import CrossBatchMemory
 
-from mmimbal.datasets.labels_and_groups import (
-    check_trained_classes,
-    get_class_names,
-)
+from mmimbal.datasets.labels_and_groups import check_trained_classes
 from mmimbal.engine.hooks.set_epoch_hook import first_epoch
 from mmimbal.engine.hooks.two_stage_hook import TwoStageHook, config_of_stage
 from mmimbal.engine.resumed_numbers import (
@@ -71,7 +69,7 @@ class ResumeHook(Hook):
             unit = 'epoch' if counts_epochs(runner.train_loop) else 'iter'
             work_dir = Path(runner.work_dir)
             checkpoint = newest_loadable(work_dir, runner.logger, unit)
-            checkpoint = checkpoint or last_of_mmengine(work_dir)
+            checkpoint = checkpoint or find_latest_checkpoint(runner.work_dir)
             runner._load_from = str(checkpoint) if checkpoint else None
             if not checkpoint:
                 runner._resume = False
@@ -89,10 +87,8 @@ class ResumeHook(Hook):
         self.pending = done.get(VALIDATED) != meta['epoch']
         switch = single_run(runner)
         check_start(runner.train_loop, meta, switch.epoch if switch else None)
-        classes = (meta.get('dataset_meta') or {}).get('classes')
-        if classes:
-            found = get_class_names(runner.train_dataloader.dataset)
-            check_trained_classes(meta, found, 'the checkpoint to resume')
+        dataset = runner.train_dataloader.dataset
+        check_trained_classes(meta, dataset, 'the checkpoint to resume')
         if not isinstance(runner.optim_wrapper, OptimWrapperDict):
             # Loaded when a second stage has its own optimizer and schedule.
             self.stopped = Stopped(
@@ -205,12 +201,6 @@ def newest_loadable(work_dir: Path, logger, unit: str = 'epoch') -> Path | None:
         except ValueError as error:
             logger.warning(f'Skipped: {error}')
     return None
-
-
-def last_of_mmengine(work_dir: Path) -> Path | None:
-    """Return the checkpoint that mmengine has noted as the last, of any name."""
-    note = work_dir / 'last_checkpoint'
-    return Path(note.read_text().strip()) if note.is_file() else None
 
 
 def seed_all(*parts: int) -> None:

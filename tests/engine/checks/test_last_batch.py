@@ -197,3 +197,10 @@ def test_other_errors_are_left_to_the_training(runner):
     loader = runner.build_dataloader(runner.cfg.train_dataloader)
     loader.dataset.pipeline.transforms.clear()  # images without a tensor
     assert not needs_two_images(runner.model, loader)
+
+
+def test_images_without_class_names(runner, monkeypatch):
+    """Counts are not asked for if no loss wants them."""
+    loader = runner.build_dataloader(runner.cfg.train_dataloader)
+    monkeypatch.setattr(type(loader.dataset), 'metainfo', {})
+    assert needs_two_images(runner.model, loader)
