@@ -185,8 +185,7 @@ def encode_labels(table: pa.Table, classes: tuple[str, ...], index: Path) -> np.
     encoded = table['label'].combine_chunks().dictionary_encode()
     labels = encoded.dictionary.to_pylist()
     codes = {name: code for code, name in enumerate(classes)}
-    are_numbers = all(label.isdecimal() for label in labels)
-    if not codes.keys() >= set(labels) and are_numbers:
+    if not codes.keys() >= set(labels) and all(label.isdecimal() for label in labels):
         codes = {str(code): code for code in range(len(classes))}
     unknown = sorted(set(labels) - codes.keys())
     if unknown:

@@ -11,7 +11,7 @@ SPLIT_WORDS = dict(
     test=('test', 'testing', 'tst', 'te'),
 )
 NOT_OF_SPLITS = {'set', 'data', 'dataset', 'images', 'imgs', 'folder'}
-JOINED_SET = re.compile(r'(set|data|dataset|images|imgs)$')
+JOINED_SET = re.compile(f'({"|".join(NOT_OF_SPLITS)})$')
 YEAR = re.compile(r'(19|20)\d\d')
 NUMBER = re.compile(r'0*(\d+?)(?:\.0+)?')
 MOST_MISSING = 10  # numbers up to the highest, for each label

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from mmimbal.evaluation.bootstrap import LEVEL
-from mmimbal.experiments.comparison import Comparison
+from mmimbal.experiments.comparison import JUDGED_BY, Comparison
 from mmimbal.experiments.fold_test import p_text, p_value
 from mmimbal.experiments.own_data import OwnData
+from mmimbal.experiments.page_tables import TITLES
 from mmimbal.experiments.plug_in import PlugInEffect
 from mmimbal.visualization.tables import estimate, estimate_difference
 
-WORDS = dict(balanced_accuracy='balanced accuracy', macro_f1='macro F1')
+WORDS = {metric: TITLES[metric] for metric in JUDGED_BY}
 
 
 def verdict(

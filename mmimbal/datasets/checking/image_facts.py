@@ -72,7 +72,7 @@ def read_image_facts(
     except BrokenProcessPool:
         raise OSError(
             'a process that decodes images was killed, probably because the memory is '
-            'full: are some images very large? Fewer processes need less memory'
+            'full: are some images very large? --processes 1 needs the least'
         ) from None
 
 
