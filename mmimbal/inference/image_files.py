@@ -1,9 +1,12 @@
 """Images to predict: files of a folder, or those of a split."""
 
+import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
+import cv2
 import numpy as np
 from mmcv.transforms import Compose
 from mmengine.dataset import pseudo_collate
@@ -19,6 +22,7 @@ from mmimbal.datasets.checking.values import (
 )
 from mmimbal.datasets.csv_dataset import CSVDataset
 from mmimbal.datasets.index_file import read_index, rows_of_split
+from mmimbal.datasets.sources.dicom import is_dicom, read_dicom
 from mmimbal.datasets.sources.walk import (
     BROKEN_LINKS,
     CANNOT_DECODE,
@@ -137,6 +141,8 @@ def size_after(steps: Sequence[Mapping], size: tuple[int, int]) -> tuple[int, in
 class ImageFiles(Dataset):
     """Images in files; one that cannot be predicted is an item with the reason.
 
+    DICOM files are read as ``tools/prepare_dataset.py`` would convert them.
+
     Args:
         files: Paths of the images.
         pipeline: Pipeline of test images.
@@ -163,7 +169,8 @@ class ImageFiles(Dataset):
         try:
             if problem := deeper_than_8_bits(self.files[index]):
                 return dict(index=index, problem=problem)
-            item = self.pipeline(dict(img_path=self.files[index]))
+            with decodable(self.files[index]) as file:
+                item = self.pipeline(dict(img_path=file))
         except Exception as error:  # decoders raise errors of any type
             return dict(index=index, problem=problem_of(self.files[index], error))
         if item is None or 'inputs' not in item:
@@ -177,8 +184,22 @@ class ImageFiles(Dataset):
         return dict(index=index, item=item)
 
 
+@contextmanager
+def decodable(file: str) -> Iterator[str]:
+    """Give the path of an image for a pipeline; that of a PNG file for a DICOM file."""
+    if not is_dicom(Path(file)):
+        yield file
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        png = str(Path(folder, 'image.png'))
+        cv2.imwrite(png, read_dicom(Path(file)))
+        yield png
+
+
 def problem_of(file: str, error: Exception) -> str:
     """Return why an image cannot be predicted: the file, or else the pipeline."""
+    if Path(file).is_file() and is_dicom(Path(file)):
+        return str(error)
     try:
         LOADER.transform(dict(img_path=file))
     except Exception:  # decoders raise errors of any type

@@ -7,49 +7,19 @@ import numpy as np
 import pytest
 from PIL import Image
 from pydicom import Dataset, uid
-from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
 
 from mmimbal.datasets.sources import dicom as module
 from mmimbal.datasets.sources.dicom import is_dicom, patient_of, read_dicom, window
+from tests.dicom_files import write_dicom
 
 RANDOM = np.random.default_rng(0)
 
 
-def write(path, stored, syntax=uid.ExplicitVRLittleEndian, data=None, **elements):
-    """Write one image; elements replace those that follow from its pixels."""
-    dataset = Dataset()
-    dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = syntax
-    dataset.file_meta.MediaStorageSOPClassUID = uid.CTImageStorage
-    dataset.file_meta.MediaStorageSOPInstanceUID = uid.generate_uid()
-    dataset.SOPClassUID = uid.CTImageStorage
-    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID
-    colours = stored.ndim == 3
-    defaults = dict(
-        Rows=stored.shape[0],
-        Columns=stored.shape[1],
-        SamplesPerPixel=3 if colours else 1,
-        PhotometricInterpretation='RGB' if colours else 'MONOCHROME2',
-        BitsAllocated=8 * stored.dtype.itemsize,
-        BitsStored=8 * stored.dtype.itemsize,
-        PixelRepresentation=int(stored.dtype.kind == 'i'),
-    )
-    if colours:
-        defaults['PlanarConfiguration'] = 0
-    for name, value in (defaults | elements).items():
-        setattr(dataset, name, value)
-    dataset.HighBit = dataset.BitsStored - 1
-    dataset.PixelData = stored.tobytes() if data is None else data
-    dataset['PixelData'].VR = 'OB' if stored.itemsize == 1 or data else 'OW'
-    dataset.save_as(path, enforce_file_format=True)
-    return path
-
-
 def test_a_file_without_the_mark_of_dicom(tmp_path):
     stored = RANDOM.integers(0, 256, (4, 5)).astype(np.uint8)
-    whole = write(tmp_path / 'whole.dcm', stored, PatientID='p1')
+    whole = write_dicom(tmp_path / 'whole.dcm', stored, PatientID='p1')
     old = tmp_path / 'old.dcm'
     old.write_bytes(whole.read_bytes()[132:])
     assert is_dicom(old) and patient_of(old) == 'p1'
@@ -88,7 +58,7 @@ BYTES = RANDOM.integers(0, 256, (6, 8)).astype(np.uint8)
     ],
 )
 def test_window_and_slope(tmp_path, kind, stored, slope, intercept, centre, width):
-    path = write(
+    path = write_dicom(
         tmp_path / 'x.dcm',
         stored,
         PhotometricInterpretation=kind,
@@ -111,18 +81,18 @@ def test_window_and_slope(tmp_path, kind, stored, slope, intercept, centre, widt
 
 def test_without_a_window_the_range_of_the_image_is_shown(tmp_path):
     low, high = int(CT.min()), int(CT.max())
-    path = write(tmp_path / 'x', CT, RescaleSlope=2, RescaleIntercept=-50)
+    path = write_dicom(tmp_path / 'x', CT, RescaleSlope=2, RescaleIntercept=-50)
     pixels = expected(CT, lambda x: 255 * (x - low) / (high - low))
     assert np.array_equal(read_dicom(path), pixels)
-    write(path, CT, WindowCenter=None, WindowWidth=None)
+    write_dicom(path, CT, WindowCenter=None, WindowWidth=None)
     assert np.array_equal(read_dicom(path), pixels)
     padded = CT.copy()
     padded[0] = -2000
-    write(path, padded, PixelPaddingValue=-2000)
+    write_dicom(path, padded, PixelPaddingValue=-2000)
     low, high = int(CT[1:].min()), int(CT[1:].max())
     pixels = expected(padded, lambda x: max(0, 255 * (x - low) / (high - low)))
     assert np.array_equal(read_dicom(path), pixels)
-    assert not read_dicom(write(path, np.full((2, 2), 700, np.uint16))).any()
+    assert not read_dicom(write_dicom(path, np.full((2, 2), 700, np.uint16))).any()
 
 
 def test_a_table_in_place_of_a_window(tmp_path):
@@ -131,7 +101,7 @@ def test_a_table_in_place_of_a_window(tmp_path):
     table.LUTData = np.array([0, 4095, 1000, 2000], '<u2').tobytes()
     table['LUTData'].VR = 'OW'
     stored = np.array([[3, 10, 11], [12, 13, 99]], np.uint16)
-    path = write(tmp_path / 'x', stored, VOILUTSequence=Sequence([table]))
+    path = write_dicom(tmp_path / 'x', stored, VOILUTSequence=Sequence([table]))
     shades = np.array([[0, 0, 4095], [1000, 2000, 2000]]) * 255 / 4095
     assert np.array_equal(read_dicom(path)[..., 1], np.rint(shades))
 
@@ -149,24 +119,24 @@ def test_every_function_of_a_window(width):
 
 def test_colours_become_bgr(tmp_path):
     colours = RANDOM.integers(0, 256, (6, 8, 3)).astype(np.uint8)
-    path = write(tmp_path / 'x', colours, WindowCenter=10, WindowWidth=5)
+    path = write_dicom(tmp_path / 'x', colours, WindowCenter=10, WindowWidth=5)
     assert np.array_equal(read_dicom(path), colours[..., ::-1])
     planes = np.ascontiguousarray(colours.transpose(2, 0, 1))
-    write(path, colours, data=planes.tobytes(), PlanarConfiguration=1)
+    write_dicom(path, colours, data=planes.tobytes(), PlanarConfiguration=1)
     assert np.array_equal(read_dicom(path), colours[..., ::-1])
 
 
 def test_big_endian_and_deflated_files(tmp_path):
-    deflated = write(tmp_path / 'x', CT, uid.DeflatedExplicitVRLittleEndian)
-    plain = write(tmp_path / 'y', CT, uid.ImplicitVRLittleEndian)
+    deflated = write_dicom(tmp_path / 'x', CT, uid.DeflatedExplicitVRLittleEndian)
+    plain = write_dicom(tmp_path / 'y', CT, uid.ImplicitVRLittleEndian)
     assert np.array_equal(read_dicom(deflated), read_dicom(plain))
 
 
 def test_a_patient_and_the_magic_word(tmp_path):
-    path = write(tmp_path / 'scan', CT, PatientID=' A 7 ')
+    path = write_dicom(tmp_path / 'scan', CT, PatientID=' A 7 ')
     assert is_dicom(path) and patient_of(path) == 'A 7'
-    assert patient_of(write(tmp_path / 'a', CT, PatientID='')) is None
-    assert patient_of(write(tmp_path / 'b', CT)) is None
+    assert patient_of(write_dicom(tmp_path / 'a', CT, PatientID='')) is None
+    assert patient_of(write_dicom(tmp_path / 'b', CT)) is None
     for content in (b'', b'\0' * 131, b'DICM', b'\0' * 128 + b'DICOM'[:3] + b'x'):
         (tmp_path / 'c').write_bytes(content)
         (tmp_path / 'c.dcm').write_bytes(content)
@@ -195,13 +165,13 @@ def test_a_patient_and_the_magic_word(tmp_path):
     ],
 )
 def test_what_is_refused(tmp_path, elements, message):
-    path = write(tmp_path / 'x.dcm', CT, **elements)
+    path = write_dicom(tmp_path / 'x.dcm', CT, **elements)
     with pytest.raises(ValueError, match=rf'x\.dcm {message}|x\.dcm .*{message}'):
         read_dicom(path)
 
 
 def test_no_image_in_it(tmp_path):
-    path = write(tmp_path / 'x.dcm', CT)
+    path = write_dicom(tmp_path / 'x.dcm', CT)
     dataset = module._read(path)
     del dataset.PixelData
     dataset.save_as(path)
@@ -219,7 +189,7 @@ def test_no_image_in_it(tmp_path):
 )
 def test_a_compression_names_its_package(tmp_path, syntax, packages, monkeypatch):
     monkeypatch.setattr('pydicom.pixels.common.CoderBase.is_available', False)
-    path = write(tmp_path / 'x.dcm', CT, syntax, encapsulate([b'1234']))
+    path = write_dicom(tmp_path / 'x.dcm', CT, syntax, encapsulate([b'1234']))
     with pytest.raises(ImportError, match=rf'x\.dcm .*pip install {packages}'):
         read_dicom(path)
 
@@ -232,31 +202,31 @@ def test_a_compression_that_is_there_is_read(tmp_path):
     decoded = np.array(Image.open(content))
     data = encapsulate([content.getvalue()])
     window = dict(WindowCenter=128, WindowWidth=256)
-    path = write(tmp_path / 'x.dcm', smooth, uid.JPEGBaseline8Bit, data, **window)
+    path = write_dicom(tmp_path / 'x.dcm', smooth, uid.JPEGBaseline8Bit, data, **window)
     assert np.array_equal(read_dicom(path)[..., 0], decoded)
     three = io.BytesIO()
     colours = np.stack([smooth, smooth.T, 255 - smooth], 2)
     Image.fromarray(colours).save(three, 'JPEG', quality=95, subsampling=0)
     data = encapsulate([three.getvalue()])
     kind = dict(PhotometricInterpretation='YBR_FULL')
-    path = write(tmp_path / 'y.dcm', colours, uid.JPEGBaseline8Bit, data, **kind)
+    path = write_dicom(tmp_path / 'y.dcm', colours, uid.JPEGBaseline8Bit, data, **kind)
     off = read_dicom(path)[..., ::-1].astype(int) - np.array(Image.open(three))
     assert abs(off).max() <= 2  # rounding from YCbCr
     path = tmp_path / 'x.dcm'
     cut = encapsulate([content.getvalue()[:60]])
-    write(path, smooth, uid.JPEGBaseline8Bit, cut)
+    write_dicom(path, smooth, uid.JPEGBaseline8Bit, cut)
     with pytest.raises(ValueError, match=r'cannot be decoded: .*pylibjpeg-libjpeg'):
         read_dicom(path)
 
 
 def test_a_film_is_refused(tmp_path):
-    path = write(tmp_path / 'x.dcm', CT, uid.MPEG2MPML, encapsulate([b'1234']))
+    path = write_dicom(tmp_path / 'x.dcm', CT, uid.MPEG2MPML, encapsulate([b'1234']))
     with pytest.raises(ValueError, match=r'MPEG2 .* which pydicom cannot decode'):
         read_dicom(path)
 
 
 def test_without_pydicom_its_extra_is_named(tmp_path, monkeypatch):
-    path = write(tmp_path / 'x.dcm', CT)
+    path = write_dicom(tmp_path / 'x.dcm', CT)
     monkeypatch.setitem(sys.modules, 'pydicom', None)
     with pytest.raises(ImportError, match=r"pip install 'mmimbal\[dicom\]'"):
         read_dicom(path)
