@@ -1,5 +1,8 @@
 """tools/prepare_dataset.py says what it takes, from where, and what it is unsure of."""
 
+import os
+import signal
+
 import numpy as np
 import pytest
 
@@ -108,3 +111,16 @@ def test_a_folder_that_makes_trouble_later_is_refused(download, out, message):
         'prepare_dataset', 'folders', '--src', download, '--out', target, '--dry-run'
     )
     assert message in said and not target.exists()
+
+
+def test_a_stopped_run_leaves_nothing_and_says_so(
+    download, tmp_path, monkeypatch, capfd
+):
+    def stop(*_) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr('shutil.copyfile', stop)
+    out = tmp_path / 'made' / 'out'
+    assert explain('prepare_dataset', 'folders', '--src', download, '--out', out) == 143
+    assert 'SIGTERM: nothing was written' in capfd.readouterr().out
+    assert list(out.parent.iterdir()) == []

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from mmimbal.command_line.flag_types import at_least
 from mmimbal.command_line.prepared import check_name
 from mmimbal.command_line.run_tool import run_tool
+from mmimbal.command_line.sigterm import exit_on_sigterm
 from mmimbal.files.atomic import check_is_new
 
 # The keys of READERS, whose import takes seconds.
@@ -184,7 +185,10 @@ def main() -> None:
     if args.keep_test and not args.folds:
         raise ValueError('--keep-test needs --folds, e.g. --folds 5')
     options = options_of_reader(args)
-    with opened(args.src, out.parent, args.zip_encoding) as src:
+    with (
+        exit_on_sigterm('nothing was written, and the same command starts anew'),
+        opened(args.src, out.parent, args.zip_encoding) as src,
+    ):
         if args.link and (src != args.src or args.range):
             raise ValueError('--link needs --src to be a folder, and no --range')
         source = with_conversions(READERS[args.name](src, **options), args.range)
@@ -208,4 +212,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    run_tool(main, goes_on=True)  # at SIGTERM, what was unpacked is removed
+    run_tool(main)

@@ -2,7 +2,7 @@
 
 import copy
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import SimpleNamespace
 
 from mmengine.config import Config
@@ -73,11 +73,25 @@ def check_parts(runner: Runner, cfg: Config, head: nn.Module, epochs: int) -> No
         length = len(batches)
         check_go_together(runner, trial, batches)
     optimizer = _try('optim_wrapper', build_optim_wrapper, trial, cfg.optim_wrapper)
-    schedule = cfg.get('param_scheduler') or []
-    for part in schedule if isinstance(schedule, list) else [schedule]:
-        end = epochs if part.get('by_epoch', True) else epochs * length
-        part = dict(part, end=part.get('end', end))
+    for part in with_ends(cfg.get('param_scheduler') or [], epochs, length):
         _try('param_scheduler', _build_schedule, part, optimizer, length)
+
+
+def with_ends(
+    schedule: Mapping | Sequence[Mapping], epochs: int, length: int
+) -> list[dict]:
+    """Return the parts of a schedule; one without an end lasts as long as stage 2.
+
+    Args:
+        schedule: A part, or several.
+        epochs: Epochs of stage 2.
+        length: Batches in an epoch.
+    """
+    parts = [schedule] if isinstance(schedule, Mapping) else schedule
+    return [
+        {'end': epochs if part.get('by_epoch', True) else epochs * length, **part}
+        for part in parts
+    ]
 
 
 def check_go_together(runner: Runner, model: nn.Module, batches: Sampler) -> None:

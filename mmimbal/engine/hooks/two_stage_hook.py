@@ -17,6 +17,7 @@ from mmimbal.engine.stage2_parts import (
     check_parts,
     merged,
     warn_of_schedule,
+    with_ends,
 )
 from mmimbal.registry import HOOKS
 from mmimbal.stage2.freezing import check_has_parts, freeze_features
@@ -212,9 +213,8 @@ class TwoStageHook(Hook):
             runner.model, loop.iter, loop.max_iters
         )
         if schedule is not None:
-            for part in schedule if isinstance(schedule, list) else [schedule]:
-                part.setdefault('end', epochs if part.get('by_epoch', True) else iters)
-            runner.param_schedulers = runner.build_param_scheduler(schedule)
+            parts = with_ends(schedule, epochs, len(loop.dataloader))
+            runner.param_schedulers = runner.build_param_scheduler(parts)
         runner.logger.info(
             f'Stage 2: a new {type(model.head).__name__}, sampler, optimizer and '
             'schedule'
