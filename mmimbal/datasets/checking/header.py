@@ -5,6 +5,8 @@ Whether training can read the file is never decided here.
 
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from PIL import Image
@@ -23,19 +25,21 @@ class Header:
         mode: Image mode of PIL: ``'RGB'``, ``'L'``, ...
         is_rotated: Whether EXIF holds a rotation or a flip.
         frames: Number of pages of a TIFF file, or frames of an animation.
+        size: Width and height.
     """
 
     format: str = ''
     mode: str = ''
     is_rotated: bool = False
     frames: int = 1
+    size: tuple[int, int] = (0, 0)
 
 
 def read_header(content: bytes) -> Header:
     """Read the header of a file; pixels are not decoded."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter('ignore')  # about large images
+        with warnings.catch_warnings(), _images_of_any_size():
+            warnings.simplefilter('ignore')  # about odd metadata
             with Image.open(io.BytesIO(content)) as image:
                 return Header(
                     image.format or '',
@@ -43,9 +47,20 @@ def read_header(content: bytes) -> Header:
                     _orientation(image, content) != 1,
                     # The second picture of MPO, of phones, is a preview.
                     1 if image.format == 'MPO' else getattr(image, 'n_frames', 1),
+                    image.size,
                 )
     except Exception:  # of any type; Pillow may not know what OpenCV reads
         return Header()
+
+
+@contextmanager
+def _images_of_any_size() -> Iterator[None]:
+    """Let Pillow open large images, too; it does not decode their pixels here."""
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
 
 
 def _orientation(image: Image.Image, content: bytes) -> int:

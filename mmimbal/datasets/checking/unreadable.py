@@ -13,6 +13,8 @@ from mmimbal.datasets.checking.values import (
 )
 from mmimbal.datasets.sources.dicom import is_dicom
 
+MAX_PIXELS = 2**30  # of OpenCV
+
 
 def why_unreadable(path: Path) -> str:
     """Return the reason why training cannot decode a file."""
@@ -24,6 +26,13 @@ def why_unreadable(path: Path) -> str:
         return 'the file is empty'
     if is_dicom(path):
         return 'a DICOM file: tools/prepare_dataset.py makes it a PNG file'
+    header = read_header(content)
+    width, height = header.size
+    if width * height > MAX_PIXELS:
+        return (
+            f'{width} x {height} pixels: OpenCV, which training uses, reads at most '
+            f'{MAX_PIXELS:,}. Cut it into tiles, or make it smaller'
+        )
     stored = read_unchanged(content)
     if stored is not None:
         low, high = range_of(stored)
@@ -33,7 +42,9 @@ def why_unreadable(path: Path) -> str:
         )
     if cv2.haveImageReader(str(path)):
         return 'damaged, or cut off'
-    kind = read_header(content).format
-    if not kind:
+    if not header.format:
         return 'no image that OpenCV, which training uses, can read'
-    return f'OpenCV, which training uses, does not read {kind} files: save it as PNG'
+    return (
+        f'OpenCV, which training uses, does not read {header.format} files: save it as '
+        'PNG'
+    )

@@ -1,6 +1,8 @@
 """Each kind of file is looked at as mmcv, which trains, decodes it."""
 
 import re
+import struct
+import zlib
 
 import cv2
 import imagehash
@@ -91,6 +93,15 @@ def cut(write, size):
     return write_part
 
 
+def write_huge(path):
+    """Write a PNG file whose header claims 40,000 x 30,000 pixels."""
+    by_pillow(PICTURE, 'PNG')(path)
+    content = bytearray(path.read_bytes())
+    content[16:24] = struct.pack('>II', 40000, 30000)
+    content[29:33] = struct.pack('>I', zlib.crc32(content[12:29]))
+    path.write_bytes(content)
+
+
 DICOM = b'\0' * 128 + b'DICM' + b'\0' * 9
 UNREADABLE = {
     'floats': (
@@ -107,6 +118,10 @@ UNREADABLE = {
     'text': (lambda path: path.write_text('a note'), 'no image that OpenCV'),
     'half a png': (cut(by_pillow(PICTURE, 'PNG'), 3000), 'damaged, or cut off'),
     'half a jpeg': (cut(by_pillow(PICTURE, 'JPEG'), 900), 'damaged, or cut off'),
+    'huge': (
+        write_huge,
+        '40000 x 30000 pixels: OpenCV, which training uses, reads at most 1,073,74',
+    ),
     'dicom': (lambda path: path.write_bytes(DICOM), 'DICOM file: tools/prepare'),
     'folder': (lambda path: path.mkdir(), 'IsADirectoryError'),
 }
