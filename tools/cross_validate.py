@@ -4,10 +4,9 @@ import argparse
 from pathlib import Path
 
 from mmimbal.command_line.compose import load_experiment
-from mmimbal.command_line.experiment import words_of
 from mmimbal.command_line.failures import ToolFailedError
 from mmimbal.command_line.flag_types import at_least
-from mmimbal.command_line.flags import add_executor_flags
+from mmimbal.command_line.flags import add_executor_flags, add_experiment_flags
 from mmimbal.command_line.run_tool import run_tool
 from mmimbal.experiments.jobs import failure_report, run_jobs
 from mmimbal.files.atomic import check_is_no_file
@@ -39,18 +38,7 @@ def parse_args() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument(
         '--work-dir', type=Path, help='default: work dir of the config + _folds'
     )
-    parser.add_argument(
-        '--base',
-        action='append',
-        default=[],
-        metavar='OLD=NEW',
-        help='replace a base of the experiment, e.g. stage2/crt=stage2/lws',
-    )
-    parser.add_argument(
-        '--profile',
-        choices=words_of('profiles'),
-        help='image size, net and schedule, e.g. 64px: small images, for a CPU',
-    )
+    add_experiment_flags(parser)
     parser.add_argument(
         '--cfg-options',
         nargs='+',

@@ -14,18 +14,7 @@ from mmimbal.command_line.flag_types import at_least
 def add_common_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags that train.py and test.py share, with names as in MMPretrain."""
     parser.add_argument('--work-dir', help='folder for logs and checkpoints')
-    parser.add_argument(
-        '--base',
-        action='append',
-        default=[],
-        metavar='OLD=NEW',
-        help='replace a base of the experiment, e.g. stage2/crt=stage2/lws',
-    )
-    parser.add_argument(
-        '--profile',
-        choices=words_of('profiles'),
-        help='image size, net and schedule, e.g. 64px: small images, for a CPU',
-    )
+    add_experiment_flags(parser)
     parser.add_argument(
         '--amp',
         action='store_true',
@@ -43,6 +32,22 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
         '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none'
     )
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+
+
+def add_experiment_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that replace parts of an experiment."""
+    parser.add_argument(
+        '--base',
+        action='append',
+        default=[],
+        metavar='OLD=NEW',
+        help='replace a base of the experiment, e.g. stage2/crt=stage2/lws',
+    )
+    parser.add_argument(
+        '--profile',
+        choices=words_of('profiles'),
+        help='image size, net and schedule, e.g. 64px: small images, for a CPU',
+    )
 
 
 def add_executor_flags(parser: argparse.ArgumentParser) -> None:
