@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from mmengine.logging import print_log
 from mmpretrain.datasets import BaseDataset
 
@@ -17,7 +16,7 @@ from mmimbal.datasets.index_file import (
     check_no_class_is_empty,
     check_no_group_straddles,
     encode_labels,
-    known_groups,
+    groups_of_rows,
     read_classes,
     read_index,
     rows_of_split,
@@ -122,10 +121,8 @@ class CSVDataset(BaseDataset):
         if not self.test_mode:
             warn_unless_checked(check_result, index, self.split_column)
             check_no_class_is_empty(labels, classes, f'split {self.split!r} of {index}')
-        files = table['file']
-        groups = known_groups(table) if 'group' in table.column_names else files
-        groups = pc.if_else(pc.equal(groups, ''), files, groups)
-        columns = (column.combine_chunks() for column in (files, groups))
+        columns = table['file'], groups_of_rows(table)
+        columns = (column.combine_chunks() for column in columns)
         return ImageList(str(index.parent), labels, *columns)
 
     def get_gt_labels(self) -> np.ndarray:

@@ -174,6 +174,14 @@ def known_groups(table: pa.Table) -> pa.ChunkedArray:
     return pc.if_else(unknown, '', groups)
 
 
+def groups_of_rows(table: pa.Table) -> pa.ChunkedArray:
+    """Return the group of each row, (N,); its file where no group is known."""
+    if 'group' not in table.column_names:
+        return table['file']
+    groups = known_groups(table)
+    return pc.if_else(pc.equal(groups, ''), table['file'], groups)
+
+
 def encode_labels(table: pa.Table, classes: tuple[str, ...], index: Path) -> np.ndarray:
     """Return the class index of each row, (N,); labels are class names or indices.
 

@@ -15,6 +15,7 @@ from mmimbal.command_line.prepared import OWN, data_folder, is_prepared
 from mmimbal.datasets.checking.check_result import file_hash
 from mmimbal.datasets.index_file import (
     encode_labels,
+    groups_of_rows,
     known_groups,
     read_classes,
     read_description,
@@ -204,10 +205,7 @@ def with_folds(folder: Path, out: Path, folds: int, seed: int = 0) -> Path:
     classes = read_classes(folder / 'index.csv', table)
     labels = encode_labels(table, classes, folder / 'index.csv')
     files = table['file'].to_pylist()
-    groups = files
-    if 'group' in table.column_names:
-        known = known_groups(table).to_pylist()
-        groups = [group or file for group, file in zip(known, files, strict=True)]
+    groups = groups_of_rows(table).to_pylist()
     contents = [file_hash(folder / file) for file in files]
     made = folds_by_group(labels, join_groups(groups, contents), folds, seed)
     by_fold = {f'fold{k}': fold.tolist() for k, fold in enumerate(made)}

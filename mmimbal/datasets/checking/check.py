@@ -19,6 +19,7 @@ from mmimbal.datasets.checking.image_facts import ImageFacts, read_image_facts
 from mmimbal.datasets.checking.unusual import unusual
 from mmimbal.datasets.index_file import (
     encode_labels,
+    groups_of_rows,
     known_groups,
     read_classes,
     read_index,
@@ -66,10 +67,7 @@ def check_dataset(
     labels = encode_labels(table, classes, index)
     files = table['file'].to_pylist()
     columns = _split_columns(table, split_column, index)
-    groups = files
-    if 'group' in table.column_names:
-        groups = known_groups(table).to_pylist()
-    groups = [group or file for group, file in zip(groups, files, strict=True)]
+    groups = groups_of_rows(table).to_pylist()
     missing = set(missing_files(table, index))
     facts = list(read_image_facts(root, files, missing, processes))
     findings = [*_unreadable(files, missing, facts), *unusual(files, facts)]
