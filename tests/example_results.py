@@ -37,6 +37,7 @@ def write_results(folder: Path, datasets: tuple[str, ...] = ('one', 'two')) -> N
         notes='Known beforehand.',
         metric=METRIC,
         judged_on='test',
+        datasets=['one', 'two'],
         experiments=[
             f'{dataset}_fold{fold}_{method}_seed{seed}'
             for dataset in ('one', 'two')

@@ -11,6 +11,7 @@ from mmimbal.experiments.jobs import failure_report, run_jobs
 from mmimbal.files.atomic import check_is_no_file, check_is_no_folder
 
 INDEX = Path('docs/results.md')
+RESULTS = Path('results')
 TOOLS = Path(__file__).resolve().parent
 
 
@@ -24,7 +25,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--results',
         type=Path,
-        default=Path('results'),
+        default=RESULTS,
         help='folder of the results of all grids; default: results/',
     )
     parser.add_argument(
@@ -87,7 +88,12 @@ def main() -> None:
             print(f'{number} of {len(wanted)} results exist already')
         executor = build_executor(args, work_dir)
         failed = run_jobs(folders.jobs(grid, missing), executor, 'Experiments')
-    write_page(folders.results, page)
+    given = {
+        '--results': args.results != RESULTS and args.results,
+        '--page': args.page,
+    }
+    flags = ''.join(f' {flag} {path}' for flag, path in given.items() if path)
+    write_page(folders.results, page, flags=flags)
     if not args.page:
         write_index(args.results, INDEX)
     print(f'Written: {page}, from the results in {folders.results}')

@@ -5,7 +5,7 @@ import csv
 from pathlib import Path
 
 from mmimbal.command_line.run_tool import run_tool
-from mmimbal.files.atomic import check_is_no_folder, write_text
+from mmimbal.files.atomic import write_text
 
 
 def parse_args() -> argparse.Namespace:
@@ -52,11 +52,13 @@ def shares(pairs: list[str]) -> dict[str, float]:
     """Return shares by class.
 
     Raises:
-        ValueError: If a pair is not CLASS=SHARE.
+        ValueError: If a pair is not CLASS=SHARE, or a class is given twice.
     """
     found = {}
     for pair in pairs:
         name, _, share = pair.rpartition('=')
+        if name in found:
+            raise ValueError(f'{pair}: {name} is given twice')
         try:
             found[name] = float(share)
         except ValueError:
@@ -78,6 +80,8 @@ def read_costs(file: Path, classes: tuple[str, ...]) -> list[list[float]]:
         raise ValueError(f'{file} is not a CSV file in UTF-8') from None
     first = next(iter(rows[0])) if rows else ''
     table = {row[first]: row for row in rows}
+    if len(table) < len(rows):
+        raise ValueError(f'{file} names a true class in two rows')
     if set(table) != set(classes) or set(rows[0]) - {first} != set(classes):
         raise ValueError(
             f'{file} must have a row and a column for each of {", ".join(classes)}'
@@ -105,18 +109,15 @@ def main() -> None:
     from mmimbal.inference.leaks import check_no_leak
     from mmimbal.inference.predict import predict_split
     from mmimbal.inference.predictor import load_predictor
+    from mmimbal.inference.published import check_place
 
-    if args.out.suffix != '.pth':
+    check_place(args.out, ('.pth', '.py'))
+    config = args.model.with_suffix('.py')
+    if args.model.is_dir() or (args.model.is_file() and not config.is_file()):
         raise ValueError(
-            f'{args.out} must end in .pth: the config is written next to it, with .py'
+            f'{args.model} is not published: use tools/publish.py {args.model} '
+            'model.pth, and calibrate model.pth'
         )
-    if args.model.is_dir():
-        raise ValueError(
-            f'{args.model} is a folder: publish it first, with tools/publish.py '
-            f'{args.model} model.pth, and calibrate model.pth'
-        )
-    for file in (args.out, args.out.with_suffix('.py')):
-        check_is_no_folder(file)
     predictor = load_predictor([args.model], get_device())
     images = predict_split(predictor, args.data, args.split)
     check_no_leak(
@@ -139,8 +140,7 @@ def main() -> None:
     checkpoint = load_from_local(args.model, 'cpu')
     checkpoint['meta']['decisions'] = decisions.to_dict()
     save_checkpoint_file(checkpoint, args.out)
-    config = args.model.with_suffix('.py').read_text(encoding='utf-8')
-    write_text(config, args.out.with_suffix('.py'))
+    write_text(config.read_text(encoding='utf-8'), args.out.with_suffix('.py'))
     print('\n'.join(describe(decisions)))
     print(f'Written: {args.out}, fitted on {len(images.labels)} images of {args.split}')
 

@@ -70,8 +70,9 @@ def prepare(args: argparse.Namespace, folder: Path, work_dir: Path) -> 'OwnData'
         folder = with_folds(folder, work_dir / 'data', args.folds)
         data = describe_data(folder)
         print(f'{args.folds} folds, grouped and stratified: {folder / "index.csv"}')
-    column = 'split' if data.folds == [None] else f'fold{data.folds[0]}'
-    if read_check_result(folder / 'index.csv', column) != 'checked':
+    columns = ['split' if fold is None else f'fold{fold}' for fold in data.folds]
+    found = {read_check_result(folder / 'index.csv', column) for column in columns}
+    if found != {'checked'}:
         checked = subprocess.run(
             [sys.executable, TOOLS / 'check_dataset.py', folder], check=False
         )

@@ -102,7 +102,7 @@ def parse_args() -> argparse.Namespace:
         action='store_true',
         help='all folders are classes, also if they have names of splits',
     )
-    parser.add_argument(
+    folders.add_argument(
         '--group-folders',
         action='store_true',
         help='the folders are groups (patients, lesions), with one folder per class in '

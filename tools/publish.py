@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from mmimbal.command_line.run_tool import run_tool
-from mmimbal.files.atomic import check_is_no_folder, write_text
+from mmimbal.files.atomic import write_text
 
 LARGEST_DIFFERENCE = 1e-3  # of a probability in ONNX and PyTorch
 
@@ -92,15 +92,10 @@ def main() -> None:
     from mmimbal.inference.image_files import find_images
     from mmimbal.inference.members import find_members, load_member
     from mmimbal.inference.model_card import model_card
-    from mmimbal.inference.published import published_model
+    from mmimbal.inference.published import check_place, published_model
     from mmimbal.inference.stored_decisions import check_made_by, check_not_fitted_on
 
-    if args.out.suffix != '.pth':
-        raise ValueError(
-            f'{args.out} must end in .pth: the config is written next to it, with .py'
-        )
-    for suffix in ('.pth', '.py', '.md', *(['.onnx'] if args.onnx else [])):
-        check_is_no_folder(args.out.with_suffix(suffix))
+    check_place(args.out, ('.pth', '.py', '.md', *(['.onnx'] if args.onnx else [])))
     if args.images and not args.onnx:
         raise ValueError('--images is for --onnx')
     images = find_images([args.images]) if args.images else []

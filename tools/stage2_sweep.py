@@ -184,6 +184,7 @@ def main() -> None:
             seconds=seconds,
             failed=failed,
             rows=best_first([*rows, sweep.row_of_stage1(stage1)], args.metric),
+            searched=not args.no_search,
         )
         text = report_text(
             result,

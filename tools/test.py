@@ -123,8 +123,8 @@ def main() -> None:
     from mmimbal.evaluation.tta import average_views, load_views
     from mmimbal.files.checkpoint import safe_loading
     from mmimbal.inference.leaks import check_no_leak, describe_leak
+    from mmimbal.inference.members import find_members
     from mmimbal.inference.predictor import load_ensemble, published_hash
-    from mmimbal.stage2.stage1 import find_checkpoint
 
     keep_memory()
     with messages_for_mistakes():
@@ -140,7 +140,7 @@ def main() -> None:
                 )
             checkpoint, cfg.model = Path(args.checkpoint), ensemble.model_cfg
         else:
-            checkpoint = find_checkpoint(args.checkpoint)
+            (checkpoint,) = find_members(Path(args.checkpoint))
         if args.split:
             choose_split(cfg, args.split)
         check_data(cfg, 'test_dataloader')

@@ -132,11 +132,13 @@ def commands_of_winner(
         options = length(compose(parse_experiment(stage1)), 1)
     options = ''.join(f' {key}={value}' for key, value in options.items())
     options = f' --cfg-options{options}' if options else ''
-    commands = [f'{start}python tools/train.py {stage1}{options}']
+    quoted = shlex.quote(stage1)
+    commands = [f'{start}python tools/train.py {quoted}{options}']
     if row.stage2:
         chosen = Counter(json.dumps(run['params']) for run in row.runs.values())
         params = json.loads(chosen.most_common(1)[0][0])
         options = ''.join(f' {key}={value}' for key, value in params.items())
         options = f' --cfg-options{options}' if options else ''
-        commands.append(f'{start}python tools/train.py {stage1}/{row.stage2}{options}')
+        quoted = shlex.quote(f'{stage1}/{row.stage2}')
+        commands.append(f'{start}python tools/train.py {quoted}{options}')
     return commands

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from mmimbal.experiments.comparison import Comparison
 from mmimbal.experiments.grid_results import GridResults
 from mmimbal.experiments.own_data import OwnData
 from mmimbal.experiments.page import effects_by_way
@@ -51,7 +52,7 @@ def write_compare_page(
         limits=cannot_tell,
         commands=commands,
         counts=_counts(data),
-        folds=len(data.folds),
+        which_images=which_images(data, comparison),
         methods={name: METHODS[name] for name in sorted(trained)},
         parameters=PARAMETERS[quick],
         unit='groups' if data.groups else 'images',
@@ -68,6 +69,20 @@ def write_compare_page(
     )
     write_text(text, page)
     return words, cannot_tell
+
+
+def which_images(data: OwnData, comparison: Comparison) -> str:
+    """Say which images of several folds are counted, and which ones are tested."""
+    if len(data.folds) == 1:
+        return ''
+    first = f'These are the images of the first of {len(data.folds)} folds'
+    if len(comparison.folds) == 1:
+        return f'{first}, the only one that was used.'
+    if comparison.has_several_tests:
+        tested = 'Each image is a test image of one fold'
+    else:
+        tested = 'All folds test on the same images'
+    return f'{first}. {tested}, and the results below are of all folds together.'
 
 
 def _counts(data: OwnData) -> Table:

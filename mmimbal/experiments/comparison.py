@@ -121,9 +121,7 @@ def compare(
     metrics = {}
     for name, row in comparable.items():
         counts = [
-            ConfusionCounts.of(
-                drawn_confusions(labels, predicted, classes, codes, drawn)
-            )
+            drawn_counts(labels, predicted, classes, codes, drawn)
             for predicted in _pooled(row, folds)
         ]
         metrics[name] = {
@@ -156,14 +154,14 @@ def mean_over_seeds(values: Sequence[np.ndarray]) -> np.ndarray:
     return center + np.sqrt(seeds / (seeds - 1)) * deviation
 
 
-def drawn_confusions(
+def drawn_counts(
     labels: np.ndarray,
     predicted: np.ndarray,
     classes: int,
     groups: np.ndarray,
     drawn: np.ndarray,
-) -> np.ndarray:
-    """Return the confusion matrix of each resample of groups, (B, K, K).
+) -> ConfusionCounts:
+    """Return the images of each class in each resample of groups, (B, K) each.
 
     Args:
         labels: True class of each image, (N,).
@@ -172,11 +170,19 @@ def drawn_confusions(
         groups: Index of the group of each image, (N,).
         drawn: How often each of G groups counts, (G, B), float32.
     """
-    cells = labels * classes + predicted
-    ones = np.ones(len(labels), np.float32)
-    # Sparse: a group has images in few of the K x K cells.
-    per_cell = coo_array((ones, (cells, groups)), (classes**2, len(drawn))).tocsr()
-    return (per_cell @ drawn).T.astype(float).reshape(-1, classes, classes)
+
+    def count(of: np.ndarray, groups: np.ndarray) -> np.ndarray:
+        ones = np.ones(len(of), np.float32)
+        # Sparse: a group has images of few classes.
+        per_class = coo_array((ones, (of, groups)), (classes, len(drawn))).tocsr()
+        return (per_class @ drawn).T.astype(float)
+
+    right = labels == predicted
+    return ConfusionCounts(
+        count(labels[right], groups[right]),
+        count(labels, groups),
+        count(predicted, groups),
+    )
 
 
 def read_folds(

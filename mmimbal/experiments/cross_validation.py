@@ -19,6 +19,7 @@ from mmimbal.files.lock import is_work_dir_in_use
 from mmimbal.stage2.config import follows_stage1
 
 USUAL_FOLDS = 5
+FLAGS_OF_TRAINING = ('--auto-scale-lr', '--no-validate')  # test.py has none of them
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ class FoldJob(Job):
         folder: Folder of the cross-validation.
         tools: Folder of the tools.
         stages: Stages to train, one after another.
-        flags: Further flags for train.py and test.py.
+        flags: Further flags for train.py, and those of them for test.py that it has.
     """
 
     fold: int
@@ -171,16 +172,17 @@ class FoldJob(Job):
         for stage, work_dir in zip(self.stages, self.work_dirs, strict=True):
             while is_work_dir_in_use(work_dir):
                 yield None
-            common = [*self.flags, '--cfg-options', *self._options(stage)]
+            options = ['--cfg-options', *self._options(stage)]
             command = [str(self.tools / 'train.py'), stage.config]
             command += ['--work-dir', str(work_dir), *stage1]
             if (work_dir / 'last_checkpoint').is_file():
                 command.append('--resume')
-            yield [*command, *common]
+            yield [*command, *self.flags, *options]
             stage1 = ['--stage1', str(work_dir)]
         command = [str(self.tools / 'test.py'), stage.config, str(work_dir)]
         command += ['--out', str(self.predictions)]
-        yield [*command, '--work-dir', str(work_dir / 'test'), *common]
+        flags = [flag for flag in self.flags if flag not in FLAGS_OF_TRAINING]
+        yield [*command, '--work-dir', str(work_dir / 'test'), *flags, *options]
 
     def _options(self, stage: Stage) -> list[str]:
         options = [f'{key}={value}' for key, value in fold_options(self.fold).items()]

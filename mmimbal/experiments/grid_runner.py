@@ -40,6 +40,8 @@ class GridFolders:
             metric=grid.metric_methods,
             plug_in=grid.plug_in,
             judged_on=grid.judged_on,
+            search=any(run.search for run in grid.runs),
+            datasets=sorted({run.dataset for run in grid.runs}),
             experiments=[run.name for run in grid.runs],
         )
         write_json(about, self.results / 'grid.json')
@@ -93,7 +95,7 @@ class GridJob(Job):
             return False
         result = read_json(self.result)
         check_settings(result.get('settings', {}), self.run.settings, self.result)
-        untested = [row for row in result['rows'] if row['val'] and not row.get('test')]
+        untested = [row for row in result['rows'] if row['val'] and 'test' not in row]
         return not self.on_test or not untested
 
     def steps(self, cores: int) -> Iterator[Step]:
@@ -138,10 +140,11 @@ class GridJob(Job):
                 params=sweep_row.params,
                 val=scores['val'],
             )
+            if self.on_test:
+                row['test'] = scores['test']  # None of a head that has diverged
             if scores['test']:
                 file = predictions_file(self.folder / 'stage2', sweep_row.method)
                 predictions = load_predictions(file)
-                row['test'] = scores['test']
                 row['predicted'] = pack(predictions.scores.argmax(1))
                 images_hash = write_images(predictions, images)
             rows.append(row)

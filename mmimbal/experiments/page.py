@@ -27,13 +27,17 @@ from mmimbal.visualization.templating import render
 SPLIT_NAMES = {'val': 'validation', 'test': 'test'}
 
 
-def write_page(folder: Path, page: Path, resamples: int = RESAMPLES) -> None:
+def write_page(
+    folder: Path, page: Path, resamples: int = RESAMPLES, flags: str = ''
+) -> None:
     """Write a Markdown page with the results of a grid, and its figures.
 
     Args:
         folder: Folder of the results of the grid.
         page: File to write; figures are written to the same folder.
         resamples: Number of resamples of groups (bootstrap).
+        flags: Flags of ``tools/benchmark.py`` that write this page, but for
+            ``--page-only``.
 
     Raises:
         FileNotFoundError: If there are no results.
@@ -51,7 +55,9 @@ def write_page(folder: Path, page: Path, resamples: int = RESAMPLES) -> None:
     # A path of this machine says nothing to readers.
     shown = folder.name if folder.is_absolute() else folder.as_posix()
     section = _section(grid, picture.name, effects.name)
-    text = render('mmimbal.experiments', 'grid.md', results=shown, grid=section)
+    text = render(
+        'mmimbal.experiments', 'grid.md', results=shown, grid=section, flags=flags
+    )
     write_text(text, page)
 
 
@@ -74,7 +80,7 @@ def write_index(results: Path, index: Path) -> None:
                 title=about['title'],
                 page=f'{index.stem}/{name}.md',
                 split=SPLIT_NAMES[about['judged_on']],
-                datasets=sorted({each.split('_fold')[0] for each in experiments}),
+                datasets=about['datasets'],
                 done=len(done),
                 experiments=len(experiments),
             )
@@ -103,6 +109,7 @@ def _section(grid: GridResults, picture: str, effects: str) -> dict:
         title=grid.about['title'],
         name=grid.name,
         split=grid.split,
+        search=grid.about.get('search', True),
         done=done,
         experiments=len(grid.about['experiments']),
         devices=dict(sorted(grid.devices.items())),

@@ -39,6 +39,20 @@ def locked(path: Path, wait: bool = True) -> Iterator[None]:
         lock.release()
 
 
+@contextmanager
+def locked_once(path: Path) -> Iterator[None]:
+    """Hold the lock of a path that is written once, and leave no file of the lock.
+
+    Raises:
+        InUseError: If another process holds the lock.
+    """
+    with locked(path, wait=False):
+        try:
+            yield
+        finally:
+            _lock_file(path).unlink(missing_ok=True)
+
+
 def is_locked(path: Path) -> bool:
     """Return whether another process holds the lock of a path."""
     if not _lock_file(path).is_file():

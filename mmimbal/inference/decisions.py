@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from decimal import ROUND_DOWN, Decimal
 
 import numpy as np
 
@@ -121,6 +122,19 @@ def rounded_down(share: float) -> str:
     return f'{math.floor(1000 * share + 1e-6) / 10:.1f}'
 
 
+def threshold_text(threshold: float) -> str:
+    """Return a threshold of probabilities with four digits or more, rounded down.
+
+    Near 1, digits are those of its distance: 0.99998 is not 1, which no image reaches.
+    """
+    if not 0 < threshold < 1:
+        return f'{threshold:g}'
+    zeros = math.floor(-math.log10(min(threshold, 1 - threshold)))
+    exact = Decimal(repr(float(threshold)))
+    rounded = exact.quantize(Decimal(1).scaleb(-4 - zeros), ROUND_DOWN)
+    return f'{rounded.normalize():f}'
+
+
 def describe(decisions: Decisions) -> list[str]:
     """Return sentences about what was fitted."""
     lines = []
@@ -139,9 +153,10 @@ def describe(decisions: Decisions) -> list[str]:
                 )
     for each in decisions.thresholds:
         lines.append(
-            f'{each.name}: present from a probability of {each.value:.4g}; at least '
-            f'{rounded_down(each.bound)}% {each.goal} is promised for new groups, from '
-            f'{each.groups} groups at level {each.level:.0%}'
+            f'{each.name}: present from a probability of '
+            f'{threshold_text(each.value)}; at least {rounded_down(each.bound)}% '
+            f'{each.goal} is promised for new groups, from {each.groups} groups at '
+            f'level {each.level:.0%}'
         )
     if decisions.abstention:
         in_use = ''
@@ -149,8 +164,9 @@ def describe(decisions: Decisions) -> list[str]:
             in_use = ', weighted by the prevalences'
         each = decisions.abstention
         lines.append(
-            f'Answers from a confidence of {each.value:.4g}: {each.accuracy:.1%} '
-            f'right, {each.coverage:.1%} of the calibration images{in_use}'
+            f'Answers from a confidence of {threshold_text(each.value)}: '
+            f'{each.accuracy:.1%} right, {each.coverage:.1%} of the calibration images'
+            f'{in_use}'
         )
     if decisions.sets:
         lines.append(

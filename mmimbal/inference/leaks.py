@@ -43,7 +43,9 @@ def check_no_leak(
         if leaked := groups_with_hash(names, trained.numpy()):
             raise ValueError(
                 f'{checkpoint} was trained on {len(leaked)} of the {len(names)} '
-                f'groups of these images, the first is {leaked[0]}: {harm}'
+                f'groups of these images, the first is {leaked[0]}: {harm}. If these '
+                'are other images with the same names, give them other groups in their '
+                'index.csv'
             )
     if silent:
         warn(

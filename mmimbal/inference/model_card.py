@@ -59,7 +59,7 @@ def _about(cfg: Mapping, metas: Sequence[Mapping]) -> str:
     members = len(cfg['model'].get('members', [0]))
     kind = f'The mean of {members} classifiers' if members > 1 else 'A classifier'
     versions = sorted({meta.get('mmimbal_version', '?') for meta in metas})
-    return f'{kind}, trained with mmimbal {", ".join(versions)}.'
+    return f'{kind}, published with mmimbal {", ".join(versions)}.'
 
 
 def _images(cfg: Mapping, pipeline: Sequence[Mapping]) -> str:

@@ -103,7 +103,7 @@ def difference_from_torch(
 
     Raises:
         ImportError: If onnxruntime is not installed.
-        ValueError: If no image can be read.
+        ValueError: If no image can be read, or a probability is not finite.
     """
     session = open_session(file)
     size = size_of_images(predictor.pipeline)
@@ -122,6 +122,8 @@ def difference_from_torch(
             expected = predictor.decisions.calibrate(expected)
         rgb = inputs.flip(1).numpy().astype(np.uint8)  # pipelines read BGR
         (scores,) = session.run([OUTPUT], {INPUT: rgb})
+        if not np.isfinite(scores).all():
+            raise ValueError(f'{file} gives probabilities that are not finite')
         largest = max(largest, float(np.abs(scores - expected).max()))
         found += len(inputs)
     if not found:

@@ -2,11 +2,12 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import torch
-from mmengine.dist import all_reduce, barrier, get_dist_info
+from mmengine.dist import barrier, get_dist_info
 from mmpretrain.registry import MODELS
 from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
@@ -16,6 +17,7 @@ from mmimbal.evaluation.head_inputs import HeadInputs
 from mmimbal.evaluation.predictions import Predictions, predictions_for
 from mmimbal.evaluation.threads import limited_threads
 from mmimbal.evaluation.tta import VIEWS, AverageScores
+from mmimbal.files.lock import locked_once
 from mmimbal.files.state_hash import state_hash
 from mmimbal.inference.decisions import Decisions
 from mmimbal.inference.image_files import ImageFiles, collate, size_of_images
@@ -50,9 +52,11 @@ def predict_files(
         neighbours: The images of which the nearest are named, if any.
 
     Returns:
-        Number of images that could not be predicted, in this call.
+        Number of images that could not be predicted; 0 in other processes than the
+        first.
 
     Raises:
+        InUseError: If another process writes the same file.
         ValueError: If an earlier run for the same file had other settings, or if
             neighbours are wanted of an ensemble, of several views, or of an index
             that another model has written; if several views are wanted of a calibrated
@@ -79,32 +83,29 @@ def predict_files(
         index=neighbours and state_hash(dict(embeddings=neighbours.embeddings)),
         columns=columns,
     )
-    table = PredictionTable(out, header, settings, rank, world_size)
     own = range(rank, len(files), world_size)
-    done = table.number_done()
-    broken = 0
-    with tqdm(total=len(own), initial=done, unit=' images', disable=None) as bar:
-        batches = _batches(predictor, files, own[done:], batch_size, workers, tta)
-        for scores, problems in batches:
-            found = _cells(list(scores.values()), decisions)
-            if inputs and found:
-                near = neighbours.cells(inputs.embeddings)
-                found = [a + b for a, b in zip(found, near, strict=True)]
-            cells = {
-                index: [*row, ''] for index, row in zip(scores, found, strict=True)
-            }
-            empty = [''] * (1 + len(columns))
-            cells |= {index: [*empty, text] for index, text in problems.items()}
-            rows = [[files[index], *cells[index]] for index in sorted(cells)]
-            table.append(rows)
-            broken += len(problems)
-            bar.update(len(rows))
-    barrier()
-    if rank == 0:
-        table.finish()
-    total = torch.tensor(broken)
-    all_reduce(total)
-    return int(total)
+    with locked_once(out) if rank == 0 else nullcontext():
+        table = PredictionTable(out, header, settings, rank, world_size)
+        done = table.number_done()
+        with tqdm(
+            total=len(own), initial=done, unit=' images', disable=None
+        ) as progress:
+            batches = _batches(predictor, files, own[done:], batch_size, workers, tta)
+            for scores, problems in batches:
+                found = _cells(list(scores.values()), decisions)
+                if inputs and found:
+                    near = neighbours.cells(inputs.embeddings)
+                    found = [a + b for a, b in zip(found, near, strict=True)]
+                cells = {
+                    index: [*row, ''] for index, row in zip(scores, found, strict=True)
+                }
+                empty = [''] * (1 + len(columns))
+                cells |= {index: [*empty, text] for index, text in problems.items()}
+                rows = [[files[index], *cells[index]] for index in sorted(cells)]
+                table.append(rows)
+                progress.update(len(rows))
+        barrier()
+        return table.finish() if rank == 0 else 0
 
 
 def _hash(value: object) -> str:

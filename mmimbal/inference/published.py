@@ -1,13 +1,39 @@
 """One model or an ensemble as one file."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 from mmengine.config import Config
 
 import mmimbal
+from mmimbal.files.atomic import check_is_no_folder
 from mmimbal.inference.members import Member, check_members, ensemble_of
+
+
+def check_place(out: Path, suffixes: Sequence[str]) -> None:
+    """Raise an error if a published file cannot be written, or would confuse a run.
+
+    Args:
+        out: The file.
+        suffixes: Suffixes of all files of its name that will be written.
+
+    Raises:
+        IsADirectoryError: If one of these is a folder.
+        ValueError: If the file does not end in ``.pth``, or is in a work dir.
+    """
+    if out.suffix != '.pth':
+        raise ValueError(
+            f'{out} must end in .pth: the config is written next to it, with .py'
+        )
+    for suffix in suffixes:
+        check_is_no_folder(out.with_suffix(suffix))
+    if (out.parent / 'last_checkpoint').is_file():
+        raise ValueError(
+            f'{out} is in the work dir of a training, where a second config would be '
+            'confused with the config of training: choose another folder'
+        )
 
 
 def published_model(members: Sequence[Member]) -> tuple[Config, dict]:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from mmengine.dist import barrier
 
-from mmimbal.files.atomic import atomic_write, check_is_no_folder, write_text
+from mmimbal.files.atomic import atomic_write, check_is_no_folder
+from mmimbal.files.json_file import read_json, write_json
 
 
 class PredictionTable:
@@ -47,16 +48,20 @@ class PredictionTable:
         ]
         self.part = self.parts[rank]
         self.about = file.with_name(f'{file.name}.settings.json')
-        settings = json.loads(json.dumps(dict(settings, processes=world_size)))
+        settings = dict(settings, processes=world_size)
         if any(part.is_file() for part in self.parts):
             self._check(settings)
         barrier()  # nobody writes a part before all have looked
         if rank == 0:
             file.parent.mkdir(parents=True, exist_ok=True)
-            write_text(json.dumps(settings, indent=2), self.about)
+            write_json(settings, self.about)
 
     def _check(self, settings: dict) -> None:
-        before = json.loads(self.about.read_text(encoding='utf-8'))
+        if not self.about.is_file():
+            raise ValueError(
+                f'{self.about} is missing: remove {self.file}.part*, and start again'
+            )
+        before, settings = read_json(self.about), json.loads(json.dumps(settings))
         changed = [
             key
             for key in settings.keys() | before.keys()
@@ -87,8 +92,13 @@ class PredictionTable:
             opened.flush()
             os.fsync(opened.fileno())
 
-    def finish(self) -> None:
-        """Join the rows of all processes, one of each in turn, in the file."""
+    def finish(self) -> int:
+        """Join the rows of all processes, one of each in turn, in the file.
+
+        Returns:
+            Number of rows whose last cell is not empty.
+        """
+        filled = 0
         with (
             atomic_write(self.file) as unfinished,
             open(unfinished, 'w', newline='', encoding='utf-8') as opened,
@@ -100,8 +110,10 @@ class PredictionTable:
             for row in chain.from_iterable(rows):
                 if row is not missing:
                     writer.writerow(row)
+                    filled += bool(row[-1])
         for leftover in (*self.parts, self.about):
             leftover.unlink(missing_ok=True)
+        return filled
 
 
 def _rows_of(part: Path) -> Iterator[list[str]]:

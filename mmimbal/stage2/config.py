@@ -110,6 +110,8 @@ def trained_model(cfg: Config) -> dict:
         for key in ('train_cfg', 'pretrained', 'checkpoint_path', 'init_cfg'):
             part.pop(key, None)
     preprocessor = model.get('data_preprocessor') or {}
+    for key in ('batch_augments', 'num_classes', 'to_onehot'):  # for training
+        preprocessor.pop(key, None)
     if preprocessor.get('type') == 'mmimbal.MultiViewDataPreprocessor':
         preprocessor.pop('type')
     return model

@@ -66,6 +66,7 @@ class SweepResult:
         seconds: Duration of ``extraction`` and of ``heads``.
         failed: Reason why a method could not be trained, by its name.
         rows: Rows of all methods, the best on validation first.
+        searched: Whether hyper-parameters were chosen on validation.
     """
 
     stage1: str
@@ -77,6 +78,7 @@ class SweepResult:
     seconds: Mapping[str, float]
     failed: Mapping[str, str]
     rows: Sequence[SweepRow] = field(default_factory=list)
+    searched: bool = True
 
     def write(self, folder: Path) -> None:
         """Write the result to the folder of a sweep."""
@@ -135,12 +137,16 @@ def report_text(
         split: ``'val'`` or ``'test'``; see :meth:`SweepResult.table`.
         was_held_back: Whether the images of this split were not used for choices.
     """
+    chosen = (
+        f'chosen by {result.metric} on validation, with the first seed'
+        if result.searched
+        else 'those of the configs'
+    )
     text = (
         f'Stage 1: {result.stage1}. Batch norm {result.batch_norm}, {result.views} '
-        'views, heads after the last epoch.\nHyper-parameters are chosen by '
-        f'{result.metric} on validation, with the first seed. Values are mean ± '
-        f'standard deviation of {result.number_of_seeds} seeds. Columns of classes '
-        f'are recalls on {split}.\n\n{result.table(classes, split)}\n'
+        f'views, heads after the last epoch.\nHyper-parameters are {chosen}. Values '
+        f'are mean ± standard deviation of {result.number_of_seeds} seeds. Columns of '
+        f'classes are recalls on {split}.\n\n{result.table(classes, split)}\n'
     )
     for name, reason in result.failed.items():
         text += f'\nNot trained: {name}. {reason}\n'

@@ -123,7 +123,8 @@ def draw_precision_recall(runs: Runs) -> Figure:
 
 def draw_embedding(places: np.ndarray, run: Predictions) -> Figure:
     """Draw images at their 2D positions, (N, 2), with a colour for each class."""
-    figure = Figure(figsize=(6, 5), layout='constrained')
+    columns = -(-len(run.classes) // 20)
+    figure = Figure(figsize=(4 + 2 * columns, 5), layout='constrained')
     axes = figure.subplots()
     map_ = colormaps['tab10' if len(run.classes) <= 10 else 'tab20']
     names = plain_names(run.classes)
@@ -142,9 +143,10 @@ def draw_embedding(places: np.ndarray, run: Predictions) -> Figure:
             )
     axes.set_xticks([])
     axes.set_yticks([])
-    axes.legend(
-        frameon=False, markerscale=2, loc='center left', bbox_to_anchor=(1, 0.5)
-    )
+    if len(run.classes) <= MOST_CLASSES:
+        figure.legend(
+            loc='outside right center', ncols=columns, frameon=False, markerscale=2
+        )
     return figure
 
 
@@ -192,7 +194,9 @@ def _panels(runs: Runs, curve, xlabel: str, ylabel: str) -> Figure:
     present = present[:MOST_CLASSES]
     columns = min(2, max(1, len(present)))  # readable on a phone
     lines = -(-max(1, len(present)) // columns)
-    figure = Figure(figsize=(2.6 * columns, 2.7 * lines), layout='constrained')
+    figure = Figure(
+        figsize=(2.6 * columns, 2.7 * lines + 0.22 * len(runs)), layout='constrained'
+    )
     grid = figure.subplots(lines, columns, squeeze=False).ravel()
     for axes, label in zip(grid, present, strict=False):
         for number, (name, run) in enumerate(_named(runs)):

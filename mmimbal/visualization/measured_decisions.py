@@ -13,7 +13,7 @@ from mmimbal.evaluation.conformal_coverage import coverage_of_sets
 from mmimbal.evaluation.costs import least_cost_decisions, mean_cost
 from mmimbal.evaluation.operating_points import operating_point
 from mmimbal.evaluation.predictions import Predictions
-from mmimbal.inference.decisions import Decisions, rounded_down
+from mmimbal.inference.decisions import Decisions, rounded_down, threshold_text
 from mmimbal.visualization import figures
 from mmimbal.visualization.measured import RunMetrics, measure
 from mmimbal.visualization.svg import picture
@@ -109,7 +109,7 @@ def _points(decisions: Decisions, run: Predictions, measured: Measure) -> Table 
             [
                 f'{each.name}: {each.goal} {100 * each.wanted:.4g}%',
                 rounded_down(each.bound),
-                f'{each.value:.4g}',
+                threshold_text(each.value),
                 *(found.estimate(name) for name in POINT),
             ]
         )
@@ -141,7 +141,7 @@ def _answers(
     ]
     return dict(
         wanted=f'{100 * fitted.wanted:.4g}',
-        value=f'{fitted.value:.4g}',
+        value=threshold_text(fitted.value),
         table=Table(['', *columns], rows),
     )
 

@@ -25,8 +25,12 @@ def draw_plug_in_effects(by_dataset: Mapping[str, Effects], metric: str) -> Figu
     ways = list(dict.fromkeys(way for by_way in every for way in list(by_way)[:-1]))
     ways.append(list(every[0])[-1])  # the mean
     places = np.arange(len(ways), 0, -1)
+    pairs = {pair for effects in by_dataset.values() for pair in effects}
+    longest = 0.7 + 0.085 * max(len(_label(pair)) for pair in pairs)  # in the legend
+    width = max(2.4 + 3.4 * len(by_dataset), longest)
+    columns = 2 if 2 * longest <= width else 1
     figure = Figure(
-        figsize=(2.4 + 3.4 * len(by_dataset), 1.4 + 0.34 * len(ways)),
+        figsize=(width, 1.2 + 0.34 * len(ways) + 0.22 * -(-len(pairs) // columns)),
         layout='constrained',
     )
     panels = figure.subplots(1, len(by_dataset), sharey=True, squeeze=False)[0]
@@ -34,14 +38,14 @@ def draw_plug_in_effects(by_dataset: Mapping[str, Effects], metric: str) -> Figu
         axes.axvline(0, color='#888888', linewidth=1, linestyle=':')
         shifts = np.linspace(0.15, -0.15, len(effects))
         for number, (pair, by_way) in enumerate(effects.items()):
-            line, label = line_of(number), ' minus '.join(map(plain, pair))
+            line = line_of(number)
             for place, way in zip(places + shifts[number], ways, strict=True):
                 if way not in by_way:  # a head has diverged, or is not trained yet
                     continue
                 values = by_way[way]
                 axes.plot(interval(values[1:]), (place, place), **line)
                 axes.plot(values[0], place, **line, marker='o', markersize=4)
-            axes.plot([], [], **line, marker='o', label=label)
+            axes.plot([], [], **line, marker='o', label=_label(pair))
         axes.axhline(1.5, color='#bbbbbb', linewidth=0.8)
         axes.set_title(plain(dataset), fontsize=10)
         axes.set_xlabel(f'{metric}, points')
@@ -52,7 +56,11 @@ def draw_plug_in_effects(by_dataset: Mapping[str, Effects], metric: str) -> Figu
     figure.legend(
         *panels[0].get_legend_handles_labels(),
         loc='outside lower center',
-        ncols=2,
+        ncols=columns,
         frameon=False,
     )
     return figure
+
+
+def _label(pair: tuple[str, str]) -> str:
+    return ' minus '.join(map(plain, pair))

@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,13 +19,14 @@ from mmimbal.experiments.compare_grid import (
     commands_of_winner,
     write_grid,
 )
+from mmimbal.experiments.compare_page import which_images
 from mmimbal.experiments.compare_time import estimated_seconds, readable, workers_for
 from mmimbal.experiments.grid import load_grid
 from mmimbal.experiments.grid_runner import GridFolders
 from mmimbal.experiments.own_data import describe_data
 from mmimbal.experiments.results import images_file, pack
 from mmimbal.experiments.rows import Row
-from mmimbal.files.json_file import write_json
+from mmimbal.files.json_file import read_json, write_json
 from tests.conftest import CONFIGS, ROOT, write_index
 from tests.example_results import scores_of
 from tests.tools import explain
@@ -211,6 +213,9 @@ def test_the_commands_train_the_winner_with_what_most_folds_chose():
         "MMIMBAL_DATA='/my data' python tools/train.py cells/64px/ce --cfg-options "
         'default_hooks.checkpoint.save_best=None'
     ]
+    first, second = commands_of_winner('my cells', '64px', row, None)
+    assert "tools/train.py 'my cells/64px/recommended' --cfg" in first
+    assert "tools/train.py 'my cells/64px/recommended/crt' --cfg" in second
 
 
 def write_results(data, work_dir, right=RIGHT):
@@ -270,6 +275,7 @@ def test_the_tool_ends_with_a_page_and_a_verdict(data, tmp_path, capsys):
     assert 'Each method was trained with one seed' in page
     assert '<svg' in page and 'recommended minus ce' in page
     assert 'may be chance' not in page
+    assert 'first of 2 folds. Each image is a test image of one fold, and' in page
 
     found = r'is (\S+) \[.*?\] points of balanced accuracy.*? and (\S+) \[.*?macro F1'
     (gains,) = re.findall(f'the first row minus this one {found}', said)
@@ -283,6 +289,23 @@ def test_the_tool_ends_with_a_page_and_a_verdict(data, tmp_path, capsys):
         assert gain in cell
     assert rows[plain][1:3] == ['-', '-']
     assert '\\' not in page
+
+
+def test_the_page_says_which_images_are_tested(data):
+    other, same = (SimpleNamespace(has_several_tests=x, folds='01') for x in (1, 0))
+    assert 'Each image is a test image of one fold' in which_images(data, other)
+    assert 'All folds test on the same images' in which_images(data, same)
+    same.folds = '0'
+    assert which_images(data, same).endswith('2 folds, the only one that was used.')
+
+
+def test_every_fold_is_checked(data, tmp_path, monkeypatch):
+    """A check of one fold, as training advises, says nothing of the others."""
+    report = data.folder / 'check.json'
+    write_json(read_json(report) | dict(split_columns=['fold0']), report)
+    (data.folder / '5.png').write_bytes(b'no image')
+    message = explain('compare', 'data/cells', '--profile', '64px')
+    assert 'data/cells has errors: correct those above' in message
 
 
 def test_a_profile_that_does_not_fit_is_refused_before_the_check(data):

@@ -93,6 +93,12 @@ def test_commands_of_a_fold(tmp_path):
     assert list(job.steps(1)) == [] and job.share_done() == 1
 
 
+def test_flags_of_training_are_not_for_testing(tmp_path):
+    flags = ['--amp', '--no-validate', '--auto-scale-lr']
+    train, test = FoldJob(0, tmp_path, Path('t'), [Stage('one', [])], flags).steps(1)
+    assert set(flags) < set(train) and set(flags) & set(test) == {'--amp'}
+
+
 def test_as_many_folds_as_the_index_has(tmp_path, capsys):
     rows = [
         {'file': f'{n}.png', 'label': 'a', **{f'fold{k}': 'train' for k in range(3)}}

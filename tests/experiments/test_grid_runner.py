@@ -44,6 +44,9 @@ def test_a_result_without_test_is_none_where_test_is_wanted(grid_job):
     rows[0]['test'] = dict(a=1.0)
     write_json(dict(settings=settings, rows=rows), job.result)
     assert grid_job('test')[-1].is_done()
+    rows[0]['test'] = None  # it diverged on test images: this will not change
+    write_json(dict(settings=settings, rows=rows), job.result)
+    assert grid_job('test')[-1].is_done()
 
 
 def test_a_result_of_other_settings_is_refused(grid_job):
@@ -55,6 +58,7 @@ def test_a_result_of_other_settings_is_refused(grid_job):
         changed.is_done()
     about = json.loads((folders.results / 'grid.json').read_text())
     assert about['judged_on'] == 'test' and about['experiments'] == [job.name]
+    assert about['datasets'] == ['digits_lt'] and about['search'] is True
 
 
 def test_steps_train_then_compare(grid_job):

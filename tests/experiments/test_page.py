@@ -64,6 +64,20 @@ def test_a_grid_without_results_says_so(results, tmp_path):
     assert 'Experiments: 0 of 24\n' in (tmp_path / 'results.md').read_text()
 
 
+def test_how_the_page_is_written_and_whether_anything_was_searched(results, tmp_path):
+    page = tmp_path / 'results.md'
+    write_page(results / 'study', page, resamples=20)
+    text = page.read_text()
+    assert 'configs/grids/study.py --page-only`' in text
+    assert 'of stage 2 are chosen on validation images.' in text
+    grid = json.loads((results / 'study' / 'grid.json').read_text())
+    write_json(dict(grid, search=False), results / 'study' / 'grid.json')
+    write_page(results / 'study', page, resamples=20, flags=' --page x.md')
+    text = page.read_text()
+    assert 'configs/grids/study.py --page x.md --page-only`' in text
+    assert 'of stage 2 are those of the configs.' in text
+
+
 def test_rows_that_lack_runs_say_so_and_are_not_compared(results, tmp_path):
     for seed in (0, 1):
         (results / f'study/runs/one_fold1_triplet_seed{seed}.json').unlink()
@@ -156,7 +170,12 @@ def test_the_index_lists_the_pages_of_all_grids(results, tmp_path):
     for name, split in (('alpha', 'val'), ('beta', 'test')):
         write_json(
             grid
-            | dict(title=name, judged_on=split, experiments=['x_y_fold0_ce_seed0']),
+            | dict(
+                title=name,
+                judged_on=split,
+                datasets=['x_y'],
+                experiments=['x_y_fold0_ce_seed0'],
+            ),
             results / name / 'grid.json',
         )
     (results / 'study/runs/one_fold1_triplet_seed0.json').unlink()

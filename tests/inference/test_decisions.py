@@ -15,8 +15,9 @@ from mmimbal.evaluation.recalibration import with_prevalence
 from mmimbal.evaluation.thresholds import fit_threshold
 from mmimbal.evaluation.vector_scaling import fit_vector_scaling
 from mmimbal.files.checkpoint import load_from_local
-from mmimbal.inference.decisions import Decisions, rounded_down
+from mmimbal.inference.decisions import Decisions, rounded_down, threshold_text
 from mmimbal.inference.fit_decisions import Wanted, first_half_of_groups, fit_decisions
+from mmimbal.inference.members import find_members
 from mmimbal.inference.predict import predict_split
 from mmimbal.inference.predictor import load_predictor
 from tests.conftest import rows_of, train, write_index
@@ -136,6 +137,26 @@ def test_calibration_on_training_images_is_refused(members, data, tmp_path):
     assert not (tmp_path / 'y.pth').exists()
 
 
+def test_only_a_published_model_is_calibrated(members, data, tmp_path):
+    checkpoint = find_members(members / 'fold0')[0]
+    for model in (checkpoint, checkpoint.parent):
+        message = explain('calibrate', model, data, '--out', tmp_path / 'y.pth')
+        assert f'{model} is not published: use tools/publish.py' in message
+    model = tmp_path / 'x.pth'
+    assert explain('publish', checkpoint, model) is None
+    message = explain('calibrate', model, data, '--out', checkpoint.parent / 'y.pth')
+    assert 'y.pth is in the work dir of a training' in message
+
+
+def test_a_class_with_two_rows_of_costs_is_refused(calibrated, tmp_path):
+    folder, cal = calibrated
+    costs = tmp_path / 'costs.csv'
+    costs.write_text(',a,b,c\na,0,1,1\nb,1,0,1\nc,1,1,0\na,0,9,9\n')
+    flags = ['--costs', costs, '--out', tmp_path / 'z.pth']
+    message = explain('calibrate', folder / 'plain' / 'x.pth', cal, *flags)
+    assert 'names a true class in two rows' in message
+
+
 def test_a_calibrated_model_is_not_a_member(calibrated, members):
     folder, _ = calibrated
     with pytest.raises(ValueError, match='average the members before calibration'):
@@ -147,6 +168,7 @@ def test_a_calibrated_model_is_not_a_member(calibrated, members):
     [
         (['--sensitivity', 'a'], 'a: expected CLASS=SHARE'),
         (['--sensitivity', 'z=0.5'], 'z is not a class'),
+        (['--sensitivity', 'a=0.5', 'a=0.9'], 'a=0.9: a is given twice'),
         (['--sets', '1.5'], 'confidence'),
         (['--split', 'nowhere'], "no split 'nowhere'"),
     ],
@@ -261,3 +283,20 @@ def test_a_share_of_0_is_not_taken_for_nothing(images, wanted):
 )
 def test_a_promise_is_not_rounded_up(share, text):
     assert rounded_down(share) == text
+
+
+@pytest.mark.parametrize(
+    ('threshold', 'text'),
+    [
+        (0.5, '0.5'),
+        (0.12349, '0.1234'),
+        (0.95, '0.95'),
+        (0.99998, '0.99998'),
+        (1 - 3.456e-7, '0.9999996544'),
+        (0.000123456, '0.0001234'),
+        (1.0, '1'),
+        (0.0, '0'),
+    ],
+)
+def test_a_threshold_is_never_rounded_up(threshold, text):
+    assert threshold_text(threshold) == text and float(text) <= threshold

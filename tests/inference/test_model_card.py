@@ -115,7 +115,7 @@ def test_what_is_not_known_is_not_invented():
     cfg = dict(model=dict(members=[{}, {}]))
     pipeline = [dict(type='LoadImageFromFile'), dict(type='PackInputs')]
     card = model_card('skin', ('mel', 'nv'), cfg, metas, pipeline)
-    assert 'The mean of 2 classifiers, trained with mmimbal ?' in card
+    assert 'The mean of 2 classifiers, published with mmimbal ?' in card
     assert '| mel | not known |' in card and 'patients, ...) are not known' in card
     assert 'Not measured here' in card and 'pixels of any number' in card
 

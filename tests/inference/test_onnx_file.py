@@ -1,6 +1,7 @@
 """ONNX files compute what PyTorch does, with any number of images."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -87,6 +88,16 @@ def test_the_calibration_is_inside(data, members, tmp_path):
     files = find_images([data], 'test')
     assert difference_from_torch(predictor, tmp_path / 'x.onnx', files) < 1e-5
     assert difference_from_torch(plain, tmp_path / 'x.onnx', files) > 0.1
+
+
+def test_a_file_that_gives_nan_is_refused(data, members, tmp_path, monkeypatch):
+    session = SimpleNamespace(run=lambda _, inputs: [np.full((len(inputs), 3), np.nan)])
+    monkeypatch.setattr('mmimbal.inference.onnx_file.open_session', lambda _: session)
+    files = find_images([data], 'test')
+    with pytest.raises(ValueError, match='probabilities that are not finite'):
+        difference_from_torch(
+            load_predictor([members / 'fold0']), tmp_path / 'x.onnx', files
+        )
 
 
 @pytest.mark.parametrize('to_rgb', [True, False])

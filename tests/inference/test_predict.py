@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from mmimbal.evaluation.threads import limited_threads
+from mmimbal.files.lock import InUseError, locked
 from mmimbal.inference.image_files import files_left_out, find_images, size_of_images
 from mmimbal.inference.members import find_members
 from mmimbal.inference.predict import predict_files
@@ -179,6 +180,33 @@ def test_other_settings_do_not_go_on(data, members, tmp_path):
     (tmp_path / 'o.csv.part0').write_text('x,a,1,0,0,\n')
     (tmp_path / 'o.csv.settings.json').write_text('{"tta": true}')
     with pytest.raises(ValueError, match=r'of a run with other .*model.*tta'):
+        predict_files(predictor, files, out, workers=0)
+
+
+def test_only_one_process_writes_a_table(data, members, tmp_path):
+    files, out = find_images([data / 'images'])[:4], tmp_path / 'o.csv'
+    predictor = load_predictor([members / 'fold0'])
+    with locked(out), pytest.raises(InUseError, match=r'is using .*o\.csv: wait until'):
+        predict_files(predictor, files, out, workers=0)
+    predict_files(predictor, files, out, workers=0)
+    assert [file.name for file in tmp_path.iterdir()] == ['o.csv']
+
+
+def test_problems_of_an_earlier_call_count(data, members, tmp_path):
+    bad = tmp_path / 'bad.png'
+    bad.write_bytes(b'nothing')
+    files = [str(bad), *find_images([data / 'images'])[:3]]
+    predictor, out = load_predictor([members / 'fold0']), tmp_path / 'o.csv'
+    stop_after_two(predictor, files, out)
+    assert predict_files(predictor, files, out, workers=0) == 1
+
+
+def test_rows_without_their_settings_do_not_go_on(data, members, tmp_path):
+    files, out = find_images([data / 'images'])[:10], tmp_path / 'o.csv'
+    predictor = load_predictor([members / 'fold0'])
+    stop_after_two(predictor, files, out)
+    (tmp_path / 'o.csv.settings.json').unlink()
+    with pytest.raises(ValueError, match=r'settings.json is missing: remove .*part'):
         predict_files(predictor, files, out, workers=0)
 
 

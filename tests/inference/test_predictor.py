@@ -10,6 +10,7 @@ from mmpretrain.registry import MODELS
 from mmimbal.inference.members import check_members, load_member
 from mmimbal.inference.predictor import load_predictor
 from mmimbal.models import EnsembleClassifier
+from mmimbal.stage2.publishing import inference_config
 from tests.tools import explain
 
 
@@ -39,6 +40,14 @@ def test_members_that_do_not_go_together_are_named(pair, changes, message):
         check_members([first, replace(second, **changes)])
     assert str(first.checkpoint) in str(error.value)
     assert str(second.checkpoint) in str(error.value)
+
+
+def test_members_may_differ_in_what_only_training_needs(pair):
+    """Mixup needs the number of classes in the data preprocessor."""
+    first, second = pair
+    cfg = second.cfg.copy()
+    cfg.model.data_preprocessor.update(num_classes=3, to_onehot=True)
+    check_members([first, replace(second, cfg=inference_config(cfg))])
 
 
 def test_an_ensemble_needs_members_and_is_not_trained(members):

@@ -202,3 +202,41 @@ def test_characters_without_a_font_are_said_once(tmp_path, monkeypatch):
     assert len(said) == 1
     svg = picture('caption', lambda: draw_class_counts({'a': [1]}, ['黑'])).svg
     assert '黑' in svg and len(said) == 1  # browsers have fonts of their own
+
+
+def long_run(classes: int) -> Predictions:
+    """Predictions for one image of each of many classes with long names."""
+    labels = np.arange(classes)
+    names = [f'a finding of the skin, {n}' for n in labels]
+    keys = labels.astype(str)
+    return Predictions(np.eye(classes), labels, keys, keys, names)
+
+
+EFFECTS = dict.fromkeys(('crt', 'lws', 'mean'), np.arange(3.0))
+LONG = ('bcl_balanced_weight1', 'no_metric_loss_of_any_kind')
+
+
+@pytest.mark.parametrize(
+    'drawn',
+    [
+        *(
+            figures.draw_embedding(np.eye(classes)[:, :2], long_run(classes))
+            for classes in (2, 26, 40)
+        ),
+        figures.draw_roc({f'run {n}': long_run(2) for n in range(12)}),
+        draw_plug_in_effects({'one': {LONG: EFFECTS, LONG[::-1]: EFFECTS}}, 'points'),
+    ],
+)
+def test_legends_fit_and_leave_room(drawn):
+    drawn.draw_without_rendering()
+    (legend,) = drawn.legends
+    box, page = legend.get_window_extent(), drawn.bbox
+    assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= page.x1 and box.y1 <= page.y1
+    for axes in drawn.axes:
+        if axes.get_visible():
+            assert axes.bbox.height > 80 and axes.bbox.width > 80
+
+
+def test_more_classes_than_a_legend_can_name():
+    drawn = figures.draw_embedding(np.eye(60)[:, :2], long_run(60))
+    assert not drawn.legends

@@ -9,7 +9,7 @@ import pytest
 from mmimbal.evaluation.bootstrap import draw_weights
 from mmimbal.evaluation.conformal_coverage import coverage_of_sets
 from mmimbal.evaluation.predictions import Predictions
-from mmimbal.inference.decisions import Decisions
+from mmimbal.inference.decisions import Decisions, threshold_text
 from mmimbal.inference.fit_decisions import Wanted, fit_decisions
 from mmimbal.visualization.measured_decisions import measure_decisions
 from mmimbal.visualization.report import build_report
@@ -87,7 +87,7 @@ def test_operating_points_image_by_image(measured, decisions, run, calibrated):
 
         assert row['wanted'].startswith(f'{fitted.name}: {fitted.goal} ')
         assert row['promised'] == f'{100 * fitted.bound:.1f}'
-        assert row['threshold'] == f'{fitted.value:.4g}'
+        assert row['threshold'] == threshold_text(fitted.value)
         assert close(row['sensitivity'], share(said, present))
         assert close(row['specificity'], share(~said, ~present))
         assert close(row['precision'], share(present, said))
@@ -106,7 +106,7 @@ def test_answers_image_by_image(measured, decisions, run, calibrated):
     assert close(on_test[2], expected)
     assert 0.3 < sure.mean() < 0.99
     assert measured['answers']['wanted'] == '90'
-    assert measured['answers']['value'] == f'{fitted.value:.4g}'
+    assert measured['answers']['value'] == threshold_text(fitted.value)
 
 
 def test_sets_class_by_class(measured, decisions, run, calibrated):
