@@ -48,6 +48,22 @@ def test_a_dry_run_shows_what_would_be_written(download, tmp_path):
     assert len(list((tmp_path / 'out').rglob('*.png'))) == 48
 
 
+def test_nothing_is_said_to_move_where_nothing_can(tmp_path):
+    """Classes of two groups give no validation images."""
+    rows = [
+        {'file': f'{split}/{label}/{number}.png'}
+        for split in ('train', 'test')
+        for label in 'ab'
+        for number in range(2)
+    ]
+    folder = write_index(tmp_path / 'src', rows)
+    (folder / 'index.csv').unlink()
+    out = tmp_path / 'out'
+    shown = succeed(TOOL, 'folders', '--src', folder, '--out', out)
+    assert 'are val now' not in shown and 'there are no validation images' in shown
+    assert 'val is a part' not in (out / 'dataset.json').read_text()
+
+
 def test_classes_of_few_groups_are_said(tmp_path):
     labels = ['common'] * 40 + ['rare'] * 6 + ['one'] * 3
     groups = [str(n) for n in range(40)] + ['r0', 'r1', 'r2'] * 2 + ['p'] * 3

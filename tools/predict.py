@@ -103,6 +103,7 @@ def main() -> None:
         groups_of_split,
     )
     from mmimbal.inference.leaks import check_no_leak
+    from mmimbal.inference.members import number_of_members
     from mmimbal.inference.neighbours import load_neighbours
     from mmimbal.inference.predict import predict_files
     from mmimbal.inference.predictor import load_predictor
@@ -113,8 +114,8 @@ def main() -> None:
     files = find_images(folders, args.split)
     join_ranks()
     predictor = load_predictor(args.models, get_device())
-    is_ensemble = predictor.model_cfg['type'] == 'mmimbal.EnsembleClassifier'
-    if args.split and is_ensemble:
+    members = number_of_members(predictor.model_cfg)
+    if args.split and members > 1:
         groups = groups_of_split(args.images, args.split)
         check_no_leak(predictor.members, groups)
     neighbours = None
@@ -133,7 +134,6 @@ def main() -> None:
     )
     if not is_main_process():
         return
-    members = len(predictor.model_cfg.get('members', [0]))
     what = f'the mean of {members} models' if members > 1 else 'one model'
     decisions = predictor.decisions
     calibrated = 'calibrated' if decisions and decisions.calibration else 'uncalibrated'

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-OWN = 'own'  # the base that is the model of theirs
+OWN = 'own'  # the base that theirs are copied from
 
 
 def data_folder(word: str) -> Path:

@@ -13,7 +13,6 @@ from mmpretrain.datasets import BaseDataset
 from mmimbal.datasets.checking.check_result import REPORT, read_check_result
 from mmimbal.datasets.image_cache import cache_images
 from mmimbal.datasets.index_file import (
-    check_no_class_is_empty,
     check_no_group_straddles,
     encode_labels,
     groups_of_rows,
@@ -21,6 +20,7 @@ from mmimbal.datasets.index_file import (
     read_index,
     rows_of_split,
 )
+from mmimbal.datasets.labels_and_groups import check_no_class_is_empty
 from mmimbal.datasets.listed_files import check_files, check_paths
 from mmimbal.registry import DATASETS
 
@@ -120,7 +120,9 @@ class CSVDataset(BaseDataset):
             check_files(table, index)
         if not self.test_mode:
             warn_unless_checked(check_result, index, self.split_column)
-            check_no_class_is_empty(labels, classes, f'split {self.split!r} of {index}')
+            counts = np.bincount(labels, minlength=len(classes))
+            where = f' in split {self.split!r} of {index}'
+            check_no_class_is_empty(counts, classes, where)
         columns = table['file'], groups_of_rows(table)
         columns = (column.combine_chunks() for column in columns)
         return ImageList(str(index.parent), labels, *columns)

@@ -4,11 +4,11 @@ import numpy as np
 from mmpretrain.datasets import BaseDataset
 
 from mmimbal.datasets.long_tail import long_tail_counts
+from mmimbal.datasets.spelling import SPLITS
 from mmimbal.registry import DATASETS
 
 VAL_PER_CLASS = 20
 TEST_PER_CLASS = 50
-SPLITS = ('train', 'val', 'test')
 
 
 @DATASETS.register_module()

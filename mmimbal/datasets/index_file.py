@@ -204,16 +204,3 @@ def encode_labels(table: pa.Table, classes: tuple[str, ...], index: Path) -> np.
             f'{", ".join(classes)}'
         )
     return np.array([codes[label] for label in labels])[encoded.indices.to_numpy()]
-
-
-def check_no_class_is_empty(
-    labels: np.ndarray, classes: tuple[str, ...], where: str
-) -> None:
-    """Raise a ValueError that names the classes without a training image."""
-    counts = np.bincount(labels, minlength=len(classes))
-    empty = [name for name, count in zip(classes, counts, strict=True) if not count]
-    if empty:
-        raise ValueError(
-            f'no image to train on for class {", ".join(empty)} in {where}; add '
-            'images, or list only the other classes in dataset.json'
-        )

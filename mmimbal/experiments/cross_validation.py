@@ -16,6 +16,7 @@ from mmimbal.experiments.grid_run import fold_options
 from mmimbal.experiments.jobs import Job, Step
 from mmimbal.experiments.progress import share_of_training
 from mmimbal.files.lock import is_work_dir_in_use
+from mmimbal.files.work_dir import last_checkpoint
 from mmimbal.stage2.config import follows_stage1
 
 USUAL_FOLDS = 5
@@ -175,7 +176,7 @@ class FoldJob(Job):
             options = ['--cfg-options', *self._options(stage)]
             command = [str(self.tools / 'train.py'), stage.config]
             command += ['--work-dir', str(work_dir), *stage1]
-            if (work_dir / 'last_checkpoint').is_file():
+            if last_checkpoint(work_dir):
                 command.append('--resume')
             yield [*command, *self.flags, *options]
             stage1 = ['--stage1', str(work_dir)]

@@ -14,7 +14,7 @@ from mmimbal.evaluation.pooling import averaged, pooled
 from mmimbal.evaluation.predictions import Predictions
 from mmimbal.evaluation.table import format_table, mean_and_spread
 
-# They compare the scores of images, which are of different models in different folds.
+# They compare scores of images; those of the models of different folds differ in scale.
 WITHIN_FOLDS = (*RANKING_METRICS, 'ece')
 NOT_POOLED = (
     f'Scores of different models cannot be compared, so {", ".join(WITHIN_FOLDS)} are '

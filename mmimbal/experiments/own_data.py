@@ -1,7 +1,6 @@
 """A data set to compare methods on: its folder, its folds, what is known of it."""
 
 import csv
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -22,15 +21,15 @@ from mmimbal.datasets.index_file import (
     read_index,
     require_columns,
 )
+from mmimbal.datasets.index_header import fold_columns
 from mmimbal.datasets.sources.plan import OF_DOWNLOAD
-from mmimbal.datasets.splits import folds_by_group, join_groups
+from mmimbal.datasets.spelling import SPLITS
+from mmimbal.datasets.splits import content_hash, folds_by_group, join_groups
 from mmimbal.files.atomic import atomic_folder
 from mmimbal.files.json_file import read_json, write_json
 
-FOLD = re.compile(r'fold\d+')
 MADE_FROM = 'made_from.json'  # beside folds that were made here
 OF_INDEX = ('index.csv', 'check.json', 'class_counts.png', MADE_FROM)
-SPLITS = ('train', 'val', 'test')
 
 
 @dataclass(frozen=True)
@@ -102,8 +101,8 @@ def describe_data(folder: Path) -> OwnData:
     classes = read_classes(folder / 'index.csv', table)
     check_is_no_other(folder, classes)
     labels = encode_labels(table, classes, folder / 'index.csv')
-    folds = sorted(int(name[4:]) for name in table.column_names if FOLD.fullmatch(name))
-    column = f'fold{folds[0]}' if folds else 'split'
+    folds = fold_columns(table.column_names)
+    column = folds[0] if folds else 'split'
     # An index without a split gives way to folds, too.
     no_split = column not in table.column_names
     splits = np.array([''] * len(table) if no_split else table[column].to_pylist())
@@ -114,7 +113,7 @@ def describe_data(folder: Path) -> OwnData:
     origin = read_description(folder / 'index.csv').get('split', '')
     is_official = str(origin).startswith(OF_DOWNLOAD) and not folds
     # A split that is not official gives way to folds.
-    columns = ['split'] if is_official else [f'fold{fold}' for fold in folds]
+    columns = ['split'] if is_official else folds
     require_columns(table.column_names, columns, folder / 'index.csv')
     for column in columns:
         check_has_all_splits(table[column].to_pylist(), column, folder)
@@ -122,7 +121,7 @@ def describe_data(folder: Path) -> OwnData:
     return OwnData(
         folder.resolve().name,
         folder,
-        folds or [None],
+        [int(name.removeprefix('fold')) for name in folds] or [None],
         classes,
         counts,
         len(table),
@@ -206,7 +205,7 @@ def with_folds(folder: Path, out: Path, folds: int, seed: int = 0) -> Path:
     labels = encode_labels(table, classes, folder / 'index.csv')
     files = table['file'].to_pylist()
     groups = groups_of_rows(table).to_pylist()
-    contents = [file_hash(folder / file) for file in files]
+    contents = [content_hash((folder / file).read_bytes(), file) for file in files]
     made = folds_by_group(labels, join_groups(groups, contents), folds, seed)
     by_fold = {f'fold{k}': fold.tolist() for k, fold in enumerate(made)}
     for column, splits in by_fold.items():

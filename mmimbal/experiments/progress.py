@@ -6,6 +6,8 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from mmimbal.files.work_dir import last_checkpoint
+
 
 def share_of_training(work_dir: Path) -> float:
     """Return the share of epochs that a run has finished, 0..1; 0 if unknown.
@@ -14,10 +16,10 @@ def share_of_training(work_dir: Path) -> float:
         work_dir: Work dir of a run with an epoch-based loop.
     """
     try:
-        last = (work_dir / 'last_checkpoint').read_text()
+        last = last_checkpoint(work_dir)
         config = max(work_dir.glob('*.py'), key=lambda file: file.stat().st_mtime)
         epochs = _epochs_of(str(config), config.stat().st_mtime_ns)
-        return min(1.0, int(re.search(r'epoch_(\d+)', last)[1]) / epochs)
+        return min(1.0, int(re.search(r'epoch_(\d+)', last.name)[1]) / epochs)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return 0.0
 

@@ -1,7 +1,7 @@
 """Checkpoints that predict alone, or together as an ensemble."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from mmimbal.stage2.publishing import (
 from mmimbal.stage2.stage1 import find_checkpoint
 
 FOLD = re.compile(r'fold\d+')
+ENSEMBLE = 'mmimbal.EnsembleClassifier'
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Member:
         state: Its weights.
         pipeline: Its pipeline of test images.
         classes: Class names, K.
-        meta: The other content of its checkpoint.
+        meta: ``meta`` of its checkpoint.
     """
 
     checkpoint: Path
@@ -87,7 +88,7 @@ def load_member(checkpoint: Path, config: str | None = None) -> Member:
     """
     cfg = Config.fromfile(config or find_config(checkpoint))
     loaded = load_from_local(checkpoint, 'cpu')
-    if cfg.model.get('type') != 'mmimbal.EnsembleClassifier':
+    if cfg.model.get('type') != ENSEMBLE:
         cfg = inference_config(cfg)
         loaded = inference_checkpoint(loaded, cfg)
     meta = loaded.get('meta', {})
@@ -114,7 +115,7 @@ def check_members(members: Sequence[Member]) -> None:
     """
     first, *others = members
     for member in members if others else ():
-        if member.model.get('type') == 'mmimbal.EnsembleClassifier':
+        if member.model.get('type') == ENSEMBLE:
             raise ValueError(
                 f'{member.checkpoint} is an ensemble itself: give its members instead'
             )
@@ -137,11 +138,16 @@ def check_members(members: Sequence[Member]) -> None:
             raise ValueError(f'{names}: their images are normalized in another way')
 
 
+def number_of_members(model: Mapping) -> int:
+    """Return the number of classifiers in the config of a model."""
+    return len(model['members']) if model.get('type') == ENSEMBLE else 1
+
+
 def ensemble_of(members: Sequence[Member]) -> tuple[dict, dict[str, torch.Tensor]]:
     """Return config and weights of an ensemble."""
     preprocessor = members[0].model.get('data_preprocessor')
     cfg = dict(
-        type='mmimbal.EnsembleClassifier',
+        type=ENSEMBLE,
         members=[member.model for member in members],
         data_preprocessor=preprocessor,
     )

@@ -14,6 +14,7 @@ from mmimbal.evaluation.origin import doubts
 from mmimbal.evaluation.predictions import Predictions
 from mmimbal.inference.decisions import Decisions, describe
 from mmimbal.inference.image_files import size_of_images
+from mmimbal.inference.members import number_of_members
 
 
 def model_card(
@@ -56,7 +57,7 @@ def model_card(
 
 
 def _about(cfg: Mapping, metas: Sequence[Mapping]) -> str:
-    members = len(cfg['model'].get('members', [0]))
+    members = number_of_members(cfg['model'])
     kind = f'The mean of {members} classifiers' if members > 1 else 'A classifier'
     versions = sorted({meta.get('mmimbal_version', '?') for meta in metas})
     return f'{kind}, published with mmimbal {", ".join(versions)}.'

@@ -13,6 +13,7 @@ import mmimbal
 from mmimbal.files.state_hash import state_hash
 from mmimbal.inference.decisions import Decisions
 from mmimbal.inference.members import (
+    ENSEMBLE,
     check_members,
     ensemble_of,
     find_members,
@@ -129,7 +130,7 @@ def load_ensemble(path: Path, cfg: Config) -> Predictor | None:
         if not beside.is_file():
             return None
         kind = Config.fromfile(beside).get('model', {}).get('type')
-        if kind != 'mmimbal.EnsembleClassifier':
+        if kind != ENSEMBLE:
             return None
     ensemble = load_predictor([path])
     ours, theirs = ensemble.pipeline, find_pipeline(cfg)

@@ -9,6 +9,7 @@ from mmengine.config import Config
 
 import mmimbal
 from mmimbal.files.atomic import check_is_no_folder
+from mmimbal.files.work_dir import last_checkpoint
 from mmimbal.inference.members import Member, check_members, ensemble_of
 
 
@@ -29,7 +30,7 @@ def check_place(out: Path, suffixes: Sequence[str]) -> None:
         )
     for suffix in suffixes:
         check_is_no_folder(out.with_suffix(suffix))
-    if (out.parent / 'last_checkpoint').is_file():
+    if last_checkpoint(out.parent):
         raise ValueError(
             f'{out} is in the work dir of a training, where a second config would be '
             'confused with the config of training: choose another folder'

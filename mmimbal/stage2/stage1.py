@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mmengine.runner.checkpoint import CheckpointLoader, find_latest_checkpoint
+from mmengine.runner.checkpoint import CheckpointLoader
 from torch import nn
 from torch.utils.data import Dataset
 
 from mmimbal.datasets.labels_and_groups import check_trained_classes
 from mmimbal.files.checkpoint import load_from_local, safe_loading
+from mmimbal.files.work_dir import last_checkpoint
 from mmimbal.stage2.freezing import FROZEN_PARTS
 
 CONFIGS = Path(__file__).resolve().parents[1] / '.mim' / 'configs'
@@ -47,12 +48,11 @@ def find_checkpoint(path: str) -> Path:
 
 
 def _last_checkpoint(work_dir: Path) -> Path:
-    if not (work_dir / 'last_checkpoint').is_file():
+    last = last_checkpoint(work_dir)
+    if not last:
         has_none = 'has neither best_*.pth nor a last checkpoint'
         reason = has_none if work_dir.is_dir() else 'does not exist'
         raise FileNotFoundError(f'no checkpoint: {work_dir} {reason}')
-    # It is the path at the time of training; the folder may have moved.
-    last = work_dir / Path(find_latest_checkpoint(str(work_dir))).name
     if not last.is_file():
         raise FileNotFoundError(f'no checkpoint: {last}, the last one, is missing')
     return last

@@ -12,11 +12,10 @@ from mmengine.device import get_device
 from mmpretrain.registry import DATASETS, MODELS
 from torch.utils.data import Dataset
 
+from mmimbal.datasets.spelling import SPLITS
 from mmimbal.stage2.freezing import freeze_features
 from mmimbal.stage2.frozen_features import frozen_features
 from mmimbal.stage2.stage1 import head_of, load_stage1
-
-SPLITS = ('train', 'val', 'test')
 
 
 @dataclass
@@ -50,7 +49,10 @@ def build_datasets(cfg: Config, splits: Sequence[str] = SPLITS) -> dict[str, Dat
     """
     for split in splits:
         if not cfg.get(f'{split}_dataloader'):
-            raise ValueError(f'the config has no {split}_dataloader')
+            raise ValueError(
+                f'the config has no {split}_dataloader: add one'
+                + (', or use --validation-only' if split == 'test' else '')
+            )
     return {
         split: DATASETS.build(cfg[f'{split}_dataloader'].dataset) for split in splits
     }

@@ -97,7 +97,7 @@ def test_unknown_label_is_named(folder, label):
 def test_empty_class_in_training_is_named(tmp_path):
     rows = rows_of(['a', 'b'], {'train': 1}) + rows_of(['a', 'b', 'c'], {'val': 1})
     write_index(tmp_path, rows)
-    with pytest.raises(ValueError, match='no image to train on for class c'):
+    with pytest.raises(ValueError, match='no training image of class c in split'):
         CSVDataset(str(tmp_path), split='train')
     assert len(CSVDataset(str(tmp_path), split='train', test_mode=True)) == 2
 

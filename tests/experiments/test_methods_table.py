@@ -43,7 +43,7 @@ def test_every_word_is_a_row_that_links_to_its_base():
         (
             'supcon_views',
             'SupCon on views of its own',
-            'arXiv:2004.11362, arXiv:2207.09052, arXiv:2007.07314',
+            'arXiv:2004.11362, arXiv:2007.07314',
             'views, P x K batches, class counts',
             'cross-entropy',
             '-',

@@ -168,6 +168,15 @@ def test_copies_of_an_image_are_in_one_split_of_each_fold(data, tmp_path):
         assert len({r[f'fold{fold}'] for r in rows if r['file'] in copies}) == 1
 
 
+def test_empty_files_are_no_copies_of_each_other(data, tmp_path):
+    empty = sorted((data / 'images').iterdir())[:20]
+    for image in empty:
+        image.write_bytes(b'')
+    names = {f'images/{image.name}' for image in empty}
+    rows = rows_of(with_folds(data, tmp_path / 'work', folds=3))
+    assert len({row['fold0'] for row in rows if row['file'] in names}) > 1
+
+
 @pytest.mark.parametrize('missing', ['val', 'test'])
 def test_a_split_without_test_or_validation_is_refused(data, missing):
     index = data / 'index.csv'

@@ -1,4 +1,6 @@
 # For grids: two data sets at 64 px with about equally many steps; recipes of stage 1.
+_base_ = 'one_core.py'
+
 profile = '64px'
 datasets = dict(
     isic2018=dict(),
@@ -6,36 +8,26 @@ datasets = dict(
     rbc12=dict(options={'train_cfg.max_epochs': 20, 'param_scheduler.1.T_max': 20}),
 )
 flags = ['--amp']
-# Each run has one core; images are decoded only once. drop_last: the last batch of fold
-# 0 of RBC-12 would have 2 images. Not for PKBatchSampler, whose last batch is full.
-options = {
-    'train_dataloader.dataset.cache': 'work_dirs/decoded',
-    'train_dataloader.num_workers': 0,
-    'train_dataloader.drop_last': True,
-    'val_dataloader.dataset.cache': 'work_dirs/decoded',
-    'val_dataloader.num_workers': 0,
-    'val_dataloader.persistent_workers': False,
-}
 
-_pk = {'train_dataloader.drop_last': False}
 _recipes = dict(
     ce=dict(stage1='ce'),
-    ce_mixed=dict(stage1='ce_mixed', options=_pk),
+    ce_mixed=dict(stage1='ce_mixed', options=_base_._pk),
     # Control: the balanced recipes with metric weight 0.
     no_metric_loss=dict(
-        stage1='supcon_balanced', options={**_pk, 'model.head.metric_weight': 0.0}
+        stage1='supcon_balanced',
+        options={**_base_._pk, 'model.head.metric_weight': 0.0},
     ),
     class_centre=dict(
         stage1='class_centre',
         dataset_options=dict(rbc12={'model.head.metric_loss.balanced_epochs': 5}),
         metric=True,
     ),
-    triplet_balanced=dict(stage1='triplet_balanced', options=_pk, metric=True),
-    supcon_balanced=dict(stage1='supcon_balanced', options=_pk, metric=True),
-    bcl_balanced=dict(stage1='bcl_balanced', options=_pk, metric=True),
+    triplet_balanced=dict(stage1='triplet_balanced', options=_base_._pk, metric=True),
+    supcon_balanced=dict(stage1='supcon_balanced', options=_base_._pk, metric=True),
+    bcl_balanced=dict(stage1='bcl_balanced', options=_base_._pk, metric=True),
     bcl_balanced_weight1=dict(
         stage1='bcl_balanced',
-        options={**_pk, 'model.head.metric_weight': 1.0},
+        options={**_base_._pk, 'model.head.metric_weight': 1.0},
         metric=True,
     ),
 )

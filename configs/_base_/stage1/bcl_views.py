@@ -1,7 +1,7 @@
 # Balanced contrastive learning on views of its own (arXiv:2207.09052). Logit-adjusted
 # cross-entropy (arXiv:2007.07314) sees 128 natural images.
 # Differs: the views are of 64 class-balanced images, for more pairs of rare classes.
-_base_ = '../batches/partly_balanced.py'
+_base_ = '../batches/views_of_balanced.py'
 
 head = dict(
     type='mmimbal.BalancedContrastiveClsHead',
@@ -11,5 +11,3 @@ head = dict(
     separate_views=True,
     loss=dict(type='mmimbal.LogitAdjustmentLoss'),
 )
-batches = dict(batch_sampler=dict(separate_views=True))
-views = dict(type='mmimbal.ViewsByLoss', metric_views=2)

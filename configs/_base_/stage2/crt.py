@@ -1,9 +1,4 @@
 # A new linear classifier on class-balanced batches (cRT, arXiv:1910.09217).
-_base_ = '../schedules/stage2_20e.py'
+_base_ = '../schedules/stage2_balanced_20e.py'
 
 stage2_head = dict(type='LinearClsHead')
-stage2 = dict(
-    train_dataloader=dict(
-        sampler=dict(_delete_=True, type='mmimbal.ClassBalancedSampler')
-    )
-)

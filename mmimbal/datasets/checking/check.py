@@ -1,6 +1,5 @@
 """Checks of a dataset: its files, labels and splits."""
 
-import re
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -25,11 +24,11 @@ from mmimbal.datasets.index_file import (
     read_index,
     require_columns,
 )
+from mmimbal.datasets.index_header import fold_columns
 from mmimbal.datasets.listed_files import check_paths, missing_files
-from mmimbal.datasets.spelling import SPLIT_WORDS, is_unknown, near_equal, split_of
+from mmimbal.datasets.spelling import SPLITS, is_unknown, near_equal, split_of
 from mmimbal.datasets.splits import straddling_groups
 
-USUAL = tuple(SPLIT_WORDS)  # train, val, test
 FEW = 10  # images of a class in a split: fewer are a warning
 
 
@@ -112,12 +111,8 @@ def _split_columns(
         require_columns(table.column_names, (column,), index)
         names = [column]
     else:
-        names = [
-            name
-            for name in table.column_names
-            if name == 'split' or re.fullmatch(r'fold\d+', name)
-        ]
-        names.sort(key=lambda name: (name != 'split', name))
+        names = [name for name in ('split',) if name in table.column_names]
+        names += fold_columns(table.column_names)
     if not names:
         return {'split': np.full(len(table), '')}
     return {name: np.array(table[name].to_pylist()) for name in names}
@@ -192,7 +187,7 @@ def _without_images(splits: np.ndarray) -> list[Finding]:
     if not names:  # a dataset without splits
         return []
     what = 'splits without images'
-    lacking = [name for name in USUAL if name not in names]
+    lacking = [name for name in SPLITS if name not in names]
     to_train = [name for name in lacking if name == 'train']
     others = [name for name in lacking if name != 'train']
     return [
@@ -221,4 +216,4 @@ def _in_no_split(files: list[str], splits: np.ndarray) -> list[Finding]:
 def _ordered(splits: np.ndarray) -> list[str]:
     """Return the split names, train, val and test first; [''] without splits."""
     names = set(splits.tolist()) - {''} or {''}
-    return [s for s in USUAL if s in names] + sorted(names - set(USUAL))
+    return [s for s in SPLITS if s in names] + sorted(names - set(SPLITS))

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from mmimbal.datasets.sources.source import Image, Source, require_files
+from mmimbal.datasets.spelling import SPLITS
 
-SPLITS = ('train', 'val', 'test')
 LAYOUT = 'train.txt, test.txt (lines of: patient file class source), train/, test/'
 
 

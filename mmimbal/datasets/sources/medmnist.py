@@ -10,8 +10,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from mmimbal.datasets.sources.source import Image, Source, missing_file
-
-SPLITS = ('train', 'val', 'test')
+from mmimbal.datasets.spelling import SPLITS
 
 
 def read_medmnist(src: Path) -> Source:

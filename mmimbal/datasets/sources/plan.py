@@ -1,7 +1,6 @@
 """What will be written of a download: names, groups, splits."""
 
 import difflib
-import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,14 +18,15 @@ from mmimbal.datasets.sources.plan_splits import (
 )
 from mmimbal.datasets.sources.source import Image, Source
 from mmimbal.datasets.sources.unsure import related_names
+from mmimbal.datasets.spelling import SPLITS
 from mmimbal.datasets.splits import (
     check_groups,
+    content_hash,
     folds_by_group,
     join_groups,
     split_by_group,
 )
 
-SPLITS = ('train', 'val', 'test')
 OF_DOWNLOAD = 'of the download'  # origin of a split, in dataset.json
 
 
@@ -110,7 +110,8 @@ def plan_dataset(
         check_groups(groups, splits)
         if not has_validation:
             splits, warnings = with_validation(labels, joined_groups, splits, seed)
-            origin_of_split += f'; val is a part of train, {made_here}'
+            if 'val' in splits:
+                origin_of_split += f'; val is a part of train, {made_here}'
         if 'test' not in splits:
             warnings = [*warnings, 'the download has no test images: use --split group']
     else:
@@ -166,15 +167,16 @@ def _contents(images: Sequence[Image]) -> list[str]:
     hashes = []
     for image in tqdm(images, 'comparing', disable=None):
         content = image.pixels().tobytes() if image.pixels else image.path.read_bytes()
-        content = content or str(image.path).encode()  # empty files are no one image
-        hashes.append(hashlib.blake2b(content, digest_size=16).hexdigest())
+        hashes.append(content_hash(content, str(image.path)))
     return hashes
 
 
 def check_exists(image: Image) -> None:
     """Raise a FileNotFoundError if the file of an image is missing."""
     if not image.path.is_file():
-        raise FileNotFoundError(f'image {image.path} is missing')
+        raise FileNotFoundError(
+            f'image {image.path} is missing: complete the download, or remove its line'
+        )
 
 
 def _count(
@@ -208,6 +210,7 @@ def _file_names(images: Sequence[Image]) -> list[str]:
     repeated = [name for name, count in Counter(names).items() if count > 1]
     if repeated:
         raise ValueError(
-            f'{len(repeated)} images are listed twice, the first is {repeated[0]}'
+            f'{len(repeated)} images are listed twice, the first is {repeated[0]}: '
+            'remove one of the lines'
         )
     return names

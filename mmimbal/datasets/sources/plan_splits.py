@@ -51,7 +51,10 @@ def folds_beside_test(
 def with_validation(
     labels: np.ndarray, groups: Sequence[str], splits: Sequence[str], seed: int
 ) -> tuple[list[str], list[str]]:
-    """Move a tenth of the groups of train to val; return splits and warnings."""
+    """Move a tenth of the groups of train to val; return splits and warnings.
+
+    Nothing moves if no class has enough groups.
+    """
     train = np.flatnonzero(np.array(splits) == 'train')
     own = np.array(groups)[train]
     new = np.array(splits, dtype='<U5')
@@ -61,6 +64,8 @@ def with_validation(
     ):
         made = split_by_group(labels[train], own, seed)
         new[train[made == 'val']] = 'val'
+    if 'val' not in new:
+        return new.tolist(), []
     return new.tolist(), [
         f'the download has no validation images: {(new == "val").sum()} images of '
         'train are val now, without groups in both'

@@ -26,7 +26,8 @@ class CheckRunHook(Hook):
     """
 
     priority = 'BELOW_NORMAL'  # after hooks that switch losses
-    checked: weakref.ref | None = None  # a batch sampler; it holds its images
+    # The batch sampler that was checked last; weak, as it holds its images.
+    checked: weakref.ref | None = None
 
     def before_train(self, runner: Runner) -> None:
         """Check the run, and the batches of its first stage."""

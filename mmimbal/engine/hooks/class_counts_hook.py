@@ -6,6 +6,7 @@ from mmengine.runner import Runner
 from mmengine.runner.base_loop import BaseLoop
 
 from mmimbal.datasets import get_class_counts, get_class_names
+from mmimbal.datasets.labels_and_groups import check_no_class_is_empty
 from mmimbal.engine.ddp import unwrap_model
 from mmimbal.models.needs import give_class_counts
 from mmimbal.registry import HOOKS
@@ -31,13 +32,9 @@ class ClassCountsHook(Hook):
         """Count the training images."""
         dataset = runner.train_dataloader.dataset
         self.counts = get_class_counts(dataset)
-        counted = list(zip(get_class_names(dataset), self.counts, strict=True))
-        empty = [name for name, count in counted if not count]
-        if empty:
-            raise ValueError(
-                f'no training image of class {", ".join(empty)}: was it filtered '
-                'out? Remove it from the classes, or correct the filter'
-            )
+        names = get_class_names(dataset)
+        check_no_class_is_empty(self.counts, names)
+        counted = list(zip(names, self.counts, strict=True))
         head = getattr(unwrap_model(runner.model), 'head', None)
         classes = getattr(head, 'num_classes', len(counted))
         if classes != len(counted):

@@ -10,6 +10,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmimbal.files.checkpoint import load_from_local
+from mmimbal.files.work_dir import last_checkpoint
 from mmimbal.registry import HOOKS
 
 # Config keys that say how a run is started, not what it computes.
@@ -45,11 +46,8 @@ def check_work_dir(work_dir: Path, cfg: Config) -> None:
     Raises:
         FileExistsError: As :class:`WorkDirHook` does.
     """
-    pointer = work_dir / 'last_checkpoint'
-    if not pointer.is_file():
-        return
-    checkpoint = Path(pointer.read_text().strip())
-    if not checkpoint.is_file():
+    checkpoint = last_checkpoint(work_dir)
+    if not checkpoint or not checkpoint.is_file():
         return
     meta = load_from_local(checkpoint, 'cpu')['meta']
     differences = differing_lines(meta['cfg'], cfg.pretty_text)

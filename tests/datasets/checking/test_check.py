@@ -109,6 +109,15 @@ def test_another_column_of_splits(sound):
         kinds(sound, split_column='fold7')
 
 
+def test_folds_are_in_the_order_of_their_numbers(sound):
+    def add(row):
+        row.update({f'fold{k}': row['split'] for k in (10, 2, 0)})
+
+    relist(sound, add)
+    report = check_dataset(sound, processes=1)
+    assert report['split_columns'] == ['split', 'fold0', 'fold2', 'fold10']
+
+
 def test_every_fold_is_looked_at(sound):
     def add(row):
         row['fold0'] = row['split']

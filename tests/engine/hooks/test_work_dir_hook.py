@@ -11,6 +11,13 @@ def test_another_config_in_a_finished_work_dir_is_refused(tmp_path):
     assert '+    max_epochs=7,' in str(error.value)
 
 
+def test_a_work_dir_that_has_moved_is_protected_too(tmp_path):
+    train(tiny_digits('stage1_ce', tmp_path / 'before'))
+    (tmp_path / 'before').rename(tmp_path / 'after')
+    with pytest.raises(FileExistsError, match='contains a run with'):
+        train(tiny_digits('stage1_ce', tmp_path / 'after', train_cfg__max_epochs=7))
+
+
 def test_the_same_config_may_run_again_and_resume_may_change(tmp_path):
     train(tiny_digits('stage1_ce', tmp_path))
     train(tiny_digits('stage1_ce', tmp_path))
