@@ -41,7 +41,7 @@ def spelling_key(name: str) -> str:
 
 def split_of(name: str) -> str | None:
     """Return ``'train'``, ``'val'`` or ``'test'`` for a usual name of a split."""
-    words = spelling_key(' '.join(words_of(name))).split()
+    words = spelling_key(' '.join(parts_of_name(name))).split()
     while words and (words[-1] in NOT_OF_SPLITS or YEAR.fullmatch(words[-1])):
         words.pop()
     word = JOINED_SET.sub('', ' '.join(words))
@@ -51,7 +51,7 @@ def split_of(name: str) -> str | None:
     return None
 
 
-def words_of(name: str) -> list[str]:
+def parts_of_name(name: str) -> list[str]:
     """Return the words of a name, also those of ``TrainData`` and ``train2017``."""
     apart = re.sub(r'(?<=[a-z])(?=[A-Z])|(?<=[A-Za-z])(?=\d)', ' ', name)
     return re.split(r'[ _-]+', apart)

@@ -59,9 +59,9 @@ def resume_optimizer(
 
     new_options = copy.deepcopy(options_of(wrapper))
     if stopped.optimizer is not None:
-        check_groups(wrapper.optimizer, stopped.optimizer)
+        check_parameter_groups(wrapper.optimizer, stopped.optimizer)
         if changed:
-            check_options(wrapper.optimizer, stopped.optimizer)
+            check_state_suffices(wrapper.optimizer, stopped.optimizer)
         wrapper.load_state_dict(stopped.optimizer)
     log_changes(stopped, changes, runner.logger)
     if follows_scores or not (changed or (schedulers and states is None)):
@@ -127,7 +127,7 @@ def without_params(group: dict) -> dict:
     return {name: value for name, value in group.items() if name != 'params'}
 
 
-def check_groups(optimizer: Optimizer, state: dict) -> None:
+def check_parameter_groups(optimizer: Optimizer, state: dict) -> None:
     """Raise a ValueError if a state is of other parameter groups."""
     old, new = (
         [len(group['params']) for group in groups]
@@ -142,7 +142,7 @@ def check_groups(optimizer: Optimizer, state: dict) -> None:
         )
 
 
-def check_options(optimizer: Optimizer, state: dict) -> None:
+def check_state_suffices(optimizer: Optimizer, state: dict) -> None:
     """Raise a ValueError if new options need what a state does not have.
 
     Such as ``amsgrad=True`` of Adam. An optimizer of this kind makes a step with the

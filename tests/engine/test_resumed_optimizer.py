@@ -9,7 +9,7 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import Runner
 from torch import nn
 
-from mmimbal.engine.resumed_optimizer import check_options
+from mmimbal.engine.resumed_optimizer import check_state_suffices
 from mmimbal.files.checkpoint import load_from_local
 from tests.conftest import log_of, tiny_digits, train
 
@@ -237,10 +237,10 @@ def test_options_that_fit_a_state(kind, old, new, fits):
     before.step()
     after = kind(weights, lr=0.1, **new)
     if fits:
-        check_options(after, before.state_dict())
+        check_state_suffices(after, before.state_dict())
     else:
         with pytest.raises(ValueError, match=r'needs .* in its state'):
-            check_options(after, before.state_dict())
+            check_state_suffices(after, before.state_dict())
     options = {k: v for k, v in after.param_groups[0].items() if k != 'params'}
     before.param_groups[0].update(options)
     if fits:

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from mmimbal.datasets.sources.archive import is_system_file
 from mmimbal.datasets.sources.source import Image
 from mmimbal.datasets.sources.walk import MASK_ENDING, MASK_FOLDER
-from mmimbal.datasets.spelling import split_of, words_of
+from mmimbal.datasets.spelling import parts_of_name, split_of
 
 IMAGES = re.compile(r'(.*[ _-])?(images?|imgs?|photos?|pictures?)', re.IGNORECASE)
 PART = re.compile(r'(fold|part|split|batch)[ _-]?\d+', re.IGNORECASE)
@@ -78,7 +78,7 @@ def refuse_masks(src: Path, classes: tuple[str, ...]) -> None:
 
 def _split_in(name: str) -> bool:
     """Return whether one of several words of a name is that of a split."""
-    words = words_of(name)
+    words = parts_of_name(name)
     return len(words) > 1 and any(map(split_of, words))
 
 

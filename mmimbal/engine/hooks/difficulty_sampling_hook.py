@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader, Sampler
 from mmimbal.datasets import PKBatchSampler, get_class_names, get_sampler
 from mmimbal.engine.checks.needed_metrics import check_reported
 from mmimbal.engine.hooks.resume_hook import ResumeHook
-from mmimbal.engine.hooks.set_epoch_hook import first_epoch
+from mmimbal.engine.hooks.stages import first_epoch
 from mmimbal.engine.resumed_numbers import counts_epochs
 from mmimbal.registry import HOOKS
 

@@ -9,7 +9,7 @@ from mmengine.runner import Runner
 
 from mmimbal.datasets import get_class_names
 from mmimbal.engine.ddp import unwrap_model
-from mmimbal.engine.hooks.set_epoch_hook import current_epoch
+from mmimbal.engine.hooks.stages import current_epoch
 from mmimbal.models.losses.monitors import class_distances
 from mmimbal.registry import HOOKS
 

@@ -14,8 +14,7 @@ from mmengine.runner.checkpoint import find_latest_checkpoint
 from pytorch_metric_learning.losses import CrossBatchMemory
 
 from mmimbal.datasets.labels_and_groups import check_trained_classes
-from mmimbal.engine.hooks.set_epoch_hook import first_epoch
-from mmimbal.engine.hooks.two_stage_hook import TwoStageHook, config_of_stage
+from mmimbal.engine.hooks.stages import config_of_stage, first_epoch, single_run
 from mmimbal.engine.resumed_numbers import (
     SWITCH,
     check_start,
@@ -158,12 +157,6 @@ class ResumeHook(Hook):
         if due and loop.epoch >= loop.val_begin:
             runner.logger.info(f'Running the missing validation of epoch {loop.epoch}')
             runner.val_loop.run()
-
-
-def single_run(runner: Runner) -> TwoStageHook | None:
-    """Return the hook of a single run of two stages, if it is one."""
-    hooks = (hook for hook in runner.hooks if isinstance(hook, TwoStageHook))
-    return next((hook for hook in hooks if hook.epoch is not None), None)
 
 
 def all_numbers(runner: Runner) -> dict:

@@ -1,9 +1,9 @@
 """Give the epoch to modules that depend on it."""
 
 from mmengine.hooks import Hook
-from mmengine.runner import EpochBasedTrainLoop, Runner
+from mmengine.runner import Runner
 
-from mmimbal.engine.hooks.two_stage_hook import TwoStageHook
+from mmimbal.engine.hooks.stages import current_epoch, first_epoch, last_epoch
 from mmimbal.models.needs import give_epoch
 from mmimbal.registry import HOOKS
 
@@ -28,25 +28,3 @@ class SetEpochHook(Hook):
         self.epoch = epoch
         max_epochs = last_epoch(runner) - first
         give_epoch(runner.model.modules(), epoch - first, max_epochs)
-
-
-def current_epoch(runner: Runner) -> int:
-    """Return the epoch, from 0 on; in loops that count iterations, number of passes."""
-    if isinstance(runner.train_loop, EpochBasedTrainLoop):
-        return runner.epoch
-    return runner.iter // len(runner.train_dataloader)
-
-
-def first_epoch(runner: Runner) -> int:
-    """Return the first epoch of the current stage."""
-    stages = (hook for hook in runner.hooks if isinstance(hook, TwoStageHook))
-    return max((hook.first_epoch() for hook in stages), default=0)
-
-
-def last_epoch(runner: Runner) -> int:
-    """Return the epoch after the last of the current stage."""
-    stages = [hook for hook in runner.hooks if isinstance(hook, TwoStageHook)]
-    ends = [hook.epoch for hook in stages if hook.epoch and hook.stage == 1]
-    if isinstance(runner.train_loop, EpochBasedTrainLoop):
-        return min([runner.max_epochs, *ends])
-    return -(-runner.max_iters // len(runner.train_dataloader))

@@ -156,10 +156,6 @@ class TwoStageHook(Hook):
         """Save the stage."""
         checkpoint['meta']['stage'] = self.stage
 
-    def first_epoch(self) -> int:
-        """Return the first epoch of the current stage."""
-        return self.epoch if self.epoch is not None and self.stage == 2 else 0
-
     def config_of_stage2(self, runner: Runner) -> Config:
         """Return the config of stage 2 of a single run."""
         return merged(runner.cfg, self.stage2)
@@ -229,15 +225,6 @@ class TwoStageHook(Hook):
             f'Stage 2: froze {" and ".join(parts)} ({_size(model, parts, False)}, '
             f'BN statistics {self.bn}); training head ({_size(model, ["head"], True)})'
         )
-
-
-def config_of_stage(runner: Runner) -> Config:
-    """Return the config of the current stage, also in stage 2 of a single run."""
-    for hook in runner.hooks:
-        is_single_run = isinstance(hook, TwoStageHook) and hook.epoch is not None
-        if is_single_run and hook.stage == 2:
-            return hook.config_of_stage2(runner)
-    return runner.cfg
 
 
 def _size(model: nn.Module, parts: list[str], learning: bool) -> str:

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from mmimbal.datasets.labels_and_groups import get_labels, read_through_wrappers
 from mmimbal.engine.ddp import unwrap_model
-from mmimbal.engine.hooks.two_stage_hook import config_of_stage
+from mmimbal.engine.hooks.stages import config_of_stage
 from mmimbal.registry import LOOPS
 from mmimbal.stage2.freezing import FROZEN_PARTS
 from mmimbal.stage2.frozen_features import frozen_features

@@ -1,0 +1,42 @@
+"""Which stage and epoch a run is in; a single run may have two stages."""
+
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from mmimbal.engine.hooks.two_stage_hook import TwoStageHook
+from mmimbal.engine.resumed_numbers import counts_epochs
+
+
+def single_run(runner: Runner) -> TwoStageHook | None:
+    """Return the hook of a single run of two stages, if it is one."""
+    hooks = (hook for hook in runner.hooks if isinstance(hook, TwoStageHook))
+    return next((hook for hook in hooks if hook.epoch is not None), None)
+
+
+def config_of_stage(runner: Runner) -> Config:
+    """Return the config of the current stage, also in stage 2 of a single run."""
+    switch = single_run(runner)
+    in_stage2 = switch is not None and switch.stage == 2
+    return switch.config_of_stage2(runner) if in_stage2 else runner.cfg
+
+
+def current_epoch(runner: Runner) -> int:
+    """Return the epoch, from 0 on; in loops that count iterations, number of passes."""
+    if counts_epochs(runner.train_loop):
+        return runner.epoch
+    return runner.iter // len(runner.train_dataloader)
+
+
+def first_epoch(runner: Runner) -> int:
+    """Return the first epoch of the current stage."""
+    switch = single_run(runner)
+    return switch.epoch if switch and switch.stage == 2 else 0
+
+
+def last_epoch(runner: Runner) -> int:
+    """Return the epoch after the last of the current stage."""
+    if not counts_epochs(runner.train_loop):
+        return -(-runner.max_iters // len(runner.train_dataloader))
+    switch = single_run(runner)
+    in_stage1 = switch is not None and switch.stage == 1
+    return switch.epoch if in_stage1 else runner.max_epochs
