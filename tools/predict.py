@@ -97,7 +97,7 @@ def main() -> None:
     from mmengine.dist import is_main_process
 
     from mmimbal.command_line.memory import keep_memory
-    from mmimbal.inference.image_files import (
+    from mmimbal.inference.find_images import (
         files_left_out,
         find_images,
         groups_of_split,

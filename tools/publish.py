@@ -46,9 +46,9 @@ def parse_args() -> argparse.Namespace:
 
 def write_onnx_beside(out: Path, images: list[str]) -> None:
     """Write a published model as ONNX, and compare it with PyTorch on images."""
+    from mmimbal.inference.image_size import size_of_images
     from mmimbal.inference.onnx_file import (
         difference_from_torch,
-        size_of_images,
         write_onnx,
     )
     from mmimbal.inference.predictor import load_predictor
@@ -89,7 +89,7 @@ def main() -> None:
     from mmimbal.files.checkpoint import save_checkpoint_file
     from mmimbal.files.state_hash import state_hash
     from mmimbal.inference.decisions import Decisions
-    from mmimbal.inference.image_files import find_images
+    from mmimbal.inference.find_images import find_images
     from mmimbal.inference.members import find_members, load_member
     from mmimbal.inference.model_card import model_card
     from mmimbal.inference.published import check_place, published_model

@@ -13,7 +13,7 @@ from mmimbal.evaluation.metrics import NAMES, summarise
 from mmimbal.evaluation.origin import doubts
 from mmimbal.evaluation.predictions import Predictions
 from mmimbal.inference.decisions import Decisions, describe
-from mmimbal.inference.image_files import size_of_images
+from mmimbal.inference.image_size import size_of_images
 from mmimbal.inference.members import number_of_members
 
 

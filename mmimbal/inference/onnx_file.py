@@ -10,7 +10,8 @@ from torch import nn
 
 from mmimbal.evaluation.recalibration import LOWEST, Calibration
 from mmimbal.files.atomic import atomic_write
-from mmimbal.inference.image_files import ImageFiles, collate, size_of_images
+from mmimbal.inference.image_files import ImageFiles, collate
+from mmimbal.inference.image_size import size_of_images
 from mmimbal.inference.predictor import Predictor
 
 INPUT, OUTPUT = 'images', 'probabilities'

@@ -20,7 +20,8 @@ from mmimbal.evaluation.tta import VIEWS, AverageScores
 from mmimbal.files.lock import locked_once
 from mmimbal.files.state_hash import state_hash
 from mmimbal.inference.decisions import Decisions
-from mmimbal.inference.image_files import ImageFiles, collate, size_of_images
+from mmimbal.inference.image_files import ImageFiles, collate
+from mmimbal.inference.image_size import size_of_images
 from mmimbal.inference.neighbours import Neighbours
 from mmimbal.inference.predictor import Predictor
 from mmimbal.inference.table import PredictionTable

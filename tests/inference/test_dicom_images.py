@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from mmimbal.datasets.sources.dicom import read_dicom
-from mmimbal.inference.image_files import find_images
+from mmimbal.inference.find_images import find_images
 from mmimbal.inference.predict import predict_files
 from mmimbal.inference.predictor import load_predictor
 from tests.dicom_files import write_dicom

@@ -8,7 +8,7 @@ import torch
 
 from mmimbal.datasets import CSVDataset
 from mmimbal.evaluation.predictions import predictions_for
-from mmimbal.inference.image_files import find_images
+from mmimbal.inference.find_images import find_images
 from mmimbal.inference.neighbours import load_neighbours, nearest
 from mmimbal.inference.predict import predict_files
 from mmimbal.inference.predictor import load_predictor

@@ -15,7 +15,8 @@ from mmpretrain.registry import MODELS
 from mmimbal.command_line.experiment import words_of
 from mmimbal.evaluation.recalibration import Calibration
 from mmimbal.inference.decisions import Decisions
-from mmimbal.inference.image_files import find_images, size_of_images
+from mmimbal.inference.find_images import find_images
+from mmimbal.inference.image_size import size_of_images
 from mmimbal.inference.onnx_file import (
     FromBytes,
     difference_from_torch,

@@ -11,7 +11,8 @@ import torch
 
 from mmimbal.evaluation.threads import limited_threads
 from mmimbal.files.lock import InUseError, locked
-from mmimbal.inference.image_files import files_left_out, find_images, size_of_images
+from mmimbal.inference.find_images import files_left_out, find_images
+from mmimbal.inference.image_size import size_of_images
 from mmimbal.inference.members import find_members
 from mmimbal.inference.predict import predict_files
 from mmimbal.inference.predictor import load_predictor

@@ -1,0 +1,83 @@
+"""Images to predict: files of a folder, or those of a split."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+from mmimbal.datasets.csv_dataset import CSVDataset
+from mmimbal.datasets.index_file import read_index, rows_of_split
+from mmimbal.datasets.sources.walk import (
+    BROKEN_LINKS,
+    CANNOT_DECODE,
+    OWN_FILES,
+    files_below,
+    reason_to_leave_out,
+)
+
+NO_IMAGES = ('.csv', '.xlsx', '.xls', '.json', '.txt', '.zip')
+
+
+def find_images(paths: Sequence[Path], split: str | None = None) -> list[str]:
+    """Return the paths of images.
+
+    Args:
+        paths: Images, and folders of images.
+        split: Split of a data set; then the only path is its folder.
+
+    Raises:
+        FileNotFoundError: If a path does not exist, or there is no image.
+        ValueError: If there is a split, but several paths or no such split.
+    """
+    if split:
+        if len(paths) != 1:
+            raise ValueError(f'--split {split} needs one folder with an index.csv')
+        index = paths[0] / 'index.csv'
+        table = read_index(index)
+        chosen = table.filter(rows_of_split(table, split, 'split', index))
+        return [str(paths[0] / file) for file in chosen['file'].to_pylist()]
+    found = []
+    for path in paths:
+        if path.is_dir():
+            found += [
+                str(path / file)
+                for file, reason in judged_files(path)
+                if reason is None or is_image(reason)
+            ]
+        elif path.exists():
+            if path.suffix.lower() in NO_IMAGES:
+                raise ValueError(
+                    f'{path} is no image: give images or folders, or the folder of an '
+                    'index.csv with --split NAME'
+                )
+            found.append(str(path))
+        else:
+            raise FileNotFoundError(f'no image or folder {path}')
+    if not found:
+        raise FileNotFoundError(f'no images in {", ".join(map(str, paths))}')
+    return found
+
+
+def judged_files(folder: Path) -> Iterator[tuple[PurePosixPath, str | None]]:
+    """Yield each file of a folder, and why it is no image to predict, if so."""
+    is_prepared = (folder / 'index.csv').is_file()
+    for file in files_below(folder):
+        if is_prepared and str(file) in OWN_FILES:
+            continue
+        yield file, reason_to_leave_out(folder, file, set(), len(file.parts))
+
+
+def is_image(reason: str) -> bool:
+    """Return whether a file is an image that cannot be read: it gets a row, too."""
+    return reason.startswith((CANNOT_DECODE, BROKEN_LINKS))
+
+
+def files_left_out(paths: Sequence[Path]) -> Counter[str]:
+    """Count the files of folders that :func:`find_images` leaves out, by reason."""
+    reasons = (why for path in paths if path.is_dir() for _, why in judged_files(path))
+    return Counter(why for why in reasons if why and not is_image(why))
+
+
+def groups_of_split(folder: Path, split: str) -> list[str]:
+    """Return the group of each image of a split, (N,); its file without groups."""
+    dataset = CSVDataset(str(folder), split, test_mode=True)
+    return dataset.get_groups()
