@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from mmimbal.datasets.sources import READERS
-from mmimbal.evaluation.tta import OF_CONFIG, VIEWS
+from mmimbal.engine.test_run.tta import OF_CONFIG, VIEWS
 from mmimbal.inference.fit_decisions import METHODS
 from tests.conftest import ROOT
 

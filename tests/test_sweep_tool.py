@@ -8,7 +8,7 @@ import pytest
 import torch
 from mmpretrain import ImageClassificationInferencer
 
-from mmimbal.evaluation.curves import read_curves
+from mmimbal.engine.test_run.curves import read_curves
 from mmimbal.evaluation.predictions import load_predictions
 from mmimbal.files.checkpoint import load_from_local, safe_loading
 from tests.conftest import ROOT

@@ -16,9 +16,9 @@ from mmengine.runner import Runner
 from mmpretrain.registry import MODELS
 
 from mmimbal.datasets import DigitsLT
+from mmimbal.engine.test_run.tta import load_views
 from mmimbal.evaluation.metrics import summarise
 from mmimbal.evaluation.predictions import load_predictions
-from mmimbal.evaluation.tta import load_views
 from tests.conftest import CONFIGS, rows_of, tiny_digits, write_index
 from tests.tools import OPTIONS, explain, succeed
 

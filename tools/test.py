@@ -78,7 +78,7 @@ def parse_args() -> argparse.Namespace:
     )
     add_common_flags(parser)
     args = parser.parse_args()
-    from mmimbal.evaluation.keep_samples import FORMATS
+    from mmimbal.engine.test_run.keep_samples import FORMATS
     from mmimbal.evaluation.predictions import SUFFIX
 
     for file in args.out:
@@ -115,12 +115,12 @@ def main() -> None:
     from mmimbal.datasets.innermost import innermost
     from mmimbal.datasets.labels_and_groups import check_trained_classes
     from mmimbal.engine.ddp import unwrap_model
-    from mmimbal.engine.draw_images import drawing_hook
-    from mmimbal.evaluation.curves import read_curves
-    from mmimbal.evaluation.keep_samples import KeepSamples, write
-    from mmimbal.evaluation.keep_scores import KeepScores
+    from mmimbal.engine.test_run.curves import read_curves
+    from mmimbal.engine.test_run.draw_images import drawing_hook
+    from mmimbal.engine.test_run.keep_samples import KeepSamples, write
+    from mmimbal.engine.test_run.keep_scores import KeepScores
+    from mmimbal.engine.test_run.tta import average_views, load_views
     from mmimbal.evaluation.predictions import predictions_for
-    from mmimbal.evaluation.tta import average_views, load_views
     from mmimbal.files.checkpoint import safe_loading
     from mmimbal.inference.leaks import check_no_leak, describe_leak
     from mmimbal.inference.members import find_members
@@ -213,7 +213,7 @@ def main() -> None:
 
 def item_of(file: Path, out_item: str | None) -> str:
     """Return the content of a file: ``scores``, ``metrics`` or ``pred``."""
-    from mmimbal.evaluation.keep_samples import FORMATS
+    from mmimbal.engine.test_run.keep_samples import FORMATS
     from mmimbal.evaluation.predictions import SUFFIX
 
     if file.suffix == SUFFIX:

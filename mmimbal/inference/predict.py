@@ -13,10 +13,10 @@ from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
 from mmimbal.datasets import CSVDataset
-from mmimbal.evaluation.head_inputs import HeadInputs
+from mmimbal.engine.test_run.head_inputs import HeadInputs
+from mmimbal.engine.test_run.tta import VIEWS, AverageScores
 from mmimbal.evaluation.predictions import Predictions, predictions_for
 from mmimbal.evaluation.threads import limited_threads
-from mmimbal.evaluation.tta import VIEWS, AverageScores
 from mmimbal.files.lock import locked_once
 from mmimbal.files.state_hash import state_hash
 from mmimbal.inference.decisions import Decisions

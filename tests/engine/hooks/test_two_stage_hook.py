@@ -14,7 +14,7 @@ from torch import nn
 
 from mmimbal.datasets import ClassBalancedSampler
 from mmimbal.engine.hooks import TwoStageHook
-from mmimbal.evaluation.tta import average_views, load_views
+from mmimbal.engine.test_run.tta import average_views, load_views
 from mmimbal.files.checkpoint import load_from_local
 from tests.conftest import log_of, tiny_digits, train
 

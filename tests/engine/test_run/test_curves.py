@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from mmimbal.evaluation.curves import read_curves
+from mmimbal.engine.test_run.curves import read_curves
 from tests.conftest import tiny_digits, train
 
 

@@ -5,7 +5,7 @@ from mmengine.dataset import ConcatDataset, RepeatDataset
 from torch.utils.data import Subset
 
 from mmimbal.datasets import DigitsLT, get_labels
-from mmimbal.evaluation.keep_scores import KeepScores
+from mmimbal.engine.test_run.keep_scores import KeepScores
 from mmimbal.evaluation.predictions import predictions_for
 
 WRAPPED = dict(

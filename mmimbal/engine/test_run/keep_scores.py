@@ -7,7 +7,7 @@ from mmengine.evaluator import BaseMetric
 from torch import nn
 
 from mmimbal.datasets import get_labels
-from mmimbal.evaluation.head_inputs import HeadInputs
+from mmimbal.engine.test_run.head_inputs import HeadInputs
 
 
 class KeepScores(BaseMetric):
