@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from mmimbal.experiments.comparison import Comparison
+from mmimbal.experiments.comparison import JUDGED_BY, Comparison
 from mmimbal.experiments.grid_results import GridResults
 from mmimbal.experiments.own_data import OwnData
 from mmimbal.experiments.page import effects_by_way
-from mmimbal.experiments.page_tables import differences_from, means, plug_in
+from mmimbal.experiments.page_tables import TITLES, differences_from, means, plug_in
 from mmimbal.experiments.verdict import limits, verdict
 from mmimbal.files.atomic import write_text
 from mmimbal.visualization.plug_in import draw_plug_in_effects
@@ -57,12 +57,15 @@ def write_compare_page(
         parameters=PARAMETERS[quick],
         unit='groups' if data.groups else 'images',
         plug_in=plug_in({data.word: effects}, results.comparisons),
-        effects=picture(
-            'Plug-in effect for each way of stage 2',
-            draw_plug_in_effects,
-            effects_by_way(results.plug_in_effects),
-            'balanced accuracy',
-        ),
+        effects=[
+            picture(
+                f'Plug-in effect for each way of stage 2, {TITLES[metric]}',
+                draw_plug_in_effects,
+                effects_by_way(results.plug_in_effects, metric),
+                TITLES[metric],
+            )
+            for metric in JUDGED_BY
+        ],
         plain=plain[0],
         chosen=differences_from(comparison, plain[0], results.chosen),
         rows=means(results.tables[data.word], 'test'),

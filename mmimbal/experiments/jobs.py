@@ -87,6 +87,8 @@ def run_jobs(
     Returns:
         Error message of each job that failed, by its name.
     """
+    if not jobs:
+        return {}
     pending, running, failed = list(jobs), set(jobs), {}
     total = sum(job.size for job in jobs)
 

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from mmimbal.evaluation.bootstrap import RESAMPLES
 from mmimbal.experiments.grid_results import GridResults, read_grid_results
 from mmimbal.experiments.page_tables import (
+    TITLES,
     compared,
     devices,
     headline,
@@ -46,15 +47,19 @@ def write_page(
     check_is_no_folder(page)
     grid = read_grid_results(folder, resamples)
     picture = page.with_name(f'{page.stem}.png')
-    effects = page.with_name(f'{page.stem}_plug_in.png')
+    effects = {
+        'balanced_accuracy': page.with_name(f'{page.stem}_plug_in.png'),
+        'macro_f1': page.with_name(f'{page.stem}_plug_in_macro_f1.png'),
+    }
     if grid.comparisons and grid.best:
         _save(_draw_differences(grid), picture)
-    if grid.plug_in_effects:
-        by_way = effects_by_way(grid.plug_in_effects)
-        _save(draw_plug_in_effects(by_way, 'balanced accuracy'), effects)
+    for metric, file in effects.items() if grid.plug_in_effects else ():
+        by_way = effects_by_way(grid.plug_in_effects, metric)
+        _save(draw_plug_in_effects(by_way, TITLES[metric]), file)
     # A path of this machine says nothing to readers.
     shown = folder.name if folder.is_absolute() else folder.as_posix()
-    section = _section(grid, picture.name, effects.name)
+    pictures = {TITLES[metric]: file.name for metric, file in effects.items()}
+    section = _section(grid, picture.name, pictures)
     text = render(
         'mmimbal.experiments', 'grid.md', results=shown, grid=section, flags=flags
     )
@@ -94,13 +99,13 @@ def _save(figure: Figure, file: Path) -> None:
         figure.savefig(unfinished, format='png', dpi=120)
 
 
-def _section(grid: GridResults, picture: str, effects: str) -> dict:
+def _section(grid: GridResults, picture: str, effects: Mapping[str, str]) -> dict:
     """Return the values of a section of the page; without results, no tables.
 
     Args:
         grid: Results of the grid.
         picture: Name of the file with the figure of differences.
-        effects: Name of the file with the figure of plug-in effects.
+        effects: Names of the files with the figures of plug-in effects, by metric.
     """
     plugged = grid.plug_in_effects
     done = sum(grid.devices.values())
@@ -115,7 +120,7 @@ def _section(grid: GridResults, picture: str, effects: str) -> dict:
         devices=dict(sorted(grid.devices.items())),
         notes=grid.about['notes'],
         not_shown=grid.not_in_grid,
-        plug_in=dict(table=plug_in(plugged, grid.comparisons), picture=effects)
+        plug_in=dict(table=plug_in(plugged, grid.comparisons), pictures=effects)
         if plugged
         else None,
         headline=_headline(grid, picture) if grid.comparisons and grid.best else None,
@@ -176,10 +181,14 @@ def _draw_differences(grid: GridResults) -> Figure:
 
 
 def effects_by_way(
-    effects: Mapping[str, Sequence[PlugInEffect]],
+    effects: Mapping[str, Sequence[PlugInEffect]], metric: str
 ) -> dict[str, dict[tuple[str, str], dict[str, np.ndarray]]]:
-    """Return differences by data set, pair and way of stage 2, with their mean."""
-    metric = 'balanced_accuracy'
+    """Return differences by data set, pair and way of stage 2, with their mean.
+
+    Args:
+        effects: Plug-in effects of each data set.
+        metric: Name of the metric.
+    """
     return {
         dataset: {
             (effect.recipe, effect.control): {

@@ -101,8 +101,9 @@ def test_the_page_shows_what_the_grid_asks_for(results, tmp_path):
         x for x in text.splitlines() if x.startswith('| one | triplet minus ce')
     )
     assert f'{effect[0]:+.1f} [' in line and '1 of 1' in line
-    assert '(page_plug_in.png)' in text
-    assert (tmp_path / 'docs' / 'page_plug_in.png').read_bytes()[:4] == b'\x89PNG'
+    for name in ('page_plug_in.png', 'page_plug_in_macro_f1.png'):
+        assert f'({name})' in text
+        assert (tmp_path / 'docs' / name).read_bytes()[:4] == b'\x89PNG'
 
 
 def test_a_way_that_one_control_lacks_is_drawn_for_the_other():
@@ -126,7 +127,7 @@ def test_recipes_with_one_control_are_drawn_each():
         PlugInEffect(recipe, 'ce', dict(crt=dict(balanced_accuracy=values[0])), {})
         for recipe in 'abcdefgh'
     ]
-    by_way = effects_by_way(dict(one=effects))
+    by_way = effects_by_way(dict(one=effects), 'balanced_accuracy')
     figure = draw_plug_in_effects(by_way, 'x')
     names = [text.get_text() for text in figure.legends[0].get_texts()]
     assert names == [f'{recipe} minus ce' for recipe in 'abcdefgh']
