@@ -40,7 +40,7 @@ def check_checkpoints(cfg: Config) -> None:
     """
     path = cfg.get('load_from')
     if path and '://' not in path and not Path(path).is_file():
-        raise FileNotFoundError(f'load_from: no checkpoint at {path}')
+        raise FileNotFoundError(f'no checkpoint at {path}')
     for hook in () if cfg.get('resume') else two_stage_hooks(cfg):
         if hook.get('stage1'):
             find_stage1(hook.stage1)

@@ -11,6 +11,7 @@ from sklearn.metrics import balanced_accuracy_score
 from mmimbal.evaluation.metrics import summarise
 from mmimbal.evaluation.predictions import Predictions
 from mmimbal.inference.fit_decisions import Wanted, fit_decisions
+from mmimbal.inference.members import ENSEMBLE
 from mmimbal.inference.model_card import model_card
 from tests.tools import explain
 
@@ -105,14 +106,14 @@ def test_images_that_are_not_for_tests_are_said(predictions, split):
 
 def test_counts_of_members_are_a_range():
     metas = [dict(class_counts=[5, 40]), dict(class_counts=[7, 40])]
-    cfg = dict(model=dict(members=[{}, {}]))
+    cfg = dict(model=dict(type=ENSEMBLE, members=[{}, {}]))
     card = model_card('skin', ('mel', 'nv'), cfg, metas, PIPELINE)
     assert '| mel | 5 to 7 |' in card and '| nv | 40 |' in card
 
 
 def test_what_is_not_known_is_not_invented():
     metas = [dict(class_counts=[5, 40]), {}]
-    cfg = dict(model=dict(members=[{}, {}]))
+    cfg = dict(model=dict(type=ENSEMBLE, members=[{}, {}]))
     pipeline = [dict(type='LoadImageFromFile'), dict(type='PackInputs')]
     card = model_card('skin', ('mel', 'nv'), cfg, metas, pipeline)
     assert 'The mean of 2 classifiers, published with mmimbal ?' in card
