@@ -16,7 +16,6 @@ from mmimbal.models.multi_view import MultiViewDataPreprocessor
 from mmimbal.models.needs import (
     ADVICE,
     CLASS_COUNTS,
-    EPOCH,
     IMAGES,
     MIXTURES,
     ONE_LABEL,
@@ -95,14 +94,8 @@ def check_images_are_known(model: nn.Module, dataset: Dataset) -> None:
 
 
 def given_by(runner: Runner, model: nn.Module) -> set[str]:
-    """Return what a run gives to its model."""
-    # Imported here, because hooks import this file.
-    from mmimbal.engine.hooks import ClassCountsHook, SetEpochHook
-
-    given = set()
-    for need, hook in ((CLASS_COUNTS, ClassCountsHook), (EPOCH, SetEpochHook)):
-        if any(isinstance(each, hook) for each in runner.hooks):
-            given.add(need)
+    """Return what a run gives to its model; a hook says it in its ``gives``."""
+    given = {need for hook in runner.hooks for need in getattr(hook, 'gives', ())}
     modules = [each for each in model.modules() if hasattr(each, 'class_counts')]
     if all(each.class_counts is not None for each in modules):  # set by hand
         given.add(CLASS_COUNTS)

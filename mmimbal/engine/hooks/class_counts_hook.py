@@ -8,7 +8,7 @@ from mmengine.runner.base_loop import BaseLoop
 from mmimbal.datasets import get_class_counts, get_class_names
 from mmimbal.datasets.labels_and_groups import check_no_class_is_empty
 from mmimbal.engine.ddp import unwrap_model
-from mmimbal.models.needs import give_class_counts
+from mmimbal.models.needs import CLASS_COUNTS, give_class_counts
 from mmimbal.registry import HOOKS
 
 
@@ -25,6 +25,7 @@ class ClassCountsHook(Hook):
             another number of classes.
     """
 
+    gives = (CLASS_COUNTS,)
     priority = 'BELOW_NORMAL'  # after hooks that switch losses
     counts: np.ndarray | None = None
 

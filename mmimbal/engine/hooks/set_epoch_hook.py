@@ -4,7 +4,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmimbal.engine.hooks.stages import current_epoch, first_epoch, last_epoch
-from mmimbal.models.needs import give_epoch
+from mmimbal.models.needs import EPOCH, give_epoch
 from mmimbal.registry import HOOKS
 
 
@@ -18,6 +18,7 @@ class SetEpochHook(Hook):
     In loops that count iterations, an epoch is one pass over the loader.
     """
 
+    gives = (EPOCH,)
     epoch: int | None = None  # of the run, not of the stage
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None):
