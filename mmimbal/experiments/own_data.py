@@ -1,6 +1,7 @@
 """A data set to compare methods on: its folder, its folds, what is known of it."""
 
 import csv
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -66,13 +67,15 @@ def find_data(name: str) -> Path:
     Raises:
         FileNotFoundError: If it is not prepared.
     """
-    folder = Path(name) if Path(name).is_dir() else data_folder(name)
+    is_path = Path(name).is_dir() or Path(name).name != name
+    folder = Path(name) if is_path else data_folder(name)
     if not is_prepared(folder):
         is_there = folder.is_dir()
         src, out = (folder, 'data/own') if is_there else ('IMAGES', folder)
         raise FileNotFoundError(
             f'{folder} is no prepared data set: it lacks index.csv or dataset.json. '
-            f'Make it with tools/prepare_dataset.py folders --src {src} --out {out}'
+            f'Make it with tools/prepare_dataset.py folders --src '
+            f'{shlex.quote(str(src))} --out {shlex.quote(str(out))}'
         )
     return folder
 

@@ -49,7 +49,8 @@ def test_it_is_found_by_its_name_or_its_folder(data, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ('name', 'advice'),
     [
-        ('data/cell', '--src IMAGES --out data/data/cell'),
+        ('data/cell', '--src IMAGES --out data/cell'),
+        ('other/my cells', "--src IMAGES --out 'other/my cells'"),
         ('cell', '--src IMAGES --out data/cell'),
         ('data', '--src data --out data/own'),
     ],
