@@ -216,18 +216,24 @@ EFFECTS = dict.fromkeys(('crt', 'lws', 'mean'), np.arange(3.0))
 LONG = ('bcl_balanced_weight1', 'no_metric_loss_of_any_kind')
 
 
+def embedding(classes: int) -> Figure:
+    return figures.draw_embedding(np.eye(classes)[:, :2], long_run(classes))
+
+
 @pytest.mark.parametrize(
-    'drawn',
+    'draw',
     [
-        *(
-            figures.draw_embedding(np.eye(classes)[:, :2], long_run(classes))
-            for classes in (2, 26, 40)
+        lambda: embedding(2),
+        lambda: embedding(26),
+        lambda: embedding(40),
+        lambda: figures.draw_roc({f'run {n}': long_run(2) for n in range(12)}),
+        lambda: draw_plug_in_effects(
+            {'one': {LONG: EFFECTS, LONG[::-1]: EFFECTS}}, 'points'
         ),
-        figures.draw_roc({f'run {n}': long_run(2) for n in range(12)}),
-        draw_plug_in_effects({'one': {LONG: EFFECTS, LONG[::-1]: EFFECTS}}, 'points'),
     ],
 )
-def test_legends_fit_and_leave_room(drawn):
+def test_legends_fit_and_leave_room(draw):
+    drawn = draw()
     drawn.draw_without_rendering()
     (legend,) = drawn.legends
     box, page = legend.get_window_extent(), drawn.bbox
@@ -238,5 +244,4 @@ def test_legends_fit_and_leave_room(drawn):
 
 
 def test_more_classes_than_a_legend_can_name():
-    drawn = figures.draw_embedding(np.eye(60)[:, :2], long_run(60))
-    assert not drawn.legends
+    assert not embedding(60).legends

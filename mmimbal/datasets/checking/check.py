@@ -111,7 +111,7 @@ def _split_columns(
         require_columns(table.column_names, (column,), index)
         names = [column]
     else:
-        names = [name for name in ('split',) if name in table.column_names]
+        names = ['split'] if 'split' in table.column_names else []
         names += fold_columns(table.column_names)
     if not names:
         return {'split': np.full(len(table), '')}
