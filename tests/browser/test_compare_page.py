@@ -3,6 +3,7 @@
 import pytest
 
 from mmimbal.experiments.compare_page import write_compare_page
+from mmimbal.experiments.comparison import JUDGED_BY
 from mmimbal.experiments.grid_results import read_grid_results
 from tests.browser.test_report import PROBE, TEXT, look
 from tests.experiments.test_compare import data, write_results  # noqa: F401 (fixture)
@@ -21,15 +22,17 @@ def page(data, tmp_path):  # noqa: F811
 
 
 @pytest.mark.parametrize('width', [500, 1280])
-def test_it_fits_and_has_its_figure(page, tmp_path, width):
+def test_it_fits_and_has_its_figures(page, tmp_path, width):
     seen = look(page, tmp_path, width)
     assert seen['errors'] == [] and seen['resources'] == []
-    (figure,) = seen['figures']
-    assert figure['drawn'] > 10 and figure['right'] <= seen['window'] + 1
+    assert len(seen['figures']) == len(JUDGED_BY)
+    for figure in seen['figures']:
+        assert figure['drawn'] > 10 and figure['right'] <= seen['window'] + 1
     assert seen['width'] <= seen['window']
 
 
-def test_text_of_its_figure_can_be_read_on_a_phone(page, tmp_path):
+def test_text_of_its_figures_can_be_read_on_a_phone(page, tmp_path):
     probe = PHONE + PROBE.replace('drawn: drawn.length', TEXT)
-    (figure,) = look(page, tmp_path, 500, probe=probe)['figures']
-    assert figure['text'] >= 8
+    figures = look(page, tmp_path, 500, probe=probe)['figures']
+    assert len(figures) == len(JUDGED_BY)
+    assert all(figure['text'] >= 8 for figure in figures)
