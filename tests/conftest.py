@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
-from mmengine.config import Config
+from mmengine.config import Config, config
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
@@ -20,6 +20,8 @@ from mmengine.runner import Runner
 from tests.processes import kill_what_is_left
 
 torch.set_num_threads(1)  # small tensors, and two test processes
+# To lay out the text of a config takes half a second, several times in each run.
+config.FormatCode = lambda text, style_config: (text, True)
 # The same examples every time, however long each of them takes.
 settings.register_profile(
     'repeatable',
@@ -105,10 +107,7 @@ def pytest_runtest_teardown():
 def tiny_digits(leaf: str, work_dir: Path, **options) -> Config:
     """Return a leaf of digits_lt with a tiny net and two epochs."""
     file = CONFIGS / 'digits_lt' / f'{leaf}.py'
-    # Its text, which a run writes several times, need not be laid out: half a second.
-    cfg = Config(
-        Config.fromfile(file).to_dict(), filename=str(file), format_python_code=False
-    )
+    cfg = Config.fromfile(file)
     cfg.merge_from_dict(
         {**TINY, **{k.replace('__', '.'): v for k, v in options.items()}}
     )

@@ -39,7 +39,8 @@ class SeededView(Dataset):
         state = int(drawn[0])
         random.seed(state)
         np.random.seed(state)
-        torch.manual_seed(state)
+        # Images are on the CPU; torch.manual_seed takes 0.3 ms for other devices.
+        torch.default_generator.manual_seed(state)
         return self.dataset[index]
 
 

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from mmcv.transforms import BaseTransform
-from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmimbal.command_line.compose import load_experiment
@@ -16,8 +15,7 @@ MIXUP = dict(type='Mixup', alpha=0.2)
 
 def started(word, tmp_path, prepare=lambda runner: None, **options):
     """Start the training of a word of stage 1; stop at the first step."""
-    cfg = load_experiment(f'digits_lt/digits/{word}').to_dict()
-    cfg = Config(cfg, format_python_code=False)  # to lay it out takes half a second
+    cfg = load_experiment(f'digits_lt/digits/{word}')
     cfg.merge_from_dict({**TINY, **options})
     cfg.work_dir = str(tmp_path)
     runner = Runner.from_cfg(cfg)
