@@ -1,10 +1,12 @@
 """What several test files share: small configs, small data sets, quiet runners."""
 
+import copy
 import csv
-import gc
 import logging
 import random
+from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -12,6 +14,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 from mmengine.config import Config, config
+from mmengine.dataset import base_dataset
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
@@ -22,6 +25,8 @@ from tests.processes import kill_what_is_left
 torch.set_num_threads(1)  # small tensors, and two test processes
 # To lay out the text of a config takes half a second, several times in each run.
 config.FormatCode = lambda text, style_config: (text, True)
+# For each dataset, mmengine collects the garbage of the whole process: 0.1 s.
+base_dataset.gc = SimpleNamespace(collect=lambda: 0)
 # The same examples every time, however long each of them takes.
 settings.register_profile(
     'repeatable',
@@ -80,12 +85,6 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
 
 
-def pytest_collection_finish():
-    """Let mmengine, which collects garbage for each dataset, leave modules out."""
-    gc.collect()
-    gc.freeze()
-
-
 @pytest.hookimpl(tryfirst=True)  # before fixtures of whole modules, too
 def pytest_runtest_setup():
     """Begin each test alike, whatever ran before it.
@@ -104,10 +103,14 @@ def pytest_runtest_teardown():
     kill_what_is_left()
 
 
+@cache
+def _read_config(file: Path) -> Config:
+    return Config.fromfile(file)
+
+
 def tiny_digits(leaf: str, work_dir: Path, **options) -> Config:
     """Return a leaf of digits_lt with a tiny net and two epochs."""
-    file = CONFIGS / 'digits_lt' / f'{leaf}.py'
-    cfg = Config.fromfile(file)
+    cfg = copy.deepcopy(_read_config(CONFIGS / 'digits_lt' / f'{leaf}.py'))
     cfg.merge_from_dict(
         {**TINY, **{k.replace('__', '.'): v for k, v in options.items()}}
     )

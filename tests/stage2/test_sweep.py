@@ -29,10 +29,9 @@ def draw(split, views, folder):
     return Labels(labels), features
 
 
-@pytest.fixture
-def sweep(tmp_path):
+def sweep_in(folder):
     splits = {
-        split: draw(split, 2 if split == 'train' else 1, tmp_path) for split in COUNTS
+        split: draw(split, 2 if split == 'train' else 1, folder) for split in COUNTS
     }
     datasets, features = (
         {split: pair[part] for split, pair in splits.items()} for part in (0, 1)
@@ -40,7 +39,12 @@ def sweep(tmp_path):
     state = {'head.fc.weight': torch.randn(3, SIZE), 'head.fc.bias': torch.zeros(3)}
     state['backbone.weight'] = torch.ones(2)
     frozen = Stage1Features(datasets, features, state)
-    return Sweep(frozen, tmp_path / 'heads')
+    return Sweep(frozen, folder / 'heads')
+
+
+@pytest.fixture
+def sweep(tmp_path):
+    return sweep_in(tmp_path)
 
 
 def run(name='crt', **options):
@@ -147,25 +151,27 @@ def test_another_head_of_stage_1_is_another_sweep(sweep):
     assert Sweep(frozen, sweep.folder).file(run('lws')) != first
 
 
-@pytest.fixture
-def plain(sweep):
-    """Return the scores of cross-entropy, whose classifier becomes stage 1's."""
+@pytest.fixture(scope='module')
+def plain(tmp_path_factory):
+    """Return the head of cross-entropy, and its scores."""
+    sweep = sweep_in(tmp_path_factory.mktemp('plain'))
     plain = run()
     plain.cfg.train_dataloader.sampler = dict(type='DefaultSampler', shuffle=True)
     head = sweep.head(plain)
-    state = head.state_dict().items()
-    sweep.stage1.state |= {f'head.{key}': value for key, value in state}
-    return sweep.score(head, 'test')
+    state = {f'head.{key}': value for key, value in head.state_dict().items()}
+    return state, sweep.score(head, 'test')
 
 
 @pytest.mark.parametrize('name', load_methods(['all']))
 def test_it_learns_what_cross_entropy_gets_wrong(name, sweep, plain):
+    state, plain = plain
+    sweep.stage1.state |= state  # the classifier of stage 1
     rates = {'optim_wrapper.optimizer.lr': [0.004, 0.05]}
     first = run(name)
     runs = first.candidates({} if first.is_fitted else rates)
     for each in runs:
         sweep.train_one(each)
-    found = sweep.score(sweep.head(sweep.choose(runs, 'balanced_accuracy')), 'test')
+    found = sweep.score(sweep.trained(sweep.choose(runs, 'balanced_accuracy')), 'test')
     assert plain['recall/c'] < 70
     assert found['recall/c'] > plain['recall/c'] + 15
     assert found['balanced_accuracy'] > plain['balanced_accuracy'] + 3
