@@ -7,7 +7,7 @@ from mmpretrain.registry import MODELS
 
 from mmimbal.command_line.compose import load_experiment
 from mmimbal.command_line.experiment import words_of
-from mmimbal.stage2.publishing import inference_checkpoint, inference_config
+from mmimbal.inference.for_inference import inference_checkpoint, inference_config
 from tests.conftest import TINY
 
 

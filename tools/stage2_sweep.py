@@ -119,9 +119,9 @@ def main() -> None:
         write_checkpoints,
         write_predictions,
     )
-    from mmimbal.stage2.config import find_config, stage2_config
+    from mmimbal.files.work_dir import find_checkpoint, find_config
+    from mmimbal.stage2.config import stage2_config
     from mmimbal.stage2.head_run import HeadRun
-    from mmimbal.stage2.stage1 import find_checkpoint
     from mmimbal.stage2.stage1_features import (
         SPLITS,
         build_datasets,

@@ -14,7 +14,7 @@ from mmimbal.experiments.jobs import Job, Step
 from mmimbal.experiments.progress import share_of_training
 from mmimbal.files.checkpoint import safe_loading
 from mmimbal.files.json_file import read_json, write_json
-from mmimbal.stage2.stage1 import find_checkpoint
+from mmimbal.files.work_dir import find_checkpoint
 
 # For each run: its experiment, and the run of stage 1 that it starts from.
 RUNS = {

@@ -10,13 +10,12 @@ from mmengine.config import Config
 
 from mmimbal.datasets.sources.walk import SUFFIXES
 from mmimbal.files.checkpoint import load_from_local
-from mmimbal.stage2.config import find_config
-from mmimbal.stage2.publishing import (
+from mmimbal.files.work_dir import find_checkpoint, find_config
+from mmimbal.inference.for_inference import (
     find_pipeline,
     inference_checkpoint,
     inference_config,
 )
-from mmimbal.stage2.stage1 import find_checkpoint
 
 FOLD = re.compile(r'fold\d+')
 ENSEMBLE = 'mmimbal.EnsembleClassifier'

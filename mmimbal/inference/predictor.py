@@ -12,17 +12,17 @@ from mmpretrain.registry import MODELS
 import mmimbal
 from mmimbal.files.state_hash import state_hash
 from mmimbal.inference.decisions import Decisions
+from mmimbal.inference.for_inference import (
+    find_pipeline,
+    inference_checkpoint,
+    inference_config,
+)
 from mmimbal.inference.members import (
     ENSEMBLE,
     check_members,
     ensemble_of,
     find_members,
     load_member,
-)
-from mmimbal.stage2.publishing import (
-    find_pipeline,
-    inference_checkpoint,
-    inference_config,
 )
 
 

@@ -24,26 +24,6 @@ def follows_stage1(cfg: Config) -> bool:
     return any(hook.get('stage1') for hook in two_stage_hooks(cfg))
 
 
-def find_config(checkpoint: Path) -> Path:
-    """Return the config in the folder of a checkpoint.
-
-    It has the name of the checkpoint, or is the only config there.
-
-    Raises:
-        FileNotFoundError: If there is none, or there are several.
-    """
-    own = checkpoint.with_suffix('.py')
-    configs = [own] if own.is_file() else sorted(checkpoint.parent.glob('*.py'))
-    if len(configs) != 1:
-        names = ', '.join(file.name for file in configs) or 'none'
-        raise FileNotFoundError(
-            f'expected one config in {checkpoint.parent}, where mmengine writes it; '
-            f'found {names}. Put the config of the checkpoint there as {own.name}, or '
-            'name it with --config where a tool has this flag'
-        )
-    return configs[0]
-
-
 def stage2_config(
     stage1: Config, method: Config, checkpoint: Path, views: int = 1
 ) -> Config:

@@ -1,6 +1,5 @@
 """Find the checkpoint of stage 1, and load its backbone and neck."""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,54 +11,17 @@ from torch.utils.data import Dataset
 
 from mmimbal.datasets.labels_and_groups import check_trained_classes
 from mmimbal.files.checkpoint import load_from_local, safe_loading
-from mmimbal.files.work_dir import last_checkpoint
+from mmimbal.files.work_dir import find_checkpoint
 from mmimbal.stage2.freezing import FROZEN_PARTS
 
 CONFIGS = Path(__file__).resolve().parents[1] / '.mim' / 'configs'
 
 
-def find_checkpoint(path: str) -> Path:
-    """Return a checkpoint, or the best or else the last checkpoint of a work dir.
+def find_stage1(path: str) -> Path:
+    """Return the checkpoint of stage 1.
 
     Args:
-        path: A checkpoint or a work dir. If a work dir has several best checkpoints,
-            the newest is returned: each new best is better than those before. If it has
-            none, because of ``save_best=None`` or ``--no-validate``, the last
-            checkpoint is.
-
-    Raises:
-        FileNotFoundError: If there is none.
-        ValueError: If the work dir has best checkpoints by several metrics.
-    """
-    checkpoint = Path(path).expanduser()
-    if checkpoint.is_file():
-        return checkpoint
-    work_dir = checkpoint
-    best = sorted(work_dir.glob('best_*.pth'), key=lambda file: file.stat().st_mtime)
-    if not best:
-        return _last_checkpoint(work_dir)
-    metrics = {re.sub(r'_(epoch|iter)_\d+$', '', file.stem) for file in best}
-    if len(metrics) > 1:
-        raise ValueError(
-            f'{path} has best checkpoints by several metrics: '
-            f'{", ".join(file.name for file in best)}. Name one of these files'
-        )
-    return best[-1]
-
-
-def _last_checkpoint(work_dir: Path) -> Path:
-    last = last_checkpoint(work_dir)
-    if not last:
-        has_none = 'has neither best_*.pth nor a last checkpoint'
-        reason = has_none if work_dir.is_dir() else 'does not exist'
-        raise FileNotFoundError(f'no checkpoint: {work_dir} {reason}')
-    if not last.is_file():
-        raise FileNotFoundError(f'no checkpoint: {last}, the last one, is missing')
-    return last
-
-
-def find_stage1(path: str) -> Path:
-    """Return the checkpoint of stage 1; see :func:`find_checkpoint`.
+        path: As for :func:`mmimbal.files.work_dir.find_checkpoint`.
 
     Raises:
         FileNotFoundError: If there is none; the message has the command to train it.
@@ -145,7 +107,7 @@ def training_groups_of(stage1: str) -> np.ndarray:
     """Return the hashes of the groups that stage 1 was trained on, (G,); perhaps none.
 
     Args:
-        stage1: As for :func:`find_checkpoint`.
+        stage1: As for :func:`mmimbal.files.work_dir.find_checkpoint`.
     """
     meta = load_from_local(find_checkpoint(stage1), 'cpu').get('meta', {})
     hashes = meta.get('training_groups', torch.zeros(0, dtype=torch.long))

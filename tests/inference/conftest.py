@@ -7,7 +7,7 @@ from mmengine.config import Config
 from mmpretrain.registry import MODELS
 
 from mmimbal.files.checkpoint import load_from_local
-from mmimbal.stage2.stage1 import find_checkpoint
+from mmimbal.files.work_dir import find_checkpoint
 from tests.conftest import rows_of, tiny_digits, train, write_index
 from tests.tools import explain
 

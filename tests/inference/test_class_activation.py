@@ -9,8 +9,8 @@ from mmpretrain.registry import MODELS
 from torch import nn
 
 from mmimbal.inference.class_activation import class_activation_maps
+from mmimbal.inference.for_inference import inference_config
 from mmimbal.models import heads
-from mmimbal.stage2.publishing import inference_config
 
 CLASSES = 3
 CHANNELS = 16

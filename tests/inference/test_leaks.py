@@ -14,9 +14,9 @@ from mmimbal.datasets.group_hashes import groups_or_files, hash_groups
 from mmimbal.datasets.sources import plan_dataset, read_csv, write_plan
 from mmimbal.evaluation.predictions import load_predictions
 from mmimbal.files.checkpoint import load_from_local
+from mmimbal.files.work_dir import find_checkpoint
 from mmimbal.inference.find_images import find_images
 from mmimbal.inference.leaks import check_no_leak, describe_leak
-from mmimbal.stage2.stage1 import find_checkpoint
 from tests.conftest import rows_of, tiny_digits, train, write_index
 from tests.inference.conftest import CLASSES, PIPELINE, config_of, read_table
 from tests.inference.test_predict import probabilities, table_of

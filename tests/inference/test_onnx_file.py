@@ -16,6 +16,7 @@ from mmimbal.command_line.experiment import words_of
 from mmimbal.evaluation.recalibration import Calibration
 from mmimbal.inference.decisions import Decisions
 from mmimbal.inference.find_images import find_images
+from mmimbal.inference.for_inference import inference_config
 from mmimbal.inference.image_size import size_of_images
 from mmimbal.inference.onnx_file import (
     FromBytes,
@@ -24,7 +25,6 @@ from mmimbal.inference.onnx_file import (
     write_onnx,
 )
 from mmimbal.inference.predictor import Predictor, load_predictor
-from mmimbal.stage2.publishing import inference_config
 from tests.conftest import CONFIGS
 
 SIZE = (32, 32)

@@ -7,10 +7,10 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS
 
+from mmimbal.inference.for_inference import inference_config
 from mmimbal.inference.members import check_members, load_member
 from mmimbal.inference.predictor import load_predictor
 from mmimbal.models import EnsembleClassifier
-from mmimbal.stage2.publishing import inference_config
 from tests.tools import explain
 
 

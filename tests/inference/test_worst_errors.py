@@ -13,11 +13,11 @@ import torch
 from PIL import Image
 
 from mmimbal.evaluation.predictions import Predictions
+from mmimbal.files.work_dir import find_checkpoint
 from mmimbal.inference.class_activation import class_activation_maps
 from mmimbal.inference.predict import predict_split
 from mmimbal.inference.predictor import load_predictor
 from mmimbal.inference.worst_errors import model_of, show_errors, worst_errors
-from mmimbal.stage2.stage1 import find_checkpoint
 from tests.inference.conftest import CLASSES
 from tests.tools import explain
 

@@ -1,13 +1,11 @@
 from pathlib import Path
 
-import pytest
 from mmengine.config import Config
 from mmpretrain.datasets.transforms import RandAugment
 
 from mmimbal.command_line.compose import load_experiment
 from mmimbal.engine.hooks import TwoStageHook
 from mmimbal.stage2.config import (
-    find_config,
     stage2_config,
     two_stage_hooks,
     with_one_view,
@@ -96,22 +94,6 @@ def test_names_may_have_a_scope():
     strong = [dict(type='mmpretrain.RandAugment'), dict(type=RandAugment)]
     found = with_one_view([*strong, views, ours, dict(type='mmcv.Pack')])
     assert [step['type'] for step in found] == ['Flip', 'mmcv.Pack']
-
-
-def test_the_config_beside_a_checkpoint(tmp_path):
-    checkpoint = tmp_path / 'best.pth'
-    with pytest.raises(
-        FileNotFoundError,
-        match=r'found none. Put the config of the checkpoint there as best.py',
-    ):
-        find_config(checkpoint)
-    (tmp_path / 'leaf.py').touch()
-    assert find_config(checkpoint) == tmp_path / 'leaf.py'
-    (tmp_path / 'other.py').touch()
-    with pytest.raises(FileNotFoundError, match=r'found leaf.py, other.py'):
-        find_config(checkpoint)
-    (tmp_path / 'best.py').touch()
-    assert find_config(checkpoint) == tmp_path / 'best.py'
 
 
 def test_a_hook_given_as_a_class_is_found():

@@ -1,4 +1,3 @@
-import os
 import re
 
 import pytest
@@ -9,7 +8,7 @@ from torch import nn
 from mmimbal.datasets import DigitsLT
 from mmimbal.stage2.freezing import freeze
 from mmimbal.stage2.fresh_head import build_fresh_head
-from mmimbal.stage2.stage1 import find_checkpoint, find_stage1, load_stage1
+from mmimbal.stage2.stage1 import find_stage1, load_stage1
 from tests.conftest import tiny_digits
 
 BACKBONES = {
@@ -155,28 +154,6 @@ def test_missing_and_unexpected_layers_are_named(tmp_path):
     )
     with pytest.raises(ValueError, match=pattern):
         load_stage1(model, tmp_path / 'odd.pth')
-
-
-def test_find_checkpoint(tmp_path):
-    file = tmp_path / 'some.pth'
-    file.touch()
-    assert find_checkpoint(str(file)) == file
-    with pytest.raises(FileNotFoundError, match=r'has neither best_\*\.pth nor'):
-        find_checkpoint(str(tmp_path))
-    (tmp_path / 'last_checkpoint').write_text('/before/it/moved/epoch_9.pth')
-    with pytest.raises(FileNotFoundError, match=r'9\.pth, the last one, is missing'):
-        find_checkpoint(str(tmp_path))
-    last = tmp_path / 'epoch_9.pth'
-    last.touch()
-    assert find_checkpoint(str(tmp_path)) == last
-    for epoch, time in ((9, 100), (30, 50)):  # 30 is left from an earlier run
-        best = tmp_path / f'best_balanced_accuracy_epoch_{epoch}.pth'
-        best.touch()
-        os.utime(best, (time, time))
-    assert find_checkpoint(str(tmp_path)).name == 'best_balanced_accuracy_epoch_9.pth'
-    (tmp_path / 'best_macro_f1_epoch_3.pth').touch()
-    with pytest.raises(ValueError, match=r'several metrics: .*macro_f1_epoch_3'):
-        find_checkpoint(str(tmp_path))
 
 
 @pytest.mark.parametrize(

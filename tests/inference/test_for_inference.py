@@ -4,8 +4,8 @@ import pytest
 from mmengine.config import Config
 from mmpretrain.models import LinearClsHead
 
+from mmimbal.inference.for_inference import inference_config
 from mmimbal.inference.predictor import published_hash
-from mmimbal.stage2.publishing import inference_config
 
 IMAGES = dict(dataset=dict(pipeline=[dict(type='PackInputs')]))
 RESNET = dict(type='ResNet', depth=18)
