@@ -31,7 +31,7 @@ def swept(stage1, tmp_path_factory):
     folder = tmp_path_factory.mktemp('sweep')
     methods = ['--methods', 'crt', 'lws', 'nearest_mean']
     flags = [*methods, '--seeds', 2, '--views', 2, '--work-dir', folder]
-    flags += ['--checkpoints', 'crt:1', 'lws']
+    flags += ['--checkpoints', 'crt:1', 'lws', '--predictions']
     return folder, flags, succeed('tools/stage2_sweep.py', stage1, *flags)
 
 
@@ -86,6 +86,17 @@ def test_checkpoints_of_a_sweep_are_ordinary(stage1, swept, tmp_path):
         expected = row['seeds'][seed]['test']
         found = json.loads(out.read_text())
         assert {key: found[key] for key in expected} == pytest.approx(expected)
+        # Predictions of the sweep tell this model, and no other.
+        tested = load_predictions(scores).about
+        assert (
+            load_predictions(folder / f'predictions/{name}.npz').about['model']
+            == (tested['model'])
+        )
+    models = {
+        load_predictions(file).about['model']
+        for file in (folder / 'predictions').glob('*.npz')
+    }
+    assert len(models) == len(list((folder / 'predictions').glob('*.npz')))
     curves = load_predictions(scores).about['curves']  # of stage 1
     assert curves['loss_metric'].keys() == {'1'}
     assert curves == json.loads(json.dumps(read_curves(stage1)))

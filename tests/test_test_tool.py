@@ -204,11 +204,21 @@ def test_samples_are_those_of_mmpretrain(net, tmp_path):
         (['--out', 'x.json', '--embeddings'], '--embeddings needs --out FILE.npz'),
         (['--out', 'x.npz', '--embeddings', '--tta'], '--tta has several'),
         (['--show-dir', 'x', '--interval', '0'], 'at least 1'),
+        (['--out', f'{__file__}/x.npz'], 'is a file, but a folder is to be created'),
     ],
 )
 def test_flags_that_do_not_fit_are_refused(flags, message, capsys):
     assert explain('test', LEAF, 'none.pth', *flags) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_published_config_has_no_test(tmp_path):
+    (tmp_path / 'x.py').write_text(
+        "model = dict(type='ImageClassifier')\n"
+        "test_dataloader = dict(dataset=dict(pipeline=[dict(type='PackInputs')]))"
+    )
+    message = explain('test', tmp_path / 'x.py', tmp_path / 'x.pth')
+    assert 'has no test_cfg or no test_evaluator, as a published config' in message
 
 
 def test_a_file_is_no_folder_for_pictures(tmp_path):

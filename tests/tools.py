@@ -9,6 +9,8 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from mmengine.logging import MessageHub, MMLogger
+from mmengine.visualization import Visualizer
 
 import tests.imported  # noqa: F401
 from tests.conftest import ROOT
@@ -50,6 +52,10 @@ def run_forked(
             os.dup2(err.fileno(), 2)
             sys.stdout = open(1, 'w', closefd=False)  # noqa: SIM115
             sys.stderr = open(2, 'w', closefd=False)  # noqa: SIM115
+            # mmengine has one log and one visualizer per name and second: not those of
+            # a run of the test itself.
+            for kind in (MMLogger, MessageHub, Visualizer):
+                kind._instance_dict.clear()
             os.chdir(cwd)
             sys.argv = [script, *arguments]
             try:

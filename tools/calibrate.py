@@ -71,28 +71,28 @@ def read_costs(file: Path, classes: tuple[str, ...]) -> list[list[float]]:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If its names are not the classes.
+        ValueError: If its names are not the classes, or a cost is missing.
     """
     try:
         with open(file, newline='', encoding='utf-8-sig') as opened:
-            rows = list(csv.DictReader(opened))
+            header, *rows = [row for row in csv.reader(opened) if row] or [[]]
     except (UnicodeDecodeError, csv.Error):
         raise ValueError(f'{file} is not a CSV file in UTF-8') from None
-    first = next(iter(rows[0])) if rows else ''
-    table = {row[first]: row for row in rows}
-    if len(table) < len(rows):
-        raise ValueError(f'{file} names a true class in two rows')
-    if set(table) != set(classes) or set(rows[0]) - {first} != set(classes):
-        raise ValueError(
-            f'{file} must have a row and a column for each of {", ".join(classes)}'
-        )
+    for what, names in dict(row=[row[0] for row in rows], column=header[1:]).items():
+        if sorted(names) != sorted(classes):
+            raise ValueError(
+                f'{file} must have one {what} for each of {", ".join(classes)}, and no '
+                f'others; it has {", ".join(names) or "none"}'
+            )
     costs = []
     for true in classes:
+        (cells,) = (row[1:] for row in rows if row[0] == true)
         try:
-            costs.append([float(table[true][said] or '') for said in classes])
+            by_name = dict(zip(header[1:], map(float, cells), strict=True))
+            costs.append([by_name[said] for said in classes])
         except ValueError:
             raise ValueError(
-                f'{file}: a cost of {true} is missing, or no number'
+                f'{file}: a cost of {true} is missing, too many, or no number'
             ) from None
     return costs
 
@@ -112,6 +112,12 @@ def main() -> None:
     from mmimbal.inference.published import check_place
 
     check_place(args.out, ('.pth', '.py'))
+    old = [args.out.with_suffix(suffix) for suffix in ('.md', '.onnx')]
+    if old := [str(file) for file in old if file.exists()]:
+        raise ValueError(
+            f'{" and ".join(old)} would not fit the calibrated {args.out.name}: choose '
+            'another --out'
+        )
     config = args.model.with_suffix('.py')
     if args.model.is_dir() or (args.model.is_file() and not config.is_file()):
         raise ValueError(

@@ -132,6 +132,9 @@ def options_of_reader(args: argparse.Namespace) -> dict:
                 f'--split-folders {name or split}: expected NAME=train, NAME=val, '
                 'NAME=test or NAME=ignore'
             )
+    names = [name for name, _, _ in pairs]
+    if len(set(names)) < len(names):
+        raise ValueError(f'--split-folders names a folder twice: {", ".join(names)}')
     return dict(
         split_folders={name: split for name, _, split in pairs} or None,
         class_folders=args.class_folders,
@@ -140,14 +143,15 @@ def options_of_reader(args: argparse.Namespace) -> dict:
 
 
 @contextmanager
-def opened(src: Path, near: Path, encoding: str | None) -> Iterator[Path]:
+def opened(src: Path, near: Path | None, encoding: str | None) -> Iterator[Path]:
     """Yield the folder of a download; an archive is unpacked to a temporary folder."""
     from mmimbal.datasets.sources.archive import unpack
 
     if not src.is_file() or src.suffix == '.npz':
         yield src
         return
-    near.mkdir(parents=True, exist_ok=True)
+    if near:
+        near.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix='.unpacked-', dir=near) as folder:
         yield unpack(src, Path(folder), encoding)
 
@@ -187,7 +191,9 @@ def main() -> None:
     options = options_of_reader(args)
     with (
         exit_on_sigterm('nothing was written, and the same command starts anew'),
-        opened(args.src, out.parent, args.zip_encoding) as src,
+        opened(
+            args.src, None if args.dry_run else out.parent, args.zip_encoding
+        ) as src,
     ):
         if args.link and (src != args.src or args.range):
             raise ValueError('--link needs --src to be a folder, and no --range')

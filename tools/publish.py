@@ -59,12 +59,18 @@ def write_onnx_beside(out: Path, images: list[str]) -> None:
     write_onnx(predictor, file, size)
     print(f'{file}: RGB images, uint8, (N, 3, {size[0]}, {size[1]}), to probabilities')
     if images:
-        largest = difference_from_torch(predictor, file, images)
+        try:
+            largest = difference_from_torch(predictor, file, images)
+        except ValueError:
+            file.unlink()
+            raise
         print(f'Largest difference from PyTorch on {len(images)} images: {largest:.1e}')
         if largest > LARGEST_DIFFERENCE:
+            file.unlink()
             raise ValueError(
-                f'{file} does not compute what PyTorch does: probabilities differ by '
-                f'{largest:.1e}, and {LARGEST_DIFFERENCE:g} is allowed. Do not use it'
+                f'the ONNX file does not compute what PyTorch does: probabilities '
+                f'differ by {largest:.1e}, and {LARGEST_DIFFERENCE:g} is allowed. '
+                f'{file} was removed'
             )
     else:
         print(f'{file} was not compared with PyTorch: give --images')
@@ -92,6 +98,7 @@ def main() -> None:
     from mmimbal.inference.find_images import find_images
     from mmimbal.inference.members import find_members, load_member
     from mmimbal.inference.model_card import model_card
+    from mmimbal.inference.onnx_file import check_packages
     from mmimbal.inference.published import check_place, published_model
     from mmimbal.inference.stored_decisions import check_made_by, check_not_fitted_on
 
@@ -99,6 +106,8 @@ def main() -> None:
     if args.images and not args.onnx:
         raise ValueError('--images is for --onnx')
     images = find_images([args.images]) if args.images else []
+    if args.onnx:
+        check_packages(compares=bool(images))
     predictions = load_predictions(args.predictions) if args.predictions else None
     init_default_scope('mmpretrain')
     checkpoints = [file for path in args.checkpoints for file in find_members(path)]
@@ -122,14 +131,14 @@ def main() -> None:
         check_not_fitted_on(predictions, published['meta'], decisions, str(args.out))
     save_checkpoint_file(published, args.out)
     write_text(cfg.pretty_text, args.out.with_suffix('.py'))
-    if args.onnx:
-        write_onnx_beside(args.out, images)
     metas = [member.meta for member in members]
     pipeline = members[0].pipeline
     card = model_card(
         args.out.stem, classes, cfg, metas, pipeline, decisions, predictions
     )
     write_text(card, args.out.with_suffix('.md'))
+    if args.onnx:
+        write_onnx_beside(args.out, images)
     imports = ' and '.join(cfg.get('custom_imports', {}).get('imports', []))
     needs = f'needs {imports}' if imports else 'needs only MMPretrain'
     size = sum(file.stat().st_size for file in checkpoints) / 1e6

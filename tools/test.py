@@ -86,6 +86,10 @@ def parse_args() -> argparse.Namespace:
             parser.error(f'--out {file} must end in one of {", ".join(FORMATS)}, .npz')
         if file.is_dir():
             parser.error(f'--out {file} is a folder: name a file in it')
+        try:
+            check_is_no_file(file.parent)
+        except OSError as error:
+            parser.error(f'--out {file}: {error}')
     if args.out_item and not args.out:
         parser.error('--out-item needs --out FILE')
     if args.embeddings and not any(file.suffix == SUFFIX for file in args.out):
@@ -131,6 +135,11 @@ def main() -> None:
         if args.show_dir:
             check_is_no_file(args.show_dir)
         cfg = load_config(args)
+        if cfg.get('test_cfg') is None or cfg.get('test_evaluator') is None:
+            raise ValueError(
+                f'{args.config} has no test_cfg or no test_evaluator, as a published '
+                'config: give the config of training'
+            )
         ensemble = load_ensemble(Path(args.checkpoint), cfg)
         if ensemble:
             if args.embeddings:
@@ -190,25 +199,26 @@ def main() -> None:
     metrics = runner.test()
     if not is_main_process():
         return
-    for file, item in items.items():
-        if item == 'scores':
-            predictions_for(
-                runner.test_dataloader.dataset,
-                scores.scores,
-                meta.get('class_counts'),
-                scores.embeddings,
-                config=cfg.pretty_text,
-                checkpoint=str(checkpoint),
-                model=model_hash,
-                tta=args.tta,
-                split=split,
-                leak=leak,
-                # A head of a sweep has no log: use that of its stage 1.
-                curves=read_curves(checkpoint.parent)
-                or read_curves(Path(meta.get('stage1', checkpoint)).parent),
-            ).save(file)
-        else:
-            write(metrics if item == 'metrics' else samples.samples, file)
+    with messages_for_mistakes():
+        for file, item in items.items():
+            if item == 'scores':
+                predictions_for(
+                    runner.test_dataloader.dataset,
+                    scores.scores,
+                    meta.get('class_counts'),
+                    scores.embeddings,
+                    config=cfg.pretty_text,
+                    checkpoint=str(checkpoint),
+                    model=model_hash,
+                    tta=args.tta,
+                    split=split,
+                    leak=leak,
+                    # A head of a sweep has no log: use that of its stage 1.
+                    curves=read_curves(checkpoint.parent)
+                    or read_curves(Path(meta.get('stage1', checkpoint)).parent),
+                ).save(file)
+            else:
+                write(metrics if item == 'metrics' else samples.samples, file)
 
 
 def item_of(file: Path, out_item: str | None) -> str:

@@ -213,7 +213,7 @@ def choose_split(cfg: Config, split: str) -> None:
     if 'split' not in dataset:
         raise ValueError(
             f'--split needs a data set with splits, such as mmimbal.CSVDataset; '
-            f'{dataset.type} has none'
+            f'{dataset.get("type")} has none'
         )
     dataset.split = split
 

@@ -14,6 +14,7 @@ from mmimbal.datasets.spelling import (
     UNKNOWN_WORDS,
     check_near_equal,
     classes_of,
+    shortened,
     split_of,
 )
 from mmimbal.datasets.splits import check_groups
@@ -199,8 +200,9 @@ def encode_labels(table: pa.Table, classes: tuple[str, ...], index: Path) -> np.
     if unknown:
         first = table['file'][pc.index(table['label'], unknown[0]).as_py()]
         raise ValueError(
-            f'{index} has labels that are no class: {", ".join(map(repr, unknown))} '
+            f'{index} has labels that are no class: '
+            f'{shortened([repr(label) for label in unknown])} '
             f'(first at file {first.as_py()!r}). The {len(classes)} classes are: '
-            f'{", ".join(classes)}'
+            f'{shortened(classes)}'
         )
     return np.array([codes[label] for label in labels])[encoded.indices.to_numpy()]

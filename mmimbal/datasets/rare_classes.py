@@ -46,16 +46,17 @@ def folds_of_rare_groups(
             f'each of the {len(members)} classes has one group, so that nothing can be '
             'tested: give the images finer groups, or a split of your own'
         )
-    for label in sizes:
+
+    def deal(label: int, at_least: int) -> None:
         own = members[label]
         images = np.bincount(groups[labels == label], minlength=count)[own]
         largest_last = own[np.argsort(images == images.max(), kind='stable')]
         free = [group for group in largest_last if test[group] == UNDECIDED]
-        if len(free) >= 2 * folds:
-            continue
+        if len(free) >= at_least:
+            return
         if len(own) == 1:
             test[free] = val[free] = NEVER
-            continue
+            return
         used = [test[group] for group in own if test[group] >= 0]
         for group in free:
             fold = _least_used(used, folds, len(own))
@@ -64,6 +65,13 @@ def folds_of_rare_groups(
             val[group] = (fold - 1) % folds
             if len(own) < FEWEST_FOR_VALIDATION or used.count(fold) > 1:
                 val[group] = NEVER
+
+    for label in sizes:
+        deal(label, 2 * folds)
+    rest = labels[test[groups] == UNDECIDED]
+    if len(rest) and np.bincount(rest).max() < 2 * folds:  # too few for a split
+        for label in sizes:
+            deal(label, count + 1)
     return test, val
 
 

@@ -15,6 +15,7 @@ NOT_OF_SPLITS = {'set', 'data', 'dataset', 'images', 'imgs', 'folder'}
 JOINED_SET = re.compile(f'({"|".join(NOT_OF_SPLITS)})$')
 YEAR = re.compile(r'(19|20)\d\d')
 NUMBER = re.compile(r'0*(\d+?)(?:\.0+)?')
+MOST_NAMES = 10  # in a message
 MOST_MISSING = 10  # numbers up to the highest, for each label
 # Also what spreadsheets and databases write.
 UNKNOWN_WORDS = {
@@ -85,8 +86,15 @@ def check_near_equal(names: Iterable[str], what: str, where: object) -> None:
         raise ValueError(
             f'{where}: {what} that differ only in capital letters, blanks, hyphens, '
             'Unicode form or how a number is written: '
-            f'{"; ".join(double)}. Give them one name'
+            f'{shortened(double, "; ")}. Give them one name'
         )
+
+
+def shortened(names: Sequence[str], separator: str = ', ') -> str:
+    """Return names for a message; of many, the first ones and how many follow."""
+    shown = separator.join(names[:MOST_NAMES])
+    more = len(names) - MOST_NAMES
+    return f'{shown}{separator}and {more} more' if more > 0 else shown
 
 
 def classes_of(labels: Sequence[str]) -> tuple[str, ...]:

@@ -129,8 +129,15 @@ def straddling_groups(
     return straddling
 
 
-def check_groups(groups: Sequence[str], splits: Sequence[str]) -> None:
+def check_groups(
+    groups: Sequence[str], splits: Sequence[str], advice: str = ''
+) -> None:
     """Check that no group is in two splits.
+
+    Args:
+        groups: Group of each image, (N,).
+        splits: Split of each image, (N,).
+        advice: End of the message.
 
     Raises:
         ValueError: If a group is; the message names the first one.
@@ -139,5 +146,5 @@ def check_groups(groups: Sequence[str], splits: Sequence[str]) -> None:
     for first, names in straddling.items():
         raise ValueError(
             f'{len(straddling)} groups are in more than one split, which makes test '
-            f'results invalid: the first, {first}, is in {" and ".join(names)}'
+            f'results invalid: the first, {first}, is in {" and ".join(names)}{advice}'
         )

@@ -78,16 +78,23 @@ def interval(values: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def caution(groups: Sequence[str], labels: np.ndarray, classes: Sequence[str]) -> str:
-    """Return a warning if there are too few groups for intervals, else ''.
+def caution(
+    groups: Sequence[str],
+    labels: np.ndarray,
+    classes: Sequence[str],
+    predicted: Sequence[np.ndarray] = (),
+) -> str:
+    """Return a warning if intervals are not reliable, else ''.
 
     A class with few groups is absent from some resamples: with 3 groups, from 1 in 20.
-    In these resamples, means over classes are means over the other classes.
+    In these resamples, means over classes are means over the other classes. And a class
+    with a recall of 0 or 100% has it in each resample, too.
 
     Args:
         groups: Group of each image, (N,).
         labels: True class of each image, (N,).
         classes: K class names.
+        predicted: For each run, the predicted class of each image, (N,).
     """
     if len(np.unique(groups)) < FEW_GROUPS:
         return (
@@ -96,12 +103,32 @@ def caution(groups: Sequence[str], labels: np.ndarray, classes: Sequence[str]) -
         )
     counts = groups_by_class(groups, labels, classes)
     few = [f'{name} {n}' for name, n in counts.items() if 0 < n < FEW_GROUPS]
-    if not few:
+    certain = [
+        name for name in classes if name in _all_or_none(labels, predicted, classes)
+    ]
+    reasons = []
+    if few:
+        reasons.append(
+            f'Classes with fewer than {FEW_GROUPS} groups: {", ".join(few)}.'
+        )
+    if certain:
+        reasons.append(f'Classes with a recall of 0 or 100%: {", ".join(certain)}.')
+    if not reasons:
         return ''
-    return (
-        f'Classes with fewer than {FEW_GROUPS} groups: {", ".join(few)}. Intervals of '
-        'means over classes are too narrow.'
-    )
+    return ' '.join([*reasons, 'Intervals of means over classes are too narrow.'])
+
+
+def _all_or_none(
+    labels: np.ndarray, predicted: Sequence[np.ndarray], classes: Sequence[str]
+) -> set[str]:
+    """Return the classes whose images a run has all found, or none of them."""
+    found = set()
+    for of_run in predicted:
+        images = np.bincount(labels, minlength=len(classes))
+        hits = np.bincount(labels[of_run == labels], minlength=len(classes))
+        same = (images > 0) & ((hits == 0) | (hits == images))
+        found |= {classes[label] for label in np.flatnonzero(same)}
+    return found
 
 
 def groups_by_class(

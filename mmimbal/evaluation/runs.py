@@ -34,5 +34,9 @@ def load_runs(names: list[str]) -> dict[str, Predictions]:
             raise ValueError(
                 f'two runs have the name {name}: give another one with NAME={path}'
             )
+        if named and not file.exists():
+            raise FileNotFoundError(
+                f'no predictions at {text}, and none at {path}, as NAME=PATH'
+            )
         runs[name] = load_predictions(file)
     return runs

@@ -71,7 +71,12 @@ def report(parts: Sequence[Predictions]) -> tuple[dict, str]:
         f'{len(together.labels)} test images in {len(set(together.groups.tolist()))} '
         'groups. The intervals are from resampled groups. '
         + (NOT_POOLED if apart else '')
-        + caution(together.groups, together.labels, together.classes)
+        + caution(
+            together.groups,
+            together.labels,
+            together.classes,
+            [together.scores.argmax(1)],
+        )
     )
     members = [f'fold {number}' for number in range(len(parts))] if same_test else []
     header = ('%', *members, f'{len(parts)} folds', title, '95% interval')

@@ -6,12 +6,18 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
+import torch
 from mmengine.config import Config
 
 from mmimbal.command_line.failures import ToolFailedError
+from mmimbal.datasets import get_class_names
+from mmimbal.datasets.group_hashes import groups_or_files
 from mmimbal.experiments.jobs import Job, Step, run_jobs
 from mmimbal.experiments.local_executor import LocalExecutor
+from mmimbal.inference.leaks import describe_leak
+from mmimbal.inference.predictor import published_hash
 from mmimbal.stage2.head_run import HeadRun
+from mmimbal.stage2.stage1 import training_groups_of
 from mmimbal.stage2.sweep import Sweep
 from mmimbal.stage2.sweep_result import STAGE1, predictions_file
 
@@ -150,14 +156,20 @@ def write_predictions(
         folder: Folder of the sweep.
     """
     heads = [
-        (name, run.seed, sweep.trained(run))
+        (name, run.seed, sweep.trained(run), run.config)
         for name, of_method in runs.items()
         for run in of_method
         if sweep.read(run)['val']
     ]
-    heads.append((STAGE1, 0, sweep.stage1_classifier(stage1)))
-    for name, seed, head in heads:
+    heads.append((STAGE1, 0, sweep.stage1_classifier(stage1), stage1))
+    test, checkpoint = sweep.stage1.datasets['test'], sweep.stage1.checkpoint
+    known = dict(training_groups=torch.from_numpy(training_groups_of(checkpoint)))
+    leak = describe_leak(known, groups_or_files(test))
+    meta = dict(dataset_meta=dict(classes=get_class_names(test)))
+    for name, seed, head, cfg in heads:
         file = predictions_file(folder, name, seed)
-        about = dict(checkpoint=sweep.stage1.checkpoint, stage2=file.stem)
+        whole = dict(state_dict=sweep.whole_state(head), meta=meta)
+        model = published_hash(whole, cfg)
+        about = dict(checkpoint=checkpoint, stage2=file.stem, model=model, leak=leak)
         with suppress(FloatingPointError):  # test scores of a head are not finite
             sweep.predict(head, 'test', **about).save(file)

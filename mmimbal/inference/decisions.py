@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from decimal import ROUND_DOWN, Decimal
+from decimal import ROUND_CEILING, ROUND_DOWN, Decimal
 
 import numpy as np
 
@@ -122,16 +122,18 @@ def rounded_down(share: float) -> str:
     return f'{math.floor(1000 * share + 1e-6) / 10:.1f}'
 
 
-def threshold_text(threshold: float) -> str:
-    """Return a threshold of probabilities with four digits or more, rounded down.
+def threshold_text(threshold: float, goal: str = 'sensitivity') -> str:
+    """Return a threshold of probabilities with four digits or more.
 
+    It is rounded to the side that keeps the promise: down, or up for a specificity.
     Near 1, digits are those of its distance: 0.99998 is not 1, which no image reaches.
     """
     if not 0 < threshold < 1:
         return f'{threshold:g}'
     zeros = math.floor(-math.log10(min(threshold, 1 - threshold)))
     exact = Decimal(repr(float(threshold)))
-    rounded = exact.quantize(Decimal(1).scaleb(-4 - zeros), ROUND_DOWN)
+    side = ROUND_CEILING if goal == 'specificity' else ROUND_DOWN
+    rounded = exact.quantize(Decimal(1).scaleb(-4 - zeros), side)
     return f'{rounded.normalize():f}'
 
 
@@ -154,9 +156,9 @@ def describe(decisions: Decisions) -> list[str]:
     for each in decisions.thresholds:
         lines.append(
             f'{each.name}: present from a probability of '
-            f'{threshold_text(each.value)}; at least {rounded_down(each.bound)}% '
-            f'{each.goal} is promised for new groups, from {each.groups} groups at '
-            f'level {each.level:.0%}'
+            f'{threshold_text(each.value, each.goal)}; at least '
+            f'{rounded_down(each.bound)}% {each.goal} is promised for new groups, '
+            f'from {each.groups} groups at level {each.level:.0%}'
         )
     if decisions.abstention:
         in_use = ''

@@ -1,5 +1,6 @@
 """Images to predict: files of a folder, or those of a split."""
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
@@ -18,7 +19,7 @@ NO_IMAGES = ('.csv', '.xlsx', '.xls', '.json', '.txt', '.zip')
 
 
 def find_images(paths: Sequence[Path], split: str | None = None) -> list[str]:
-    """Return the paths of images.
+    """Return the paths of images, each once.
 
     Args:
         paths: Images, and folders of images.
@@ -54,7 +55,10 @@ def find_images(paths: Sequence[Path], split: str | None = None) -> list[str]:
             raise FileNotFoundError(f'no image or folder {path}')
     if not found:
         raise FileNotFoundError(f'no images in {", ".join(map(str, paths))}')
-    return found
+    once: dict[str, str] = {}
+    for file in found:
+        once.setdefault(os.path.abspath(file), file)
+    return list(once.values())
 
 
 def judged_files(folder: Path) -> Iterator[tuple[PurePosixPath, str | None]]:

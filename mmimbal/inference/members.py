@@ -82,11 +82,22 @@ def load_member(checkpoint: Path, config: str | None = None) -> Member:
 
     Raises:
         FileNotFoundError: If it has no config.
-        ValueError: If the config has no pipeline of test images, or does not fit; or
-            if the checkpoint has no class names.
+        ValueError: If the config is damaged, has no model or no pipeline of test
+            images, or does not fit; or if the checkpoint has no class names, or is
+            none.
     """
-    cfg = Config.fromfile(config or find_config(checkpoint))
+    file = config or find_config(checkpoint)
+    try:
+        cfg = Config.fromfile(file)
+    except SyntaxError as error:
+        raise ValueError(f'{file} is not a config in Python: {error}') from None
+    if not isinstance(cfg.get('model'), dict):
+        raise ValueError(f'{file} has no model: it is not a config of a classifier')
     loaded = load_from_local(checkpoint, 'cpu')
+    if not isinstance(loaded, dict):
+        raise ValueError(
+            f'{checkpoint} holds a {type(loaded).__name__}, but a checkpoint is a dict'
+        )
     if cfg.model.get('type') != ENSEMBLE:
         cfg = inference_config(cfg)
         loaded = inference_checkpoint(loaded, cfg)
@@ -110,9 +121,16 @@ def check_members(members: Sequence[Member]) -> None:
     Raises:
         ValueError: If their classes, the order of these, their pipelines or data
             preprocessors differ; the message names two members. Or if one of several
-            is an ensemble.
+            is an ensemble, or is given twice.
     """
     first, *others = members
+    files = [member.checkpoint.resolve() for member in members]
+    for member, file in zip(members, files, strict=True):
+        if files.count(file) > 1:
+            raise ValueError(
+                f'{member.checkpoint} is given twice, directly or by its folder: it '
+                'would count twice in the average'
+            )
     for member in members if others else ():
         if member.model.get('type') == ENSEMBLE:
             raise ValueError(

@@ -150,7 +150,8 @@ def _results(predictions: Predictions | None, decisions: Decisions | None) -> st
     groups = len(set(predictions.groups.tolist()))
     about = (
         f'{len(predictions.labels)} {predictions.about.get("split") or "test"} images '
-        f'in {groups} groups, in %; 95% intervals from resampled groups.{calibrated} '
+        f'in {groups} groups, in %; 95% intervals from resampled groups, exact ones '
+        f'of shares that are 0 or 100.{calibrated} '
         + ' '.join(doubts(predictions.about))
     ).rstrip()
     return '\n'.join([about, '', '| metric | value |', '|---|---:|', *rows])
@@ -163,7 +164,12 @@ def _limits(predictions: Predictions | None) -> str:
         '- Images of none of these classes get one of them nevertheless.',
     ]
     if predictions is not None:
-        warning = caution(predictions.groups, predictions.labels, predictions.classes)
+        warning = caution(
+            predictions.groups,
+            predictions.labels,
+            predictions.classes,
+            [predictions.scores.argmax(1)],
+        )
         if warning:
             lines.append(f'- {warning}')
     return '\n'.join(lines)

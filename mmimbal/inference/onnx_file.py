@@ -60,6 +60,25 @@ class FromBytes(nn.Module):
         return (scores.clamp(min=LOWEST).log() * self.scale + self.offset).softmax(1)
 
 
+def check_packages(compares: bool) -> None:
+    """Check that the packages are there that :func:`write_onnx` needs.
+
+    Args:
+        compares: Whether :func:`difference_from_torch` follows.
+
+    Raises:
+        ImportError: If one is not installed.
+    """
+    try:
+        import onnx  # noqa: F401
+        import onnxscript  # noqa: F401
+
+        if compares:
+            import onnxruntime  # noqa: F401
+    except ImportError as error:
+        raise ImportError(f'{error}. Install: {HOW_TO_INSTALL}') from None
+
+
 def write_onnx(predictor: Predictor, file: Path, size: tuple[int, int]) -> None:
     """Write a model as an ONNX file, with any number of images in a batch.
 
@@ -71,11 +90,7 @@ def write_onnx(predictor: Predictor, file: Path, size: tuple[int, int]) -> None:
     Raises:
         ImportError: If onnx or onnxscript is not installed.
     """
-    try:
-        import onnx  # noqa: F401
-        import onnxscript  # noqa: F401
-    except ImportError as error:
-        raise ImportError(f'{error}. Install: {HOW_TO_INSTALL}') from None
+    check_packages(compares=False)
     calibration = predictor.decisions and predictor.decisions.calibration
     model = FromBytes(predictor.model, calibration).cpu().eval()
     example = torch.zeros((2, 3, *size), dtype=torch.uint8)
@@ -106,6 +121,7 @@ def difference_from_torch(
         ImportError: If onnxruntime is not installed.
         ValueError: If no image can be read, or a probability is not finite.
     """
+    check_packages(compares=True)
     session = open_session(file)
     size = size_of_images(predictor.pipeline)
     dataset = ImageFiles(images, predictor.pipeline, size)
@@ -133,13 +149,7 @@ def difference_from_torch(
 
 
 def open_session(file: Path):
-    """Return a session of onnxruntime on the CPU.
+    """Return a session of onnxruntime on the CPU."""
+    import onnxruntime
 
-    Raises:
-        ImportError: If it is not installed.
-    """
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise ImportError(f'{error}. Install: {HOW_TO_INSTALL}') from None
     return onnxruntime.InferenceSession(str(file), providers=['CPUExecutionProvider'])

@@ -26,6 +26,8 @@ from mmimbal.inference.neighbours import Neighbours
 from mmimbal.inference.predictor import Predictor
 from mmimbal.inference.table import PredictionTable
 
+NOT_FINITE = 'the model gives probabilities that are not finite'
+
 
 def predict_files(
     predictor: Predictor,
@@ -78,6 +80,7 @@ def predict_files(
     header = ('file', 'predicted', *columns, 'problem')
     settings = dict(
         model=predictor.model_hash,
+        config=_hash((predictor.model_cfg, predictor.pipeline)),
         tta=tta,
         files=_hash(list(files)),
         decisions=_hash(decisions.to_dict()),
@@ -92,10 +95,10 @@ def predict_files(
             total=len(own), initial=done, unit=' images', disable=None
         ) as progress:
             batches = _batches(predictor, files, own[done:], batch_size, workers, tta)
-            for scores, problems in batches:
+            for scores, problems, kept in batches:
                 found = _cells(list(scores.values()), decisions)
                 if inputs and found:
-                    near = neighbours.cells(inputs.embeddings)
+                    near = neighbours.cells(inputs.embeddings[kept])
                     found = [a + b for a, b in zip(found, near, strict=True)]
                 cells = {
                     index: [*row, ''] for index, row in zip(scores, found, strict=True)
@@ -149,7 +152,7 @@ def predict_split(
         batch_size: Images in a batch.
 
     Raises:
-        ValueError: If an image cannot be read, or the classes are others.
+        ValueError: If an image cannot be predicted, or the classes are others.
     """
     dataset = CSVDataset(
         str(folder), split, test_mode=True, metainfo=dict(classes=predictor.classes)
@@ -157,9 +160,9 @@ def predict_split(
     files = [str(folder / file) for file in dataset.get_files()]
     found: dict[int, np.ndarray] = {}
     indices = range(len(files))
-    for scores, problems in _batches(predictor, files, indices, batch_size, 0, None):
+    for scores, problems, _ in _batches(predictor, files, indices, batch_size, 0, None):
         for index, problem in problems.items():
-            raise ValueError(f'{files[index]} cannot be read: {problem}')
+            raise ValueError(f'{files[index]} cannot be predicted: {problem}')
         found |= scores
     scores = np.stack([found[index] for index in indices])
     return predictions_for(dataset, scores, model=predictor.model_hash)
@@ -173,8 +176,11 @@ def _batches(
     batch_size: int,
     workers: int,
     tta: str | None,
-) -> Iterator[tuple[dict[int, np.ndarray], dict[int, str]]]:
-    """Yield probabilities, (K,), and problems of images, by index."""
+) -> Iterator[tuple[dict[int, np.ndarray], dict[int, str], list[int]]]:
+    """Yield probabilities, (K,), and problems of images, by index.
+
+    Also the rows of the model's batch that have probabilities.
+    """
     model, pipeline = predictor.model, predictor.pipeline
     try:
         size = size_of_images(pipeline)
@@ -192,11 +198,15 @@ def _batches(
     )
     with limited_threads(torch.get_num_threads() - workers):
         for part in loader:
-            scores = {}
-            if part['batch']:
-                samples = model.test_step(part['batch'])
-                scores = {
-                    index: sample.pred_score.float().cpu().numpy()
-                    for index, sample in zip(part['indices'], samples, strict=True)
-                }
-            yield scores, part['problems']
+            scores, problems, kept = {}, dict(part['problems']), []
+            samples = model.test_step(part['batch']) if part['batch'] else []
+            for row, (index, sample) in enumerate(
+                zip(part['indices'], samples, strict=True)
+            ):
+                found = sample.pred_score.float().cpu().numpy()
+                if np.isfinite(found).all():
+                    scores[index] = found
+                    kept.append(row)
+                else:
+                    problems[index] = NOT_FINITE
+            yield scores, problems, kept

@@ -1,6 +1,5 @@
 """The images that a model is most wrong about, and what it looked at."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,55 +83,52 @@ def show_errors(
     chosen = worst_errors(run, number)
     if not len(chosen):
         return []
-    files = [folder / file for file in run.files[chosen]]
-    batch = _load(predictor, files)
-    images = [_rgb(image) for image in batch['inputs']]
-    samples = predictor.model.test_step(batch)
-    scores = np.stack([sample.pred_score.float().cpu().numpy() for sample in samples])
-    _check_same_model(scores, run.scores[chosen], files)
-    predicted = run.scores[chosen].argmax(1)
+    return [_show(predictor, run, index, folder) for index in chosen]
+
+
+def _show(
+    predictor: Predictor, run: Predictions, index: int, folder: Path
+) -> ErrorImage:
+    """Return one error; alone, because a batch would pad images of several sizes."""
+    file = folder / str(run.files[index])
+    batch = _load(predictor, file)
+    (image,) = batch['inputs']
+    (sample,) = predictor.model.test_step(batch)
+    _check_same_model(sample.pred_score.float().cpu().numpy(), run.scores[index], file)
+    predicted = int(run.scores[index].argmax())
     inputs = predictor.model.data_preprocessor(batch)['inputs']
-    labels = torch.from_numpy(predicted).to(inputs.device)
-    maps = class_activation_maps(predictor.model, inputs, labels)
-    return [
-        ErrorImage(
-            str(run.files[index]),
-            run.classes[run.labels[index]],
-            run.classes[label],
-            float(run.scores[index, label]),
-            image,
-            activation,
-        )
-        for index, label, image, activation in zip(
-            chosen, predicted, images, maps.float().cpu().numpy(), strict=True
-        )
-    ]
+    label = torch.tensor([predicted], device=inputs.device)
+    (activation,) = class_activation_maps(predictor.model, inputs, label)
+    return ErrorImage(
+        str(run.files[index]),
+        run.classes[run.labels[index]],
+        run.classes[predicted],
+        float(run.scores[index, predicted]),
+        _rgb(image),
+        activation.float().cpu().numpy(),
+    )
 
 
-def _load(predictor: Predictor, files: Sequence[Path]) -> dict:
-    """Return a batch of all images."""
-    for file in files:
-        if not file.is_file():
-            raise FileNotFoundError(
-                f'no image {file}: give --images the folder of the data set, which the '
-                'files of the predictions are relative to'
-            )
-    dataset = ImageFiles(list(map(str, files)), predictor.pipeline)
-    loaded = collate([dataset[index] for index in range(len(files))])
-    for index, problem in loaded['problems'].items():
-        raise ValueError(f'{files[index]} cannot be read: {problem}')
+def _load(predictor: Predictor, file: Path) -> dict:
+    """Return a batch of one image."""
+    if not file.is_file():
+        raise FileNotFoundError(
+            f'no image {file}: give --images the folder of the data set, which the '
+            'files of the predictions are relative to'
+        )
+    loaded = collate([ImageFiles([str(file)], predictor.pipeline)[0]])
+    for problem in loaded['problems'].values():
+        raise ValueError(f'{file} cannot be read: {problem}')
     return loaded['batch']
 
 
-def _check_same_model(
-    scores: np.ndarray, expected: np.ndarray, files: Sequence[Path]
-) -> None:
+def _check_same_model(scores: np.ndarray, expected: np.ndarray, file: Path) -> None:
     """Raise a ValueError if the probabilities of a model are not those of the run."""
-    image, label = np.unravel_index(np.abs(scores - expected).argmax(), scores.shape)
-    found, stored = scores[image, label], expected[image, label]
+    label = np.abs(scores - expected).argmax()
+    found, stored = scores[label], expected[label]
     if abs(found - stored) > TOLERANCE:
         raise ValueError(
-            f'the model is not that of the predictions: for {files[image]}, it gives '
+            f'the model is not that of the predictions: for {file}, it gives '
             f'{found:.3f} instead of {stored:.3f}. Name their model with --model; '
             'predictions with --tta cannot be explained'
         )

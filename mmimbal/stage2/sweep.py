@@ -48,8 +48,11 @@ class Sweep:
         """Return the file of a run."""
         cfg = run.config
         parts = [cfg.model.head, *(cfg.get(key) for key in TRAINING_KEYS)]
-        # Each cache has a hash of its content as its name.
-        parts += [Path(f.filename).parent.name for f in self.stage1.features.values()]
+        # Each cache has a hash of its content as its name. Test images are not used.
+        parts += [
+            Path(self.stage1.features[split].filename).parent.name
+            for split in ('train', 'val')
+        ]
         parts.append(self.stage1_head_hash)
         digest = hashlib.sha256(repr(parts).encode()).hexdigest()
         return self.folder / f'{run.method}_seed{run.seed}_{digest[:12]}.pth'
@@ -174,6 +177,15 @@ class Sweep:
         head.load_state_dict(self.stage1.head)
         return head
 
+    def whole_state(self, head: nn.Module) -> dict[str, torch.Tensor]:
+        """Return the state dict of a classifier: backbone, neck and a head."""
+        state = {
+            key: value
+            for key, value in self.stage1.state.items()
+            if key.startswith(FROZEN_PARTS)
+        }
+        return state | {f'head.{k}': value for k, value in head.state_dict().items()}
+
     def save_checkpoint(self, run: HeadRun, file: Path) -> None:
         """Write backbone, neck and head of a run as an ordinary checkpoint.
 
@@ -181,13 +193,7 @@ class Sweep:
             run: A trained run.
             file: The checkpoint to write. Its config has the same name, with ``.py``.
         """
-        state = {
-            key: value
-            for key, value in self.stage1.state.items()
-            if key.startswith(FROZEN_PARTS)
-        }
-        head = self.trained(run).state_dict()
-        state |= {f'head.{key}': value for key, value in head.items()}
+        state = self.whole_state(self.trained(run))
         train, cfg = self.stage1.datasets['train'], run.config
         cfg.work_dir = str(file.with_suffix(''))
         meta = dict(

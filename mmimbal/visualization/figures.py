@@ -23,7 +23,7 @@ MOST_CLASSES = 40  # in a figure with a row or a panel for each class
 
 
 def largest_classes(run: Predictions) -> np.ndarray:
-    """Return the classes that are drawn one by one, those with most test images."""
+    """Return the classes that are drawn one by one, those with most images."""
     counts = np.bincount(run.labels, minlength=len(run.classes))
     return np.sort(np.argsort(-counts, kind='stable')[:MOST_CLASSES])
 
@@ -33,7 +33,7 @@ def note_of_classes(run: Predictions) -> str:
     classes = len(run.classes)
     if classes <= MOST_CLASSES:
         return ''
-    return f', the {MOST_CLASSES} of {classes} classes with most test images'
+    return f', the {MOST_CLASSES} of {classes} classes with most images'
 
 
 def draw_confusion(run: Predictions) -> Figure:

@@ -21,13 +21,14 @@ from mmimbal.visualization.tables import Estimate, Table
 
 POINT = ('sensitivity', 'specificity', 'precision')
 LOG_LOSS = 'log loss'
+THRESHOLD = 'threshold, 0 to 1'
 ERRORS = {'ece': calibration_error, 'brier': brier, LOG_LOSS: log_loss}
 # From a function of weights, (B, N), to what it measures, with intervals.
 Measure = Callable[[Callable[[np.ndarray], Mapping[str, np.ndarray]]], RunMetrics]
 
 
 def measure_decisions(
-    decisions: Decisions, run: Predictions, resamples: int
+    decisions: Decisions, run: Predictions, resamples: int, split: str = 'test'
 ) -> dict[str, object]:
     """Apply decisions to test images, and measure them there.
 
@@ -37,6 +38,7 @@ def measure_decisions(
         decisions: What was fitted on calibration images.
         run: Predictions for the test images, before any calibration.
         resamples: Number of resamples of groups (bootstrap).
+        split: Name of the split of these images.
 
     Returns:
         Tables, a picture and sentences for the page; ``None`` for what was not fitted.
@@ -52,7 +54,8 @@ def measure_decisions(
         prevalence=calibration is not None and calibration.prevalence is not None,
         calibration=calibration and _calibration(decisions, run, measured),
         points=_points(decisions, calibrated, measured),
-        answers=decisions.abstention and _answers(decisions, calibrated, measured),
+        answers=decisions.abstention
+        and _answers(decisions, calibrated, measured, split),
         sets=decisions.sets and _sets(decisions, calibrated, resamples, measured),
         notes=decisions.sets.notes() if decisions.sets else [],
         costs=decisions.costs and _costs(decisions, calibrated, measured),
@@ -109,15 +112,15 @@ def _points(decisions: Decisions, run: Predictions, measured: Measure) -> Table 
             [
                 f'{each.name}: {each.goal} {100 * each.wanted:.4g}%',
                 rounded_down(each.bound),
-                threshold_text(each.value),
+                threshold_text(each.value, each.goal),
                 *(found.estimate(name) for name in POINT),
             ]
         )
-    return Table(['wanted', 'promised', 'threshold', *POINT], rows) if rows else None
+    return Table(['wanted', 'promised', THRESHOLD, *POINT], rows) if rows else None
 
 
 def _answers(
-    decisions: Decisions, run: Predictions, measured: Measure
+    decisions: Decisions, run: Predictions, measured: Measure, split: str
 ) -> dict[str, object]:
     fitted, columns = decisions.abstention, ('coverage', 'accuracy')
     on_test = measured(
@@ -137,7 +140,7 @@ def _answers(
     weighted = ', weighted by the prevalences' if in_use else ''
     rows = [
         [f'calibration images{weighted}', *when_fitted],
-        ['test images', *map(on_test.estimate, columns)],
+        [f'{split} images', *map(on_test.estimate, columns)],
     ]
     return dict(
         wanted=f'{100 * fitted.wanted:.4g}',

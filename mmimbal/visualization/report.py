@@ -54,7 +54,8 @@ def build_report(
             'images of all classes'
         )
     note = figures.note_of_classes(first)
-    warning = caution(first.groups, first.labels, first.classes)
+    predicted = [run.scores.argmax(1) for run in runs.values()]
+    warning = caution(first.groups, first.labels, first.classes, predicted)
     metrics = {name: measure_run(run, resamples) for name, run in runs.items()}
 
     def difference(run: str, metric: str) -> Cell:
@@ -96,9 +97,10 @@ def build_report(
         abstention=risk_and_coverage(
             {**runs, **_calibrated(runs, decisions)}, resamples
         ),
-        decisions=decisions and measure_decisions(decisions, first, resamples),
+        decisions=decisions and measure_decisions(decisions, first, resamples, split),
         errors=None if errors is None else cards_of(errors),
         projection=projection.method(),
+        drawn=_drawn(len(first.labels)),
         embeddings=_embeddings(runs),
         retrieval=retrieval_by_class(runs),
         training=training_curves(runs),
@@ -143,15 +145,25 @@ def _recall(
         name: np.array([[of_run.measured[f'recall/{c}'] for c in classes]])
         for name, of_run in metrics.items()
     }
-    known = (run.class_counts for run in runs.values())
-    training_counts = next((each for each in known if each is not None), None)
-    if training_counts is None:
+    known = {
+        n: run.class_counts for n, run in runs.items() if run.class_counts is not None
+    }
+    if not known:
         caption = f'Recall against {split} images; training counts are not known'
         counts, images = measured_counts, split
     else:
-        caption = 'Recall against training images'
-        counts, images = training_counts, 'training'
+        whose, counts = next(iter(known.items()))
+        same = all(np.array_equal(counts, other) for other in known.values())
+        of_all = same and len(known) == len(runs)
+        caption = 'Recall against training images' + ('' if of_all else f' of {whose}')
+        images = 'training'
     return picture(caption, draw_recall_by_count, recalls, counts, classes, images)
+
+
+def _drawn(images: int) -> str:
+    """Return how many images of embeddings are drawn, if not all."""
+    drawn = len(projection.subset(images))
+    return '' if drawn == images else f'{drawn} of {images} '
 
 
 def _embeddings(runs: Mapping[str, Predictions]) -> list[Picture]:

@@ -26,5 +26,5 @@ def _curves(run: Predictions) -> dict[str, dict[int, float]]:
     return {
         # JSON has turned the epochs into text.
         name: {int(epoch): value for epoch, value in curve.items()}
-        for name, curve in run.about.get('curves', {}).items()
+        for name, curve in (run.about.get('curves') or {}).items()
     }

@@ -191,3 +191,18 @@ def test_groups_that_share_an_image_are_joined():
     assert join_groups(groups, contents) == ['a', 'a', 'c', 'c', 'c', 'c']
     apart = [str(n) for n in range(6)]
     assert join_groups(groups, apart) == groups
+
+
+def test_what_rare_classes_leave_over_is_dealt_out_too():
+    """Four groups are left: too few for the ten parts of a stratified split."""
+    groups = [f'g{n}' for n in range(12)] + [f'g{n}' for n in range(4, 12)]
+    labels = [0] * 12 + [1] * 8
+    for n in range(22):  # each with one image of a rare class
+        groups += [f'h{n}', f'h{n}']
+        labels += [1, 2 + n // 8]
+    folds = folds_by_group(labels, groups, 5)
+    tested = np.stack([fold == 'test' for fold in folds])
+    assert (tested.sum(0) == 1).all()
+    for fold in folds:
+        check_groups(groups, fold)
+        assert set(np.array(labels)[fold == 'train']) == {0, 1, 2, 3, 4}

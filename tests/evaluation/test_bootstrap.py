@@ -148,6 +148,19 @@ def test_classes_of_few_groups_are_named():
     assert 'too narrow and not reliable' in caution(groups[-12:], labels[-12:], 'abc')
 
 
+def test_classes_that_a_run_finds_always_or_never_are_named():
+    labels = np.repeat([0, 1, 2], 2 * FEW_GROUPS)
+    groups = np.arange(len(labels)).astype(str)
+    some = np.where(np.arange(len(labels)) % 5, labels, (labels + 1) % 3)
+    assert caution(groups, labels, 'abc', [some, some]) == ''
+    never = np.where(labels == 1, 2, some)
+    always = np.where(labels == 2, 2, some)
+    assert caution(groups, labels, 'abc', [some, never, always]) == (
+        'Classes with a recall of 0 or 100%: b, c. Intervals of means over classes are '
+        'too narrow.'
+    )
+
+
 def test_shares_and_the_groups_that_they_are_measured_on():
     labels, groups = np.array([0, 0, 0, 1, 1]), np.array(['a', 'b', 'b', 'b', 'c'])
     scores = np.eye(3)[labels]

@@ -148,13 +148,29 @@ def test_only_a_published_model_is_calibrated(members, data, tmp_path):
     assert 'y.pth is in the work dir of a training' in message
 
 
-def test_a_class_with_two_rows_of_costs_is_refused(calibrated, tmp_path):
+def test_costs_that_are_not_those_of_the_classes_are_refused(calibrated, tmp_path):
     folder, cal = calibrated
     costs = tmp_path / 'costs.csv'
     costs.write_text(',a,b,c\na,0,1,1\nb,1,0,1\nc,1,1,0\na,0,9,9\n')
     flags = ['--costs', costs, '--out', tmp_path / 'z.pth']
     message = explain('calibrate', folder / 'plain' / 'x.pth', cal, *flags)
-    assert 'names a true class in two rows' in message
+    assert 'must have one row for each of a, b, c, and no others; it has' in message
+    for text, what in (
+        ('true,a,b,b,c\na,0,1,7,1\nb,1,0,0,1\nc,1,1,1,0\n', 'must have one column'),
+        ('true,a,b,c\na,0,1,1\nb,1,0,1,5\nc,1,1,0\n', 'a cost of b is missing, too'),
+        ('', 'must have one row for each of a, b, c, and no others; it has none'),
+    ):
+        costs.write_text(text)
+        message = explain('calibrate', folder / 'plain' / 'x.pth', cal, *flags)
+        assert what in message
+
+
+def test_what_would_not_fit_a_calibrated_model_is_not_left_beside_it(calibrated):
+    folder, cal = calibrated
+    plain = folder / 'plain' / 'x.pth'
+    assert plain.with_suffix('.md').is_file()
+    message = explain('calibrate', plain, cal, '--out', plain)
+    assert 'x.md would not fit the calibrated x.pth' in message
 
 
 def test_a_calibrated_model_is_not_a_member(calibrated, members):
@@ -298,5 +314,8 @@ def test_a_promise_is_not_rounded_up(share, text):
         (0.0, '0'),
     ],
 )
-def test_a_threshold_is_never_rounded_up(threshold, text):
+def test_a_threshold_is_rounded_to_the_side_that_keeps_the_promise(threshold, text):
     assert threshold_text(threshold) == text and float(text) <= threshold
+    up = float(threshold_text(threshold, 'specificity'))
+    assert threshold <= up <= 1 and (up < 1 or threshold == 1)
+    assert up - threshold <= 1e-3 * min(threshold, 1 - threshold)

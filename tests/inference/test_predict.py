@@ -14,7 +14,7 @@ from mmimbal.files.lock import InUseError, locked
 from mmimbal.inference.find_images import files_left_out, find_images
 from mmimbal.inference.image_size import size_of_images
 from mmimbal.inference.members import find_members
-from mmimbal.inference.predict import predict_files
+from mmimbal.inference.predict import predict_files, predict_split
 from mmimbal.inference.predictor import load_predictor
 from mmimbal.inference.table import PredictionTable
 from tests.distributed import run_on_ranks
@@ -68,8 +68,10 @@ def test_an_ensemble_is_the_mean_of_its_members(data, members, tmp_path):
 
 def test_an_ensemble_of_one_equals_the_member(data, members, tmp_path):
     files = find_images([data], split='test')
-    for name, paths in (('one', ['fold0']), ('twice', ['fold0', 'fold0'])):
-        predictor = load_predictor([members / path for path in paths])
+    first, copy = members / 'fold0', tmp_path / 'copy'
+    shutil.copytree(first, copy)
+    for name, paths in (('one', [first]), ('twice', [first, copy])):
+        predictor = load_predictor(paths)
         predict_files(predictor, files, tmp_path / f'{name}.csv', workers=0)
     one, twice = (read_table(tmp_path / f'{name}.csv') for name in ('one', 'twice'))
     assert np.allclose(table_of(one), table_of(twice), atol=1.5e-6)
@@ -182,6 +184,45 @@ def test_other_settings_do_not_go_on(data, members, tmp_path):
     (tmp_path / 'o.csv.settings.json').write_text('{"tta": true}')
     with pytest.raises(ValueError, match=r'of a run with other .*model.*tta'):
         predict_files(predictor, files, out, workers=0)
+
+
+def test_rows_of_another_pipeline_do_not_go_on(data, members, tmp_path):
+    files, out = find_images([data / 'images'])[:10], tmp_path / 'o.csv'
+    predictor = load_predictor([members / 'fold0'])
+    stop_after_two(predictor, files, out)
+    first, _, last = predictor.pipeline
+    crop = dict(type='mmpretrain.CenterCrop', crop_size=6)
+    other = replace(predictor, pipeline=[first, crop, last])
+    with pytest.raises(ValueError, match='of a run with other config'):
+        predict_files(other, files, out, workers=0)
+
+
+def test_probabilities_that_are_not_finite_are_a_problem(data, members, tmp_path):
+    """Of one image in a batch, which the others do not share."""
+    files, out = find_images([data / 'images'])[:6], tmp_path / 'o.csv'
+    predictor = load_predictor([members / 'fold0'])
+    predict_files(predictor, files, out, workers=0)
+    expected = read_table(out)
+    step = predictor.model.test_step
+
+    def one_diverges(batch):
+        samples = step(batch)
+        samples[1].pred_score = samples[1].pred_score * float('nan')
+        return samples
+
+    predictor.model.test_step = one_diverges
+    assert predict_files(predictor, files, out, workers=0) == 1
+    found = read_table(out)
+    assert 'not finite' in found[1]['problem'] and not found[1]['predicted']
+    assert found[:1] + found[2:] == expected[:1] + expected[2:]
+    with pytest.raises(ValueError, match='cannot be predicted: the model gives'):
+        predict_split(predictor, data, 'val')
+
+
+def test_an_image_given_twice_has_one_row(data):
+    once = find_images([data / 'images'])
+    again = [data / 'images' / '..' / 'images', Path(once[0])]
+    assert find_images([data / 'images', *again]) == once
 
 
 def test_only_one_process_writes_a_table(data, members, tmp_path):

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS
@@ -40,6 +41,27 @@ def test_members_that_do_not_go_together_are_named(pair, changes, message):
         check_members([first, replace(second, **changes)])
     assert str(first.checkpoint) in str(error.value)
     assert str(second.checkpoint) in str(error.value)
+
+
+def test_a_member_given_twice_is_refused(members):
+    fold = members / 'fold0'
+    with pytest.raises(ValueError, match=r'fold0.* is given twice'):
+        load_predictor([members, fold])
+
+
+@pytest.mark.parametrize(
+    ('config', 'content', 'message'),
+    [
+        ('model = dict(', {}, 'x.py is not a config in Python'),
+        ('a = 1', {}, 'x.py has no model'),
+        ("model = dict(type='ImageClassifier')", [1], 'x.pth holds a list'),
+    ],
+)
+def test_files_of_another_kind_are_named(config, content, message, tmp_path):
+    torch.save(content, tmp_path / 'x.pth')
+    (tmp_path / 'x.py').write_text(config)
+    with pytest.raises(ValueError, match=message):
+        load_member(tmp_path / 'x.pth')
 
 
 def test_members_may_differ_in_what_only_training_needs(pair):

@@ -87,7 +87,7 @@ def test_operating_points_image_by_image(measured, decisions, run, calibrated):
 
         assert row['wanted'].startswith(f'{fitted.name}: {fitted.goal} ')
         assert row['promised'] == f'{100 * fitted.bound:.1f}'
-        assert row['threshold'] == threshold_text(fitted.value)
+        assert row['threshold, 0 to 1'] == threshold_text(fitted.value, fitted.goal)
         assert close(row['sensitivity'], share(said, present))
         assert close(row['specificity'], share(~said, ~present))
         assert close(row['precision'], share(present, said))

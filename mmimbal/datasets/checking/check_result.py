@@ -24,5 +24,5 @@ def read_check_result(index: Path, split_column: str) -> str:
         if split_column not in report['split_columns']:
             return 'unchecked'
         return 'failed' if report['errors'] else 'checked'
-    except (FileNotFoundError, KeyError, json.JSONDecodeError):
+    except (FileNotFoundError, KeyError, TypeError, ValueError):  # damaged, too
         return 'unchecked'

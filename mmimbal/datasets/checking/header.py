@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from PIL import Image
 
 ORIENTATION = 274  # the EXIF tag
+ROTATED = range(2, 9)  # its values; 0 says nothing
 JPEG = b'\xff\xd8'
 PNG = b'\x89PNG\r\n\x1a\n'
 
@@ -44,7 +45,7 @@ def read_header(content: bytes) -> Header:
                 return Header(
                     image.format or '',
                     image.mode,
-                    _orientation(image, content) != 1,
+                    _orientation(image, content) in ROTATED,
                     # The second picture of MPO, of phones, is a preview.
                     1 if image.format == 'MPO' else getattr(image, 'n_frames', 1),
                     image.size,

@@ -25,6 +25,8 @@ from mmimbal.datasets.checking.unreadable import why_unreadable
 from mmimbal.datasets.checking.values import Values, values_of
 
 _errors: BinaryIO | None = None  # of this process, see _prepare
+# What the decoders print.
+DAMAGE = r'Corrupt JPEG data: (.*)|(Premature end of JPEG.*)|TIFF_Error .*: ([^:\n]*)'
 LOADER = LoadImageFromFile()  # with its defaults: as in the pipelines
 
 
@@ -40,7 +42,7 @@ class ImageFacts:
         values: The values in the file, and what training makes of them.
         header: What only the header of the file says.
         is_cut: Whether it is a JPEG file without an end.
-        damage: What the decoder says of a JPEG file with missing or wrong parts.
+        damage: What the decoder says of a JPEG or TIFF file with wrong parts.
     """
 
     error: str = ''
@@ -80,6 +82,7 @@ def read_facts_of(path: Path | None) -> ImageFacts:
     """Decode one image, and return its properties; ``None`` is a missing image."""
     if path is None:
         return ImageFacts(error='missing')
+    _said_by_the_decoder()  # of the image before, which is decoded twice
     try:
         image = LOADER.transform(dict(img_path=str(path)))['img']
     except Exception:  # decoders raise errors of any type
@@ -103,23 +106,24 @@ def read_facts_of(path: Path | None) -> ImageFacts:
 def _prepare() -> None:
     """Set up a process: one thread, and errors are reported by the check alone.
 
-    libjpeg goes on after an error, and only prints it: it is read from a file.
+    libjpeg and OpenCV's reader of TIFF go on after an error, and only print it: it is
+    read from a file.
     """
     global _errors
     with suppress(OSError):  # no folder for temporary files
         _errors = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the process
         os.dup2(_errors.fileno(), 2)
     cv2.setNumThreads(0)
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
 
 
 def _said_by_the_decoder() -> str:
-    """Return what libjpeg has printed since the last call about a damaged file."""
+    """Return what a decoder has printed since the last call about a damaged file."""
     if _errors is None:
         return ''
     _errors.seek(0)
     said = _errors.read().decode(errors='replace')
     _errors.seek(0)
     _errors.truncate()
-    found = re.search(r'Corrupt JPEG data: (.*)|(Premature end of JPEG.*)', said)
+    found = re.search(DAMAGE, said)
     return next(filter(None, found.groups())) if found else ''

@@ -58,7 +58,7 @@ def unusual(files: Sequence[str], facts: Sequence[ImageFacts]) -> list[Finding]:
         ),
         *find('JPEG files without an end: what is missing is gray', lambda f: f.is_cut),
         *find(
-            'JPEG files with missing or wrong parts',
+            'JPEG or TIFF files with missing or wrong parts',
             lambda f: f.damage and not f.is_cut and f'({f.damage})',
         ),
     ]

@@ -1,7 +1,7 @@
 """Safe unpacking of downloaded archives."""
 
-import codecs
 import lzma
+import re
 import tarfile
 import zipfile
 import zlib
@@ -18,6 +18,8 @@ PYTHON_METHODS = {
 METHODS = {9: 'Deflate64', 93: 'Zstandard', 98: 'PPMd'}
 BROKEN = (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError)
 CHUNK = 2**20  # bytes
+ANOTHER_PROGRAM = 'unpack it with another program, such as 7-Zip, and give the folder'
+DRIVE = re.compile('[A-Za-z]:')
 SYSTEM_FILES = {'__macosx', 'thumbs.db', 'desktop.ini', '@eadir'}
 
 
@@ -39,7 +41,7 @@ def unpack(archive: Path, target: Path, encoding: str | None = None) -> Path:
             be written outside of ``target``. Nothing is then written outside.
     """
     try:
-        codecs.lookup(encoding or 'utf-8')
+        'x'.encode(encoding or 'utf-8')  # a codec such as hex is not for text
     except LookupError:
         raise ValueError(f'--zip-encoding: Python knows no {encoding}') from None
     try:
@@ -53,11 +55,18 @@ def unpack(archive: Path, target: Path, encoding: str | None = None) -> Path:
                 while file.fileobj.read(CHUNK):
                     pass
         else:
-            raise ValueError(f'{archive} is neither a folder nor a zip or tar file')
+            hint = ': give the folder that holds it' if archive.suffix == '.csv' else ''
+            raise ValueError(
+                f'{archive} is neither a folder nor a zip or tar file{hint}'
+            )
     except tarfile.FilterError as error:
         raise ValueError(f'{archive} is refused as unsafe: {error}') from None
     except UnicodeDecodeError:
         raise _unknown_encoding(archive, encoding, '') from None
+    except NotImplementedError as error:
+        raise ValueError(
+            f'{archive} needs what Python cannot do ({error}): {ANOTHER_PROGRAM}'
+        ) from None
     except (*BROKEN, OSError) as error:
         if isinstance(error, OSError) and error.errno:  # of the disk
             raise
@@ -84,7 +93,7 @@ def _unpack_zip(
         methods = ' and '.join(METHODS.get(n, f'method {n}') for n in unknown)
         raise ValueError(
             f'{archive} is compressed with {methods}, which Python cannot unpack: '
-            'unpack it with another program, such as 7-Zip, and give the folder'
+            f'{ANOTHER_PROGRAM}'
         )
     has_slash = any('/' in member.filename for member in members)
     for member in members:
@@ -116,5 +125,5 @@ def _unknown_encoding(archive: Path, encoding: str | None, example: str) -> Valu
 
 def _refuse_outside(name: str, archive: Path) -> None:
     path = PurePosixPath(name.replace('\\', '/'))
-    if path.is_absolute() or '..' in path.parts or ':' in ''.join(path.parts[:1]):
+    if path.is_absolute() or '..' in path.parts or DRIVE.match(name):
         raise ValueError(f'{archive} is refused as unsafe: {name!r} leaves its folder')

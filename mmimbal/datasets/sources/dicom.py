@@ -1,5 +1,7 @@
 """Read DICOM files as 8-bit images. Needs pydicom (the extra ``dicom``)."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,8 +42,9 @@ def patient_of(path: Path) -> str | None:
         ImportError: If pydicom is not installed.
         ValueError: If the file is no DICOM file.
     """
-    header = _read(path, stop_before_pixels=True, specific_tags=['PatientID'])
-    patient = str(header.get('PatientID') or '').strip()
+    with _damage_named(path):
+        header = _read(path, stop_before_pixels=True, specific_tags=['PatientID'])
+        patient = str(header.get('PatientID') or '').strip()
     is_anonymous = patient.casefold().startswith('anonym')
     return None if is_unknown(patient) or is_anonymous else patient
 
@@ -62,9 +65,10 @@ def read_dicom(path: Path) -> np.ndarray:
         ValueError: If the file is no DICOM file, holds no image or several ones, or
             one that is damaged or of a kind that is not supported.
     """
-    dicom = _read(path)
-    kind = _check(dicom, path)
-    stored = _decode(dicom, path)
+    with _damage_named(path):
+        dicom = _read(path)
+        kind = _check(dicom, path)
+        stored = _decode(dicom, path)
     try:
         if kind in COLOURS:
             return np.ascontiguousarray(stored[..., ::-1])
@@ -74,6 +78,20 @@ def read_dicom(path: Path) -> np.ndarray:
     if kind == 'MONOCHROME1':
         gray = 255 - gray
     return np.repeat(gray[..., None], 3, axis=2)
+
+
+@contextmanager
+def _damage_named(path: Path) -> Iterator[None]:
+    """Turn errors of a damaged file, of any type, into a ValueError that names it."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, ImportError) or str(path) in str(error):
+            raise
+        reason = ' '.join(str(error).split())
+        raise ValueError(
+            f'{path} is damaged: {type(error).__name__}: {reason}'
+        ) from None
 
 
 def _read(path: Path, **options) -> 'Dataset':

@@ -84,6 +84,14 @@ def read_folders(
         )
     labels = [image.label for image in images]
     check_near_equal(labels, 'class folders', src)
+    if group_folders:
+        groups = [image.group for image in images]
+        check_near_equal(groups, 'group folders', src)
+        if all(map(split_of, groups)):
+            raise ValueError(
+                f'--group-folders: {", ".join(sorted(set(groups)))} of {src} have '
+                'names of splits, not of groups: leave out the flag'
+            )
     tops = [top for top in folders if roles.get(top.name) != IGNORE]
     inner = roles or group_folders
     wanted = [f.name for top in tops for f in folders_in(top)] if inner else names

@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 import cv2
@@ -82,7 +83,7 @@ def read_csv(
     groups = splits = [None] * len(files)
     if 'group' in columns:
         groups = [
-            None if group == file.removeprefix('images/') else group  # written here
+            None if group == _name_of(file) else group  # written here
             for group, file in zip(
                 index_file.known_groups(table).to_pylist(), columns['file'], strict=True
             )
@@ -99,7 +100,7 @@ def read_csv(
             label=classes[label],
             group=image_group,
             split=split,
-            name=file.removeprefix('images/'),
+            name=_name_of(file),
         )
         for file, label, image_group, split in zip(
             files,
@@ -112,12 +113,23 @@ def read_csv(
     return Source(
         images,
         classes,
-        origin or description.get('source', 'unknown'),
-        licence or description.get('licence', 'unknown'),
+        origin or _text(description, 'source') or 'unknown',
+        licence or _text(description, 'licence') or 'unknown',
         left_out=_not_listed(src, folder, files),
         unsure=unsure,
-        origin_of_split=description.get('split', '') if 'split' in columns else '',
+        origin_of_split=_text(description, 'split') if 'split' in columns else '',
     )
+
+
+def _text(description: Mapping, key: str) -> str:
+    """Return a text of dataset.json; '' if it is none, as in a file of others."""
+    value = description.get(key)
+    return value if isinstance(value, str) else ''
+
+
+def _name_of(file: str) -> str:
+    """Return the path of a file below the images, such as ``a/1.png``."""
+    return str(PurePosixPath(file)).removeprefix('images/')
 
 
 def _not_listed(
@@ -208,7 +220,20 @@ def _image_folder(src: Path, file: str) -> Path:
         f'{file}, the first image of {src / "index.csv"}, is neither in {src} nor in '
         f'its {" or ".join(IMAGE_FOLDERS[1:])}/'
         + ('. Write / instead of \\ in paths' if '\\' in file else '')
+        + _near(src, file)
     )
+
+
+def _near(src: Path, file: str) -> str:
+    """Return the end of a message: a file of this name with another suffix."""
+    stem = PurePosixPath(file).stem
+    for name in IMAGE_FOLDERS:
+        folder = (src / name / file).parent
+        if folder.is_dir():
+            for other in sorted(folder.iterdir()):
+                if stem in (other.stem, other.name):
+                    return f'. There is {other.name}: is it meant?'
+    return ''
 
 
 def _on_disk(folder: Path, file: str) -> dict[str, str]:

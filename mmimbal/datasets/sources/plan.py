@@ -4,14 +4,15 @@ import difflib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 import numpy as np
 from tqdm import tqdm
 
 from mmimbal.datasets.rare_classes import describe_uneven
+from mmimbal.datasets.sources.file_names import check_names, file_names
 from mmimbal.datasets.sources.plan_splits import (
     check_folds,
+    describe_rare,
     folds_beside_test,
     with_calibration,
     with_validation,
@@ -94,7 +95,8 @@ def plan_dataset(
         )
     for image in images:
         check_exists(image)
-    names = _file_names(images)
+    names = file_names(images)
+    check_names(images, names)
     groups = [image.group or name for image, name in zip(images, names, strict=True)]
     labels = np.array([source.classes.index(image.label) for image in images])
     made_here = f'stratified by class, grouped, scikit-learn, seed {seed}'
@@ -107,7 +109,22 @@ def plan_dataset(
         splits = [image.split for image in images]
         origin_of_split = source.origin_of_split or OF_DOWNLOAD
         _check_all_have_a_split(names, splits)
-        check_groups(groups, splits)
+        check_groups(groups, splits, '. Correct them, or use --split group')
+        if 'cal' in splits and calibration:
+            raise ValueError(
+                'the index has a split cal already: leave out --calibration, or use '
+                '--split group'
+            )
+        if 'cal' in splits and folds and not keep_test:
+            raise ValueError(
+                'the index has a split cal: --folds needs --keep-test, or folds would '
+                'train on its images'
+            )
+        if keep_test and 'test' not in splits:
+            raise ValueError(
+                'the split has no test images to keep: use --split group, or leave out '
+                '--keep-test'
+            )
         if not has_validation:
             splits, warnings = with_validation(labels, joined_groups, splits, seed)
             if 'val' in splits:
@@ -123,7 +140,10 @@ def plan_dataset(
         origin_of_split = f'70/10/20, {made_here}'
     if calibration:
         before = splits.count('train')
-        splits = with_calibration(labels, joined_groups, splits, calibration, seed)
+        splits, uneven = with_calibration(
+            labels, joined_groups, splits, calibration, seed, source.classes
+        )
+        warnings = [*warnings, *uneven]
         share = splits.count('cal') / before
         origin_of_split += f'; cal is {share:.1%} of train, {made_here}'
     columns = dict(split=splits)
@@ -134,6 +154,10 @@ def plan_dataset(
         else:
             by_fold = folds_by_group(labels, joined_groups, folds, seed)
         check_folds(by_fold)
+        warnings = [
+            *warnings,
+            *describe_rare(labels, joined_groups, by_fold, source.classes, keep_test),
+        ]
         columns |= {f'fold{k}': fold.tolist() for k, fold in enumerate(by_fold)}
         origin_of_split += f'; {folds} folds, {made_here}'
     if not any(image.group for image in images):
@@ -202,15 +226,3 @@ def _count(
             'or another number of --folds'
         )
     return counts
-
-
-def _file_names(images: Sequence[Image]) -> list[str]:
-    # As a path: './a.png' is 'a.png'.
-    names = [str(PurePosixPath(image.name or image.path.name)) for image in images]
-    repeated = [name for name, count in Counter(names).items() if count > 1]
-    if repeated:
-        raise ValueError(
-            f'{len(repeated)} images are listed twice, the first is {repeated[0]}: '
-            'remove one of the lines'
-        )
-    return names

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from mmimbal.datasets.rare_classes import FEWEST_FOR_VALIDATION
+from mmimbal.datasets.rare_classes import FAR, FEWEST_FOR_VALIDATION
 from mmimbal.datasets.splits import folds_by_group, split_by_group
 
 
@@ -15,18 +15,43 @@ def with_calibration(
     splits: Sequence[str],
     share: float,
     seed: int,
-) -> list[str]:
-    """Move a share of the groups of train to ``cal``."""
+    classes: Sequence[str],
+) -> tuple[list[str], list[str]]:
+    """Move a share of the groups of train to ``cal``; return splits and warnings.
+
+    Training comes first: a class of fewer than five groups gives none, and another
+    rare class no more than its share.
+    """
     if not 0 < share <= 0.5:
         raise ValueError(f'--calibration {share} must be above 0 and at most 0.5')
     train = np.flatnonzero(np.array(splits) == 'train')
     rough = Fraction(share).limit_denominator(max(10, round(1 / share)))
     own = np.array(groups)[train]
+    members = {label: np.unique(own[labels[train] == label]) for label in set(labels)}
+    if max(map(len, members.values())) < FEWEST_FOR_VALIDATION:
+        raise ValueError(
+            f'--calibration needs a class with at least {FEWEST_FOR_VALIDATION} groups '
+            'to train on'
+        )
     folds = folds_by_group(labels[train], own, rough.denominator, seed)
+    moved = {g for fold in folds[: rough.numerator] for g in own[fold == 'test']}
+    for of_class in members.values():
+        if len(of_class) < 2 * rough.denominator:
+            most = round(share * len(of_class))
+            most = most if len(of_class) >= FEWEST_FOR_VALIDATION else 0
+            moved -= set([group for group in of_class if group in moved][most:])
     new = np.array(splits, dtype='<U5')
-    for fold in folds[: rough.numerator]:
-        new[train[fold == 'test']] = 'cal'
-    return new.tolist()
+    new[train[np.isin(own, list(moved))]] = 'cal'
+    warnings = []
+    for label, name in enumerate(classes):
+        images = new[train[labels[train] == label]]
+        found = (images == 'cal').mean() if len(images) else share
+        if not found or abs(found - share) > FAR + 1e-9:
+            warnings.append(
+                f'{name} has {len(members[label])} groups to train on: {found:.1%} of '
+                f'its images are in cal, and {share:.1%} were asked for'
+            )
+    return new.tolist(), warnings
 
 
 def folds_beside_test(
@@ -70,6 +95,28 @@ def with_validation(
         f'the download has no validation images: {(new == "val").sum()} images of '
         'train are val now, without groups in both'
     ]
+
+
+def describe_rare(
+    labels: np.ndarray,
+    groups: Sequence[str],
+    folds: Sequence[np.ndarray],
+    classes: Sequence[str],
+    keep_test: bool,
+) -> list[str]:
+    """Describe classes with fewer groups than folds: in some, nothing is measured."""
+    split, verb = ('val', 'validated') if keep_test else ('test', 'tested')
+    sentences = []
+    for label, name in enumerate(classes):
+        own = labels == label
+        number = len(set(np.array(groups)[own]))
+        found = sum((fold[own] == split).any() for fold in folds)
+        if 0 < number < len(folds):
+            sentences.append(
+                f'{name} has {number} group{"s" if number > 1 else ""}: it is {verb} '
+                f'in {found} of {len(folds)} folds'
+            )
+    return sentences
 
 
 def check_folds(folds: Sequence[np.ndarray]) -> None:

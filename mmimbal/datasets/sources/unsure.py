@@ -47,13 +47,17 @@ def overlooked_splits(table: pa.Table, others: Sequence[str]) -> list[str]:
                 f'the column {name} has {", ".join(sorted(cells))}: call it split to '
                 'keep this split'
             )
-    files = table['file'].to_pylist()
-    tops = {PurePosixPath(file.removeprefix('images/')).parts[0] for file in files}
-    if len(tops) > 1 and all(map(split_of, tops)):
-        sentences.append(
-            f'the images are in folders {", ".join(sorted(tops))}: add a column split '
-            'to keep this split'
-        )
+    levels = defaultdict(set)
+    for file in table['file'].to_pylist():
+        for level, folder in enumerate(PurePosixPath(file).parts[:-1]):
+            levels[level].add(folder)
+    for folders in levels.values():
+        names = sorted(filter(split_of, folders))
+        if len(set(map(split_of, names))) > 1:
+            sentences.append(
+                f'images are in folders {", ".join(names)}: add a column split to keep '
+                'this split'
+            )
     return sentences
 
 

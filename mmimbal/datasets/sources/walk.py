@@ -23,7 +23,8 @@ OWN_FILES = {'index.csv', 'dataset.json', 'check.json', 'class_counts.png'}
 CANNOT_DECODE = 'images that OpenCV cannot decode'
 BROKEN_LINKS = 'broken links'
 MASK_FOLDER = re.compile(
-    r'(.*[ _-])?(masks?([ _-]?\d+)?|segmentations?|annotations?'
+    r'(.*[ _-])?(masks?([ _-]?(\d+|images?|png|jpe?g|files?))?|segmentations?'
+    r'|annotations?'
     r'|ground[ _-]?truths?|gt)',
     re.IGNORECASE,
 )
@@ -35,6 +36,8 @@ MASK_ENDING = re.compile(
     r'|anno|annotations?|overlay|roi|labels?)$',
     re.IGNORECASE,
 )
+MASK_START = re.compile(r'^(masks?|seg|gt)[ _-]+', re.IGNORECASE)
+LABELS = frozenset(('label', 'labels'))
 PREVIEW_ENDING = re.compile(r'[ _.-](preview|thumb|thumbnail)$', re.IGNORECASE)
 
 
@@ -58,6 +61,11 @@ def _files(
                 f'the name of a file in {folder} is not UTF-8: {path.name!a}. '
                 'Rename it, for example with convmv'
             ) from None
+        if '\n' in path.name or '\r' in path.name:
+            raise ValueError(
+                f'the name of a file in {folder} has a line break: {path.name!r}. '
+                'Rename it'
+            )
         if not path.is_dir():
             yield below / path.name
         elif path.resolve() not in ancestors:  # a link to a folder above has no end
@@ -86,8 +94,11 @@ def reason_to_leave_out(
         return f'{CANNOT_DECODE} ({suffix})'
     if suffix not in SUFFIXES and not is_dicom(folder / file):
         return f'no images ({suffix or "no suffix"})'
-    if any(map(MASK_FOLDER.fullmatch, inside)) or _belongs_to_another(
-        file, names, MASK_ENDING
+    if (
+        any(map(MASK_FOLDER.fullmatch, inside))
+        or _belongs_to_another(file, names, MASK_ENDING)
+        or _belongs_to_another(file, names, MASK_START)
+        or (inside & LABELS and _is_beside_images(folder, file, class_depth))
     ):
         return 'masks'
     if inside & PREVIEW_FOLDERS or _belongs_to_another(file, names, PREVIEW_ENDING):
@@ -95,10 +106,20 @@ def reason_to_leave_out(
     return None
 
 
+def _is_beside_images(folder: Path, file: PurePosixPath, class_depth: int) -> bool:
+    """Return whether a folder of labels has a folder ``images`` as neighbour."""
+    return any(
+        part.lower() in LABELS
+        and (folder.joinpath(*file.parts[:depth]) / 'images').is_dir()
+        for depth, part in enumerate(file.parts[:-1])
+        if depth >= class_depth
+    )
+
+
 def _belongs_to_another(
     file: PurePosixPath, names: set[PurePosixPath], ending: re.Pattern
 ) -> bool:
-    """Return whether there is an image of this name without an ending."""
+    """Return whether there is an image of this name without an ending or a start."""
     name = file.with_suffix('')
     without = ending.sub('', name.name)
     return without not in ('', name.name) and name.with_name(without) in names

@@ -273,7 +273,37 @@ def test_a_jpeg_with_a_missing_part(tmp_path):
     for content, damaged in ((whole, False), (half, True)):
         file.write_bytes(content)
         report = check_dataset(folder, processes=1)
-        found = [f for f in report['findings'] if f['what'].startswith('JPEG files wi')]
+        found = [f for f in report['findings'] if f['what'].startswith('JPEG or TI')]
         assert bool(found) == damaged
     (example,) = found[0]['examples']
     assert example.startswith('images/train_a_0.jpg (premature end of data')
+
+
+def test_a_tiff_with_a_damaged_part(tmp_path):
+    """OpenCV decodes it, and only prints that something is wrong."""
+    rows = rows_of(['a', 'b'], dict(train=2))
+    folder = write_index(tmp_path, rows, size=64)
+    text = (folder / 'index.csv').read_text().replace('train_a_0.png', 'train_a_0.tif')
+    (folder / 'index.csv').write_text(text)
+    file = folder / 'images' / 'train_a_0.tif'
+    shades = np.arange(200 * 200, dtype=np.uint32).reshape(200, 200) % 251
+    picture = Image.fromarray(shades.astype(np.uint8))
+    picture.save(file, compression='tiff_lzw')
+    whole = file.read_bytes()
+    middle, part = len(whole) // 2, len(whole) // 8
+    zeroed = whole[:middle] + bytes(part) + whole[middle + part :]
+    for content, damaged in ((whole, False), (zeroed, True)):
+        file.write_bytes(content)
+        report = check_dataset(folder, processes=1)
+        found = [f for f in report['findings'] if 'with missing or wro' in f['what']]
+        assert bool(found) == damaged
+    (example,) = found[0]['examples']
+    assert re.match(r'images/train_a_0.tif \(\w', example)  # libtiff's words
+
+
+@pytest.mark.parametrize(('value', 'rotated'), [(0, False), (1, False), (6, True)])
+def test_an_orientation_that_is_not_defined(value, rotated, tmp_path):
+    exif = Image.Exif()
+    exif[274] = value
+    PICTURE.save(tmp_path / 'x.jpg', exif=exif)
+    assert read_facts_of(tmp_path / 'x.jpg').header.is_rotated == rotated

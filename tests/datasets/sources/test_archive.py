@@ -181,3 +181,25 @@ def test_an_encrypted_archive_is_refused(tmp_path):
     archive.write_bytes(content)
     with pytest.raises(ValueError, match='is encrypted: unpack it yourself'):
         unpack(archive, tmp_path / 'out')
+
+
+@pytest.mark.parametrize('encoding', ['hex', 'base64', 'nonsense'])
+def test_an_encoding_that_is_none(tmp_path, encoding):
+    make_zip(tmp_path / 'x', ['\u00e9.png'])
+    with pytest.raises(ValueError, match=f'Python knows no {encoding}'):
+        unpack(tmp_path / 'x', tmp_path / 'out', encoding)
+
+
+def test_what_python_cannot_unpack_needs_another_program(tmp_path):
+    make_zip(tmp_path / 'x', ['a/1.png'])
+    content = (tmp_path / 'x').read_bytes()
+    place = content.index(b'PK\x01\x02') + 6  # the version that is needed
+    (tmp_path / 'x').write_bytes(content[:place] + b'\x63' + content[place + 1 :])
+    with pytest.raises(ValueError, match=r'version 9\.9\): unpack it with another'):
+        unpack(tmp_path / 'x', tmp_path / 'out')
+
+
+def test_a_colon_is_no_drive(tmp_path):
+    make_zip(tmp_path / 'x', ['HP:1/a.png', 'HP:2/b.png'])
+    found = unpack(tmp_path / 'x', tmp_path / 'out')
+    assert sorted(path.name for path in found.iterdir()) == ['HP:1', 'HP:2']

@@ -231,3 +231,24 @@ def test_without_pydicom_its_extra_is_named(tmp_path, monkeypatch):
     with pytest.raises(ImportError, match=r"pip install 'mmimbal\[dicom\]'"):
         read_dicom(path)
     assert is_dicom(path)
+
+
+def test_a_file_cut_anywhere_or_with_wrong_bytes_is_named(tmp_path):
+    stored = RANDOM.integers(0, 256, (4, 5)).astype(np.uint8)
+    content = write_dicom(tmp_path / 'x.dcm', stored, PatientID='p1').read_bytes()
+    file, failed = tmp_path / 'y.dcm', 0
+    random = np.random.default_rng(0)
+    damaged = [content[:size] for size in range(132, len(content), 3)]
+    for _ in range(200):
+        wrong = bytearray(content)
+        wrong[random.integers(132, len(wrong))] = random.integers(256)
+        damaged.append(bytes(wrong))
+    for each in damaged:
+        file.write_bytes(each)
+        for read in (patient_of, read_dicom):
+            try:
+                read(file)
+            except (ValueError, ImportError) as error:
+                failed += 1
+                assert str(file) in str(error)
+    assert failed > 100

@@ -360,3 +360,45 @@ def test_a_misspelled_class_in_one_split_is_named(tmp_path):
     paint(tmp_path, 'train/melanoma', 'train/nevus', 'test/melanoma', 'test/nevsu')
     with pytest.raises(ValueError, match=r'class nevsu \(is it nevus, misspelled'):
         plan_dataset(read_folders(tmp_path))
+
+
+def test_group_folders_of_two_spellings_are_refused(tmp_path):
+    paint(tmp_path, *grid(('P1', 'p1', 'P2'), 'ab'))
+    with pytest.raises(ValueError, match=r"group folders that differ .*'P1' .* 'p1' "):
+        read_folders(tmp_path, group_folders=True)
+
+
+def test_splits_are_no_group_folders(tmp_path):
+    paint(tmp_path, *grid(('train', 'test'), 'ab'))
+    with pytest.raises(ValueError, match=r'test, train .* names of splits, not of gr'):
+        read_folders(tmp_path, group_folders=True)
+
+
+def test_masks_named_before_their_image(tmp_path):
+    paint(tmp_path, 'a', 'b')
+    for file in [*tmp_path.rglob('*.png')]:
+        shutil.copy(file, file.with_name(f'mask_{file.name}'))
+    shutil.copy(tmp_path / 'a/0.png', tmp_path / 'a/mask_alone.png')
+    source = read_folders(tmp_path)
+    assert counts(source) == {(None, 'a'): 4, (None, 'b'): 3}
+    assert len(source.left_out['masks']) == 6
+
+
+@pytest.mark.parametrize('masks', ['mask_images', 'labels', 'Label', 'masks-png'])
+def test_folders_of_masks_beside_their_images(tmp_path, masks):
+    paint(tmp_path, *grid('ab', ('images', masks)))
+    source = read_folders(tmp_path)
+    assert counts(source) == {(None, 'a'): 3, (None, 'b'): 3}
+    assert len(source.left_out['masks']) == 6
+
+
+def test_labels_without_images_beside_them_are_images(tmp_path):
+    paint(tmp_path, 'a/labels', 'b/labels')
+    assert counts(read_folders(tmp_path)) == {(None, 'a'): 3, (None, 'b'): 3}
+
+
+@pytest.mark.parametrize('name', ['x\ny', 'x\ry'])
+def test_a_name_with_a_line_break_is_refused(tmp_path, name):
+    paint(tmp_path, 'a', f'b/{name}')
+    with pytest.raises(ValueError, match='has a line break'):
+        read_folders(tmp_path)

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from dataclasses import replace
 
 import pytest
 
@@ -179,3 +180,162 @@ def test_long_codes_as_labels_are_class_names(tmp_path):
         dataset = CSVDataset(str(tmp_path / folder))
         assert source.classes == dataset.CLASSES
         assert sorted(set(dataset.get_gt_labels())) == [0, 1]
+
+
+def test_a_doubled_slash_stays_inside(tmp_path):
+    """As "images/" & "/1.png" makes in a spreadsheet; a path may follow it."""
+    outside = tmp_path / 'outside' / '0.png'
+    outside.parent.mkdir()
+    outside.write_text('precious')
+    src = tmp_path / 'src'
+    listed = [f'images/{outside}', 'images//a/1.png', 'images/a//2.png', './3.png']
+    write_index(
+        src,
+        [{'file': f, 'label': label} for f, label in zip(listed, 'abab', strict=True)],
+    )
+    plan = plan_dataset(read_csv(src))
+    inside = str(outside)[1:]
+    assert list(plan.names) == [inside, 'a/1.png', 'a/2.png', '3.png']
+    write_dataset(read_csv(src), tmp_path / 'out')
+    assert outside.read_text() == 'precious'
+    assert (tmp_path / 'out/images' / inside).is_file()
+
+
+@pytest.mark.parametrize('name', ['/etc/a.png', '../a.png'])
+def test_no_name_leaves_the_images(tmp_path, name):
+    write_index(tmp_path, rows('abab'))
+    source = read_csv(tmp_path)
+    first, *others = source.images
+    source = replace(source, images=[replace(first, name=name), *others])
+    with pytest.raises(ValueError, match='would be written outside of the data set'):
+        plan_dataset(source)
+
+
+def test_two_files_of_one_name_are_not_one(tmp_path):
+    table = rows('abab')
+    table[1]['file'] = 'images/0.png'
+    write_index(tmp_path, table)
+    with pytest.raises(
+        ValueError, match=r'0\.png and .*0\.png would both be written as'
+    ):
+        plan_dataset(read_csv(tmp_path))
+
+
+@pytest.mark.parametrize('top', ['', 'brain/', 'images/a/b/'])
+def test_splits_in_paths_are_said_at_any_depth(tmp_path, top):
+    table = [
+        {'file': f'{top}{split}/{label}/{n}.png', 'label': label}
+        for split in ('Training', 'Testing', 'extra')
+        for label in 'ab'
+        for n in range(2)
+    ]
+    write_index(tmp_path, table)
+    (sentence,) = read_csv(tmp_path).unsure
+    assert sentence.startswith('images are in folders Testing, Training: add a column')
+
+
+def test_a_description_of_others_says_nothing(tmp_path):
+    write_index(tmp_path, rows('ab', split=['train', 'test']))
+    content = '{"classes": ["a", "b"], "split": {"train": 0.8}, "source": 3}'
+    (tmp_path / 'dataset.json').write_text(content)
+    source = read_csv(tmp_path)
+    assert source.origin_of_split == '' and source.origin == 'unknown'
+
+
+@pytest.mark.parametrize('file', ['images/', '.', './'])
+def test_a_cell_that_names_a_folder(tmp_path, file):
+    write_index(tmp_path, rows('ab'))
+    (tmp_path / 'images').mkdir()
+    with open(tmp_path / 'index.csv', 'a') as opened:
+        opened.write(f'{file},a\n')
+    with pytest.raises((FileNotFoundError, ValueError), match=r'is missing|no image'):
+        plan_dataset(read_csv(tmp_path))
+
+
+@pytest.mark.parametrize('file', ['0', '0.jpg'])
+def test_a_file_of_another_suffix_is_named(tmp_path, file):
+    write_index(tmp_path, rows('ab'))
+    (tmp_path / 'index.csv').write_text(f'file,label\n{file},a\n1.png,b\n')
+    with pytest.raises(FileNotFoundError, match=r'There is 0\.png: is it meant'):
+        read_csv(tmp_path)
+
+
+def with_splits(folder, **numbers):
+    """Write images of a and b in splits, and return the source."""
+    splits = [split for split, n in numbers.items() for _ in range(n) for _ in 'ab']
+    write_index(folder, rows('ab' * (len(splits) // 2), split=splits))
+    return read_csv(folder)
+
+
+def test_a_split_for_calibration_is_kept_apart(tmp_path):
+    source = with_splits(tmp_path, train=9, val=3, test=3, cal=3)
+    with pytest.raises(ValueError, match='has a split cal: --folds needs'):
+        plan_dataset(source, folds=3)
+    with pytest.raises(ValueError, match='has a split cal already'):
+        plan_dataset(source, calibration=0.2)
+    plan = plan_dataset(source, folds=3, keep_test=True)
+    apart = [split == 'cal' for split in plan.columns['split']]
+    assert sum(apart) == 6
+    for fold in range(3):
+        column = plan.columns[f'fold{fold}']
+        assert [split == 'cal' for split in column] == apart
+
+
+def test_no_test_images_cannot_be_kept(tmp_path):
+    source = with_splits(tmp_path, train=9, val=3)
+    with pytest.raises(ValueError, match='has no test images to keep'):
+        plan_dataset(source, folds=3, keep_test=True)
+
+
+def test_a_group_in_two_splits_has_an_advice(tmp_path):
+    table = rows('abab', group='ppqr', split=['train', 'test', 'train', 'test'])
+    write_index(tmp_path, table)
+    with pytest.raises(ValueError, match=r'the first, p, .* or use --split group'):
+        plan_dataset(read_csv(tmp_path))
+
+
+def test_thousands_of_names_make_no_endless_message(tmp_path):
+    names = [str(n) for n in range(300)]
+    groups = names + [f'{n}.0' for n in names]
+    write_index(tmp_path, rows('ab' * 300, group=groups))
+    with pytest.raises(ValueError, match='; and 290 more') as error:
+        read_csv(tmp_path)
+    assert len(str(error.value)) < 2000
+
+
+# Groups to train on of the classes, and how many of them --calibration takes.
+TAKEN = {
+    (40, 5): (12, 2),  # 0.3 of 5
+    (40, 4): (12, 0),
+    (40, 1): (12, 0),
+    (6, 2): (2, 0),
+}
+
+
+@pytest.mark.parametrize(('groups', 'taken'), TAKEN.items())
+def test_rare_classes_are_trained_on_before_they_calibrate(tmp_path, groups, taken):
+    labels = ''.join(n * name for n, name in zip(groups, 'ab', strict=True))
+    splits = ['train'] * len(labels) + ['val', 'val', 'test', 'test']
+    write_index(tmp_path, rows(labels + 'abab', split=splits))
+    plan = plan_dataset(read_csv(tmp_path), calibration=0.3)
+    found = plan.counts['cal']
+    assert (found['a'], found['b']) == taken
+    said = [text for text in plan.warnings if text.startswith('b has')]
+    if taken[1]:
+        assert said == []
+    else:
+        (text,) = said
+        assert f'b has {groups[1]} groups to train on: 0.0% of its images are' in text
+
+
+def test_too_few_groups_to_calibrate(tmp_path):
+    source = with_splits(tmp_path, train=4, val=2, test=2)
+    with pytest.raises(ValueError, match='--calibration needs a class with at least 5'):
+        plan_dataset(source, calibration=0.3)
+
+
+def test_classes_of_fewer_groups_than_folds_are_said(tmp_path):
+    write_index(tmp_path, rows('a' * 30 + 'bbb'))
+    warnings = plan_dataset(read_csv(tmp_path), folds=10).warnings
+    assert 'b has 3 groups: it is tested in 3 of 10 folds' in warnings
+    assert not any(text.startswith('a has') for text in warnings)
