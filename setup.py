@@ -15,7 +15,7 @@ setup(
         'mmimbal': ['.mim/*.yml', '.mim/**/*.py', '.mim/**/*.sh', '*/templates/*']
     },
     install_requires=[
-        'torch',
+        'torch>=2.6',
         'torchvision',
         'pytorch-metric-learning>=2.9.0',
         'pyarrow',

@@ -200,6 +200,7 @@ def test_samples_are_those_of_mmpretrain(net, tmp_path):
     ('flags', 'message'),
     [
         (['--out-item', 'pred'], '--out-item needs --out'),
+        (['--cfg-options', 'a.b', '1'], '--cfg-options a.b: expected KEY=VALUE'),
         (['--out', 'x.txt'], 'x.txt must end in one of .json, '),
         (['--out', 'x.json', '--embeddings'], '--embeddings needs --out FILE.npz'),
         (['--out', 'x.npz', '--embeddings', '--tta'], '--tta has several'),
@@ -281,3 +282,19 @@ def test_a_model_of_other_classes_is_refused(net, tmp_path):
     message = explain('test', LEAF, tmp_path / 'other.pth', *flags)
     assert 'was trained on the classes 9, 8, ' in message
     assert 'but the data set has 0, 1, ' in message and 'another order' in message
+
+
+def test_a_checkpoint_of_another_model_is_named(net, tmp_path):
+    checkpoint = torch.load(net[0])
+    del checkpoint['state_dict']['head.fc.bias']
+    torch.save(checkpoint, tmp_path / 'other.pth')
+    flags = ['--work-dir', tmp_path / 'logs', '--cfg-options', *OPTIONS]
+    message = explain('test', LEAF, tmp_path / 'other.pth', *flags)
+    assert f'other.pth is no checkpoint of {LEAF}: give the config' in message
+    assert 'head.fc.bias' in message
+
+
+def test_a_config_is_no_checkpoint(tmp_path):
+    (tmp_path / 'x.py').write_text('a = 1')
+    message = explain('test', LEAF, tmp_path / 'x.py', '--work-dir', tmp_path)
+    assert 'x.py is a config, but a checkpoint is expected here' in message

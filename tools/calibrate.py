@@ -28,9 +28,13 @@ def parse_args() -> argparse.Namespace:
         default='vector',
         help='default: vector',
     )
-    for name in ('sensitivity', 'specificity', 'prevalence'):
+    for name, what in dict(
+        sensitivity='a threshold with at least this sensitivity, e.g. mel=0.95',
+        specificity='a threshold with at least this specificity, e.g. mel=0.9',
+        prevalence='share of the class where the model is used, e.g. nv=0.8',
+    ).items():
         parser.add_argument(
-            f'--{name}', nargs='+', default=[], metavar='CLASS=SHARE', help='e.g. 0.95'
+            f'--{name}', nargs='+', default=[], metavar='CLASS=SHARE', help=what
         )
     parser.add_argument('--accuracy', type=float, help='of the images with an answer')
     parser.add_argument('--sets', type=float, help='coverage of prediction sets: 0.9')

@@ -35,7 +35,10 @@ def parse_args() -> argparse.Namespace:
         '--split', help='predict this split; then IMAGES is a prepared data set'
     )
     parser.add_argument(
-        '--out', type=Path, default=Path('predictions.csv'), help='the CSV file'
+        '--out',
+        type=Path,
+        default=Path('predictions.csv'),
+        help='the CSV file; default: predictions.csv',
     )
     parser.add_argument(
         '--tta',

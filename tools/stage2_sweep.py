@@ -5,9 +5,10 @@ from pathlib import Path
 from time import perf_counter
 
 from joblib import cpu_count
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 
 from mmimbal.command_line.flag_types import at_least
+from mmimbal.command_line.flags import KeyValues
 from mmimbal.command_line.run_tool import run_tool
 from mmimbal.files.atomic import check_is_no_file, check_is_no_folder, write_text
 from mmimbal.files.lock import locked
@@ -28,9 +29,9 @@ def parse_args() -> argparse.Namespace:
         nargs='*',
         default=['all'],
         metavar='METHOD',
-        help='bases of configs/_base_/stage2/, or files like them; default: all but '
-        'those with by_name_only. Without METHOD, only the classifier of stage 1 is '
-        'tested',
+        help='bases of configs/_base_/stage2/, or files like them; default: all, which '
+        'are those without by_name_only. Without METHOD, only the classifier of stage '
+        '1 is tested',
     )
     parser.add_argument(
         '--seeds', type=at_least(1), default=5, help='number of seeds; default: 5'
@@ -82,7 +83,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=KeyValues,
         default={},
         metavar='KEY=VALUE',
         help='change the config of stage 1, e.g. val_dataloader.batch_size=32',

@@ -178,8 +178,15 @@ def main() -> None:
         meta = next(iter(ensemble.members.values()))
         model_hash = ensemble.model_hash
     else:  # strict: a checkpoint of another model must be an error
-        with safe_loading():
-            loaded = runner.load_checkpoint(str(checkpoint), strict=True)
+        with safe_loading(), messages_for_mistakes():
+            try:
+                loaded = runner.load_checkpoint(str(checkpoint), strict=True)
+            except RuntimeError as error:  # from mmengine, with all keys
+                reason = ' '.join(str(error).split())[:300]
+                raise ValueError(
+                    f'{checkpoint} is no checkpoint of {args.config}: give the config '
+                    f'that it was trained with. {reason}'
+                ) from None
         meta = loaded.get('meta', {})
         with messages_for_mistakes():
             check_trained_classes(meta, dataset, checkpoint)

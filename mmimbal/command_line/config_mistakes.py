@@ -10,8 +10,14 @@ WRONG_ARGUMENTS = re.compile(r'[\w.]+\(\) (got|missing|takes) ')  # Python
 # Module and name of functions in which a ValueError of mmimbal is about the config.
 READ_THE_CONFIG = {
     ('mmengine.registry.build_functions', 'build_from_cfg'),
+    *(
+        ('mmengine.runner.runner', f'build_{part}')
+        for part in ('dataloader', 'train_loop', 'val_loop', 'test_loop')
+    ),
     ('mmimbal.engine.hooks.check_run_hook', 'before_train'),
     ('mmimbal.engine.hooks.check_run_hook', 'before_train_epoch'),
+    ('mmimbal.engine.hooks.class_counts_hook', 'before_train'),
+    ('mmimbal.engine.hooks.two_stage_hook', 'before_train'),
 }
 
 

@@ -197,8 +197,13 @@ def words_of(group: str) -> list[str]:
 def unknown_word(where: str, group: str, word: str) -> str:
     """Return the message for an unknown word, with similar words and all words."""
     words = words_of(group)
-    near = difflib.get_close_matches(word, words, n=3)
+    spelled = {each.casefold(): each for each in words}
+    near = difflib.get_close_matches(word.casefold(), spelled, n=3)
+    near = [spelled[each] for each in near]
     hint = f'Did you mean {" or ".join(near)}? ' if near else ''
+    for other in GROUPS.values():
+        if word in words_of(other):
+            hint += f'{word} is in {other}: words are DATASET/PROFILE/STAGE1/STAGE2. '
     known = ', '.join(words)
     if group == 'datasets':
         known += (

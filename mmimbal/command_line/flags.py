@@ -11,6 +11,17 @@ from mmimbal.command_line.experiment import words_of
 from mmimbal.command_line.flag_types import at_least
 
 
+class KeyValues(DictAction):
+    """Options ``KEY=VALUE``, as mmengine reads them."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        """Refuse an option without ``=``."""
+        for value in values:
+            if '=' not in value:
+                parser.error(f'{option_string} {value}: expected KEY=VALUE')
+        super().__call__(parser, namespace, values, option_string)
+
+
 def add_common_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags that train.py and test.py share, with names as in MMPretrain."""
     parser.add_argument('--work-dir', help='folder for logs and checkpoints')
@@ -23,7 +34,7 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=KeyValues,
         default={},
         metavar='KEY=VALUE',
         help='change the config, e.g. optim_wrapper.optimizer.lr=0.01',
@@ -67,7 +78,7 @@ def add_executor_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--cluster-options',
         nargs='+',
-        action=DictAction,
+        action=KeyValues,
         default={},
         metavar='KEY=VALUE',
         help='parameters of submitit.SlurmExecutor, e.g. partition=gpu time=240 '

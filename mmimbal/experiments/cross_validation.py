@@ -56,8 +56,8 @@ def number_of_folds(cfg: Config, wanted: int | None, options: Sequence[str]) -> 
     there = next(n for n in count() if f'fold{n}' not in columns)
     if there < (wanted or 1):
         raise ValueError(
-            f'{index} has {there} folds. tools/prepare_dataset.py makes them, with '
-            f'--folds {wanted or USUAL_FOLDS}'
+            f'{index} has {there} folds. Prepare it again, with --folds '
+            f'{wanted or USUAL_FOLDS} and another --out'
         )
     if wanted and wanted < there:
         print(f'{wanted} of {there} folds: the images of the others are not tested')

@@ -56,14 +56,16 @@ def find_members(path: Path) -> list[Path]:
 
     Raises:
         FileNotFoundError: If there is none.
-        ValueError: If it is an image, or a work dir has best checkpoints by several
-            metrics.
+        ValueError: If it is an image or a config, or a work dir has best checkpoints
+            by several metrics.
     """
     if path.suffix.lower() in SUFFIXES:
         raise ValueError(
             f'{path} is an image, but a model is expected here: name one folder or '
             'image after the models, and further ones with --more-images'
         )
+    if path.suffix == '.py' and path.is_file():
+        raise ValueError(f'{path} is a config, but a checkpoint is expected here')
     folds = [
         folder
         for folder in (path.iterdir() if path.is_dir() else ())

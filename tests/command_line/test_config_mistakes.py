@@ -1,7 +1,9 @@
 import pytest
 from mmengine.registry import Registry
+from mmengine.runner import Runner
 from mmpretrain.registry import MODELS, TRANSFORMS
 
+from mmimbal.command_line.compose import load_experiment
 from mmimbal.command_line.config_mistakes import mistake_in_config
 from mmimbal.command_line.run_config import check_optimizer
 from mmimbal.command_line.run_tool import messages_for_config_mistakes
@@ -131,3 +133,24 @@ def test_the_message_has_the_name_of_the_tool(monkeypatch):
         messages_for_config_mistakes(),
     ):
         MODELS.build(dict(type='RestNet'))
+
+
+@pytest.mark.parametrize(
+    ('option', 'value', 'sentence'),
+    [
+        ('train_cfg.max_epoch', 1, "got an unexpected keyword argument 'max_epoch'"),
+        ('train_dataloader.size', 1, "got an unexpected keyword argument 'size'"),
+        (
+            'train_cfg.max_epochs',
+            1,
+            'stage 2 would never begin: TwoStageHook has epoch=',
+        ),
+        ('model.head.num_classes', 3, 'num_classes=3, but the training dataset has 10'),
+    ],
+)
+def test_mistakes_of_a_run_are_one_sentence(option, value, sentence, tmp_path):
+    cfg = load_experiment('digits_lt/digits/triplet+crt')
+    cfg.merge_from_dict({option: value})
+    cfg.work_dir = str(tmp_path)
+    error = error_of(lambda: Runner.from_cfg(cfg).train())
+    assert sentence in mistake_in_config(error)

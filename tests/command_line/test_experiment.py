@@ -44,6 +44,8 @@ def test_every_pair_of_a_stage_2_has_a_file_name_of_its_own():
     ('name', 'message'),
     [
         ('isic2018/64px/tripelt', r'no tripelt in stage1. Did you mean triplet'),
+        ('isic2018/64px/Triplet', r'no Triplet in stage1. Did you mean triplet'),
+        ('isic2018/64px/crt', r'crt is in stage2: words are DATASET/PROFILE/STAGE1'),
         ('isic/64px/triplet', r'no isic in datasets. Did you mean isic20'),
         ('isic2018/65px/triplet', r'no 65px in profiles. .*Known are .*224px'),
         ('isic2018/64px/triplet/qqq', r'no qqq in stage2. Known are balanced_softmax'),

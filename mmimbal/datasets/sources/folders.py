@@ -78,9 +78,15 @@ def read_folders(
         unsure.append(f'folders of {src.name} were taken as splits: {said}')
     images, left_out = _read(src, roles, group_folders)
     if not images:
+        expected = (
+            'one folder per group, with one folder of images per class in each. '
+            'Without --group-folders: one folder of images per class'
+            if group_folders
+            else 'one folder of images per class'
+        )
         raise FileNotFoundError(
-            f'{src} has no folders with images. Expected in --src: one folder of '
-            f'images per class{_described(left_out)}'
+            f'{src} has no folders with images. Expected in --src: {expected}'
+            f'{_described(left_out)}'
         )
     labels = [image.label for image in images]
     check_near_equal(labels, 'class folders', src)

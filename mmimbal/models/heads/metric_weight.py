@@ -31,6 +31,11 @@ class MetricWeight:
 
     def __post_init__(self) -> None:
         numbers = (self.start, self.final or 0, self.warmup_epochs)
+        if not all(isinstance(number, int | float) for number in numbers):
+            raise ValueError(
+                f'metric_weight={self.start!r}, final_metric_weight={self.final!r} and '
+                f'warmup_epochs={self.warmup_epochs!r} must be numbers'
+            )
         if not all(math.isfinite(number) and number >= 0 for number in numbers):
             raise ValueError(
                 f'metric_weight={self.start}, final_metric_weight={self.final} and '

@@ -368,6 +368,13 @@ def test_group_folders_of_two_spellings_are_refused(tmp_path):
         read_folders(tmp_path, group_folders=True)
 
 
+def test_class_folders_are_no_group_folders(tmp_path):
+    paint(tmp_path, 'a', 'b')
+    message = 'Without --group-folders: one folder of images per class'
+    with pytest.raises(FileNotFoundError, match=message):
+        read_folders(tmp_path, group_folders=True)
+
+
 def test_splits_are_no_group_folders(tmp_path):
     paint(tmp_path, *grid(('train', 'test'), 'ab'))
     with pytest.raises(ValueError, match=r'test, train .* names of splits, not of gr'):
