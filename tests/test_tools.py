@@ -1,6 +1,7 @@
 """The command line, as a user meets it."""
 
 import json
+import re
 from pathlib import Path
 
 import mmpretrain
@@ -45,7 +46,7 @@ def test_a_refused_run_leaves_the_work_dir_as_it_is(stage1):
     flags = ['--work-dir', stage1, '--cfg-options', *OPTIONS, 'train_cfg.max_epochs=3']
     message = fail('tools/train.py', leaf, *flags)
     assert message.startswith(f'train: {stage1} contains a run with another config.')
-    assert '\n+train_cfg = dict(by_epoch=True, max_epochs=3, val_interval=1)' in message
+    assert re.search(r'\n\+.*max_epochs=3', message)
     assert {file: file.read_bytes() for file in stage1.glob('*.*')} == files
 
 
@@ -117,7 +118,8 @@ def test_obvious_mistakes_are_explained(tmp_path, monkeypatch):
     assert message == 'test: no checkpoint: nowhere.pth does not exist'
     torch.save({'state_dict': torch.nn.Linear(2, 2).state_dict()}, tmp_path / 'x.pth')
     message = fail('tools/test.py', leaf, tmp_path / 'x.pth', '--work-dir', tmp_path)
-    assert 'head.fc.weight' in message  # not scored
+    assert 'is no checkpoint of' in message  # not scored
+    assert 'source state_dict: weight, bias; missing keys in' in message
     leaf = 'configs/digits_lt/stage1_ce.py'
     message = fail('tools/train.py', leaf, '--stage1', 'x', '--work-dir', tmp_path)
     assert '--stage1 is for configs of stage 2' in message

@@ -182,10 +182,9 @@ def main() -> None:
             try:
                 loaded = runner.load_checkpoint(str(checkpoint), strict=True)
             except RuntimeError as error:  # from mmengine, with all keys
-                reason = ' '.join(str(error).split())[:300]
                 raise ValueError(
                     f'{checkpoint} is no checkpoint of {args.config}: give the config '
-                    f'that it was trained with. {reason}'
+                    f'that it was trained with. {differing_keys(str(error))}'
                 ) from None
         meta = loaded.get('meta', {})
         with messages_for_mistakes():
@@ -226,6 +225,16 @@ def main() -> None:
                 ).save(file)
             else:
                 write(metrics if item == 'metrics' else samples.samples, file)
+
+
+def differing_keys(message: str) -> str:
+    """Return what mmengine says of keys, of each kind the first ones."""
+    from mmimbal.datasets.spelling import shortened
+
+    lines = [line.partition(': ') for line in message.splitlines() if ': ' in line]
+    return '; '.join(
+        f'{kind}: {shortened(keys.split(", "))}' for kind, _, keys in lines
+    )
 
 
 def item_of(file: Path, out_item: str | None) -> str:
