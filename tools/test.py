@@ -107,6 +107,7 @@ def main() -> None:
     from mmengine.logging import print_log
     from mmengine.runner import Runner
 
+    from mmimbal.command_line.config_mistakes import differing_keys
     from mmimbal.command_line.memory import keep_memory
     from mmimbal.command_line.missing_files import check_data
     from mmimbal.command_line.run_config import (
@@ -225,16 +226,6 @@ def main() -> None:
                 ).save(file)
             else:
                 write(metrics if item == 'metrics' else samples.samples, file)
-
-
-def differing_keys(message: str) -> str:
-    """Return what mmengine says of keys, of each kind the first ones."""
-    from mmimbal.datasets.spelling import shortened
-
-    lines = [line.partition(': ') for line in message.splitlines() if ': ' in line]
-    return '; '.join(
-        f'{kind}: {shortened(keys.split(", "))}' for kind, _, keys in lines
-    )
 
 
 def item_of(file: Path, out_item: str | None) -> str:

@@ -75,3 +75,17 @@ def unknown_type(name: str, kind: str) -> str:
     near = ours + difflib.get_close_matches(name, set(names) - set(ours), cutoff=0.5)
     hint = f'Similar names: {", ".join(near)}' if near else 'No name is similar'
     return f"MMPretrain and mmengine have no {kind} '{name}'. {hint}"
+
+
+def differing_keys(message: str) -> str:
+    """Return what mmengine says of keys of a checkpoint, of each kind the first ones.
+
+    Args:
+        message: A line for each kind: missing keys, unexpected ones, other sizes.
+    """
+    from mmimbal.datasets.spelling import shortened  # imports torch
+
+    lines = [line.partition(': ') for line in message.splitlines() if ': ' in line]
+    return '; '.join(
+        f'{kind}: {shortened(keys.split(", "))}' for kind, _, keys in lines
+    )

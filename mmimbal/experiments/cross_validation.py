@@ -10,8 +10,8 @@ from mmengine.config import Config
 
 from mmimbal.command_line.compose import read_experiment
 from mmimbal.command_line.experiment import Experiment, parse_experiment
-from mmimbal.datasets.index_file import read_index
-from mmimbal.datasets.innermost import innermost
+from mmimbal.datasets.index_file import check_is_there, read_index
+from mmimbal.datasets.innermost import innermost, name_of
 from mmimbal.experiments.grid_run import fold_options
 from mmimbal.experiments.jobs import Job, Step
 from mmimbal.experiments.progress import share_of_training
@@ -45,13 +45,18 @@ def number_of_folds(cfg: Config, wanted: int | None, options: Sequence[str]) -> 
         options: The ``--cfg-options``; if they name another data set, it is not read.
 
     Raises:
+        FileNotFoundError: If the data set has no index.
         ValueError: If the index has no folds, or fewer than wanted.
     """
     loader = cfg.get('train_dataloader') or {}
-    root = innermost(loader.get('dataset') or {}, 'data_root').get('data_root')
-    index = Path(root or '', 'index.csv')
-    if any('data_root' in option for option in options) or not index.is_file():
+    dataset = innermost(loader.get('dataset') or {}, 'data_root')
+    index = Path(dataset.get('data_root') or '', 'index.csv')
+    if any('data_root' in option for option in options):
         return wanted or USUAL_FOLDS
+    if not index.is_file():
+        if name_of(dataset) == 'CSVDataset':
+            check_is_there(index)
+        return wanted or USUAL_FOLDS  # a data set of somebody else
     columns = read_index(index).column_names
     there = next(n for n in count() if f'fold{n}' not in columns)
     if there < (wanted or 1):

@@ -115,3 +115,10 @@ def test_as_many_folds_as_the_index_has(tmp_path, capsys):
         number_of_folds(cfg, 4, [])
     other = ['train_dataloader.dataset.data_root=elsewhere']
     assert number_of_folds(cfg, None, other) == number_of_folds(Config(), None, []) == 5
+
+
+def test_a_data_set_that_is_not_there_starts_no_fold(tmp_path):
+    dataset = dict(type='mmimbal.CSVDataset', data_root=str(tmp_path), split='train')
+    cfg = Config(dict(train_dataloader=dict(dataset=dataset)))
+    with pytest.raises(FileNotFoundError, match='no dataset at'):
+        number_of_folds(cfg, 5, [])
