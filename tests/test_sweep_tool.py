@@ -90,7 +90,7 @@ def test_checkpoints_of_a_sweep_are_ordinary(stage1, swept, tmp_path):
         tested = load_predictions(scores).about
         assert (
             load_predictions(folder / f'predictions/{name}.npz').about['model']
-            == (tested['model'])
+            == tested['model']
         )
     models = {
         load_predictions(file).about['model']

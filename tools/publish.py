@@ -61,17 +61,15 @@ def write_onnx_beside(out: Path, images: list[str]) -> None:
     if images:
         try:
             largest = difference_from_torch(predictor, file, images)
-        except ValueError:
+            if largest > LARGEST_DIFFERENCE:
+                raise ValueError(
+                    f'{file} does not compute what PyTorch does: probabilities differ '
+                    f'by {largest:.1e}, and {LARGEST_DIFFERENCE:g} is allowed'
+                )
+        except ValueError as error:
             file.unlink()
-            raise
+            raise ValueError(f'{error}. The ONNX file was removed') from None
         print(f'Largest difference from PyTorch on {len(images)} images: {largest:.1e}')
-        if largest > LARGEST_DIFFERENCE:
-            file.unlink()
-            raise ValueError(
-                f'the ONNX file does not compute what PyTorch does: probabilities '
-                f'differ by {largest:.1e}, and {LARGEST_DIFFERENCE:g} is allowed. '
-                f'{file} was removed'
-            )
     else:
         print(f'{file} was not compared with PyTorch: give --images')
 

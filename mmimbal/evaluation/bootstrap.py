@@ -103,9 +103,7 @@ def caution(
         )
     counts = groups_by_class(groups, labels, classes)
     few = [f'{name} {n}' for name, n in counts.items() if 0 < n < FEW_GROUPS]
-    certain = [
-        name for name in classes if name in _all_or_none(labels, predicted, classes)
-    ]
+    certain = _all_or_none(labels, predicted, classes)
     reasons = []
     if few:
         reasons.append(
@@ -120,15 +118,14 @@ def caution(
 
 def _all_or_none(
     labels: np.ndarray, predicted: Sequence[np.ndarray], classes: Sequence[str]
-) -> set[str]:
+) -> list[str]:
     """Return the classes whose images a run has all found, or none of them."""
-    found = set()
+    images = np.bincount(labels, minlength=len(classes))
+    found = np.zeros(len(classes), bool)
     for of_run in predicted:
-        images = np.bincount(labels, minlength=len(classes))
         hits = np.bincount(labels[of_run == labels], minlength=len(classes))
-        same = (images > 0) & ((hits == 0) | (hits == images))
-        found |= {classes[label] for label in np.flatnonzero(same)}
-    return found
+        found |= (images > 0) & ((hits == 0) | (hits == images))
+    return [classes[label] for label in np.flatnonzero(found)]
 
 
 def groups_by_class(
