@@ -50,6 +50,16 @@ def test_a_refused_run_leaves_the_work_dir_as_it_is(stage1):
     assert {file: file.read_bytes() for file in stage1.glob('*.*')} == files
 
 
+def test_the_printed_config_is_the_one_that_is_trained(stage1):
+    leaf = 'configs/digits_lt/stage1_triplet.py'
+    flags = ['--work-dir', stage1, '--amp', '--cfg-options', *OPTIONS]
+    printed = run('tools/print_config.py', leaf, *flags)
+    trained = (stage1 / 'stage1_triplet.py').read_text()
+    assert printed.stdout.rstrip() == trained.rstrip()
+    other = run('tools/print_config.py', leaf, *flags, 'train_cfg.max_epochs=3')
+    assert Config.fromstring(other.stdout, '.py').train_cfg.max_epochs == 3
+
+
 def test_flags_of_mmpretrain(tmp_path, stage1):
     leaf = 'configs/digits_lt/stage1_ce.py'
     flags = ['--auto-scale-lr', '--no-validate', '--work-dir', tmp_path]

@@ -7,6 +7,8 @@ from types import FrameType
 
 NOT_REGISTERED = re.compile(r'(\S+) is not in the \w+::(.+?) registry')  # mmengine
 WRONG_ARGUMENTS = re.compile(r'[\w.]+\(\) (got|missing|takes) ')  # Python
+# Where mmengine asserts that a checkpoint has weights with a prefix.
+WITH_PREFIX = ('mmengine.runner.checkpoint', '_load_checkpoint_with_prefix')
 # Module and name of functions in which a ValueError of mmimbal is about the config.
 READ_THE_CONFIG = {
     ('mmengine.registry.build_functions', 'build_from_cfg'),
@@ -14,6 +16,8 @@ READ_THE_CONFIG = {
         ('mmengine.runner.runner', f'build_{part}')
         for part in ('dataloader', 'train_loop', 'val_loop', 'test_loop')
     ),
+    ('mmengine.runner.runner', '_init_model_weights'),
+    ('mmengine.runner.runner', 'load_or_resume'),
     ('mmimbal.engine.hooks.check_run_hook', 'before_train'),
     ('mmimbal.engine.hooks.check_run_hook', 'before_train_epoch'),
     ('mmimbal.engine.hooks.class_counts_hook', 'before_train'),
@@ -24,8 +28,10 @@ READ_THE_CONFIG = {
 def mistake_in_config(error: Exception) -> str | None:
     """Return what is wrong in a config, if the error says it.
 
-    These are: a type that no registry has; arguments that a class does not take; and
-    a ValueError of mmimbal while a component is built or a run is checked.
+    These are: a type that no registry has; arguments that a class does not take; a
+    package that is to be installed; a prefix of weights that a checkpoint has not; and
+    a ValueError of mmimbal while a component is built, weights are loaded or a run is
+    checked.
 
     Args:
         error: It was raised while components were built or a model trained.
@@ -37,9 +43,13 @@ def mistake_in_config(error: Exception) -> str | None:
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     places = [(module_of(frame), frame.f_code.co_name) for frame in frames]
     reading = [i for i, place in enumerate(places) if place in READ_THE_CONFIG]
+    message = str(error.args[0]) if error.args else ''
+    if isinstance(error, ImportError) and 'install' in message:
+        return message
     if not reading:
         return None
-    message = str(error.args[0]) if error.args else ''
+    if places[-1] == WITH_PREFIX and isinstance(error, AssertionError):
+        return f'prefix of init_cfg: {message}'
     if isinstance(error, KeyError) and (unknown := NOT_REGISTERED.match(message)):
         return unknown_type(*unknown.groups())
     if isinstance(error, TypeError) and WRONG_ARGUMENTS.match(message):

@@ -3,6 +3,7 @@
 A Runner finds them too, but after a page of log, and with a traceback.
 """
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from mmengine.config import Config
@@ -34,13 +35,29 @@ def check_checkpoints(cfg: Config) -> None:
     """Raise an error if a checkpoint that training starts from is not there.
 
     Raises:
-        FileNotFoundError: If ``load_from``, or the stage 1 of a stage 2, is missing. A
-            resumed stage 2 has the weights of its stage 1.
+        FileNotFoundError: If ``load_from``, the file of a ``Pretrained`` initializer,
+            or the stage 1 of a stage 2 is missing. A resumed stage 2 has the weights of
+            its stage 1.
         ValueError: As :func:`mmimbal.stage2.stage1.find_stage1`.
     """
-    path = cfg.get('load_from')
-    if path and '://' not in path and not Path(path).is_file():
-        raise FileNotFoundError(f'no checkpoint at {path}')
+    for path in (cfg.get('load_from'), *pretrained_files(cfg.get('model'))):
+        if path and '://' not in path and not Path(path).expanduser().is_file():
+            raise FileNotFoundError(f'no checkpoint at {path}')
     for hook in () if cfg.get('resume') else two_stage_hooks(cfg):
         if hook.get('stage1'):
             find_stage1(hook.stage1)
+
+
+def pretrained_files(cfg: object) -> Iterator[str]:
+    """Return the files, or addresses, of all ``Pretrained`` initializers in a config.
+
+    Args:
+        cfg: Config of a model, or any value in it.
+    """
+    if isinstance(cfg, Mapping):
+        if name_of(cfg) == 'Pretrained':
+            yield cfg['checkpoint']
+        cfg = [*cfg.values()]
+    if isinstance(cfg, list | tuple):
+        for each in cfg:
+            yield from pretrained_files(each)

@@ -1,4 +1,7 @@
+import sys
+
 import pytest
+import torch
 from mmengine.registry import Registry
 from mmengine.runner import Runner
 from mmpretrain.registry import MODELS, TRANSFORMS
@@ -103,7 +106,8 @@ def broken_inside(error):
 
 
 @pytest.mark.parametrize(
-    'error', [ValueError('mine'), KeyError('mine'), TypeError('mine'), OSError('mine')]
+    'error',
+    [kind('mine') for kind in (ValueError, KeyError, TypeError, OSError, ImportError)],
 )
 def test_an_error_of_somebodys_own_component_keeps_its_traceback(error):
     assert (
@@ -117,6 +121,16 @@ def test_wrong_arguments_inside_a_component_are_no_mistake_of_the_config():
     error = error_of(OWN.build, dict(type='broken_inside', error=None))
     assert 'unexpected keyword' in str(error)
     assert mistake_in_config(error) is None
+
+
+def test_a_package_that_a_component_of_mmengine_needs(tmp_path, monkeypatch):
+    for module in ('torch.utils.tensorboard', 'tensorboardX'):
+        monkeypatch.setitem(sys.modules, module, None)  # cannot be imported
+    cfg = load_experiment('digits_lt/digits/ce')
+    cfg.visualizer.vis_backends[0].type = 'TensorboardVisBackend'
+    cfg.work_dir = str(tmp_path)
+    error = error_of(Runner.from_cfg, cfg)
+    assert 'pip install future tensorboard' in mistake_in_config(error)
 
 
 def test_an_unknown_optimizer():
@@ -152,5 +166,24 @@ def test_mistakes_of_a_run_are_one_sentence(option, value, sentence, tmp_path):
     cfg = load_experiment('digits_lt/digits/triplet+crt')
     cfg.merge_from_dict({option: value})
     cfg.work_dir = str(tmp_path)
+    error = error_of(lambda: Runner.from_cfg(cfg).train())
+    assert sentence in mistake_in_config(error)
+
+
+@pytest.mark.parametrize(
+    ('prefix', 'sentence'),
+    [
+        ('x.', 'prefix of init_cfg: x. is not in the pretrained model'),
+        (None, "Its backbone fits: set prefix='backbone.' in init_cfg"),
+    ],
+)
+def test_weights_of_an_initializer_that_do_not_fit(prefix, sentence, tmp_path):
+    cfg = load_experiment('digits_lt/digits/ce')
+    cfg.work_dir = str(tmp_path)
+    net = MODELS.build(cfg.model)
+    torch.save(dict(state_dict=net.state_dict()), tmp_path / 'net.pth')
+    file = str(tmp_path / 'net.pth')
+    cfg.model.backbone.init_cfg = dict(type='Pretrained', checkpoint=file)
+    cfg.model.backbone.init_cfg.prefix = prefix
     error = error_of(lambda: Runner.from_cfg(cfg).train())
     assert sentence in mistake_in_config(error)

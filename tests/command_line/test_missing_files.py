@@ -25,6 +25,23 @@ def test_weights_of_a_url_are_not_looked_for_on_the_disk(tmp_path):
         check_checkpoints(Config(dict(load_from=str(tmp_path / 'weights.pth'))))
 
 
+@pytest.mark.parametrize('kind', ['Pretrained', 'mmpretrain.Pretrained'])
+def test_weights_of_an_initializer_are_looked_for(kind, tmp_path):
+    def model(checkpoint):
+        init_cfg = [
+            dict(type='Constant', val=1),
+            dict(type=kind, checkpoint=checkpoint),
+        ]
+        return Config(dict(model=dict(backbone=dict(init_cfg=init_cfg))))
+
+    here = tmp_path / 'weights.pth'
+    here.touch()
+    check_checkpoints(model(str(here)))
+    check_checkpoints(model('torchvision://resnet50'))
+    with pytest.raises(FileNotFoundError, match=r'no checkpoint at .*away\.pth'):
+        check_checkpoints(model(str(tmp_path / 'away.pth')))
+
+
 def test_a_resumed_stage_2_needs_no_stage_1():
     hooks = dict(two_stage=dict(type='mmimbal.TwoStageHook', stage1='nowhere'))
     check_checkpoints(Config(dict(default_hooks=hooks, resume=True)))

@@ -9,6 +9,7 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mmimbal.engine.matching_weights import checked_weights
 from mmimbal.files.atomic import remove_leftovers
 from mmimbal.files.checkpoint import atomic_saving, safe_loading
 from mmimbal.files.config_text import CachedTextConfig
@@ -24,9 +25,11 @@ class SafeCheckpointHook(Hook):
 
     All loading (``load_from``, ``resume``, weights of ``init_cfg``) has the
     restrictions of :func:`mmimbal.files.checkpoint.load_from_local`. Without this hook,
-    mmengine 0.10.7 cannot resume with torch >= 2.6. If the process is killed while it
-    writes a checkpoint, either the old file or the new one remains. Each checkpoint
-    contains the text of the config; it is formatted once instead of each time.
+    mmengine 0.10.7 cannot resume with torch >= 2.6. Weights that do not fit at all are
+    refused, see :func:`mmimbal.engine.matching_weights.check_weights`. If the process
+    is killed while it writes a checkpoint, either the old file or the new one remains.
+    Each checkpoint contains the text of the config; it is formatted once instead of
+    each time.
 
     The hook replaces three methods of this Runner, from ``before_run`` to
     ``after_run``. While one of them runs, mmengine's loaders or its file backend are
@@ -42,7 +45,9 @@ class SafeCheckpointHook(Hook):
         self.after_run(runner)  # mmengine does not call it if an earlier run failed
         for name in LOADING_METHODS:
             method = getattr(runner, name)
-            setattr(runner, name, _run_in_context(safe_loading, method))
+            for context in (checked_weights, safe_loading):
+                method = _run_in_context(context, method)
+            setattr(runner, name, method)
         runner.save_checkpoint = _run_in_context(atomic_saving, runner.save_checkpoint)
         # An ordinary assignment would add an entry to the config.
         object.__setattr__(runner.cfg, '__class__', CachedTextConfig)
