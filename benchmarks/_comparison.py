@@ -1,6 +1,7 @@
 """Shared by the benchmarks: cases with their sizes, timing, a table, --results."""
 
 import argparse
+import os
 import statistics
 import sys
 import time
@@ -11,6 +12,7 @@ from fnmatch import fnmatch
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -70,11 +72,13 @@ class Side:
             by its name.
         arguments: Its arguments.
         keeps_memory: Whether the process keeps freed memory, as our tools do.
+        environment: More environment variables; a forked process has read its own.
     """
 
     make: Callable[..., Callable]
     arguments: dict = field(default_factory=dict)
     keeps_memory: bool = True
+    environment: dict = field(default_factory=dict)
 
 
 def draw_labels(size: int, seed: int = 0) -> np.ndarray:
@@ -142,8 +146,9 @@ def seconds_of_sides(
     ]
     turns = [partial(pool.submit, _turn) for pool in pools]
     try:
-        for turn in turns:
-            turn(1).result()
+        for side, turn in zip(sides, turns, strict=True):
+            with patch.dict(os.environ, side.environment):  # the process starts
+                turn(1).result()
         times = [[turn(repeats).result() for turn in turns] for _ in range(rounds)]
     finally:
         for pool in pools:

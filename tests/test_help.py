@@ -27,15 +27,17 @@ HEAVY = {
 }
 # One process for all tools: the first one that imports too much is named.
 SHOW_HELP = f"""
-import contextlib, io, runpy, sys
+import contextlib, io, os, runpy, sys
 for tool in sys.argv[1:]:
     sys.argv = [tool, '--help']
+    os.environ.pop('GOMP_SPINCOUNT', None)
     try:
         with contextlib.redirect_stdout(io.StringIO()) as text:
             runpy.run_path(tool, run_name='__main__')
     except SystemExit as stopped:
         assert not stopped.code, tool
     assert text.getvalue().startswith('usage:'), tool
+    assert 'GOMP_SPINCOUNT' in os.environ, tool  # before torch is imported
     heavy = {HEAVY!r} & sys.modules.keys()
     assert not heavy, f'{{tool}} imports {{heavy}} for --help'
 """

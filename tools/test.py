@@ -11,6 +11,7 @@ from mmimbal.command_line.run_tool import (
     messages_for_config_mistakes,
     messages_for_mistakes,
 )
+from mmimbal.command_line.waiting import wait_briefly
 from mmimbal.files.atomic import check_is_no_file
 
 # The default of MMPretrain, for a config without a visualizer.
@@ -239,5 +240,6 @@ def item_of(file: Path, out_item: str | None) -> str:
 
 
 if __name__ == '__main__':
+    wait_briefly()
     with without_upstream_noise():
         main()

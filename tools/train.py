@@ -11,6 +11,7 @@ from mmimbal.command_line.run_tool import (
     messages_for_config_mistakes,
     messages_for_mistakes,
 )
+from mmimbal.command_line.waiting import wait_briefly
 from mmimbal.files.lock import locked_work_dir
 
 
@@ -113,5 +114,6 @@ def main() -> None:
 
 
 if __name__ == '__main__':
+    wait_briefly()
     with without_upstream_noise():
         main()

@@ -9,6 +9,7 @@ from mmimbal.command_line.config_mistakes import mistake_in_config
 from mmimbal.command_line.failures import ToolFailedError
 from mmimbal.command_line.quiet import without_upstream_noise
 from mmimbal.command_line.sigterm import HOW_TO_CONTINUE, exit_on_sigterm
+from mmimbal.command_line.waiting import wait_briefly
 from mmimbal.files.unsafe import UnsafeCheckpointError
 
 MISTAKES = (OSError, ValueError, ImportError, ToolFailedError, UnsafeCheckpointError)
@@ -24,6 +25,7 @@ def run_tool(main: Callable[[], None], goes_on: bool = False) -> None:
     Raises:
         SystemExit: If the user has made a mistake or stopped the tool; with a message.
     """
+    wait_briefly()
     ending = exit_on_sigterm(HOW_TO_CONTINUE) if goes_on else nullcontext()
     try:
         with without_upstream_noise(), ending, messages_for_mistakes():

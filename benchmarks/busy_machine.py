@@ -1,0 +1,74 @@
+"""Compare a training step of our tools with one of MMPretrain, beside other processes.
+
+Both have the same net, images and number of threads, and differ in one thing: how long
+the threads of torch hold their cores while they wait for each other. The other
+processes compute without a pause, each on one core. "Alone" there are none.
+"""
+
+from contextlib import contextmanager
+from multiprocessing import get_context
+
+from _comparison import TINY_START, Case, Side, compare, seconds_of_sides
+from stage1_step import PRETRAINED, SMALL, step_of
+
+from mmimbal.command_line.waiting import TURNS
+
+PEER = 'the default of libgomp'
+
+
+def compute() -> None:
+    """Hold a core until the process is ended."""
+    while True:
+        pass
+
+
+@contextmanager
+def busy_cores(number: int):
+    """Run processes that compute, in a block."""
+    context = get_context('fork')
+    processes = [context.Process(target=compute, daemon=True) for _ in range(number)]
+    for process in processes:
+        process.start()
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.terminate()
+            process.join()
+
+
+def beside(
+    others: int, start: str, repeats: int = 2, rounds: int = 4, **net
+) -> tuple[float, float, str, str]:
+    """Measure a step with short waits, and one with those of libgomp."""
+    short = dict(GOMP_SPINCOUNT=str(TURNS))
+    with busy_cores(others):
+        sides = [
+            Side(step_of, net, environment=environment) for environment in (short, {})
+        ]
+        times = seconds_of_sides(sides, repeats, rounds, start)
+    return *(1e3 * elapsed for elapsed in times), PEER, 'ms'
+
+
+NETS = {'MobileNetV2, 96 px': PRETRAINED, 'half ResNet-18, 64 px': SMALL}
+OTHERS = {'alone': (0, 0.9), 'beside one process': (1, 2), 'beside two': (2, 2)}
+CASES = {
+    f'{name}, {beside_what}': Case(
+        beside,
+        dict(net, others=others, batch_size=32, start='spawn'),
+        dict(
+            net | dict(size=32),
+            others=others,
+            batch_size=8,
+            start=TINY_START,
+            repeats=1,
+            rounds=1,
+        ),
+        goal,
+    )
+    for name, net in NETS.items()
+    for beside_what, (others, goal) in OTHERS.items()
+}
+
+if __name__ == '__main__':
+    compare(__doc__, CASES)
