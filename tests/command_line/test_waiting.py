@@ -1,4 +1,4 @@
-"""Threads wait briefly, if the user says nothing else."""
+"""Threads wait briefly on a busy machine, if the user says nothing else."""
 
 import os
 import subprocess
@@ -11,6 +11,8 @@ import torch
 from mmimbal.command_line.waiting import TURNS, wait_briefly
 
 PROGRAM = """
+import os
+os.getloadavg = lambda: (float(os.cpu_count()), 0, 0)
 from mmimbal.command_line.waiting import wait_briefly
 wait_briefly()
 import torch
@@ -21,6 +23,7 @@ import torch
 def environment(monkeypatch):
     for name in ('GOMP_SPINCOUNT', 'OMP_WAIT_POLICY'):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, 'getloadavg', lambda: (float(os.cpu_count()), 0, 0))
     return monkeypatch
 
 
@@ -47,3 +50,11 @@ def test_what_the_user_has_set_stays(environment):
     environment.setenv('GOMP_SPINCOUNT', '7')
     wait_briefly()
     assert os.environ['GOMP_SPINCOUNT'] == '7'
+
+
+def test_on_an_idle_machine_nothing_is_set(environment):
+    environment.setattr(os, 'getloadavg', lambda: (0.5 * os.cpu_count(), 9e9, 9e9))
+    wait_briefly()
+    environment.delattr(os, 'getloadavg')  # as on Windows
+    wait_briefly()
+    assert 'GOMP_SPINCOUNT' not in os.environ
