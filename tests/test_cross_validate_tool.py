@@ -23,6 +23,13 @@ def folds(tmp_path):
     return write_index(tmp_path / 'set', rows, 8)
 
 
+def test_a_mistyped_flag_is_refused_before_anything_is_written(tmp_path, capsys):
+    command = ['digits_lt/digits/ce', '--work-dir', tmp_path / 'cv', '--no-val1date']
+    assert explain('cross_validate', *command) == 2
+    assert 'unrecognized arguments: --no-val1date' in capsys.readouterr().err
+    assert not (tmp_path / 'cv').exists()
+
+
 def test_cross_validation(folds, tmp_path):
     cfg = Config.fromfile(CONFIGS / 'digits_lt/stage1_ce.py')
     pipeline = [

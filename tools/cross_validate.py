@@ -15,12 +15,13 @@ from mmimbal.files.json_file import write_json
 TOOLS = Path(__file__).resolve().parent
 
 
-def parse_args() -> tuple[argparse.Namespace, list[str]]:
-    """Read the command line; unknown flags are for the other tools."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog='Further flags, such as --amp, go to tools/train.py and tools/test.py.',
-    )
+# Flags of train.py; test.py has the first one, too.
+HANDED_ON = ('--amp', '--auto-scale-lr', '--no-validate')
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         'config', help='e.g. configs/isic/stage2_crt.py or isic2018/64px/triplet/crt'
     )
@@ -52,13 +53,22 @@ def parse_args() -> tuple[argparse.Namespace, list[str]]:
         metavar='KEY=VALUE',
         help='options for stage 1; default: those of --cfg-options',
     )
+    for flag in HANDED_ON:
+        parser.add_argument(
+            flag,
+            dest='flags',
+            action='append_const',
+            const=flag,
+            default=[],
+            help='as in train.py',
+        )
     add_executor_flags(parser)
-    return parser.parse_known_args()
+    return parser.parse_args()
 
 
 def main() -> None:
     """Run all folds, and report the results."""
-    args, flags = parse_args()
+    args = parse_args()
     # Imported here, so that --help is quick.
     from mmimbal.evaluation.predictions import load_predictions
     from mmimbal.experiments.cross_validation import FoldJob, number_of_folds, stages_of
@@ -80,14 +90,14 @@ def main() -> None:
     folder = args.work_dir or Path(f'{work_dir}_folds')
     check_is_no_file(folder)
     settings = dict(
-        flags=flags,
+        flags=args.flags,
         stages=[
             dict(config=load_experiment(stage.config).to_dict(), options=stage.options)
             for stage in stages
         ],
     )
     record_settings(settings, folder)
-    jobs = [FoldJob(fold, folder, TOOLS, stages, flags) for fold in range(folds)]
+    jobs = [FoldJob(fold, folder, TOOLS, stages, args.flags) for fold in range(folds)]
     failed = run_jobs(jobs, build_executor(args, folder), 'Folds')
     if failed:
         raise ToolFailedError(failure_report(failed, len(jobs), 'folds'))
