@@ -61,7 +61,7 @@ CASES = {
         dict(net, others=others, batch_size=32, start='spawn'),
         dict(
             net | dict(size=32),
-            others=others,
+            others=min(1, others),
             batch_size=8,
             start=TINY_START,
             repeats=1,

@@ -17,7 +17,7 @@ KEYS = {'case', 'ours', 'peer', 'peer_name', 'unit', 'ratio', 'goal', 'size'}
 def test_every_case_of_a_benchmark_runs(file, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(file.parent)  # a script finds its neighbours
     cases = runpy.run_path(str(file))['CASES']
-    result = run_forked(str(file), ['--tiny', '--results', str(tmp_path)])
+    result = run_forked(str(file), '--tiny', '--results', str(tmp_path), cwd=ROOT)
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
     assert 'the numbers mean nothing' in result.stdout
     (written,) = tmp_path.glob('*/*.json')

@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmimbal.evaluation.metrics import summarise
 from mmimbal.evaluation.predictions import load_predictions
 from tests.conftest import CONFIGS, rows_of, write_index
-from tests.tools import OPTIONS, explain, succeed
+from tests.tools import OPTIONS, explain, forked_jobs, succeed
 
 
 @pytest.fixture
@@ -50,7 +50,8 @@ def test_cross_validation(folds, tmp_path):
     command = ['tools/cross_validate.py', tmp_path / 'leaf.py', '--work-dir']
     command += [tmp_path / 'cv', '--folds']
     flags = ['--amp', '--cfg-options', *OPTIONS]
-    output = succeed(*command, 2, *flags)
+    with forked_jobs():
+        output = succeed(*command, 2, *flags)
     parts = [load_predictions(tmp_path / 'cv' / f'fold{k}.npz') for k in (0, 1)]
     files = {file for part in parts for file in part.files.tolist()}
     assert len(files) == 12

@@ -16,7 +16,7 @@ from tests.processes import (
     wait_for_the_end_of_group,
     wait_until,
 )
-from tests.tools import OPTIONS, explain, fail, succeed
+from tests.tools import OPTIONS, explain, fail, forked_jobs, succeed
 
 EPOCHS = 3
 GRID = """
@@ -84,7 +84,8 @@ def whole(leaves, tmp_path_factory):
     grid = write_grid(folder / 'digits.py', leaves)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv('PYTHONPATH', str(ROOT))
-        succeed(*bench(folder, grid))
+        with forked_jobs():
+            succeed(*bench(folder, grid))
     return folder, grid
 
 
@@ -93,7 +94,8 @@ def copied(whole, tmp_path):
     """Return a copy of it."""
     folder, grid = whole
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
-    return tmp_path, tmp_path / grid.name
+    with forked_jobs():
+        yield tmp_path, tmp_path / grid.name
 
 
 def stop(folder, grid, epoch, number):

@@ -6,13 +6,18 @@ import runpy
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.visualization import Visualizer
 
 import tests.imported  # noqa: F401
+from mmimbal.experiments import local_executor
 from tests.conftest import ROOT
 
 # A net and a training of the smallest kind.
@@ -29,7 +34,7 @@ def run(*command, env=None, cwd=ROOT) -> subprocess.CompletedProcess:
     script, *arguments = map(str, command)
     tool = ROOT / script
     if tool.parent == ROOT / 'tools' and tool.suffix == '.py' and not env:
-        return run_forked(str(tool), arguments, cwd)
+        return run_forked(str(tool), *arguments, cwd=cwd)
     interpreter = [] if script.endswith('.sh') else [sys.executable]
     path = f'{Path(sys.executable).parent}:{os.environ["PATH"]}'
     return subprocess.run(
@@ -42,7 +47,7 @@ def run(*command, env=None, cwd=ROOT) -> subprocess.CompletedProcess:
 
 
 def run_forked(
-    script: str, arguments: list[str], cwd: Path = ROOT
+    script: str, *arguments: str, cwd: Path | None = None
 ) -> subprocess.CompletedProcess:
     """Run a tool of ours in a fork of this process."""
     with tempfile.TemporaryFile('w+') as out, tempfile.TemporaryFile('w+') as err:
@@ -52,14 +57,10 @@ def run_forked(
             os.dup2(err.fileno(), 2)
             sys.stdout = open(1, 'w', closefd=False)  # noqa: SIM115
             sys.stderr = open(2, 'w', closefd=False)  # noqa: SIM115
-            # mmengine has one log and one visualizer per name and second: not those of
-            # a run of the test itself.
-            for kind in (MMLogger, MessageHub, Visualizer):
-                kind._instance_dict.clear()
-            os.chdir(cwd)
-            sys.argv = [script, *arguments]
+            if cwd:
+                os.chdir(cwd)
             try:
-                runpy.run_path(script, run_name='__main__')
+                run_script(script, *arguments)
             finally:
                 sys.stdout.flush()
 
@@ -71,6 +72,31 @@ def run_forked(
         return subprocess.CompletedProcess(
             script, process.exitcode, out.read(), err.read()
         )
+
+
+def run_script(script: str, *arguments: str) -> None:
+    """Run a tool as the main program of a fork."""
+    # mmengine has one log and one visualizer per name and second: not those of a run of
+    # the test itself.
+    for kind in (MMLogger, MessageHub, Visualizer):
+        kind._instance_dict.clear()
+    sys.argv = [script, *arguments]
+    runpy.run_path(script, run_name='__main__')
+
+
+@contextmanager
+def forked_jobs() -> Iterator[None]:
+    """Let the jobs of a tool be forks, where all is imported, in a block.
+
+    Tests that are marked slow, and those of the executor, have processes of their own.
+    """
+    start = local_executor._start
+
+    def start_fork(running, step):
+        return start(running, step if callable(step) else partial(run_script, *step))
+
+    with patch.object(local_executor, '_start', start_fork):
+        yield
 
 
 def succeed(*command, **options) -> str:

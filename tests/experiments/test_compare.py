@@ -29,7 +29,7 @@ from mmimbal.experiments.rows import Row
 from mmimbal.files.json_file import read_json, write_json
 from tests.conftest import CONFIGS, ROOT, write_index
 from tests.example_results import scores_of
-from tests.tools import explain
+from tests.tools import explain, run_forked
 
 RIGHT = dict(ce=0.5, recommended=0.9, control=0.6)  # share of right predictions
 
@@ -313,8 +313,11 @@ def test_a_small_difference_is_no_claim(data, tmp_path, capsys):
     assert '(may be chance)' in capsys.readouterr().out
 
 
-def test_errors_of_the_data_stop_it(data):
+def test_errors_of_the_data_stop_it(data, monkeypatch):
     """Every fold is checked: one, as training advises, says nothing of the others."""
+    monkeypatch.setattr(
+        'subprocess.run', lambda command, check: run_forked(*map(str, command[1:]))
+    )
     report = data.folder / 'check.json'
     write_json(read_json(report) | dict(split_columns=['fold0']), report)
     (data.folder / '5.png').write_bytes(b'no image')
