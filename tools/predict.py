@@ -140,13 +140,14 @@ def main() -> None:
     what = f'the mean of {members} models' if members > 1 else 'one model'
     decisions = predictor.decisions
     calibrated = 'calibrated' if decisions and decisions.calibration else 'uncalibrated'
-    print(f'Written: {args.out}, {len(files)} images by {what}, {calibrated}')
+    number = '1 image' if len(files) == 1 else f'{len(files)} images'
+    print(f'Written: {args.out}, {number} by {what}, {calibrated}')
     left_out = {} if args.split else files_left_out(folders)
     if left_out:
         reasons = (f'{number} {reason}' for reason, number in left_out.items())
         print(f'Files that were left out: {", ".join(reasons)}')
     if broken:
-        print(f'{broken} images could not be predicted: see the column problem')
+        print(f'{broken} of {number} could not be predicted: see the column problem')
     if broken == len(files):
         raise ValueError(f'none of the images could be predicted: see {args.out}')
 
