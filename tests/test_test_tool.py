@@ -201,6 +201,7 @@ def test_samples_are_those_of_mmpretrain(net, tmp_path):
     [
         (['--out-item', 'pred'], '--out-item needs --out'),
         (['--cfg-options', 'a.b', '1'], '--cfg-options a.b: expected KEY=VALUE'),
+        (['--cfg-options', "a=[dict(type='x',y=1)]"], 'a value cannot hold a dict'),
         (['--out', 'x.txt'], 'x.txt must end in one of .json, '),
         (['--out', 'x.json', '--embeddings'], '--embeddings needs --out FILE.npz'),
         (['--out', 'x.npz', '--embeddings', '--tta'], '--tta has several'),

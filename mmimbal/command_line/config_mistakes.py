@@ -3,6 +3,7 @@
 import difflib
 import re
 import traceback
+from collections.abc import Mapping
 from types import FrameType
 
 NOT_REGISTERED = re.compile(r'(\S+) is not in the \w+::(.+?) registry')  # mmengine
@@ -21,6 +22,7 @@ READ_THE_CONFIG = {
     ('mmimbal.engine.hooks.check_run_hook', 'before_train'),
     ('mmimbal.engine.hooks.check_run_hook', 'before_train_epoch'),
     ('mmimbal.engine.hooks.class_counts_hook', 'before_train'),
+    ('mmimbal.engine.hooks.set_epoch_hook', 'before_train_iter'),
     ('mmimbal.engine.hooks.two_stage_hook', 'before_train'),
 }
 
@@ -28,10 +30,10 @@ READ_THE_CONFIG = {
 def mistake_in_config(error: Exception) -> str | None:
     """Return what is wrong in a config, if the error says it.
 
-    These are: a type that no registry has; arguments that a class does not take; a
-    package that is to be installed; a prefix of weights that a checkpoint has not; and
-    a ValueError of mmimbal while a component is built, weights are loaded or a run is
-    checked.
+    These are: a type that no registry has; arguments that a class does not take, or
+    whose types a component of mmimbal does not take; a package that is to be installed;
+    a prefix of weights that a checkpoint has not; and a ValueError of mmimbal while a
+    component is built, weights are loaded or a run is checked.
 
     Args:
         error: It was raised while components were built or a model trained.
@@ -48,6 +50,8 @@ def mistake_in_config(error: Exception) -> str | None:
         return message
     if not reading:
         return None
+    is_ours = module_of(frames[-1]).startswith('mmimbal.')
+    is_building = places[reading[-1]][1] == 'build_from_cfg'
     if places[-1] == WITH_PREFIX and isinstance(error, AssertionError):
         return f'prefix of init_cfg: {message}'
     if isinstance(error, KeyError) and (unknown := NOT_REGISTERED.match(message)):
@@ -55,9 +59,21 @@ def mistake_in_config(error: Exception) -> str | None:
     if isinstance(error, TypeError) and WRONG_ARGUMENTS.match(message):
         below = {name for _, name in places[reading[-1] + 1 :]}
         return message if below <= {'__init__'} else None
-    is_ours = module_of(frames[-1]).startswith('mmimbal.')
+    if isinstance(error, TypeError) and is_building and is_ours:
+        return wrong_type(frames[reading[-1]].f_locals['cfg'], message)
     is_mistake = isinstance(error, ValueError | KeyError | FileNotFoundError)
     return message if is_ours and is_mistake else None
+
+
+def wrong_type(cfg: Mapping, message: str) -> str:
+    """Return what to say of a component whose arguments have wrong types.
+
+    Args:
+        cfg: Its config.
+        message: Of Python.
+    """
+    arguments = ', '.join(f'{k}={v!r}' for k, v in cfg.items() if k != 'type')
+    return f'{cfg["type"]}: an argument has a wrong type ({message}): {arguments}'
 
 
 def module_of(frame: FrameType) -> str:

@@ -15,11 +15,17 @@ class KeyValues(DictAction):
     """Options ``KEY=VALUE``, as mmengine reads them."""
 
     def __call__(self, parser, namespace, values, option_string=None):
-        """Refuse an option without ``=``."""
+        """Refuse an option without ``=``, or with a dict as value."""
         for value in values:
             if '=' not in value:
                 parser.error(f'{option_string} {value}: expected KEY=VALUE')
-        super().__call__(parser, namespace, values, option_string)
+        try:
+            super().__call__(parser, namespace, values, option_string)
+        except RecursionError:  # of mmengine
+            parser.error(
+                f'{option_string} {" ".join(values)}: a value cannot hold a dict. '
+                "Write it into a config file with _base_ = '...'"
+            )
 
 
 def add_common_flags(parser: argparse.ArgumentParser) -> None:

@@ -40,6 +40,11 @@ RUNNER_KEYS = {
     'tta_model',
     'tta_pipeline',
 } - {'self', 'cfg'}
+# Keys of dicts that a Runner reads without checking that it knows all of them.
+KNOWN_PARTS = dict(
+    auto_scale_lr=('base_batch_size', 'enable'),
+    env_cfg=('cudnn_benchmark', 'dist_cfg', 'mp_cfg', 'resource_limit'),
+)
 
 
 def load_config(args: argparse.Namespace) -> Config:
@@ -80,6 +85,17 @@ def check_options(options: Iterable[str], cfg: Config) -> None:
         if key == 'launcher':
             raise ValueError(
                 '--cfg-options launcher would have no effect: use --launcher'
+            )
+        if option == 'custom_hooks' or (key == 'custom_hooks' and key not in cfg):
+            raise ValueError(
+                '--cfg-options custom_hooks: hooks cannot be written on the command '
+                "line. Write them into a config file with _base_ = '...'"
+            )
+        known = KNOWN_PARTS.get(key)
+        if known and rest and rest.partition('.')[0] not in known:
+            raise ValueError(
+                f'--cfg-options {option} would have no effect: {key} has '
+                f'{", ".join(known)}'
             )
         if key in RUNNER_KEYS:
             continue

@@ -132,9 +132,14 @@ def check_trained_classes(meta: Mapping, dataset: Sized, checkpoint: object) -> 
 def get_class_counts(dataset: Sized) -> np.ndarray:
     """Return the number of images per class, (K,), int64; 0 for an empty class.
 
+    A ``RepeatDataset`` has the images of the data set that it repeats. Those that
+    ``ClassBalancedDataset`` draws more often count more often.
+
     Raises:
         ValueError: If a label is outside the classes of the dataset.
     """
+    while isinstance(dataset, wrappers.RepeatDataset):
+        dataset = dataset.dataset
     return count_classes(get_labels(dataset), get_class_names(dataset))
 
 

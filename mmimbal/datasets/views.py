@@ -60,10 +60,18 @@ class ViewsByLoss(BaseTransform):
             raise ValueError(
                 f'metric_views={metric_views} must be a whole number of at least 1'
             )
+        lists = isinstance(transforms, list | tuple) and transforms
+        if not lists or not all(isinstance(each, list | tuple) for each in lists):
+            raise ValueError(
+                f'transforms={transforms!r} of ViewsByLoss must be one list of '
+                'transforms in a list, as in MultiView: [[dict(type=...), ...]]'
+            )
         if len(transforms) != 1:
             raise ValueError(
                 f'transforms has {len(transforms)} lists: ViewsByLoss takes one'
             )
+        if not isinstance(strong, list | tuple):
+            raise ValueError(f'strong={strong!r} of ViewsByLoss must be a list')
         self.cross_entropy = Compose([*transforms[0], *strong])
         self.metric = MultiView(transforms, int(metric_views))
 

@@ -187,3 +187,23 @@ def test_weights_of_an_initializer_that_do_not_fit(prefix, sentence, tmp_path):
     cfg.model.backbone.init_cfg.prefix = prefix
     error = error_of(lambda: Runner.from_cfg(cfg).train())
     assert sentence in mistake_in_config(error)
+
+
+@pytest.mark.parametrize(
+    ('options', 'sentence'),
+    [
+        (
+            dict(margin=[0, 2]),
+            "TripletLoss: an argument has a wrong type ('>=' not supported between "
+            "instances of 'list' and 'int'): margin=[0, 2]",
+        ),
+        (
+            dict(distance='mmimbal.CosineSimilarity'),
+            "distance='mmimbal.CosineSimilarity' must be the config of a distance",
+        ),
+        (dict(distance=dict(type='mmimbal.MeanReducer')), 'must be the config of a'),
+    ],
+)
+def test_arguments_of_wrong_types(options, sentence):
+    cfg = HEAD | dict(metric_loss=dict(type='mmimbal.BatchAllTripletLoss', **options))
+    assert sentence in mistake_in_config(error_of(MODELS.build, cfg))

@@ -64,6 +64,8 @@ def test_a_schedule_that_ends_too_early_is_said(
         ('modle.head', "Did you mean 'model'?"),
         ('cfg', 'would have no effect'),
         ('launcher', 'use --launcher'),
+        ('auto_scale_lr.enabled', 'auto_scale_lr has base_batch_size, enable'),
+        ('env_cfg.cudnn_benchmrk', 'env_cfg has cudnn_benchmark, '),
     ],
 )
 def test_what_it_never_reads_is_an_error(cfg, option, hint):
@@ -116,3 +118,14 @@ def test_what_holds_the_group_is_freed_before_it_is_destroyed(monkeypatch):
     finally:
         gc.enable()
     assert freed == [True]
+
+
+@pytest.mark.parametrize('option', ['custom_hooks', 'custom_hooks.0.type'])
+def test_hooks_cannot_be_written_on_the_command_line(cfg, option):
+    with pytest.raises(ValueError, match='Write them into a config file'):
+        check_options([option], cfg)
+
+
+def test_a_hook_that_is_there_can_be_changed(cfg):
+    cfg.custom_hooks = [dict(type='EMAHook')]
+    check_options(['custom_hooks.0.momentum'], cfg)

@@ -49,8 +49,9 @@ def test_labels_are_those_of_the_items(digits, wrap):
     labels = get_labels(dataset)
     assert labels.tolist() == naive(dataset)
     assert get_class_names(dataset) == tuple('0123456789')
+    images = digits if isinstance(dataset, RepeatDataset) else dataset
     assert get_class_counts(dataset).tolist() == [
-        naive(dataset).count(label) for label in range(10)
+        naive(images).count(label) for label in range(10)
     ]
 
 
@@ -131,3 +132,10 @@ def test_a_model_of_other_classes_is_told():
         check_trained_classes(meta, Named('x', 'y', 'z'), 'm.pth')
     with pytest.raises(ValueError, match='has c, b, a, the same in another order'):
         check_trained_classes(meta, Named('c', 'b', 'a'), 'm.pth')
+
+
+def test_a_repeated_data_set_has_no_more_images():
+    """Else a class of 2 images, 10 times each, would be one of the medium classes."""
+    digits = DigitsLT('train', ratio=10)
+    repeated = RepeatDataset(RepeatDataset(digits, times=2), times=5)
+    assert get_class_counts(repeated).tolist() == get_class_counts(digits).tolist()

@@ -197,3 +197,17 @@ def test_wrappers_that_keep_the_marks_are_looked_through(dataset):
         assert is_for_metric_loss(several['data_samples'])
         assert not is_for_metric_loss(one['data_samples'])
     assert not makes_separate_views(ConcatDataset([dataset, dataset]))
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(transforms=[dict(type='PackInputs')]), 'must be one list of transforms'),
+        (dict(transforms=dict(type='PackInputs')), 'must be one list of transforms'),
+        (dict(transforms=[[], []]), 'has 2 lists'),
+        (dict(transforms=[[]], strong=dict(type='PackInputs')), 'must be a list'),
+    ],
+)
+def test_transforms_in_another_form_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        TRANSFORMS.build(dict(type='mmimbal.ViewsByLoss', **options))

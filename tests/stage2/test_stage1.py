@@ -6,6 +6,7 @@ from mmpretrain.registry import MODELS
 from torch import nn
 
 from mmimbal.datasets import DigitsLT
+from mmimbal.stage2 import stage1
 from mmimbal.stage2.freezing import freeze
 from mmimbal.stage2.fresh_head import build_fresh_head
 from mmimbal.stage2.stage1 import find_stage1, load_stage1
@@ -214,3 +215,25 @@ def test_the_classifier_of_other_classes_is_refused(tmp_path, head):
         return
     with pytest.raises(ValueError, match='was trained on the classes 9, 8, '):
         load_stage1(model, file, dataset)
+
+
+@pytest.mark.parametrize(
+    ('loss', 'tau', 'warns'),
+    [
+        ('LogitAdjustmentLoss', 1.0, True),
+        ('LogitAdjustmentLoss', 0.0, False),
+        (None, 1.0, False),
+    ],
+)
+def test_adjusting_twice_is_said(tmp_path, monkeypatch, loss, tau, warns):
+    said = []
+    monkeypatch.setattr(stage1, 'print_log', lambda line, **_: said.append(line))
+    cfg = tiny_digits('stage1_ce', tmp_path)
+    meta = dict(rebalanced_by=loss) if loss else {}
+    file = tmp_path / 'stage1.pth'
+    torch.save(dict(state_dict=MODELS.build(cfg.model).state_dict(), meta=meta), file)
+    kind = 'mmimbal.LogitAdjustedClsHead'
+    head = dict(type=kind, num_classes=10, in_channels=32, tau=tau)
+    load_stage1(MODELS.build(dict(cfg.model, head=head)), file)
+    assert bool(said) == warns
+    assert not warns or 'Set model.head.tau=0' in said[0]

@@ -2,6 +2,6 @@
 head = dict(
     type='mmimbal.MetricLearningClsHead',
     metric_loss=dict(
-        type='mmimbal.ClassCentreRankingLoss', margin=0.2, balanced_epochs=10
+        type='mmimbal.ClassCentreRankingLoss', margin=0.2, balanced_epochs=0.25
     ),
 )

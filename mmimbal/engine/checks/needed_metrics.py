@@ -4,11 +4,13 @@ import difflib
 from collections.abc import Iterable
 
 import numpy as np
+from mmengine.evaluator import BaseMetric
 from mmengine.hooks import CheckpointHook, EarlyStoppingHook
 from mmengine.runner import Runner
 
 from mmimbal.datasets import get_class_counts, get_class_names
 from mmimbal.evaluation.imbalance_metric import ImbalanceMetric
+from mmimbal.evaluation.metrics import LOWER_IS_BETTER, NAMES
 
 
 def check_needed_metrics(runner: Runner) -> None:
@@ -20,13 +22,48 @@ def check_needed_metrics(runner: Runner) -> None:
         if isinstance(hook, CheckpointHook) and hook.save_best:
             wanted = [name for name in hook.save_best if name != 'auto']
             check_reported(runner, 'save_best of CheckpointHook', wanted)
+            for name, rule in zip(hook.key_indicators or (), hook.rules, strict=True):
+                check_rule(runner, 'CheckpointHook', name, rule)
         if isinstance(hook, EarlyStoppingHook) and hook.strict:
             check_reported(runner, 'monitor of EarlyStoppingHook', [hook.monitor])
+        if isinstance(hook, EarlyStoppingHook):
+            check_rule(runner, 'EarlyStoppingHook', hook.monitor, hook.rule)
     schedulers = runner.param_schedulers
     for scheduler in schedulers if isinstance(schedulers, list) else ():
         if hasattr(scheduler, 'monitor'):
             asker = f'monitor of {type(scheduler).__name__}'
             check_reported(runner, asker, [scheduler.monitor])
+            kind = type(scheduler).__name__
+            check_rule(runner, kind, scheduler.monitor, scheduler.rule)
+
+
+def check_rule(runner: Runner, asker: str, name: str, rule: str) -> None:
+    """Raise a ValueError if the largest value of a metric is wanted, or the smallest.
+
+    Args:
+        runner: The runner.
+        asker: Who uses the metric.
+        name: Its name, perhaps with a prefix.
+        rule: ``'greater'`` or ``'less'``.
+    """
+    metric = name.rpartition('/')[2]
+    right = 'less' if metric in LOWER_IS_BETTER else 'greater'
+    if ours_of(runner) and metric in NAMES and rule != right:
+        is_better = 'smaller' if right == 'less' else 'greater'
+        raise ValueError(
+            f'{asker} has rule={rule!r}, but {is_better} is better for {name}: set '
+            f'rule={right!r}'
+        )
+
+
+def metrics_of(runner: Runner) -> list[BaseMetric]:
+    """Return the metrics of validation."""
+    return getattr(getattr(runner.val_loop, 'evaluator', None), 'metrics', [])
+
+
+def ours_of(runner: Runner) -> list[ImbalanceMetric]:
+    """Return the ImbalanceMetrics of validation."""
+    return [each for each in metrics_of(runner) if isinstance(each, ImbalanceMetric)]
 
 
 def check_reported(runner: Runner, asker: str, wanted: Iterable[str]) -> None:
@@ -37,8 +74,7 @@ def check_reported(runner: Runner, asker: str, wanted: Iterable[str]) -> None:
         asker: Who needs the metrics.
         wanted: Their names.
     """
-    metrics = getattr(getattr(runner.val_loop, 'evaluator', None), 'metrics', [])
-    ours = [metric for metric in metrics if isinstance(metric, ImbalanceMetric)]
+    metrics, ours = metrics_of(runner), ours_of(runner)
     if not ours:
         return
     dataset = runner.val_dataloader.dataset

@@ -6,9 +6,11 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmimbal.engine.checks.batches import check_batches
+from mmimbal.engine.checks.head_loss import check_head_loss
 from mmimbal.engine.checks.last_batch import check_last_batch
 from mmimbal.engine.checks.needed_metrics import check_needed_metrics
 from mmimbal.engine.checks.needs import check_needs
+from mmimbal.engine.ddp import unwrap_model
 from mmimbal.registry import HOOKS
 
 
@@ -19,9 +21,10 @@ class CheckRunHook(Hook):
     Raises:
         ValueError: When training begins, if ``save_best`` or another hook wants a
             metric that ``mmimbal.ImbalanceMetric`` cannot report on the validation
-            images, or if the run does not give what losses and heads need, such as
-            views. When training or a stage begins, if ``natural_size`` or
-            ``separate_views`` differs between batch sampler and head, or if the last
+            images or with the wrong rule, if the run does not give what losses and
+            heads need, such as views, or if the loss of the head is one of embeddings.
+            When training or a stage begins, if ``natural_size`` or ``separate_views``
+            differs between batch sampler and head, or if the last
             batch has one image and batch norm needs two.
     """
 
@@ -33,6 +36,7 @@ class CheckRunHook(Hook):
         """Check the run, and the batches of its first stage."""
         check_needed_metrics(runner)
         check_needs(runner)
+        check_head_loss(unwrap_model(runner.model))
         self._check_batches(runner)
 
     def before_train_epoch(self, runner: Runner) -> None:

@@ -26,7 +26,8 @@ class DrawnClassesHook(Hook):
     Views that only the metric loss sees are not counted.
 
     Warns if the sampler balances classes and the loss uses the class counts too:
-    together they rebalance twice.
+    together they rebalance twice. Keeps the name of such a loss in checkpoints, for a
+    stage 2 that adjusts the classifier of stage 1.
     """
 
     priority = 'BELOW_NORMAL'  # after hooks that switch losses
@@ -56,6 +57,10 @@ class DrawnClassesHook(Hook):
             [sample.gt_label for sample in samples if not is_for_metric_loss(sample)]
         )
         self.drawn += torch.bincount(labels.cpu(), minlength=len(self.names))
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Save the name of a loss that rebalances, if there is one."""
+        checkpoint['meta']['rebalanced_by'] = find_prior_based_loss(runner.model)
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Log the counts."""

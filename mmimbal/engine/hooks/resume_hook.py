@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from mmengine.dist import get_rank
-from mmengine.hooks import EarlyStoppingHook, Hook
+from mmengine.hooks import EarlyStoppingHook, EMAHook, Hook
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import find_latest_checkpoint
@@ -81,6 +81,14 @@ class ResumeHook(Hook):
         """Note whether an epoch has to be validated; keep the optimizer's state."""
         if not runner._resume:
             return
+        if 'ema_state_dict' in checkpoint and not any(
+            isinstance(hook, EMAHook) for hook in runner.hooks
+        ):
+            raise ValueError(
+                'cannot resume: the run averaged its weights with EMAHook, which this '
+                'config does not have. Add it, or start from the averaged weights with '
+                'load_from'
+            )
         meta = checkpoint['meta']
         done = checkpoint.get('message_hub', {}).get('runtime_info', {})
         self.pending = done.get(VALIDATED) != meta['epoch']

@@ -160,6 +160,11 @@ class LogitAdjustedClsHead(FittedHead, FrozenClassifierHead):
         self.register_buffer('tau', torch.tensor(float(tau)))
         self.register_buffer('log_prior', torch.zeros(self.num_classes))
 
+    @property
+    def adjusts_logits(self) -> bool:
+        """Whether the logits differ from those of stage 1."""
+        return bool(self.tau)
+
     def fit(self, features: torch.Tensor, labels: torch.Tensor) -> None:
         """Compute the prior from the labels of the training images, (N,)."""
         counts = torch.bincount(labels, minlength=self.num_classes).clamp(min=1)

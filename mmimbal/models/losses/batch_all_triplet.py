@@ -31,8 +31,8 @@ class BatchAllTripletLoss(nn.Module):
         distance: Distance of pytorch-metric-learning, or its config. Euclidean distance
             of normalized embeddings if ``None``. Similarities are negated.
         mining: ``'all'``: all triplets. ``'semi_hard'``: those whose negative is
-            farther than the positive. ``'hard'``: one triplet per anchor, with its
-            farthest positive and nearest negative.
+            farther than the positive, by less than the margin. ``'hard'``: one triplet
+            per anchor, with its farthest positive and nearest negative.
         reduction: ``'nonzero'``: mean over triplets with a loss above 0. ``'mean'``:
             mean over all mined triplets. ``'sum'``: their sum. ``'class_balanced'``:
             ``'nonzero'`` over the anchors of each class, then the mean over classes
@@ -53,8 +53,8 @@ class BatchAllTripletLoss(nn.Module):
 
     Raises:
         ValueError: If the margin or the weight is negative, mining or reduction is
-            unknown, both a reduction and a reducer are given, or the reducer needs the
-            loss of each triplet.
+            unknown, the distance is none, both a reduction and a reducer are given, or
+            the reducer needs the loss of each triplet.
     """
 
     active_share: torch.Tensor | None = None
@@ -74,7 +74,7 @@ class BatchAllTripletLoss(nn.Module):
             ('margin', margin),
             ('embedding_reg_weight', embedding_reg_weight),
         ):
-            if number < 0:
+            if not number >= 0:
                 raise ValueError(f'{name}={number} must not be negative')
         for name, value, known in (
             ('mining', mining, MINING),
@@ -85,7 +85,7 @@ class BatchAllTripletLoss(nn.Module):
         self.margin = margin
         self.mining = mining
         self.reduction = reduction
-        self.distance = build_if_config(distance) or LpDistance()
+        self.distance = build_distance(distance)
         self.reducer = copy.deepcopy(build_if_config(reducer))
         if reducer is not None:
             if reduction != 'nonzero':
@@ -189,6 +189,21 @@ class BatchAllTripletLoss(nn.Module):
             self.reducer.losses_size = mined.sum().item()
             if hasattr(self.reducer, 'num_past_filter'):
                 self.reducer.num_past_filter = active.sum().item()
+
+
+def build_distance(distance: BaseDistance | dict | None) -> BaseDistance:
+    """Return a distance, or build it; Euclidean distance if ``None``.
+
+    Raises:
+        ValueError: If it is no distance of pytorch-metric-learning.
+    """
+    distance = build_if_config(distance) or LpDistance()
+    if not isinstance(distance, BaseDistance):
+        raise ValueError(
+            f'distance={distance!r} must be the config of a distance, such as '
+            "dict(type='mmimbal.CosineSimilarity')"
+        )
+    return distance
 
 
 def hard_triplets(

@@ -1,15 +1,16 @@
 """Losses that compare embeddings with class centres."""
 
 import torch
-from pytorch_metric_learning.distances import BaseDistance, LpDistance
+from pytorch_metric_learning.distances import BaseDistance
 from torch import nn
 
-from mmimbal.models.losses.batch_all_triplet import BatchAllTripletLoss
+from mmimbal.models.losses.batch_all_triplet import BatchAllTripletLoss, build_distance
 from mmimbal.models.losses.by_class import average_over_classes, moved_centres
 from mmimbal.models.losses.pairs import refuse_miner
+from mmimbal.models.losses.phases import check_phase, epochs_of_phase
 from mmimbal.models.losses.precision import in_full_precision
 from mmimbal.models.needs import EPOCH, missing
-from mmimbal.registry import MODELS, build_if_config
+from mmimbal.registry import MODELS
 
 
 @MODELS.register_module()
@@ -27,9 +28,9 @@ class ClassCentreTripletLoss(nn.Module):
         margin: Distance by which other centres should be farther than the own centre,
             >= 0.
         momentum: Momentum of the moving averages, in [0, 1).
-        balanced_epochs: Number of epochs of the first phase: class-balanced
-            :class:`BatchAllTripletLoss`, which separates the classes coarsely. Needs
-            ``mmimbal.SetEpochHook``.
+        balanced_epochs: Number of epochs of the first phase, or between 0 and 1 their
+            share of all epochs: class-balanced :class:`BatchAllTripletLoss`, which
+            separates the classes coarsely. Needs ``mmimbal.SetEpochHook``.
         distance: Distance of pytorch-metric-learning, or its config. Euclidean distance
             of normalized embeddings if ``None``.
 
@@ -38,7 +39,8 @@ class ClassCentreTripletLoss(nn.Module):
 
     Raises:
         ValueError: If margin or ``balanced_epochs`` is negative, momentum is not in
-            [0, 1), or the distance is a similarity.
+            [0, 1), or the distance is a similarity; at the start of training, if the
+            first phase leaves no epoch for the second one.
     """
 
     takes_miner = False
@@ -51,16 +53,14 @@ class ClassCentreTripletLoss(nn.Module):
         embedding_size: int,
         margin: float = 0.2,
         momentum: float = 0.9,
-        balanced_epochs: int = 0,
+        balanced_epochs: float = 0,
         distance: BaseDistance | dict | None = None,
     ) -> None:
         super().__init__()
-        if not 0 <= momentum < 1 or balanced_epochs < 0:
-            raise ValueError(
-                f'momentum={momentum} must be in [0, 1), and '
-                f'balanced_epochs={balanced_epochs} must not be negative'
-            )
-        self.distance = build_if_config(distance) or LpDistance()
+        if not 0 <= momentum < 1:
+            raise ValueError(f'momentum={momentum} must be in [0, 1)')
+        check_phase('balanced_epochs', balanced_epochs)
+        self.distance = build_distance(distance)
         if self.distance.is_inverted:
             raise ValueError(
                 f'{type(self.distance).__name__} is a similarity: use a distance, for '
@@ -70,6 +70,7 @@ class ClassCentreTripletLoss(nn.Module):
         self.first_phase = BatchAllTripletLoss(margin, **own)
         self.margin, self.momentum = margin, momentum
         self.balanced_epochs = balanced_epochs
+        self.first_epochs = balanced_epochs
         self.epoch: int | None = None
         # inf: no centre yet.
         empty = torch.full((num_classes, embedding_size), torch.inf)
@@ -84,6 +85,13 @@ class ClassCentreTripletLoss(nn.Module):
     def has_centre(self) -> torch.Tensor:
         """A mask of the classes with a centre, (K,), bool."""
         return self.centres.isfinite().all(1)
+
+    def set_max_epochs(self, max_epochs: int) -> None:
+        """Set the number of epochs, of which the first phase has a part."""
+        if self.balanced_epochs:
+            self.first_epochs = epochs_of_phase(
+                'balanced_epochs', self.balanced_epochs, max_epochs
+            )
 
     def set_epoch(self, epoch: int) -> None:
         """Set the epoch, counted from 0, which decides the phase."""
@@ -161,7 +169,7 @@ class ClassCentreTripletLoss(nn.Module):
         if self.epoch is None:
             option = f'balanced_epochs={self.balanced_epochs}'
             raise RuntimeError(missing(EPOCH, option))
-        return self.epoch < self.balanced_epochs
+        return self.epoch < self.first_epochs
 
     @torch.no_grad()
     def update_centres(self, embeddings: torch.Tensor, labels: torch.Tensor) -> None:

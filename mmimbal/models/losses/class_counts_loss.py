@@ -96,9 +96,11 @@ class ClassCountsLoss(UsesClassCounts):
         if label.dim() > 1 and not self.takes_mixtures:
             raise ValueError(
                 f'{type(self).__name__} needs one class per image, but labels are '
-                'mixtures: remove Mixup and CutMix from model.train_cfg.augments, or '
-                'use mmimbal.LogitAdjustmentLoss'
+                'mixtures: remove Mixup and CutMix from model.train_cfg.augments and '
+                'to_onehot from data_preprocessor, or use mmimbal.LogitAdjustmentLoss'
             )
+        if label.dim() > 1:
+            label = label.float()  # to_onehot gives integers
         losses = self.losses(cls_score.float(), label, counts)
         if weight is not None:
             losses = losses * weight

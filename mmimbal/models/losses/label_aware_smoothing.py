@@ -49,7 +49,7 @@ class LabelAwareSmoothingLoss(ClassCountsLoss):
         smoothing = self.smoothing(counts).to(logits)[labels]
         log_prob = logits.log_softmax(1)
         true = log_prob.gather(1, labels[:, None])[:, 0]
-        others = (log_prob.sum(1) - true) / (logits.shape[1] - 1)
+        others = (log_prob.sum(1) - true) / max(1, logits.shape[1] - 1)
         return -(1 - smoothing) * true - smoothing * others
 
     def smoothing(self, counts: torch.Tensor) -> torch.Tensor:

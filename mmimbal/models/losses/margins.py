@@ -3,6 +3,7 @@
 import torch
 
 from mmimbal.models.losses.class_counts_loss import ClassCountsLoss, cross_entropy
+from mmimbal.models.losses.phases import check_phase, epochs_of_phase
 from mmimbal.models.losses.reweighting import effective_number_weights
 from mmimbal.models.needs import EPOCH, missing
 from mmimbal.registry import MODELS
@@ -20,12 +21,14 @@ class LDAMLoss(ClassCountsLoss):
     Args:
         max_margin: Margin of the rarest class, in units of the cosine.
         scale: Scale of the head.
-        reweight_epoch: First epoch with weights, counted from 0; no weights if
-            ``None``. Needs ``mmimbal.SetEpochHook``.
+        reweight_epoch: First epoch with weights, counted from 0, or between 0 and 1 the
+            share of all epochs before it; no weights if ``None``. Needs
+            ``mmimbal.SetEpochHook``.
         beta: Beta of the effective number, in [0, 1).
 
     Raises:
-        ValueError: If an option is outside its range.
+        ValueError: If an option is outside its range; at the start of training, if
+            ``reweight_epoch`` would never come.
         RuntimeError: In training, if ``reweight_epoch`` is set without
             ``mmimbal.SetEpochHook``.
     """
@@ -34,7 +37,7 @@ class LDAMLoss(ClassCountsLoss):
         self,
         max_margin: float = 0.5,
         scale: float = 30.0,
-        reweight_epoch: int | None = None,
+        reweight_epoch: float | None = None,
         beta: float = 0.9999,
     ) -> None:
         super().__init__()
@@ -43,9 +46,12 @@ class LDAMLoss(ClassCountsLoss):
                 f'max_margin={max_margin} must not be negative, scale={scale} must be '
                 f'positive, and beta={beta} must be in [0, 1)'
             )
+        if reweight_epoch is not None:
+            check_phase('reweight_epoch', reweight_epoch)
         self.max_margin = max_margin
         self.scale = scale
         self.reweight_epoch = reweight_epoch
+        self.first_epochs = reweight_epoch
         self.beta = beta
         self.epoch: int | None = None
 
@@ -53,6 +59,13 @@ class LDAMLoss(ClassCountsLoss):
     def needs(self) -> tuple[str, ...]:
         """What the loss needs in training; see :mod:`mmimbal.models.needs`."""
         return (*super().needs, *([] if self.reweight_epoch is None else [EPOCH]))
+
+    def set_max_epochs(self, max_epochs: int) -> None:
+        """Set the number of epochs, of which the first ones have no weights."""
+        if self.reweight_epoch is not None:
+            self.first_epochs = epochs_of_phase(
+                'reweight_epoch', self.reweight_epoch, max_epochs
+            )
 
     def set_epoch(self, epoch: int) -> None:
         """Set the epoch, counted from 0."""
@@ -69,7 +82,7 @@ class LDAMLoss(ClassCountsLoss):
             return losses
         if self.epoch is None:
             raise RuntimeError(missing(EPOCH, f'reweight_epoch={self.reweight_epoch}'))
-        if self.epoch < self.reweight_epoch:
+        if self.epoch < self.first_epochs:
             return losses
         weights = effective_number_weights(counts, self.beta).to(logits)[labels]
         return weights / weights.mean() * losses

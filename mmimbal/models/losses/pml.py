@@ -69,15 +69,20 @@ def register_pml() -> list[str]:
 def from_config(component: type) -> Callable:
     """Return a function that builds ``component`` from arguments of a config.
 
-    The function raises a ValueError if the margin is negative.
+    The function raises a ValueError if the margin is negative or the temperature is not
+    positive.
     """
 
     @functools.wraps(component, updated=())
     def build(*args, **kwargs):
-        margin = kwargs.get('margin', 0)
-        if margin < 0:
+        name = component.__name__
+        if not kwargs.get('margin', 0) >= 0:
             raise ValueError(
-                f'margin={margin} of {component.__name__} must not be negative'
+                f'margin={kwargs["margin"]} of {name} must not be negative'
+            )
+        if not kwargs.get('temperature', 1) > 0:
+            raise ValueError(
+                f'temperature={kwargs["temperature"]} of {name} must be positive'
             )
         build_argument = functools.partial(
             _build_argument, as_tensors=component is not losses.MultipleLosses

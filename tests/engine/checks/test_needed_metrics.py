@@ -10,6 +10,7 @@ from mmimbal.evaluation.imbalance_metric import ImbalanceMetric
 from tests.conftest import tiny_digits, train
 
 SAVE_BEST = 'default_hooks.checkpoint.save_best'
+RULE = 'default_hooks.checkpoint.rule'
 IMAGES = 'val_dataloader.dataset.indices'  # 20 per class, sorted by class
 METRIC = dict(type='mmimbal.ImbalanceMetric')
 PLATEAU = dict(type='ReduceOnPlateauLR', monitor='ecee')
@@ -62,6 +63,22 @@ WRONG = {
         {'val_evaluator.groups': dict(tail=['nine'])},
         'not classes of the dataset: nine',
     ),
+    'the largest error': (
+        {SAVE_BEST: 'ece'},
+        "CheckpointHook has rule='greater', but smaller is better for ece: set rule='l",
+    ),
+    'the smallest of one, too': (
+        {SAVE_BEST: ['macro_f1', 'brier'], RULE: ['greater', 'greater']},
+        'smaller is better for brier',
+    ),
+    'the smallest accuracy': (
+        {'custom_hooks': [dict(STOPPING, monitor='macro_f1', rule='less')]},
+        'EarlyStoppingHook has .* greater is better for macro_f1',
+    ),
+    'schedule of the wrong rule': (
+        {'param_scheduler': [dict(PLATEAU, monitor='brier', rule='greater')]},
+        'ReduceOnPlateauLR has .* smaller is better for brier',
+    ),
     'schedule': (
         {'param_scheduler': [PLATEAU]},
         'monitor of ReduceOnPlateauLR .* Similar names: ece',
@@ -111,7 +128,8 @@ def test_without_the_check_it_fails_after_the_epoch(name, tmp_path, monkeypatch)
 RIGHT = {
     'auto': {SAVE_BEST: 'auto'},
     'a class with images': {SAVE_BEST: 'recall/3', IMAGES: 180},
-    'prefix': {SAVE_BEST: 'x/ece', 'val_evaluator.prefix': 'x'},
+    'prefix': {SAVE_BEST: 'x/mcc', 'val_evaluator.prefix': 'x'},
+    'the smallest error': {SAVE_BEST: 'ece', RULE: 'less'},
     'metric of another package': {
         SAVE_BEST: 'accuracy/top1',
         'val_evaluator': dict(type='Accuracy'),
@@ -156,3 +174,9 @@ def test_names_are_those_of_a_validation(counts, items):
     if np.count_nonzero(counts) == 1:  # undefined if all images are classified right
         found.pop('kappa', None)
     assert metric.names(np.array(counts)) == [f'p/{name}' for name in found]
+
+
+def test_the_smallest_error_is_the_best(tmp_path):
+    changes = {SAVE_BEST: ['macro_f1', 'ece'], RULE: ['greater', 'less']}
+    train(config(tmp_path, changes))
+    assert [*tmp_path.glob('best_ece_*')] and [*tmp_path.glob('best_macro_f1_*')]

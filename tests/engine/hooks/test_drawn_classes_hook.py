@@ -8,6 +8,7 @@ from torch.utils.data import DataLoader
 
 from mmimbal.datasets import ClassBalancedSampler, DigitsLT, PKBatchSampler
 from mmimbal.engine.hooks.drawn_classes_hook import balances, find_prior_based_loss
+from mmimbal.files.checkpoint import load_from_local
 from mmimbal.registry import MODELS
 from tests.conftest import log_of, tiny_digits, train
 
@@ -111,3 +112,13 @@ def test_which_losses_know_the_counts():
     weighted = nn.Module()
     weighted.class_weight = torch.ones(3)
     assert find_prior_based_loss(nn.Sequential(weighted)) == 'Module'
+
+
+@pytest.mark.parametrize('loss', ['mmimbal.LogitAdjustmentLoss', 'CrossEntropyLoss'])
+def test_a_checkpoint_names_the_loss_that_rebalances(loss, tmp_path):
+    cfg = tiny_digits('stage1_ce', tmp_path, train_cfg__max_epochs=1)
+    cfg.model.head.loss = dict(type=loss)
+    train(cfg)
+    meta = load_from_local(tmp_path / 'epoch_1.pth')['meta']
+    expected = 'LogitAdjustmentLoss' if 'mmimbal' in loss else None
+    assert meta['rebalanced_by'] == expected

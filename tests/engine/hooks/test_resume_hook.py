@@ -161,3 +161,16 @@ def test_a_run_on_other_classes_is_not_resumed(tmp_path):
     torch.save(checkpoint, file)
     with pytest.raises(ValueError, match='the checkpoint to resume was trained on the'):
         train(tiny_digits('stage1_ce', tmp_path, resume=True))
+
+
+def test_averaged_weights_are_not_resumed_without_their_hook(tmp_path):
+    """The optimizer's state would be that of other weights."""
+    cfg = tiny_digits('stage1_ce', tmp_path, train_cfg__max_epochs=1)
+    cfg.custom_hooks = [dict(type='EMAHook')]
+    train(cfg)
+    cfg.merge_from_dict({'resume': True, 'train_cfg.max_epochs': 2})
+    cfg.custom_hooks = []
+    with pytest.raises(ValueError, match=r'cannot resume: .* with EMAHook'):
+        train(cfg)
+    cfg.custom_hooks = [dict(type='EMAHook')]
+    assert train(cfg).epoch == 2

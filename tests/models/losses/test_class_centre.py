@@ -115,6 +115,7 @@ def test_first_phase_is_class_balanced_and_already_moves_the_centres():
     torch.manual_seed(0)
     embeddings, labels = torch.randn(8, D), torch.tensor([0, 0, 0, 0, 0, 1, 1, 2])
     loss, without = build(balanced_epochs=2), build()
+    loss.set_max_epochs(3)
     loss.set_epoch(1)
     expected = BatchAllTripletLoss(MARGIN, reduction='class_balanced')
     assert loss(embeddings, labels).equal(expected(embeddings, labels))
@@ -146,7 +147,7 @@ def test_a_single_class_is_no_nan(component):
     [
         (dict(margin=-1), 'margin=-1 must not be negative'),
         (dict(momentum=1.0), r'momentum=1.0 must be in \[0, 1\)'),
-        (dict(balanced_epochs=-1), 'balanced_epochs=-1 must not be negative'),
+        (dict(balanced_epochs=-1), 'balanced_epochs=-1 must be a number of'),
         (dict(distance=dict(type='mmimbal.CosineSimilarity')), 'is a similarity'),
     ],
 )

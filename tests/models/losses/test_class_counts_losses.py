@@ -287,3 +287,18 @@ def test_missing_counts_and_epochs_say_what_to_add():
         losses.BalancedSoftmaxLoss().set_class_counts(np.array([3, 1, 0]))
     with pytest.raises(RuntimeError, match='SetEpochHook'):
         build('LDAMLoss', reweight_epoch=1)(scores, labels)
+
+
+@pytest.mark.parametrize('name', ['LogitAdjustmentLoss', 'VSLoss'])
+def test_one_hot_labels_may_be_whole_numbers(name):
+    """As ``to_onehot`` of a data preprocessor gives them."""
+    logits, labels = map(torch.tensor, batch())
+    loss = build(name)
+    found = loss(logits, torch.nn.functional.one_hot(labels, K))
+    torch.testing.assert_close(found, loss(logits, labels))
+
+
+def test_smoothing_of_one_class_is_finite():
+    loss = MODELS.build(dict(type='mmimbal.LabelAwareSmoothingLoss'))
+    loss.set_class_counts(np.array([7]))
+    assert loss(torch.randn(6, 1), torch.zeros(6).long()).isfinite()

@@ -181,3 +181,10 @@ def test_a_miner_is_used_or_refused_when_the_head_is_built(name):
 def test_a_negative_margin_is_an_error():
     with pytest.raises(ValueError, match=r'margin=-0\.1 of TripletMarginLoss'):
         MODELS.build(dict(type='mmimbal.TripletMarginLoss', margin=-0.1))
+
+
+@pytest.mark.parametrize('value', [0, -0.1, float('nan')])
+@pytest.mark.parametrize('loss', ['SupConLoss', 'NTXentLoss'])
+def test_a_temperature_that_is_not_positive_is_refused(loss, value):
+    with pytest.raises(ValueError, match=f'of {loss} must be positive'):
+        MODELS.build(dict(type=f'mmimbal.{loss}', temperature=value))

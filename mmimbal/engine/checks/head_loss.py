@@ -1,0 +1,46 @@
+"""Check that the loss of a head is one of its logits."""
+
+import inspect
+import logging
+
+from mmengine.logging import print_log
+from torch import nn
+
+
+def check_head_loss(model: nn.Module) -> None:
+    """Check the classification loss of a head, before training.
+
+    A loss with a ``scale``, such as LDAM, expects cosines times this scale. With
+    another head, a line of the log says so.
+
+    Raises:
+        ValueError: If it is a loss of embeddings.
+    """
+    head = getattr(model, 'head', None)
+    loss = getattr(head, 'loss_module', None)
+    if isinstance(loss, nn.ModuleList):  # of several experts
+        loss = loss[0]
+    if loss is None:
+        return
+    if not takes(loss.forward, 'avg_factor'):
+        raise ValueError(
+            f'{type(loss).__name__} is no loss of logits, which model.head.loss must '
+            'be. If it is a metric loss, give it as metric_loss of '
+            'mmimbal.MetricLearningClsHead'
+        )
+    if hasattr(loss, 'scale') and not hasattr(head, 'scale'):
+        print_log(
+            f'{type(loss).__name__} is for cosines times {loss.scale}, but '
+            f'{type(head).__name__} gives other logits: use it with '
+            f'mmimbal.CosineClsHead(scale={loss.scale})',
+            logger='current',
+            level=logging.WARNING,
+        )
+
+
+def takes(function, argument: str) -> bool:
+    """Return whether a function has an argument, or takes any."""
+    parameters = inspect.signature(function).parameters
+    return argument in parameters or any(
+        each.kind is each.VAR_KEYWORD for each in parameters.values()
+    )
