@@ -137,5 +137,5 @@ def test_a_model_of_other_classes_is_told():
 def test_a_repeated_data_set_has_no_more_images():
     """Else a class of 2 images, 10 times each, would be one of the medium classes."""
     digits = DigitsLT('train', ratio=10)
-    repeated = RepeatDataset(RepeatDataset(digits, times=2), times=5)
+    repeated = RepeatDataset(digits, times=10)
     assert get_class_counts(repeated).tolist() == get_class_counts(digits).tolist()

@@ -338,7 +338,7 @@ def test_epochs_of_stage_2_count_from_its_beginning(tmp_path):
         end_power=0,
         epochs=2,
     )
-    cfg.model.head.loss = dict(type='mmimbal.LDAMLoss', reweight_epoch=2)
+    cfg.model.head.loss = dict(type='mmimbal.LDAMLoss', reweight_epoch=1)
     runner = train(cfg)
     sampler = runner.train_dataloader.sampler
     counts = sampler.counts
