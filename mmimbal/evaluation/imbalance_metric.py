@@ -79,8 +79,10 @@ class ImbalanceMetric(BaseMetric):
 
     def compute_metrics(self, results: list[tuple[int, np.ndarray]]) -> dict:
         """Compute all metrics from labels and scores of the complete dataset."""
-        classes = self._classes()
         labels, scores = map(np.array, zip(*results, strict=True))
+        if self.dataset_meta is None:  # MMPretrain's eval_metric.py has no dataset
+            self.dataset_meta = dict(classes=tuple(map(str, range(scores.shape[1]))))
+        classes = self._classes()
         groups = self.class_groups()
         self._log_groups(groups)
         metrics = summarise(scores, labels, classes, groups)

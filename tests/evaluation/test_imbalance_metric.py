@@ -87,6 +87,17 @@ def test_class_names_are_required():
         evaluate(ImbalanceMetric(), classes=None)
 
 
+def test_without_a_data_set_classes_have_their_numbers():
+    """As in MMPretrain's tools/analysis_tools/eval_metric.py."""
+    metric = ImbalanceMetric(items=['recall'])
+    metric.process(None, samples_of())
+    found = metric.evaluate(len(LABELS))
+    present = np.unique(LABELS)
+    expected = recall_score(LABELS, PREDICTIONS, average=None, labels=present)
+    assert [*found] == [f'recall/{k}' for k in present]
+    np.testing.assert_allclose([*found.values()], 100 * expected)
+
+
 def test_unknown_class_in_groups_is_named():
     with pytest.raises(ValueError, match='not classes of the dataset: nevus'):
         evaluate(ImbalanceMetric(groups=dict(head=['nevus'])))
