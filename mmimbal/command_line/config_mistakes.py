@@ -58,6 +58,8 @@ def mistake_in_config(error: Exception) -> str | None:
         return unknown_type(*unknown.groups())
     if isinstance(error, TypeError) and WRONG_ARGUMENTS.match(message):
         below = {name for _, name in places[reading[-1] + 1 :]}
+        if "'_delete_'" in message:
+            message += ': the base has nothing there to delete, so leave it out'
         return message if below <= {'__init__'} else None
     if isinstance(error, TypeError) and is_building and is_ours:
         return wrong_type(frames[reading[-1]].f_locals['cfg'], message)

@@ -64,6 +64,11 @@ def error_of(function, *args):
         ),
         (
             MODELS,
+            dict(type='ResNet', depth=18, _delete_=True),
+            "argument '_delete_': the base has nothing there to delete, so leave it",
+        ),
+        (
+            MODELS,
             HEAD | dict(metric_weight=-1),
             'metric_weight',
         ),
