@@ -1,8 +1,8 @@
-"""Compare a training step of our tools with one of MMPretrain, beside other processes.
+"""Compare a training step whose threads wait briefly with one as torch has it.
 
 Both have the same net, images and number of threads, and differ in one thing: how long
-the threads of torch hold their cores while they wait for each other. On a busy machine,
-our tools let them do so for less than a millisecond. The other processes compute
+the threads hold their cores while they wait for each other. On a busy machine, our
+tools let them do so for less than a millisecond. In other rows, other processes compute
 without a pause, one for each core. Alone there are none: these rows say why the waits
 are short on a busy machine only.
 """

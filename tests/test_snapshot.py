@@ -12,7 +12,7 @@ from mmengine.config import Config
 
 from mmimbal.command_line.compose import compose
 from mmimbal.command_line.experiment import Experiment
-from mmimbal.command_line.run_config import RUNNER_KEYS
+from mmimbal.command_line.options import RUNNER_KEYS
 from tests.conftest import CONFIGS, ROOT
 
 SNAPSHOT = json.loads((ROOT / 'tests/snapshots/runner_configs.json').read_text())

@@ -6,17 +6,17 @@ from pathlib import Path
 from mmimbal.command_line.compose import load_experiment
 from mmimbal.command_line.failures import ToolFailedError
 from mmimbal.command_line.flag_types import at_least
-from mmimbal.command_line.flags import add_executor_flags, add_experiment_flags
+from mmimbal.command_line.flags import (
+    FLAGS_OF_TRAINING,
+    add_executor_flags,
+    add_experiment_flags,
+)
 from mmimbal.command_line.run_tool import run_tool
 from mmimbal.experiments.jobs import failure_report, run_jobs
 from mmimbal.files.atomic import check_is_no_file
 from mmimbal.files.json_file import write_json
 
 TOOLS = Path(__file__).resolve().parent
-
-
-# Flags of train.py; test.py has the first one, too.
-HANDED_ON = ('--amp', '--auto-scale-lr', '--no-validate')
 
 
 def parse_args() -> argparse.Namespace:
@@ -53,7 +53,7 @@ def parse_args() -> argparse.Namespace:
         metavar='KEY=VALUE',
         help='options for stage 1; default: those of --cfg-options',
     )
-    for flag in HANDED_ON:
+    for flag in ('--amp', *FLAGS_OF_TRAINING):
         parser.add_argument(
             flag,
             dest='flags',

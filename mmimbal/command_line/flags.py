@@ -10,6 +10,9 @@ from mmengine.config import DictAction
 from mmimbal.command_line.experiment import words_of
 from mmimbal.command_line.flag_types import at_least
 
+# Flags of train.py that test.py has not.
+FLAGS_OF_TRAINING = ('--auto-scale-lr', '--no-validate')
+
 
 class KeyValues(DictAction):
     """Options ``KEY=VALUE``, as mmengine reads them."""

@@ -48,15 +48,17 @@ def check_checkpoints(cfg: Config) -> None:
             find_stage1(hook.stage1)
 
 
-def pretrained_files(cfg: object) -> Iterator[str]:
+def pretrained_files(cfg: object) -> Iterator[str | None]:
     """Return the files, or addresses, of all ``Pretrained`` initializers in a config.
+
+    One without a file gives ``None``; building it is an error.
 
     Args:
         cfg: Config of a model, or any value in it.
     """
     if isinstance(cfg, Mapping):
         if name_of(cfg) == 'Pretrained':
-            yield cfg['checkpoint']
+            yield cfg.get('checkpoint')
         cfg = [*cfg.values()]
     if isinstance(cfg, list | tuple):
         for each in cfg:

@@ -2,14 +2,11 @@
 
 import argparse
 import atexit
-import difflib
 import gc
-import inspect
 import logging
 import os
 import shlex
 import shutil
-from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -17,34 +14,16 @@ import torch.distributed as dist
 from mmengine.config import Config
 from mmengine.hooks import EMAHook
 from mmengine.logging import print_log
-from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS, OPTIMIZERS
 
 from mmimbal.command_line.compose import load_experiment
 from mmimbal.command_line.config_mistakes import unknown_type
 from mmimbal.command_line.fit_workers import fit_workers
+from mmimbal.command_line.options import check_custom_hooks, check_options
 from mmimbal.datasets.innermost import innermost
 from mmimbal.engine.amp import has_bf16, is_slower_in_bf16
 from mmimbal.files.atomic import check_is_no_file
 from mmimbal.stage2.config import two_stage_hooks
-
-# Config keys that a Runner reads: its arguments, and keys that it looks up itself.
-RUNNER_KEYS = {
-    *inspect.signature(Runner.__init__).parameters,
-    'activation_checkpointing',
-    'compile',
-    'efficient_conv_bn_eval',
-    'find_unused_parameters',
-    'model_wrapper_cfg',
-    'sync_bn',
-    'tta_model',
-    'tta_pipeline',
-} - {'self', 'cfg'}
-# Keys of dicts that a Runner reads without checking that it knows all of them.
-KNOWN_PARTS = dict(
-    auto_scale_lr=('base_batch_size', 'enable'),
-    env_cfg=('cudnn_benchmark', 'dist_cfg', 'mp_cfg', 'resource_limit'),
-)
 
 
 def load_config(args: argparse.Namespace) -> Config:
@@ -52,14 +31,16 @@ def load_config(args: argparse.Namespace) -> Config:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If an option would have no effect, see :func:`check_options`; or if
-            it is not an experiment, see
+        ValueError: If an option would have no effect, see
+            :func:`mmimbal.command_line.options.check_options`; if custom hooks are no
+            dicts; or if it is not an experiment, see
             :func:`mmimbal.command_line.compose.load_experiment`.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = load_experiment(args.config, args.profile, args.base)
     check_options(args.cfg_options, cfg)
     cfg.merge_from_dict(args.cfg_options)
+    check_custom_hooks(cfg)
     fit_workers(cfg)
     if args.work_dir:
         cfg.work_dir = args.work_dir
@@ -69,45 +50,6 @@ def load_config(args: argparse.Namespace) -> Config:
     if args.launcher != 'none' and not torch.cuda.is_available():
         start_on_cpu(cfg)
     return cfg
-
-
-def check_options(options: Iterable[str], cfg: Config) -> None:
-    """Refuse ``--cfg-options`` that would have no effect.
-
-    Config files have variables for their own use, such as ``head``. To change them
-    after the file was read has no effect.
-
-    Raises:
-        ValueError: If an option does not start with a key that the Runner reads.
-    """
-    for option in options:
-        key, _, rest = option.partition('.')
-        if key == 'launcher':
-            raise ValueError(
-                '--cfg-options launcher would have no effect: use --launcher'
-            )
-        if option == 'custom_hooks' or (key == 'custom_hooks' and key not in cfg):
-            raise ValueError(
-                '--cfg-options custom_hooks: hooks cannot be written on the command '
-                "line. Write them into a config file with _base_ = '...'"
-            )
-        known = KNOWN_PARTS.get(key)
-        if known and rest and rest.partition('.')[0] not in known:
-            raise ValueError(
-                f'--cfg-options {option} would have no effect: {key} has '
-                f'{", ".join(known)}'
-            )
-        if key in RUNNER_KEYS:
-            continue
-        if key in cfg:
-            hint = f"'{key}' is a variable of the config files. "
-            if 'head' in key:
-                hint += f"Did you mean 'model.head{'.' + rest if rest else ''}'?"
-        else:
-            near = difflib.get_close_matches(key, RUNNER_KEYS, n=1)
-            hint = f"Did you mean '{near[0]}'?" if near else ''
-        message = f'--cfg-options {option} would have no effect. {hint}'
-        raise ValueError(message.rstrip())
 
 
 def check_optimizer(cfg: Config) -> None:

@@ -60,15 +60,11 @@ class ViewsByLoss(BaseTransform):
             raise ValueError(
                 f'metric_views={metric_views} must be a whole number of at least 1'
             )
-        lists = isinstance(transforms, list | tuple) and transforms
-        if not lists or not all(isinstance(each, list | tuple) for each in lists):
+        is_list = isinstance(transforms, list | tuple) and len(transforms) == 1
+        if not is_list or not isinstance(transforms[0], list | tuple):
             raise ValueError(
                 f'transforms={transforms!r} of ViewsByLoss must be one list of '
                 'transforms in a list, as in MultiView: [[dict(type=...), ...]]'
-            )
-        if len(transforms) != 1:
-            raise ValueError(
-                f'transforms has {len(transforms)} lists: ViewsByLoss takes one'
             )
         if not isinstance(strong, list | tuple):
             raise ValueError(f'strong={strong!r} of ViewsByLoss must be a list')

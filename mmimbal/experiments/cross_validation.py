@@ -10,6 +10,7 @@ from mmengine.config import Config
 
 from mmimbal.command_line.compose import read_experiment
 from mmimbal.command_line.experiment import Experiment, parse_experiment
+from mmimbal.command_line.flags import FLAGS_OF_TRAINING
 from mmimbal.datasets.index_file import check_is_there, read_index
 from mmimbal.datasets.innermost import innermost, name_of
 from mmimbal.experiments.grid_run import fold_options
@@ -20,7 +21,6 @@ from mmimbal.files.work_dir import last_checkpoint
 from mmimbal.stage2.config import follows_stage1
 
 USUAL_FOLDS = 5
-FLAGS_OF_TRAINING = ('--auto-scale-lr', '--no-validate')  # test.py has none of them
 
 
 @dataclass(frozen=True)

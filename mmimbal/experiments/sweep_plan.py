@@ -7,7 +7,7 @@ from mmengine.config import Config
 from torch.utils.data import Dataset
 
 from mmimbal.command_line.experiment import BASES, words_of
-from mmimbal.command_line.run_config import check_options
+from mmimbal.command_line.options import check_options
 from mmimbal.datasets import get_class_counts, get_class_names
 from mmimbal.stage2.config import stage2_config
 from mmimbal.stage2.head_run import HeadRun

@@ -5,7 +5,12 @@ import pytest
 from mmengine.config import Config
 
 from mmimbal.command_line import run_config
-from mmimbal.command_line.run_config import RUNNER_KEYS, check_options, choose_split
+from mmimbal.command_line.options import (
+    RUNNER_KEYS,
+    check_custom_hooks,
+    check_options,
+)
+from mmimbal.command_line.run_config import choose_split
 from tests.conftest import CONFIGS
 
 
@@ -120,12 +125,23 @@ def test_what_holds_the_group_is_freed_before_it_is_destroyed(monkeypatch):
     assert freed == [True]
 
 
-@pytest.mark.parametrize('option', ['custom_hooks', 'custom_hooks.0.type'])
-def test_hooks_cannot_be_written_on_the_command_line(cfg, option):
-    with pytest.raises(ValueError, match='Write them into a config file'):
-        check_options([option], cfg)
+@pytest.mark.parametrize(
+    'options',
+    [
+        {'custom_hooks': ["dict(type='EMAHook')"]},  # as mmengine reads it
+        {'custom_hooks.0.type': 'EMAHook'},
+    ],
+)
+def test_hooks_cannot_be_written_on_the_command_line(cfg, options):
+    cfg.merge_from_dict(options)
+    with pytest.raises(ValueError, match='write them into a config file'):
+        check_custom_hooks(cfg)
 
 
-def test_a_hook_that_is_there_can_be_changed(cfg):
+def test_hooks_that_are_there_can_be_changed_and_removed(cfg):
+    check_custom_hooks(cfg)
     cfg.custom_hooks = [dict(type='EMAHook')]
-    check_options(['custom_hooks.0.momentum'], cfg)
+    cfg.merge_from_dict({'custom_hooks.0.momentum': 0.1})
+    check_custom_hooks(cfg)
+    cfg.merge_from_dict({'custom_hooks': []})
+    check_custom_hooks(cfg)

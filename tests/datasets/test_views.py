@@ -69,7 +69,7 @@ def test_each_view_is_drawn_anew():
 def test_impossible_views_are_refused():
     with pytest.raises(ValueError, match='metric_views=0'):
         TRANSFORMS.build(views(metric_views=0))
-    with pytest.raises(ValueError, match='2 lists'):
+    with pytest.raises(ValueError, match='must be one list of transforms in a list'):
         TRANSFORMS.build(dict(views(), transforms=[[], []]))
 
 
@@ -204,7 +204,7 @@ def test_wrappers_that_keep_the_marks_are_looked_through(dataset):
     [
         (dict(transforms=[dict(type='PackInputs')]), 'must be one list of transforms'),
         (dict(transforms=dict(type='PackInputs')), 'must be one list of transforms'),
-        (dict(transforms=[[], []]), 'has 2 lists'),
+        (dict(transforms=[[], []]), 'must be one list of transforms'),
         (dict(transforms=[[]], strong=dict(type='PackInputs')), 'must be a list'),
     ],
 )

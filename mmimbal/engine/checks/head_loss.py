@@ -14,7 +14,7 @@ def check_head_loss(model: nn.Module) -> None:
     another head, a line of the log says so.
 
     Raises:
-        ValueError: If it is a loss of embeddings.
+        ValueError: If it does not take ``avg_factor``, such as a loss of embeddings.
     """
     head = getattr(model, 'head', None)
     loss = getattr(head, 'loss_module', None)
@@ -24,9 +24,9 @@ def check_head_loss(model: nn.Module) -> None:
         return
     if not takes(loss.forward, 'avg_factor'):
         raise ValueError(
-            f'{type(loss).__name__} is no loss of logits, which model.head.loss must '
-            'be. If it is a metric loss, give it as metric_loss of '
-            'mmimbal.MetricLearningClsHead'
+            f'model.head.loss must be a loss of logits that takes avg_factor, as those '
+            f'of MMPretrain do, but {type(loss).__name__} does not. If it is a metric '
+            'loss, give it as metric_loss of mmimbal.MetricLearningClsHead'
         )
     if hasattr(loss, 'scale') and not hasattr(head, 'scale'):
         print_log(

@@ -22,7 +22,7 @@ def check_needed_metrics(runner: Runner) -> None:
         if isinstance(hook, CheckpointHook) and hook.save_best:
             wanted = [name for name in hook.save_best if name != 'auto']
             check_reported(runner, 'save_best of CheckpointHook', wanted)
-            for name, rule in zip(hook.key_indicators or (), hook.rules, strict=True):
+            for name, rule in zip(wanted, hook.rules, strict=False):  # 'auto': no rule
                 check_rule(runner, 'CheckpointHook', name, rule)
         if isinstance(hook, EarlyStoppingHook) and hook.strict:
             check_reported(runner, 'monitor of EarlyStoppingHook', [hook.monitor])
@@ -31,14 +31,13 @@ def check_needed_metrics(runner: Runner) -> None:
     schedulers = runner.param_schedulers
     for scheduler in schedulers if isinstance(schedulers, list) else ():
         if hasattr(scheduler, 'monitor'):
-            asker = f'monitor of {type(scheduler).__name__}'
-            check_reported(runner, asker, [scheduler.monitor])
             kind = type(scheduler).__name__
+            check_reported(runner, f'monitor of {kind}', [scheduler.monitor])
             check_rule(runner, kind, scheduler.monitor, scheduler.rule)
 
 
 def check_rule(runner: Runner, asker: str, name: str, rule: str) -> None:
-    """Raise a ValueError if the largest value of a metric is wanted, or the smallest.
+    """Raise a ValueError if a rule takes the worst value of a metric for the best.
 
     Args:
         runner: The runner.

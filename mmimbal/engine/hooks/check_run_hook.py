@@ -24,8 +24,8 @@ class CheckRunHook(Hook):
             images or with the wrong rule, if the run does not give what losses and
             heads need, such as views, or if the loss of the head is one of embeddings.
             When training or a stage begins, if ``natural_size`` or ``separate_views``
-            differs between batch sampler and head, or if the last
-            batch has one image and batch norm needs two.
+            differs between batch sampler and head, or if the last batch has one image
+            and batch norm needs two.
     """
 
     priority = 'BELOW_NORMAL'  # after hooks that switch losses

@@ -12,7 +12,6 @@ from mmimbal.engine.ddp import (
     rewrap_model,
     unwrap_model,
 )
-from mmimbal.engine.hooks.drawn_classes_hook import find_prior_based_loss
 from mmimbal.engine.stage2_parts import (
     check_hooks,
     check_parts,
@@ -23,11 +22,7 @@ from mmimbal.engine.stage2_parts import (
 from mmimbal.registry import HOOKS
 from mmimbal.stage2.freezing import check_has_parts, freeze_features
 from mmimbal.stage2.fresh_head import build_fresh_head
-from mmimbal.stage2.stage1 import (
-    find_stage1,
-    load_stage1,
-    warn_of_adjusting_twice,
-)
+from mmimbal.stage2.stage1 import find_stage1, load_stage1
 
 STAGE2_KEYS = ('model', 'train_dataloader', 'optim_wrapper', 'param_scheduler')
 
@@ -176,8 +171,6 @@ class TwoStageHook(Hook):
             raise ValueError(
                 f'stage2.model.head of the TwoStageHook cannot be built: {error}'
             ) from error
-        loss = find_prior_based_loss(runner.model)
-        warn_of_adjusting_twice(head, loss)
         check_parts(runner, cfg, head, runner.train_loop.max_epochs - self.epoch)
         warn_of_schedule(runner, self.stage2)
 

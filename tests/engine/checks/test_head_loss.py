@@ -18,16 +18,12 @@ def said(monkeypatch):
     return lines
 
 
-def with_loss(loss, head='LinearClsHead', **options):
-    init_default_scope('mmpretrain')
-    cfg = dict(type=head, loss=dict(type=loss), **SIZES, **options)
-    return nn.ModuleDict(dict(head=MODELS.build(cfg)))
-
-
 class Model(nn.Module):
-    def __init__(self, *args, **options):
+    def __init__(self, loss, head='LinearClsHead', **options):
         super().__init__()
-        self.head = with_loss(*args, **options)['head']
+        init_default_scope('mmpretrain')
+        cfg = dict(type=head, loss=dict(type=loss), **SIZES, **options)
+        self.head = MODELS.build(cfg)
 
 
 @pytest.mark.parametrize(

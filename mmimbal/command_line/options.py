@@ -1,0 +1,73 @@
+"""Refuse values of ``--cfg-options`` that a Runner would not read."""
+
+import difflib
+import inspect
+from collections.abc import Iterable
+
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+# Config keys that a Runner reads: its arguments, and keys that it looks up itself.
+RUNNER_KEYS = {
+    *inspect.signature(Runner.__init__).parameters,
+    'activation_checkpointing',
+    'compile',
+    'efficient_conv_bn_eval',
+    'find_unused_parameters',
+    'model_wrapper_cfg',
+    'sync_bn',
+    'tta_model',
+    'tta_pipeline',
+} - {'self', 'cfg'}
+# Keys of dicts that a Runner reads without checking that it knows all of them.
+KNOWN_PARTS = dict(
+    auto_scale_lr=('base_batch_size', 'enable'),
+    env_cfg=('cudnn_benchmark', 'dist_cfg', 'mp_cfg', 'resource_limit'),
+)
+
+
+def check_options(options: Iterable[str], cfg: Config) -> None:
+    """Refuse ``--cfg-options`` that would have no effect.
+
+    Config files have variables for their own use, such as ``head``. To change them
+    after the file was read has no effect.
+
+    Raises:
+        ValueError: If an option does not start with a key that the Runner reads.
+    """
+    for option in options:
+        key, _, rest = option.partition('.')
+        if key == 'launcher':
+            raise ValueError(
+                '--cfg-options launcher would have no effect: use --launcher'
+            )
+        known = KNOWN_PARTS.get(key)
+        if known and rest and rest.partition('.')[0] not in known:
+            raise ValueError(
+                f'--cfg-options {option} would have no effect: {key} has '
+                f'{", ".join(known)}'
+            )
+        if key in RUNNER_KEYS:
+            continue
+        if key in cfg:
+            hint = f"'{key}' is a variable of the config files. "
+            if 'head' in key:
+                hint += f"Did you mean 'model.head{'.' + rest if rest else ''}'?"
+        else:
+            near = difflib.get_close_matches(key, RUNNER_KEYS, n=1)
+            hint = f"Did you mean '{near[0]}'?" if near else ''
+        message = f'--cfg-options {option} would have no effect. {hint}'
+        raise ValueError(message.rstrip())
+
+
+def check_custom_hooks(cfg: Config) -> None:
+    """Raise a ValueError if ``custom_hooks`` is no list of dicts.
+
+    The command line has no way to write one.
+    """
+    hooks = cfg.get('custom_hooks') or []
+    if isinstance(hooks, dict) or any(isinstance(hook, str) for hook in hooks):
+        raise ValueError(
+            f'custom_hooks={hooks} must be a list of dicts. They cannot be written on '
+            "the command line: write them into a config file with _base_ = '...'"
+        )
