@@ -15,6 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from mmimbal.datasets.views import MetricIndex
 from mmimbal.models.heads.rows import labels_of
+from mmimbal.models.needs import give_epoch
 from mmimbal.registry import MODELS
 from tests.conftest import CONFIGS
 
@@ -108,8 +109,7 @@ def operations_of(cfg, epoch):
     for module in head.modules():
         if hasattr(module, 'set_class_counts'):
             module.set_class_counts(COUNTS)
-        if hasattr(module, 'set_epoch'):
-            module.set_epoch(epoch)
+    give_epoch(head.modules(), epoch, 40)
     step(head, 'cpu')
     head.to('meta')
     step(head, 'meta')

@@ -62,7 +62,8 @@ def needs_two_images(model: nn.Module, loader: DataLoader) -> bool:
             trial = copy.deepcopy(unwrap_model(model)).train()
             if wants_class_counts(trial):
                 give_class_counts(trial.modules(), get_class_counts(loader.dataset))
-            give_epoch(trial.modules(), 1, 2)  # after a first epoch of warm-up
+            # After a first epoch of warm-up; epochs enough for any first phase.
+            give_epoch(trial.modules(), 1, 10**9)
             images = [0]
             if isinstance(loader.batch_sampler, ViewsBatchSampler):
                 images.append(MetricIndex(0))

@@ -7,9 +7,9 @@ from torch import nn
 from mmimbal.models.losses.batch_all_triplet import BatchAllTripletLoss, build_distance
 from mmimbal.models.losses.by_class import average_over_classes, moved_centres
 from mmimbal.models.losses.pairs import refuse_miner
-from mmimbal.models.losses.phases import check_phase, epochs_of_phase
+from mmimbal.models.losses.phases import FirstPhase
 from mmimbal.models.losses.precision import in_full_precision
-from mmimbal.models.needs import EPOCH, missing
+from mmimbal.models.needs import EPOCH
 from mmimbal.registry import MODELS
 
 
@@ -59,7 +59,7 @@ class ClassCentreTripletLoss(nn.Module):
         super().__init__()
         if not 0 <= momentum < 1:
             raise ValueError(f'momentum={momentum} must be in [0, 1)')
-        check_phase('balanced_epochs', balanced_epochs)
+        self.phase = FirstPhase('balanced_epochs', balanced_epochs)
         self.distance = build_distance(distance)
         if self.distance.is_inverted:
             raise ValueError(
@@ -69,9 +69,6 @@ class ClassCentreTripletLoss(nn.Module):
         own = dict(distance=self.distance, reduction='class_balanced')
         self.first_phase = BatchAllTripletLoss(margin, **own)
         self.margin, self.momentum = margin, momentum
-        self.balanced_epochs = balanced_epochs
-        self.first_epochs = balanced_epochs
-        self.epoch: int | None = None
         # inf: no centre yet.
         empty = torch.full((num_classes, embedding_size), torch.inf)
         self.register_buffer('centres', empty)
@@ -79,7 +76,7 @@ class ClassCentreTripletLoss(nn.Module):
     @property
     def needs(self) -> tuple[str, ...]:
         """What the loss needs in training."""
-        return (EPOCH,) if self.balanced_epochs else ()
+        return (EPOCH,) if self.phase.value else ()
 
     @property
     def has_centre(self) -> torch.Tensor:
@@ -88,14 +85,11 @@ class ClassCentreTripletLoss(nn.Module):
 
     def set_max_epochs(self, max_epochs: int) -> None:
         """Set the number of epochs, of which the first phase has a part."""
-        if self.balanced_epochs:
-            self.first_epochs = epochs_of_phase(
-                'balanced_epochs', self.balanced_epochs, max_epochs
-            )
+        self.phase.set_max_epochs(max_epochs)
 
     def set_epoch(self, epoch: int) -> None:
         """Set the epoch, counted from 0, which decides the phase."""
-        self.epoch = epoch
+        self.phase.epoch = epoch
 
     def forward(
         self,
@@ -116,7 +110,7 @@ class ClassCentreTripletLoss(nn.Module):
         """
         refuse_miner(self, indices_tuple)
         embeddings = in_full_precision(embeddings)
-        if self._in_first_phase():
+        if self.phase.value and self.phase.is_now():
             loss = self.first_phase(embeddings, labels)
             self.active_share = self.first_phase.active_share
         else:
@@ -162,14 +156,6 @@ class ClassCentreTripletLoss(nn.Module):
         total = torch.stack([counted.sum() for _, counted in parts]).sum()
         self.active_share = active / total.clamp(min=1)
         return sum(average_terms(*part, labels) for part in parts)
-
-    def _in_first_phase(self) -> bool:
-        if not self.balanced_epochs:
-            return False
-        if self.epoch is None:
-            option = f'balanced_epochs={self.balanced_epochs}'
-            raise RuntimeError(missing(EPOCH, option))
-        return self.epoch < self.first_epochs
 
     @torch.no_grad()
     def update_centres(self, embeddings: torch.Tensor, labels: torch.Tensor) -> None:

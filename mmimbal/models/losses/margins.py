@@ -3,9 +3,9 @@
 import torch
 
 from mmimbal.models.losses.class_counts_loss import ClassCountsLoss, cross_entropy
-from mmimbal.models.losses.phases import check_phase, epochs_of_phase
+from mmimbal.models.losses.phases import FirstPhase
 from mmimbal.models.losses.reweighting import effective_number_weights
-from mmimbal.models.needs import EPOCH, missing
+from mmimbal.models.needs import EPOCH
 from mmimbal.registry import MODELS
 
 
@@ -46,30 +46,27 @@ class LDAMLoss(ClassCountsLoss):
                 f'max_margin={max_margin} must not be negative, scale={scale} must be '
                 f'positive, and beta={beta} must be in [0, 1)'
             )
-        if reweight_epoch is not None:
-            check_phase('reweight_epoch', reweight_epoch)
         self.max_margin = max_margin
         self.scale = scale
-        self.reweight_epoch = reweight_epoch
-        self.first_epochs = reweight_epoch
+        self.phase: FirstPhase | None = None  # without weights
+        if reweight_epoch is not None:
+            self.phase = FirstPhase('reweight_epoch', reweight_epoch)
         self.beta = beta
-        self.epoch: int | None = None
 
     @property
     def needs(self) -> tuple[str, ...]:
         """What the loss needs in training; see :mod:`mmimbal.models.needs`."""
-        return (*super().needs, *([] if self.reweight_epoch is None else [EPOCH]))
+        return (*super().needs, *([EPOCH] if self.phase else []))
 
     def set_max_epochs(self, max_epochs: int) -> None:
         """Set the number of epochs, of which the first ones have no weights."""
-        if self.reweight_epoch is not None:
-            self.first_epochs = epochs_of_phase(
-                'reweight_epoch', self.reweight_epoch, max_epochs
-            )
+        if self.phase:
+            self.phase.set_max_epochs(max_epochs)
 
     def set_epoch(self, epoch: int) -> None:
         """Set the epoch, counted from 0."""
-        self.epoch = epoch
+        if self.phase:
+            self.phase.epoch = epoch
 
     def losses(self, logits, labels, counts):
         """Compute the loss of each image."""
@@ -78,11 +75,7 @@ class LDAMLoss(ClassCountsLoss):
         losses = cross_entropy(
             subtract_at(logits, labels, margins.to(logits)[labels]), labels
         )
-        if self.reweight_epoch is None:
-            return losses
-        if self.epoch is None:
-            raise RuntimeError(missing(EPOCH, f'reweight_epoch={self.reweight_epoch}'))
-        if self.epoch < self.first_epochs:
+        if self.phase is None or self.phase.is_now():
             return losses
         weights = effective_number_weights(counts, self.beta).to(logits)[labels]
         return weights / weights.mean() * losses

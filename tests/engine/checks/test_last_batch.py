@@ -54,6 +54,7 @@ def test_batches_of_one_image_each(tmp_path):
     [
         dict(type='mmimbal.LogitAdjustmentLoss'),
         dict(type='mmimbal.LDAMLoss', reweight_epoch=1),
+        dict(type='mmimbal.LDAMLoss', reweight_epoch=16),
     ],
 )
 def test_losses_that_need_counts_or_the_epoch(tmp_path, loss):

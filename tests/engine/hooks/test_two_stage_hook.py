@@ -342,7 +342,7 @@ def test_epochs_of_stage_2_count_from_its_beginning(tmp_path):
     runner = train(cfg)
     sampler = runner.train_dataloader.sampler
     counts = sampler.counts
-    assert sampler.epoch == 3 and runner.model.head.loss_module.epoch == 1
+    assert sampler.epoch == 3 and runner.model.head.loss_module.phase.epoch == 1
     assert sampler.quotas(2).tolist() == counts.tolist()  # as they come
     halfway = (counts / counts.sum() + 0.1) / 2 * counts.sum()
     assert abs(sampler.quotas(3) - halfway).max() < 1

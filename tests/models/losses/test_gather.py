@@ -7,6 +7,7 @@ from mmpretrain.structures import DataSample
 from pytorch_metric_learning import losses
 from torch import nn
 
+from mmimbal.models.needs import give_epoch
 from mmimbal.registry import MODELS
 from tests.distributed import run_on_ranks
 from tests.models.losses.test_pml import ARGUMENTS, names
@@ -71,9 +72,7 @@ def learn(options: dict, dtype: torch.dtype, rank: int, ranks: int) -> list[dict
     head = dict(type='mmimbal.MetricLearningClsHead', num_classes=3, in_channels=8)
     model = Pair(MODELS.build(dict(head, embedding_size=4, **options)))
     model = model.to(dtype).train()
-    for module in model.modules():
-        if hasattr(module, 'set_epoch'):
-            module.set_epoch(0)
+    give_epoch(model.modules(), 0, 2)
     parallel = nn.parallel.DistributedDataParallel(model) if ranks > 1 else model
     steps = []
     for number, labels in enumerate(BATCHES):

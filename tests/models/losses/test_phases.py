@@ -5,7 +5,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmimbal.models.losses.phases import check_phase, epochs_of_phase
+from mmimbal.models.losses.phases import FirstPhase, epochs_of_phase
 from mmimbal.models.needs import give_epoch
 from mmimbal.registry import MODELS
 from tests.conftest import CONFIGS
@@ -37,7 +37,7 @@ def test_a_second_phase_without_epochs_is_an_error(value):
 @pytest.mark.parametrize('value', [-1, -0.5, 2.5, '16', None, True])
 def test_what_is_no_number_of_epochs_is_refused(value):
     with pytest.raises(ValueError, match='must be a number of epochs'):
-        check_phase('x', value)
+        FirstPhase('x', value)
 
 
 @pytest.mark.parametrize('epochs', [2, 10, 40])
@@ -50,7 +50,7 @@ def test_both_phases_of_each_base_come(name, epochs):
     phases = []
     for epoch in range(epochs):
         give_epoch([loss], epoch, epochs)
-        phases.append(loss._in_first_phase())
+        phases.append(loss.phase.is_now())
     assert phases == sorted(phases, reverse=True)
     assert phases[0] and not phases[-1]
 
