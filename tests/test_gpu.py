@@ -13,6 +13,7 @@ from mmimbal.datasets.views import MetricIndex
 from mmimbal.evaluation.predictions import load_predictions
 from mmimbal.files.checkpoint import load_from_local
 from mmimbal.models.losses import BatchAllTripletLoss
+from mmimbal.models.needs import give_epoch
 from mmimbal.registry import MODELS
 from tests.conftest import CONFIGS
 from tests.tools import OPTIONS, succeed
@@ -52,9 +53,7 @@ def losses_of(head: dict, device: str) -> tuple[dict, torch.Tensor]:
         for sample in samples[64:]:
             sample.set_metainfo(dict(sample_idx=MetricIndex(0)))
     for epoch in range(2):
-        for module in head.modules():
-            if hasattr(module, 'set_epoch'):
-                module.set_epoch(epoch)
+        give_epoch(head.modules(), epoch, 2)
         losses = head.loss((features,), samples)
     sum(value for name, value in losses.items() if 'loss' in name).backward()
     return {name: value.item() for name, value in losses.items()}, features.grad.cpu()
