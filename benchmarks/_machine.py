@@ -49,6 +49,13 @@ def cpu_model() -> str:
     return platform.machine()
 
 
+def title_of(machine: dict) -> str:
+    """Return the name of a machine: its GPU, or its CPU and whether it has bf16."""
+    if machine['gpu']:
+        return machine['device']
+    return f'{machine["device"]}, {"with" if machine["bf16"] else "without"} bf16'
+
+
 def name_of(machine: dict) -> str:
     """Return a folder name for the results of a machine."""
-    return re.sub(r'\W+', '_', machine['device'].lower()).strip('_')
+    return re.sub(r'\W+', '_', title_of(machine).lower()).strip('_')

@@ -4,6 +4,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from _machine import title_of
+
 from mmimbal.files.atomic import check_is_no_folder, write_text
 from mmimbal.files.json_file import read_json
 
@@ -57,7 +59,7 @@ def describe(machine: dict) -> str:
     versions = ', '.join(f'{name} {text}' for name, text in machine['versions'].items())
     cpu = f'{machine["cores"]} cores of {machine["cpu"]}, {bf16} bf16 instructions'
     return (
-        f'## {machine["device"]}\n\n{cpu}; {machine["threads"]} threads; {versions}.\n'
+        f'## {title_of(machine)}\n\n{cpu}; {machine["threads"]} threads; {versions}.\n'
     )
 
 

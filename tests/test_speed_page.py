@@ -1,13 +1,11 @@
 """The page of speed is made of the results of the benchmarks."""
 
 import json
-import runpy
 
+import _page
 import pytest
+from _machine import name_of
 
-from tests.conftest import ROOT
-
-PAGE = runpy.run_path(str(ROOT / 'benchmarks' / '_page.py'))
 MACHINE = dict(
     device='Some CPU',
     gpu=False,
@@ -36,14 +34,14 @@ def write(folder, machine, rows):
 
 
 def test_the_page_is_up_to_date():
-    text = PAGE['speed_page'](PAGE['RESULTS'])
-    assert PAGE['PAGE'].read_text(encoding='utf-8') == text, (
+    text = _page.speed_page(_page.RESULTS)
+    assert _page.PAGE.read_text(encoding='utf-8') == text, (
         'write it: python benchmarks/_page.py'
     )
 
 
 def test_no_tiny_size_is_on_the_page():
-    for file in PAGE['RESULTS'].glob('*/*.json'):
+    for file in _page.RESULTS.glob('*/*.json'):
         assert {row['size'] for row in json.loads(file.read_text())['rows']} == {'full'}
 
 
@@ -60,18 +58,28 @@ def test_no_tiny_size_is_on_the_page():
 )
 def test_rows_that_miss_their_goal_are_bold(tmp_path, change, cells):
     write(tmp_path / 'cpu', MACHINE, [ROW | change])
-    assert cells in PAGE['speed_page'](tmp_path)
+    assert cells in _page.speed_page(tmp_path)
 
 
 def test_each_machine_has_its_section_gpus_last(tmp_path):
     write(tmp_path / 'a_gpu', MACHINE | dict(device='A GPU', gpu=True), [ROW])
     write(tmp_path / 'some_cpu', MACHINE, [ROW])
-    text = PAGE['speed_page'](tmp_path)
+    text = _page.speed_page(tmp_path)
     assert text.index('## Some CPU') < text.index('## A GPU')
     assert '4 cores of Some CPU, without bf16 instructions; 2 threads' in text
     assert text.count('### steps') == 2
 
 
+def test_machines_that_differ_in_bf16_do_not_share_a_folder_or_a_title():
+    machines = [MACHINE, MACHINE | dict(bf16=True)]
+    assert [name_of(each) for each in machines] == [
+        'some_cpu_without_bf16',
+        'some_cpu_with_bf16',
+    ]
+    assert len({_page.describe(each).splitlines()[0] for each in machines}) == 2
+    assert name_of(MACHINE | dict(device='A GPU', gpu=True)) == 'a_gpu'
+
+
 def test_no_results_are_an_error(tmp_path):
     with pytest.raises(FileNotFoundError, match='no results of benchmarks'):
-        PAGE['speed_page'](tmp_path)
+        _page.speed_page(tmp_path)
