@@ -60,7 +60,7 @@ def main() -> None:
         drop_compile_without_compiler,
         load_config,
         use_amp,
-        warn_of_short_schedule,
+        warn_of_other_length,
         warn_unless_deterministic,
     )
     from mmimbal.command_line.sigterm import exit_on_sigterm, explain_dead_workers
@@ -74,7 +74,7 @@ def main() -> None:
     if args.amp:
         use_amp(cfg)
     drop_compile_without_compiler(cfg)
-    warn_of_short_schedule(cfg)
+    warn_of_other_length(cfg)
     if args.resume:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume

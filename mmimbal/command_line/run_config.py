@@ -136,25 +136,58 @@ def use_amp(cfg: Config) -> None:
     )
 
 
-def warn_of_short_schedule(cfg: Config) -> None:
-    """Warn if a cosine schedule ends before the training, as the rate then rises."""
+def warn_of_other_length(cfg: Config) -> None:
+    """Warn if a cosine schedule is shorter or longer than its training.
+
+    A shorter one lets the rate rise again; with a longer one the training ends at a
+    high rate.
+    """
     last = (cfg.get('train_cfg') or {}).get('max_epochs')
+    stages = [('', cfg.get('param_scheduler'), last)]
     for hook in two_stage_hooks(cfg):
-        last = hook.get('epoch') or last
-    schedulers = cfg.get('param_scheduler') or []
-    for each in [schedulers] if isinstance(schedulers, dict) else schedulers:
-        length, by_epoch = each.get('T_max'), each.get('by_epoch', True)
-        if not (last and length and by_epoch):
-            continue
-        end, ends = each.get('end') or last, each.get('begin', 0) + length
-        if ends < min(end, last):
-            print_log(
-                f'{each.type} has its lowest learning rate after {ends} of {last} '
-                f'epochs, and then the rate rises again: set T_max of param_scheduler '
-                f'to {last - each.get("begin", 0)}',
-                logger='current',
-                level=logging.WARNING,
-            )
+        switch = hook.get('epoch')
+        if not (switch and last):
+            continue  # a run of stage 2 alone
+        own = (hook.get('stage2') or {}).get('param_scheduler')
+        stages = [
+            ('', cfg.get('param_scheduler'), switch),
+            (' of stage 2', own, last - switch),
+        ]
+    for stage, schedulers, epochs in stages:
+        for each in [schedulers] if isinstance(schedulers, dict) else schedulers or []:
+            text = epochs and misfit(each, epochs)
+            if text:
+                print_log(
+                    f'{each["type"]}{stage} {text}',
+                    logger='current',
+                    level=logging.WARNING,
+                )
+
+
+def misfit(scheduler: dict, epochs: int) -> str:
+    """Return how the length of a cosine schedule differs from that of its training.
+
+    Args:
+        scheduler: Config of a scheduler.
+        epochs: Number of epochs of the training.
+
+    Returns:
+        A text; empty if nothing differs.
+    """
+    length, begin = scheduler.get('T_max'), scheduler.get('begin', 0)
+    if not (length and scheduler.get('by_epoch', True)):
+        return ''
+    lowest = begin + length
+    if lowest < min(scheduler.get('end') or epochs, epochs):
+        then = 'and then the rate rises again'
+    elif lowest > epochs:
+        then = 'so that the training ends at a higher rate'
+    else:
+        return ''
+    return (
+        f'has its lowest learning rate after {lowest} of {epochs} epochs, {then}: '
+        f'set T_max of param_scheduler to {epochs - begin}'
+    )
 
 
 def choose_split(cfg: Config, split: str) -> None:

@@ -35,17 +35,20 @@ COSINE = dict(type='CosineAnnealingLR', T_max=10)
     [
         (COSINE, 10, None, False),
         (COSINE, 20, None, True),
+        (COSINE, 8, None, True),  # ends at a high rate
+        (dict(COSINE, begin=5), 12, None, True),
         ([dict(type='LinearLR', end=5), COSINE], 12, None, True),
         ([dict(COSINE, begin=5, T_max=15)], 20, None, False),
         (dict(COSINE, end=10), 20, None, False),
         (dict(COSINE, by_epoch=False), 20, None, False),
+        (dict(COSINE, by_epoch=False), 5, None, False),
         (COSINE, 20, 10, False),  # stage 2 has its own schedule
         (COSINE, 20, 12, True),
         (dict(type='MultiStepLR', milestones=[5]), 20, None, False),
         ([], 20, None, False),
     ],
 )
-def test_a_schedule_that_ends_too_early_is_said(
+def test_a_schedule_of_another_length_is_said(
     monkeypatch, scheduler, epochs, switch, warns
 ):
     said = []
@@ -56,9 +59,34 @@ def test_a_schedule_that_ends_too_early_is_said(
     if switch:
         hook = dict(type='mmimbal.TwoStageHook', epoch=switch)
         cfg['default_hooks'] = dict(two_stage=hook)
-    run_config.warn_of_short_schedule(Config(cfg))
+    run_config.warn_of_other_length(Config(cfg))
     assert bool(said) is warns
-    assert not warns or f'set T_max of param_scheduler to {switch or epochs}' in said[0]
+    begin = scheduler.get('begin', 0) if isinstance(scheduler, dict) else 0
+    wanted = (switch or epochs) - begin
+    assert not warns or said[0].endswith(f'set T_max of param_scheduler to {wanted}')
+    if warns:
+        rises = wanted + begin > 10 + begin
+        assert ('rises again' in said[0]) is rises
+        assert ('ends at a higher rate' in said[0]) is not rises
+
+
+def test_a_schedule_of_stage_2_of_another_length_is_said(monkeypatch):
+    said = []
+    monkeypatch.setattr(
+        run_config, 'print_log', lambda line, logger, level: said.append(line)
+    )
+    stage2 = dict(param_scheduler=[COSINE])
+    hook = dict(type='mmimbal.TwoStageHook', epoch=10, stage2=stage2)
+    cfg = Config(dict(param_scheduler=[COSINE], train_cfg={}, custom_hooks=[hook]))
+    for epochs in (20, 16, None):
+        cfg.train_cfg.max_epochs = epochs
+        run_config.warn_of_other_length(cfg)
+    (line,) = said
+    assert line == (
+        'CosineAnnealingLR of stage 2 has its lowest learning rate after 10 of 6 '
+        'epochs, so that the training ends at a higher rate: set T_max of '
+        'param_scheduler to 6'
+    )
 
 
 @pytest.mark.parametrize(
