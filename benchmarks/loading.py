@@ -3,8 +3,8 @@
 The rows "augment" are for images of noise in memory, 120 x 120 pixels, on one core:
 MMPretrain's transforms, which work on arrays, and those of torchvision on uint8
 tensors. Each image is augmented by itself.
-The rows "waiting" are for ISIC 2018 with RandAugment and two views of 64 of the images
-(`isic2018/pretrained/bcl_views`), in training on this machine.
+The rows "waiting" are for the recommended recipe in training, on ISIC 2018 on this
+machine: 128 images with RandAugment, and two views of 64 others.
 """
 
 import json
@@ -41,7 +41,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
 from mmimbal.command_line.compose import compose
-from mmimbal.command_line.experiment import parse_experiment
+from mmimbal.command_line.experiment import BASES, parse_experiment
 from mmimbal.datasets import CSVDataset, get_class_counts, stack_images
 from mmimbal.datasets.checking.check import check_dataset
 from mmimbal.datasets.checking.check_result import REPORT, file_hash
@@ -213,12 +213,24 @@ def batches(
     return ours, peer, "mmengine's pseudo_collate", 's'
 
 
+def use_randaugment(cfg: Config) -> None:
+    """Add RandAugment to the images of cross-entropy, those without several views."""
+    strong = Config.fromfile(BASES / 'stage1/ce_randaugment.py').strong
+    (views,) = (
+        step
+        for step in cfg.train_dataloader.dataset.pipeline
+        if step['type'] == 'mmimbal.ViewsByLoss'
+    )
+    views['strong'] = strong
+
+
 def seconds_of_steps(
     experiment: str, workers: int, cache: str | None, steps: int
 ) -> tuple[float, float]:
     """Return the seconds of waiting for batches, and of training steps."""
     init_default_scope('mmpretrain')
     cfg = compose(parse_experiment(experiment))
+    use_randaugment(cfg)
     cfg.train_dataloader.num_workers = workers
     if cache:
         cfg.train_dataloader.dataset.cache = cache
@@ -264,7 +276,7 @@ AUGMENT = dict(images=2000, rounds=5)
 BATCHES = dict(batch_size=192, number=24, rounds=3)
 TINY_BATCHES = dict(batch_size=4, number=2, rounds=1)
 NET = 'MobileNetV2 at 96 px' if SOURCE else 'the net for digits'
-DIGITS = dict(experiment='digits_lt/digits/bcl_views', cache=None)
+DIGITS = dict(experiment='digits_lt/digits/recommended', cache=None)
 VIEWS = dict(steps=40, start='spawn')
 TINY_VIEWS = DIGITS | dict(workers=1, steps=1, start=TINY_START)
 CASES = {
@@ -282,12 +294,12 @@ CASES = {
     'batches at 64 px': Case(partial(batches, 64), BATCHES, TINY_BATCHES),
     'batches at 144 px': Case(partial(batches, 144), BATCHES, TINY_BATCHES),
     **{
-        f'waiting beside {NET}, {workers} workers, {kept}': Case(
+        f'waiting beside {NET}, RandAugment, {workers} workers, {kept}': Case(
             waiting,
             VIEWS
             | dict(workers=workers)
             | (
-                dict(experiment='isic2018/pretrained/bcl_views', cache=cache)
+                dict(experiment='isic2018/pretrained/recommended', cache=cache)
                 if SOURCE
                 else DIGITS
             ),

@@ -49,7 +49,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--work-dir', type=Path, help='default: work_dirs/compare/DATA[_quick]'
     )
-    add_executor_flags(parser)
+    add_executor_flags(parser, 'as many as are done earliest')
     return parser.parse_args()
 
 

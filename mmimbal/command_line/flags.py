@@ -70,13 +70,20 @@ def add_experiment_flags(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_executor_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the flags that choose where jobs run."""
+def add_executor_flags(
+    parser: argparse.ArgumentParser, without_gpus: str = 'one per core'
+) -> None:
+    """Add the flags that choose where jobs run.
+
+    Args:
+        parser: Parser of a tool.
+        without_gpus: How many jobs run at the same time on a CPU, for ``--help``.
+    """
     parser.add_argument(
         '--workers',
         type=at_least(1),
-        help='number of jobs at the same time; default: one per GPU, or one per core '
-        'without GPUs. Small nets do not fill a GPU: with nvidia-cuda-mps-control, '
+        help='number of jobs at the same time; default: one per GPU; without GPUs '
+        f'{without_gpus}. Small nets do not fill a GPU: with nvidia-cuda-mps-control, '
         'several jobs can share one',
     )
     parser.add_argument(

@@ -21,9 +21,9 @@ from mmimbal.registry import HOOKS
 
 @HOOKS.register_module()
 class DrawnClassesHook(Hook):
-    """Log how many images of each class were drawn in an epoch, over all ranks.
+    """Log how many images of each class cross-entropy saw in an epoch, over all ranks.
 
-    Views that only the metric loss sees are not counted.
+    Images and views that only the metric loss sees are not counted.
 
     Warns if the sampler balances classes and the loss uses the class counts too:
     together they rebalance twice. Keeps the name of such a loss in checkpoints, for a
@@ -52,7 +52,8 @@ class DrawnClassesHook(Hook):
         self, runner: Runner, batch_idx: int, data_batch=None, outputs=None
     ) -> None:
         """Count the labels of a batch."""
-        samples = data_batch['data_samples']
+        head = getattr(unwrap_model(runner.model), 'head', None)
+        samples = data_batch['data_samples'][: getattr(head, 'natural_size', None)]
         labels = torch.cat(
             [sample.gt_label for sample in samples if not is_for_metric_loss(sample)]
         )
