@@ -78,7 +78,8 @@ def main() -> None:
             f'{grid.runs[0].name}'
         )
     folders = GridFolders(TOOLS, work_dir, args.results / args.grid.stem)
-    done = {job.name for job in folders.jobs(grid, grid.runs) if job.is_done()}
+    jobs = [] if args.page_only else folders.jobs(grid, grid.runs)
+    done = {job.name for job in jobs if job.is_done()}  # before describe: may refuse
     folders.describe(grid)
     failed = {}
     if not args.page_only:

@@ -144,7 +144,7 @@ def main() -> None:
         raise ToolFailedError(failure_report(failed, len(grid.runs), 'trainings'))
     results = read_grid_results(folders.results, RESAMPLES)
     best = results.comparisons[data.word].rows[results.chosen[0]]
-    commands = commands_of_winner(data.word, profile, best, root)
+    commands = commands_of_winner(data, profile, best, root)
     page = work_dir / 'compare.html'
     words, limits = write_compare_page(results, data, commands, args.quick, page)
     print(f'\n{words}\n\nWhat this cannot tell:')

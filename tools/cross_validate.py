@@ -72,9 +72,10 @@ def main() -> None:
     # Imported here, so that --help is quick.
     from mmimbal.evaluation.predictions import load_predictions
     from mmimbal.experiments.cross_validation import FoldJob, number_of_folds, stages_of
+    from mmimbal.experiments.data_hash import hash_of_fold, index_of_config
     from mmimbal.experiments.executors import build_executor
     from mmimbal.experiments.fold_report import report
-    from mmimbal.experiments.run_settings import record_settings
+    from mmimbal.experiments.run_settings import DATA, record_settings
 
     stages = stages_of(
         args.config,
@@ -96,6 +97,10 @@ def main() -> None:
             for stage in stages
         ],
     )
+    if not any('data_root' in option for option in args.cfg_options):
+        index = index_of_config(cfg)
+        hashes = {f'fold{fold}': hash_of_fold(index, fold) for fold in range(folds)}
+        settings[DATA] = {fold: found for fold, found in hashes.items() if found}
     record_settings(settings, folder)
     jobs = [FoldJob(fold, folder, TOOLS, stages, args.flags) for fold in range(folds)]
     failed = run_jobs(jobs, build_executor(args, folder), 'Folds')

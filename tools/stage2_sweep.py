@@ -109,10 +109,10 @@ def main() -> None:
 
     from mmimbal.command_line.memory import keep_memory
     from mmimbal.datasets import get_class_names
+    from mmimbal.experiments.sweep_methods import load_methods
     from mmimbal.experiments.sweep_plan import (
         apply_options,
         check_metric,
-        load_methods,
         wanted_checkpoints,
     )
     from mmimbal.experiments.sweep_runner import (
@@ -186,6 +186,7 @@ def main() -> None:
             failed=failed,
             rows=best_first([*rows, sweep.row_of_stage1(stage1)], args.metric),
             searched=not args.no_search,
+            notes=[note for runs in chosen.values() if (note := sweep.note(runs[0]))],
         )
         text = report_text(
             result,

@@ -3,6 +3,7 @@
 import json
 import shlex
 from collections import Counter
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from mmengine.config import Config
 
 from mmimbal.command_line.compose import compose
 from mmimbal.command_line.experiment import CONFIGS, parse_experiment
-from mmimbal.experiments.grid_run import FEATURE_VIEWS
+from mmimbal.experiments.grid_run import FEATURE_VIEWS, fold_options
 from mmimbal.experiments.own_data import OwnData
 from mmimbal.experiments.rows import Row
 from mmimbal.files.atomic import write_text
@@ -65,10 +66,18 @@ def write_grid(
             without a search, and to leave out the untouched features of the weights.
         cache: Folder for decoded images, for runs on a CPU.
         file: The grid file to write.
+
+    Raises:
+        ValueError: If an option cannot name the folder for decoded images.
     """
     options: dict[str, object] = {}
     cfg = compose(parse_experiment(f'{data.word}/{profile}/ce'))
     if not torch.cuda.is_available():  # images are decoded only once
+        if ',' in str(cache.resolve()):
+            raise ValueError(
+                f'{cache.resolve()}: the path of this folder has a comma, so no option '
+                'can name it. Choose another --work-dir'
+            )
         for loader in ('train_dataloader', 'val_dataloader'):
             options[f'{loader}.dataset.cache'] = str(cache.resolve())
             options[f'{loader}.num_workers'] = 0
@@ -76,12 +85,11 @@ def write_grid(
     if quick:
         options |= length(cfg, QUICK_EPOCHS)
         options['train_cfg.val_interval'] = QUICK_EPOCHS
-    full_batches = data.counts['train'].sum() >= cfg.train_dataloader.batch_size
-    ce = {'train_dataloader.drop_last': bool(full_batches)}
-    methods = dict(ce=dict(options=ce))
+    plain = plain_batches(data, cfg)
+    methods = dict(ce=dict(options=plain))
     trains_all = cfg.train_cfg.get('by_epoch')  # not an adapter
     if cfg.model.backbone.get('init_cfg') and trains_all and not quick:
-        once = ce | length(cfg, 1)  # a frozen net needs one epoch
+        once = plain | length(cfg, 1)  # a frozen net needs one epoch
         methods['imagenet'] = dict(stage1='frozen', stage2='all', options=once)
     folds = list(data.folds[:1] if quick else data.folds)
     write_text(
@@ -101,6 +109,12 @@ methods = {methods!r}
     )
 
 
+def plain_batches(data: OwnData, cfg: Config) -> dict[str, bool]:
+    """Return the options of methods without a batch sampler: only full batches."""
+    full_batches = data.counts['train'].sum() >= cfg.train_dataloader.batch_size
+    return {'train_dataloader.drop_last': bool(full_batches)}
+
+
 def length(cfg: Config, epochs: int) -> dict[str, int]:
     """Return the options that give a run another number of epochs."""
     schedule = cfg.get('param_scheduler') or []
@@ -112,34 +126,40 @@ def length(cfg: Config, epochs: int) -> dict[str, int]:
 
 
 def commands_of_winner(
-    word: str, profile: str, row: Row, root: str | None
+    data: OwnData, profile: str, row: Row, root: str | None
 ) -> list[str]:
     """Return the commands that train stage 1 and stage 2 of a row.
 
+    They use the column ``split``; without one, the first fold.
+
     Args:
-        word: Name of the data set.
+        data: The data set.
         profile: Word of the profile.
         row: The row. Hyper-parameters of stage 2 are those that most folds have chosen.
         root: Value of ``MMIMBAL_DATA``, if the data set is not in ``data/``.
     """
-    start = f'MMIMBAL_DATA={shlex.quote(root)} ' if root else ''
-    stage1 = f'{word}/{profile}/{WORDS.get(row.method, row.method)}'
+    stage1 = f'{data.word}/{profile}/{WORDS.get(row.method, row.method)}'
+    images = {} if data.has_split else fold_options(data.folds[0])
     options = {}
-    if row.method == 'ce':
-        options = {'default_hooks.checkpoint.save_best': None}  # the last epoch
-    elif row.method == 'control':
+    if row.method == 'control':
         options = {'model.head.metric_weight': 0.0}
-    elif row.method == 'imagenet':
-        options = length(compose(parse_experiment(stage1)), 1)
-    options = ''.join(f' {key}={value}' for key, value in options.items())
-    options = f' --cfg-options{options}' if options else ''
-    quoted = shlex.quote(stage1)
-    commands = [f'{start}python tools/train.py {quoted}{options}']
+    elif row.method in ('ce', 'imagenet'):
+        cfg = compose(parse_experiment(stage1))
+        options = plain_batches(data, cfg)
+        if row.method == 'imagenet':
+            options |= length(cfg, 1)
+        options['default_hooks.checkpoint.save_best'] = None  # the last epoch
+    commands = [_command(stage1, options | images, root)]
     if row.stage2:
         chosen = Counter(json.dumps(run['params']) for run in row.runs.values())
         params = json.loads(chosen.most_common(1)[0][0])
-        options = ''.join(f' {key}={value}' for key, value in params.items())
-        options = f' --cfg-options{options}' if options else ''
-        quoted = shlex.quote(f'{stage1}/{row.stage2}')
-        commands.append(f'{start}python tools/train.py {quoted}{options}')
+        commands.append(_command(f'{stage1}/{row.stage2}', params | images, root))
     return commands
+
+
+def _command(experiment: str, options: Mapping[str, object], root: str | None) -> str:
+    """Return a command that trains an experiment."""
+    start = f'MMIMBAL_DATA={shlex.quote(root)} ' if root else ''
+    values = ''.join(f' {key}={value}' for key, value in options.items())
+    values = f' --cfg-options{values}' if values else ''
+    return f'{start}python tools/train.py {shlex.quote(experiment)}{values}'

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -35,11 +34,13 @@ class Comparison:
     folds: Mapping[int | None, Images]
     metrics: Mapping[str, Mapping[str, np.ndarray]]
 
-    @cached_property
-    def caution(self) -> str:
-        """Warning if there are too few groups for intervals, else ''."""
+    def caution(self, *names: str) -> str:
+        """Return a warning if intervals of rows with these names are unreliable."""
         classes = next(iter(self.folds.values())).classes
-        return caution(_groups(self.folds), _labels(self.folds), classes)
+        predicted = [
+            each for name in names for each in _pooled(self.rows[name], self.folds)
+        ]
+        return caution(_groups(self.folds), _labels(self.folds), classes, predicted)
 
     @property
     def groups(self) -> int:

@@ -12,7 +12,8 @@ from mmimbal.command_line.compose import read_experiment
 from mmimbal.command_line.experiment import Experiment, parse_experiment
 from mmimbal.command_line.flags import FLAGS_OF_TRAINING
 from mmimbal.datasets.index_file import check_is_there, read_index
-from mmimbal.datasets.innermost import innermost, name_of
+from mmimbal.datasets.innermost import name_of
+from mmimbal.experiments.data_hash import dataset_of_config, index_of_config
 from mmimbal.experiments.grid_run import fold_options
 from mmimbal.experiments.jobs import Job, Step
 from mmimbal.experiments.progress import share_of_training
@@ -48,13 +49,11 @@ def number_of_folds(cfg: Config, wanted: int | None, options: Sequence[str]) -> 
         FileNotFoundError: If the data set has no index.
         ValueError: If the index has no folds, or fewer than wanted.
     """
-    loader = cfg.get('train_dataloader') or {}
-    dataset = innermost(loader.get('dataset') or {}, 'data_root')
-    index = Path(dataset.get('data_root') or '', 'index.csv')
+    index = index_of_config(cfg)
     if any('data_root' in option for option in options):
         return wanted or USUAL_FOLDS
     if not index.is_file():
-        if name_of(dataset) == 'CSVDataset':
+        if name_of(dataset_of_config(cfg)) == 'CSVDataset':
             check_is_there(index)
         return wanted or USUAL_FOLDS  # a data set of somebody else
     columns = read_index(index).column_names

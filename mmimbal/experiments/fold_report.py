@@ -10,6 +10,7 @@ from mmimbal.evaluation.bootstrap import (
     resampled_metrics,
 )
 from mmimbal.evaluation.metrics import NAMES, RANKING_METRICS, summarise
+from mmimbal.evaluation.origin import doubts
 from mmimbal.evaluation.pooling import averaged, pooled
 from mmimbal.evaluation.predictions import Predictions
 from mmimbal.evaluation.table import format_table, mean_and_spread
@@ -67,10 +68,12 @@ def report(parts: Sequence[Predictions]) -> tuple[dict, str]:
             interval=bounds,
             **{title: value},
         )
+    doubtful = dict.fromkeys(doubt for part in parts for doubt in doubts(part.about))
     about = (
         f'{len(together.labels)} test images in {len(set(together.groups.tolist()))} '
         'groups. The intervals are from resampled groups. '
         + (NOT_POOLED if apart else '')
+        + ''.join(f'{doubt} ' for doubt in doubtful)
         + caution(
             together.groups,
             together.labels,

@@ -7,36 +7,16 @@ from pathlib import Path
 from mmengine.config import Config
 
 from mmimbal.command_line.experiment import Experiment
+from mmimbal.experiments.grid_checks import (
+    DATASET,
+    GRID,
+    METHOD,
+    check_keys,
+    check_plain_values,
+    check_stage2,
+)
 from mmimbal.experiments.grid_run import FEATURE_VIEWS, GridRun
 from mmimbal.stage2.config import follows_stage1
-
-KEYS = (
-    'title',
-    'notes',
-    'judged_on',
-    'profile',
-    'datasets',
-    'folds',
-    'seeds',
-    'methods',
-    'flags',
-    'options',
-    'plug_in',
-    'views',
-    'search',
-)
-DATASET_KEYS = ('options',)
-METHOD_KEYS = (
-    'stage1',
-    'one_stage',
-    'config',
-    'profile',
-    'stage2',
-    'options',
-    'dataset_options',
-    'seeds',
-    'metric',
-)
 
 
 @dataclass(frozen=True)
@@ -86,19 +66,21 @@ def load_grid(path: Path) -> Grid:
 
     Raises:
         FileNotFoundError: If the file, or a config in it, does not exist.
-        ValueError: If a key is unknown or missing, a word is unknown, words cannot be
-            combined, or an option is not a plain value.
+        ValueError: If a key is unknown or missing, a value has a wrong type, a word is
+            unknown, words cannot be combined, or an option is not a plain value.
     """
     if not path.is_file():
         raise FileNotFoundError(f'no grid {path}')
     grid = Config.fromfile(path).to_dict()
     grid = {key: value for key, value in grid.items() if not key.startswith('_')}
-    check_keys(path, grid, KEYS, ('datasets', 'methods', 'seeds'))
+    check_keys(path, grid, GRID, ('datasets', 'methods', 'seeds'))
     judged_on = grid.get('judged_on', 'test')
     if judged_on not in ('val', 'test'):
         raise ValueError(f"{path}: judged_on={judged_on!r} must be 'val' or 'test'")
     for dataset, about in grid['datasets'].items():
-        check_keys(f'{path}, data set {dataset}', about, DATASET_KEYS, ())
+        check_keys(f'{path}, data set {dataset}', about, DATASET)
+    for method, about in grid['methods'].items():
+        check_keys(f'{path}, method {method}', about, METHOD)
     runs = [
         run
         for method, about in grid['methods'].items()
@@ -128,7 +110,6 @@ def load_grid(path: Path) -> Grid:
 def _runs_of_method(
     where: str, grid: Mapping, method: str, about: Mapping
 ) -> Iterator[GridRun]:
-    check_keys(where, about, METHOD_KEYS, ())
     unknown = set(about.get('dataset_options', {})) - set(grid['datasets'])
     if unknown:
         raise ValueError(
@@ -136,6 +117,8 @@ def _runs_of_method(
             f'grid has {", ".join(grid["datasets"])}'
         )
     stage2 = about.get('stage2', [])
+    stage2 = [stage2] if isinstance(stage2, str) else stage2
+    check_stage2(where, stage2)
     for dataset, of_dataset in grid['datasets'].items():
         experiment = _experiment_of_method(where, grid, dataset, about)
         options = {
@@ -153,7 +136,7 @@ def _runs_of_method(
                     fold,
                     seed,
                     method,
-                    [stage2] if isinstance(stage2, str) else stage2,
+                    stage2,
                     options,
                     grid.get('flags', []),
                     grid.get('views', FEATURE_VIEWS),
@@ -200,27 +183,3 @@ def _own_config(where: str, grid: Mapping, config: str) -> str:
             'test images: give the config of stage 1, and methods of stage 2 as stage2'
         )
     return config
-
-
-def check_plain_values(where: object, options: Mapping) -> None:
-    """Raise a ValueError if an option cannot be passed on a command line."""
-    for key, value in options.items():
-        if isinstance(value, Mapping) or (isinstance(value, str) and ',' in value):
-            raise ValueError(
-                f'{where}: options must be dotted keys with plain values, such as '
-                f'optim_wrapper.clip_grad.max_norm=1.0, got {key}={value!r}'
-            )
-
-
-def check_keys(
-    where: object, found: Mapping, known: Sequence[str], needed: Sequence[str]
-) -> None:
-    """Raise a ValueError if keys are unknown or missing."""
-    unknown, missing = set(found) - set(known), set(needed) - set(found)
-    if unknown or missing:
-        raise ValueError(
-            f'{where} has keys {", ".join(found)}; '
-            + (f'unknown: {", ".join(sorted(unknown))}; ' if unknown else '')
-            + (f'missing: {", ".join(sorted(missing))}; ' if missing else '')
-            + f'known are {", ".join(known)}'
-        )

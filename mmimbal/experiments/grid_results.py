@@ -28,7 +28,8 @@ class GridResults:
         devices: Number of experiments on each device.
         not_in_grid: Names of results whose experiments are no longer in the grid.
         tables: For each data set, all rows by name.
-        comparisons: Comparison of each data set whose test images were read.
+        comparisons: Comparison of each data set whose test images were read; none if
+            the grid is judged on validation.
     """
 
     name: str
@@ -74,7 +75,7 @@ class GridResults:
 
         Empty if there are not both.
         """
-        rows = next(iter(self.tables.values()), {})
+        rows = next(iter(self.judged.values()), {})
         best = {rows[name].has_metric_loss: name for name in reversed(self.chosen)}
         return (best[True], best[False]) if len(best) == 2 else ()
 
@@ -91,7 +92,7 @@ def read_grid_results(folder: Path, resamples: int) -> GridResults:
     comparisons = {
         dataset: compare(rows, folder, dataset, resamples)
         for dataset, rows in tables.items()
-        if common_runs(rows)
+        if about['judged_on'] == 'test' and common_runs(rows)
     }
     return GridResults(
         folder.name,

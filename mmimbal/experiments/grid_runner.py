@@ -1,21 +1,25 @@
 """The jobs of a grid: train, compare heads, and write results as JSON."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import mmimbal
 from mmimbal.evaluation.predictions import load_predictions
+from mmimbal.experiments.data_hash import hash_of_fold, index_of_run
 from mmimbal.experiments.grid import Grid
 from mmimbal.experiments.grid_run import GridRun
 from mmimbal.experiments.jobs import Job, Step
 from mmimbal.experiments.progress import share_of_training
 from mmimbal.experiments.results import images_file, pack, write_images
-from mmimbal.experiments.run_settings import check_settings, record_settings
+from mmimbal.experiments.run_settings import DATA, check_settings, record_settings
 from mmimbal.files.json_file import read_json, write_json
 from mmimbal.files.lock import InUseError, is_locked, is_work_dir_in_use, locked
 from mmimbal.stage2.sweep_result import SweepResult, predictions_file
+
+# Settings of the sweep: a change of them needs no new training.
+OF_SWEEP = ('stage2', 'views', 'search')
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,12 @@ class GridJob(Job):
         return self.run.name
 
     @property
+    def settings(self) -> dict:
+        """Settings of the run, and a hash of its images if they are on this machine."""
+        found = hash_of_fold(index_of_run(self.run), self.run.fold)
+        return self.run.settings | ({DATA: found} if found else {})
+
+    @property
     def folder(self) -> Path:
         """Folder of its work dirs."""
         return self.folders.work / self.name
@@ -89,12 +99,12 @@ class GridJob(Job):
         """Return whether the result exists, with test metrics if they are needed.
 
         Raises:
-            ValueError: If the result was made with other settings.
+            ValueError: If the result was made with other settings or images.
         """
         if not self.result.is_file():
             return False
         result = read_json(self.result)
-        check_settings(result.get('settings', {}), self.run.settings, self.result)
+        check_settings(result.get('settings', {}), self.settings, self.result)
         untested = [row for row in result['rows'] if row['val'] and 'test' not in row]
         return not self.on_test or not untested
 
@@ -105,7 +115,8 @@ class GridJob(Job):
         a training that is still running after its parent process was killed.
 
         Raises:
-            ValueError: If the folder or the result was made with other settings.
+            ValueError: If the folder or the result was made with other settings or
+                images, or test images are of training groups.
         """
         trained, train = self.folder / 'trained', self.folder / 'train'
         with ExitStack() as stack:
@@ -117,7 +128,7 @@ class GridJob(Job):
                     yield None
             if self.is_done():
                 return
-            record_settings(self.run.settings, self.folder)
+            record_settings(self.settings, self.folder, OF_SWEEP)
             while is_work_dir_in_use(train):
                 yield None
             if not trained.is_file():
@@ -145,6 +156,7 @@ class GridJob(Job):
             if scores['test']:
                 file = predictions_file(self.folder / 'stage2', sweep_row.method)
                 predictions = load_predictions(file)
+                check_no_leak(predictions.about, file)
                 row['predicted'] = pack(predictions.scores.argmax(1))
                 images_hash = write_images(predictions, images)
             rows.append(row)
@@ -153,7 +165,7 @@ class GridJob(Job):
             dataset=run.dataset,
             fold=run.fold,
             seed=run.seed,
-            settings=run.settings,
+            settings=self.settings,
             method=run.method,
             batch_norm=sweep.batch_norm,
             views=sweep.views,
@@ -172,3 +184,17 @@ class GridJob(Job):
     def share_done(self) -> float:
         """Return the progress of the run, 0..1."""
         return 0.95 * share_of_training(self.folder / 'train')
+
+
+def check_no_leak(about: Mapping[str, object], file: Path) -> None:
+    """Raise a ValueError if predictions are for images of training groups.
+
+    Args:
+        about: ``about`` of the predictions.
+        file: Their file.
+    """
+    if about.get('leak'):
+        raise ValueError(
+            f'{file}: {about["leak"]}. Was the data set split again after stage 1 was '
+            'trained? Remove the folder of the run, and run the same command again'
+        )

@@ -46,6 +46,7 @@ class OwnData:
         images: Number of images.
         groups: Number of groups; ``None`` if no groups are known.
         is_official: Whether its own split is one of the download.
+        has_split: Whether it has a column ``split``.
     """
 
     word: str
@@ -56,6 +57,7 @@ class OwnData:
     images: int
     groups: int | None
     is_official: bool
+    has_split: bool = True
 
 
 def find_data(name: str) -> Path:
@@ -130,6 +132,7 @@ def describe_data(folder: Path) -> OwnData:
         len(table),
         _number_of_groups(table),
         is_official,
+        'split' in table.column_names,
     )
 
 

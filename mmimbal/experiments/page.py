@@ -142,7 +142,9 @@ def _headline(grid: GridResults, picture: str) -> dict:
             len({seed for _, seed in each.rows[recipe].runs}) > 1
             for each in grid.comparisons.values()
         ),
-        cautions={name: each.caution for name, each in comparisons if each.caution},
+        cautions={
+            name: caution for name, each in comparisons if (caution := each.caution())
+        },
         table=headline(grid.comparisons, recipe, plain),
         picture=picture,
     )

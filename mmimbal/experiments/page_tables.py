@@ -48,7 +48,7 @@ def plug_in(
     """Return a table of plug-in effects: a row for each data set and control."""
     rows = []
     for dataset, of_dataset in effects.items():
-        bold = not comparisons[dataset].caution
+        bold = not comparisons[dataset].caution()
         for effect in of_dataset:
             cells: list[Cell] = [dataset, f'{effect.recipe} minus {effect.control}']
             for metric in JUDGED_BY:
@@ -170,7 +170,7 @@ def compared(comparison: Comparison) -> dict:
         best=best,
         plain=sum(not row.has_metric_loss for row in comparison.rows.values()),
         seeds=_number_of_seeds(comparison.rows.values()),
-        caution=comparison.caution,
+        caution=comparison.caution(),
         not_compared=Counter(name.split(' + ')[0] for name in comparison.not_compared),
         table=differences_from(comparison, best, order),
     )
@@ -193,10 +193,12 @@ def _with_difference(
 ) -> list[Cell]:
     """Return the cells of a row: each metric of ``name``, and ``higher`` - ``lower``.
 
-    A difference is bold if its interval does not contain 0 and groups are not too few.
-    It is followed by the p-value over folds.
+    A difference is bold if its interval does not contain 0, groups are not too few, and
+    neither row has a class with a recall of 0 or 100%. It is followed by the p-value
+    over folds.
     """
     cells: list[Cell] = []
+    bold = higher != lower and not comparison.caution(higher, lower)
     for metric in JUDGED_BY:
         values = comparison.metrics[name][metric]
         cells.append(estimate(metric, values[0], np.minimum(values[1:], 100)))
@@ -204,7 +206,6 @@ def _with_difference(
             cells += ['-', '-']
             continue
         gains = comparison.difference(higher, lower, metric)
-        bold = not comparison.caution
         cells += [
             estimate_difference(metric, gains[0], gains[1:], bold),
             p_text(p_value(comparison, [(higher, lower)], metric)),

@@ -6,42 +6,10 @@ from pathlib import Path
 from mmengine.config import Config
 from torch.utils.data import Dataset
 
-from mmimbal.command_line.experiment import BASES, words_of
 from mmimbal.command_line.options import check_options
 from mmimbal.datasets import get_class_counts, get_class_names
 from mmimbal.stage2.config import stage2_config
 from mmimbal.stage2.head_run import HeadRun
-
-
-def load_methods(names: list[str]) -> dict[str, Config]:
-    """Load the bases of methods, by name.
-
-    Args:
-        names: Words or paths; ``['all']`` for all words but those that say
-            ``by_name_only``.
-
-    Raises:
-        FileNotFoundError: If there is no such base.
-        ValueError: If two methods have the same name.
-    """
-    known = {word: BASES / 'stage2' / f'{word}.py' for word in words_of('stage2')}
-    if names == ['all']:
-        names = [
-            word
-            for word, path in known.items()
-            if not Config.fromfile(path).get('by_name_only')
-        ]
-    methods = {}
-    for name in names:
-        path = known.get(name, Path(name))
-        if path.suffix != '.py' or not path.is_file():
-            raise FileNotFoundError(
-                f'no method {name}; known are {", ".join(known)}, or give a .py file'
-            )
-        if path.stem in methods:
-            raise ValueError(f'--methods names {path.stem} twice')
-        methods[path.stem] = Config.fromfile(path)
-    return methods
 
 
 def wanted_checkpoints(

@@ -40,11 +40,12 @@ def verdict(
     if others:
         kind = 'without' if rows[best].has_metric_loss else 'with'
         pair = best, others[0]
+        caution = comparison.caution(*pair)
         gains = (
             _difference(
                 metric,
                 comparison.difference(*pair, metric),
-                comparison,
+                caution,
                 p_value(comparison, [pair], metric),
             )
             for metric in WORDS
@@ -56,7 +57,10 @@ def verdict(
     for effect in effects:
         means = (
             _difference(
-                metric, effect.mean(metric), comparison, effect.p_values[metric]
+                metric,
+                effect.mean(metric),
+                comparison.caution(),
+                effect.p_values[metric],
             )
             + f', above 0 in {effect.above_zero(metric)} of them'
             for metric in WORDS
@@ -89,8 +93,7 @@ def limits(data: OwnData, comparison: Comparison, quick: bool) -> list[str]:
             f'Intervals are over {comparison.groups} groups: they hold for new groups '
             'of the same kind, not for another hospital or camera.'
         )
-    if comparison.caution:
-        sentences.append(comparison.caution)
+    sentences += filter(None, [comparison.caution()])
     if data.is_official:
         sentences.append(
             'The split of the download was kept, so each method was trained once.'
@@ -115,15 +118,13 @@ def _value(comparison: Comparison, name: str, metric: str) -> str:
     return f'{cell.text} {cell.interval}'
 
 
-def _difference(
-    metric: str, values: np.ndarray, comparison: Comparison, p: float | None
-) -> str:
+def _difference(metric: str, values: np.ndarray, caution: str, p: float | None) -> str:
     """Return a difference in words.
 
-    It may be chance if its interval contains 0, or the test over folds says so.
+    It may be chance if its interval contains 0 or is not reliable, or the test over
+    folds says so.
     """
-    bold = not comparison.caution
-    cell = estimate_difference(metric, values[0], values[1:], bold)
+    cell = estimate_difference(metric, values[0], values[1:], bold=not caution)
     sure = cell.bold and (p is None or p < 1 - LEVEL)
     details = [] if p is None else [f'p {p_text(p)} over folds']
     details += [] if sure else ['may be chance']

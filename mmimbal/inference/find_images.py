@@ -11,6 +11,7 @@ from mmimbal.datasets.sources.walk import (
     BROKEN_LINKS,
     CANNOT_DECODE,
     OWN_FILES,
+    check_file_name,
     files_below,
     reason_to_leave_out,
 )
@@ -27,7 +28,8 @@ def find_images(paths: Sequence[Path], split: str | None = None) -> list[str]:
 
     Raises:
         FileNotFoundError: If a path does not exist, or there is no image.
-        ValueError: If there is a split, but several paths or no such split.
+        ValueError: If there is a split, but several paths or no such split; or if the
+            name of a file is not UTF-8, or has a line break.
     """
     if split:
         if len(paths) != 1:
@@ -50,6 +52,7 @@ def find_images(paths: Sequence[Path], split: str | None = None) -> list[str]:
                     f'{path} is no image: give images or folders, or the folder of an '
                     'index.csv with --split NAME'
                 )
+            check_file_name(path)
             found.append(str(path))
         else:
             raise FileNotFoundError(f'no image or folder {path}')

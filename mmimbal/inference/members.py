@@ -123,7 +123,7 @@ def check_members(members: Sequence[Member]) -> None:
     Raises:
         ValueError: If their classes, the order of these, their pipelines or data
             preprocessors differ; the message names two members. Or if one of several
-            is an ensemble, or is given twice.
+            is an ensemble, is calibrated, or is given twice.
     """
     first, *others = members
     files = [member.checkpoint.resolve() for member in members]
@@ -137,6 +137,11 @@ def check_members(members: Sequence[Member]) -> None:
         if member.model.get('type') == ENSEMBLE:
             raise ValueError(
                 f'{member.checkpoint} is an ensemble itself: give its members instead'
+            )
+        if member.meta.get('decisions'):
+            raise ValueError(
+                f'{member.checkpoint} is calibrated by itself: average the members '
+                'before calibration, publish them, and calibrate the ensemble'
             )
     for other in others:
         names = f'{first.checkpoint} and {other.checkpoint} cannot be averaged'

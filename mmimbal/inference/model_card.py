@@ -84,6 +84,12 @@ def _plain(step: Mapping) -> str:
     return f'{step["type"]}({", ".join(arguments)})'
 
 
+def _row(name: str, value: str) -> str:
+    """Return a row of a Markdown table."""
+    name = name.replace('|', r'\|')
+    return f'| {name} | {value} |'
+
+
 def _counts(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> str:
     cells = ['not known'] * len(classes)
     if counts:
@@ -91,7 +97,7 @@ def _counts(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> str:
             (min(of_class), max(of_class)) for of_class in zip(*counts, strict=True)
         ]
         cells = [f'{a}' if a == b else f'{a} to {b}' for a, b in ranges]
-    rows = [f'| {name} | {cell} |' for name, cell in zip(classes, cells, strict=True)]
+    rows = [_row(name, cell) for name, cell in zip(classes, cells, strict=True)]
     return '\n'.join(['| class | training images |', '|---|---:|', *rows])
 
 
@@ -146,7 +152,7 @@ def _results(predictions: Predictions | None, decisions: Decisions | None) -> st
                 groups=groups_of.get(metric),
             )
             value = f'{measured[metric]:.1f} [{low:.1f}, {high:.1f}]'
-            rows.append(f'| {metric} | {value} |')
+            rows.append(_row(metric, value))
     groups = len(set(predictions.groups.tolist()))
     about = (
         f'{len(predictions.labels)} {predictions.about.get("split") or "test"} images '

@@ -84,11 +84,6 @@ def load_predictor(paths: Sequence[Path], device: str = 'cpu') -> Predictor:
     model.eval()
     metas = {member.checkpoint: member.meta for member in members}
     stored = first.meta.get('decisions')
-    if stored and len(members) > 1:
-        raise ValueError(
-            f'{first.checkpoint} is calibrated by itself: average the members before '
-            'calibration, publish them, and calibrate the ensemble'
-        )
     decisions = Decisions.from_dict(stored, first.classes) if stored else None
     return Predictor(
         model, cfg, first.pipeline, first.classes, metas, decisions, state_hash(state)

@@ -102,26 +102,27 @@ def load_stage1(
         check_trained_classes(loaded.get('meta', {}), dataset, checkpoint)
     if hasattr(model.head, 'load_stage1'):
         model.head.load_stage1(head_of(stage1))
-    warn_of_adjusting_twice(model.head, loaded.get('meta', {}).get('rebalanced_by'))
+    twice = adjusting_twice(model.head, loaded.get('meta', {}).get('rebalanced_by'))
+    if twice:
+        print_log(twice, logger='current', level=logging.WARNING)
     return stage1
 
 
-def warn_of_adjusting_twice(head: nn.Module | None, loss: str | None) -> None:
-    """Log a warning if a head adjusts a classifier that was trained rebalanced.
+def adjusting_twice(head: nn.Module | None, loss: str | None) -> str:
+    """Return a warning if a head adjusts a classifier that was trained rebalanced.
 
     Args:
         head: Head of stage 2.
         loss: Name of the loss of stage 1 that uses the class counts, if any.
     """
-    if loss and getattr(head, 'adjusts_logits', False):
-        print_log(
-            f'Stage 1 was trained with {loss}, which uses the class counts, and '
-            f'{type(head).__name__} adjusts its logits by them again: together they '
-            'rebalance twice. Set model.head.tau=0, or use a stage 1 with plain '
-            'cross-entropy',
-            logger='current',
-            level=logging.WARNING,
-        )
+    if not (loss and getattr(head, 'adjusts_logits', False)):
+        return ''
+    return (
+        f'Stage 1 was trained with {loss}, which uses the class counts, and '
+        f'{type(head).__name__} adjusts its logits by them again: together they '
+        'rebalance twice. Set model.head.tau=0, or use a stage 1 with plain '
+        'cross-entropy'
+    )
 
 
 def training_groups_of(stage1: str) -> np.ndarray:

@@ -13,6 +13,7 @@ from mmpretrain.registry import DATASETS, MODELS
 from torch.utils.data import Dataset
 
 from mmimbal.datasets.spelling import SPLITS
+from mmimbal.files.checkpoint import load_from_local
 from mmimbal.stage2.freezing import freeze_features
 from mmimbal.stage2.frozen_features import frozen_features
 from mmimbal.stage2.stage1 import head_of, load_stage1
@@ -28,12 +29,14 @@ class Stage1Features:
             and test.
         state: State dict of the complete model of stage 1.
         checkpoint: Path of its checkpoint.
+        rebalanced_by: Name of its loss that uses the class counts, if any.
     """
 
     datasets: dict[str, Dataset]
     features: dict[str, np.ndarray]
     state: dict[str, torch.Tensor]
     checkpoint: str = ''
+    rebalanced_by: str | None = None
 
     @property
     def head(self) -> dict[str, torch.Tensor]:
@@ -102,4 +105,7 @@ def compute_stage1_features(
             num_workers=loader.get('num_workers', 0),
             name=split,
         )
-    return Stage1Features(datasets, features, state, str(checkpoint))
+    meta = load_from_local(checkpoint, 'cpu').get('meta', {})
+    return Stage1Features(
+        datasets, features, state, str(checkpoint), meta.get('rebalanced_by')
+    )

@@ -20,7 +20,7 @@ from mmimbal.files.state_hash import state_hash
 from mmimbal.stage2.freezing import FROZEN_PARTS
 from mmimbal.stage2.head_run import HeadRun
 from mmimbal.stage2.head_training import build_head, probabilities, train_head
-from mmimbal.stage2.stage1 import training_groups_of
+from mmimbal.stage2.stage1 import adjusting_twice, training_groups_of
 from mmimbal.stage2.stage1_features import Stage1Features
 from mmimbal.stage2.sweep_result import STAGE1, SweepRow
 
@@ -67,14 +67,21 @@ class Sweep:
     def head(self, run: HeadRun, state: dict | None = None) -> nn.Module:
         """Return the head of a run: with a given state, or trained now."""
         cfg, features = run.config, self.stage1.features['train']
-        head = build_head(
-            cfg.model.head, run.seed, self.stage1.head, features.shape[2:]
-        )
+        head = self._new_head(run)
         if state:
             head.load_state_dict(state)
         else:
             train_head(head, cfg, self.stage1.datasets['train'], features, run.seed)
         return head
+
+    def _new_head(self, run: HeadRun) -> nn.Module:
+        shape = self.stage1.features['train'].shape[2:]
+        return build_head(run.config.model.head, run.seed, self.stage1.head, shape)
+
+    def note(self, run: HeadRun) -> str:
+        """Return what to know of the metrics of a run; usually ''."""
+        twice = adjusting_twice(self._new_head(run), self.stage1.rebalanced_by)
+        return twice and f'{run.method}: {twice}'
 
     def predict(self, head: nn.Module, split: str, **about) -> Predictions:
         """Return the predictions of a head for the images of a split.

@@ -67,6 +67,7 @@ class SweepResult:
         failed: Reason why a method could not be trained, by its name.
         rows: Rows of all methods, the best on validation first.
         searched: Whether hyper-parameters were chosen on validation.
+        notes: What to know of single rows.
     """
 
     stage1: str
@@ -79,6 +80,7 @@ class SweepResult:
     failed: Mapping[str, str]
     rows: Sequence[SweepRow] = field(default_factory=list)
     searched: bool = True
+    notes: Sequence[str] = ()
 
     def write(self, folder: Path) -> None:
         """Write the result to the folder of a sweep."""
@@ -129,7 +131,7 @@ class SweepResult:
 def report_text(
     result: SweepResult, classes: Sequence[str], split: str, was_held_back: bool
 ) -> str:
-    """Return the report of a sweep: its settings, a table, and methods that failed.
+    """Return the report of a sweep: its settings, a table, failed methods, and notes.
 
     Args:
         result: Result of the sweep.
@@ -150,6 +152,7 @@ def report_text(
     )
     for name, reason in result.failed.items():
         text += f'\nNot trained: {name}. {reason}\n'
+    text += ''.join(f'\n{note}\n' for note in result.notes)
     if not was_held_back:
         text += (
             '\nTest and validation images are the same: hyper-parameters were chosen '

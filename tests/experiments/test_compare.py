@@ -2,6 +2,8 @@
 
 import json
 import re
+import shlex
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,6 +24,7 @@ from mmimbal.experiments.compare_grid import (
 from mmimbal.experiments.compare_page import which_images
 from mmimbal.experiments.compare_time import estimated_seconds, readable, workers_for
 from mmimbal.experiments.grid import load_grid
+from mmimbal.experiments.grid_run import fold_options
 from mmimbal.experiments.grid_runner import GridFolders
 from mmimbal.experiments.own_data import describe_data
 from mmimbal.experiments.results import images_file, pack
@@ -122,11 +125,38 @@ def test_untouched_features_are_those_of_weights(
     if has_imagenet:
         assert runs['imagenet'].experiment == 'cells/pretrained/frozen'
         assert runs['imagenet'].options['train_cfg.max_epochs'] == 1
-        (first,) = commands_of_winner(
-            'cells', profile, Row('imagenet', '', False), None
-        )
-        assert 'train.py cells/pretrained/frozen --cfg-options' in first
-        assert first.endswith(' train_cfg.max_epochs=1 param_scheduler.1.T_max=1')
+        (first,) = commands_of_winner(data, profile, Row('imagenet', '', False), None)
+        assert_trains_as(first, runs['imagenet'])
+
+
+def assert_trains_as(command, run):
+    """Compare the options of a command of the winner with those of its run."""
+    experiment, *options = shlex.split(command.partition('tools/train.py ')[2])
+    assert experiment == run.experiment
+    found = dict(option.split('=') for option in options[1:])
+    wanted = dict(run.options) | fold_options(0)
+    same = ('.cache', '.num_workers', '.persistent_workers')  # change no result
+    wanted = {k: str(v) for k, v in wanted.items() if not k.endswith(same)}
+    plain = run.method in ('ce', 'imagenet')
+    if not plain:  # what their config has
+        del wanted['train_dataloader.drop_last']
+        del wanted['default_hooks.checkpoint.save_best']
+    assert found == wanted
+
+
+@pytest.mark.parametrize('method', RIGHT)
+def test_the_commands_train_the_winner_as_the_comparison_did(data, tmp_path, method):
+    write_grid(data, '64px', False, tmp_path / 'decoded', tmp_path / 'grid.py')
+    runs = {run.method: run for run in load_grid(tmp_path / 'grid.py').runs}
+    assert not data.has_split  # only folds: the first one is used
+    (first,) = commands_of_winner(data, '64px', Row(method, '', False), None)
+    assert_trains_as(first, runs[method])
+
+
+def test_a_path_with_a_comma_is_refused_before_training(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    with pytest.raises(ValueError, match='has a comma, so no option can name it'):
+        write_grid(data, '64px', False, tmp_path / 'a,b', tmp_path / 'grid.py')
 
 
 def test_an_adapter_has_no_views_for_the_recipe(data):
@@ -195,11 +225,12 @@ def test_the_profile_is_that_of_the_machine(monkeypatch):
     assert choose_profile() == '224px'
 
 
-def test_the_commands_train_the_winner_with_what_most_folds_chose():
+def test_the_commands_train_the_winner_with_what_most_folds_chose(data, tmp_path):
+    data = replace(data, has_split=True)
     row = Row('control', 'crt', False)
     for fold, rate in enumerate((0.1, 0.02, 0.1)):
         row.runs[fold, 0] = dict(params={'optim_wrapper.optimizer.lr': rate})
-    first, second = commands_of_winner('cells', '64px', row, None)
+    first, second = commands_of_winner(data, '64px', row, None)
     assert first == (
         'python tools/train.py cells/64px/recommended --cfg-options '
         'model.head.metric_weight=0.0'
@@ -208,12 +239,13 @@ def test_the_commands_train_the_winner_with_what_most_folds_chose():
         'python tools/train.py cells/64px/recommended/crt --cfg-options '
         'optim_wrapper.optimizer.lr=0.1'
     )
-    elsewhere = commands_of_winner('cells', '64px', Row('ce', '', False), '/my data')
+    elsewhere = commands_of_winner(data, '64px', Row('ce', '', False), '/my data')
     assert elsewhere == [
         "MMIMBAL_DATA='/my data' python tools/train.py cells/64px/ce --cfg-options "
-        'default_hooks.checkpoint.save_best=None'
+        'train_dataloader.drop_last=True default_hooks.checkpoint.save_best=None'
     ]
-    first, second = commands_of_winner('my cells', '64px', row, None)
+    spaced = replace(data, word='my cells')
+    first, second = commands_of_winner(spaced, '64px', row, None)
     assert "tools/train.py 'my cells/64px/recommended' --cfg" in first
     assert "tools/train.py 'my cells/64px/recommended/crt' --cfg" in second
 

@@ -1,10 +1,12 @@
 import json
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
 from mmimbal.experiments.grid import load_grid
-from mmimbal.experiments.grid_runner import GridFolders
+from mmimbal.experiments.grid_runner import GridFolders, check_no_leak
 from mmimbal.files.json_file import write_json
 from mmimbal.files.lock import locked, locked_work_dir
 
@@ -93,3 +95,78 @@ def test_what_another_process_has_done_meanwhile_is_not_done_again(grid_job):
         assert next(steps) is None
         write_json(dict(settings=job.run.settings, rows=[]), job.result)
     assert list(steps) == []
+
+
+ROWS = [
+    'b.png,cat,g1,train,test',
+    'a.png,dog,g2,test,train',
+    'c.png,cat,g3,val,val',
+]
+
+
+@pytest.mark.parametrize(
+    ('header', 'rows', 'is_same'),
+    [
+        ('file,label,group,fold0,fold1', ROWS, True),
+        ('file,label,group,fold0,fold1', ROWS[::-1], True),
+        ('file,label,group,fold0,note', ROWS, True),
+        ('file,label,group,fold0,fold1', [ROWS[0].replace('cat', 'dog'), *ROWS[1:]], 0),
+        ('file,label,group,fold0,fold1', [ROWS[0].replace('g1', 'g2'), *ROWS[1:]], 0),
+        ('file,label,group,fold1,fold0', ROWS, False),
+        ('file,label,group,fold0,fold1', ROWS[1:], False),
+        (None, (), True),  # not on this machine
+    ],
+)
+def test_results_of_other_images_are_refused(
+    header, rows, is_same, tmp_path, monkeypatch
+):
+    """They are trained anew, or the user is told: never silently shown."""
+    monkeypatch.setenv('MMIMBAL_DATA', str(tmp_path))
+    index = tmp_path / 'own' / 'index.csv'
+    index.parent.mkdir()
+    write_json(dict(classes=['cat', 'dog']), index.with_name('dataset.json'))
+    index.write_text('\n'.join(['file,label,group,fold0,fold1', *ROWS]))
+    text = GRID.format(judged_on='val', options={}).replace('digits_lt', 'own')
+    (tmp_path / 'grid.py').write_text(text.replace("'digits'", "'64px'") + 'folds=[0]')
+    folders = GridFolders(Path('tools'), tmp_path / 'work', tmp_path / 'results')
+    grid = load_grid(tmp_path / 'grid.py')
+    (job,) = folders.jobs(grid, grid.runs)
+    steps = job.steps(1)
+    next(steps)  # it trains
+    steps.close()
+    write_json(dict(settings=job.settings, rows=[]), job.result)
+    index.unlink()
+    if header:
+        index.write_text('\n'.join([header, *rows]))
+    for check in (job.is_done, lambda: next(job.steps(1), None)):
+        if is_same:
+            check()
+        else:
+            with pytest.raises(ValueError, match=r"index.csv was '\w{16}', now it is"):
+                check()
+    job.result.unlink()
+    if not is_same:  # nor is its training gone on with
+        with pytest.raises(ValueError, match=r"index.csv was '\w{16}', now it is"):
+            next(job.steps(1))
+
+
+def test_predictions_for_training_images_make_no_result():
+    check_no_leak(dict(split='test'), Path('crt.npz'))
+    with pytest.raises(ValueError, match=r'crt.npz: 3 of 9 groups\. Was the data set'):
+        check_no_leak(dict(leak='3 of 9 groups'), Path('crt.npz'))
+
+
+@pytest.mark.parametrize('key', ['stage2', 'views', 'search'])
+def test_other_heads_need_no_new_training(key, grid_job, tmp_path):
+    *_, job = grid_job('val')
+    steps = job.steps(1)
+    next(steps)
+    next(steps)  # it is trained
+    steps.close()
+    changed = dict(stage2=['crt'], views=2, search=False)[key]
+    job = replace(job, run=replace(job.run, **{key: changed}))
+    (sweep,) = list(islice(job.steps(1), 1))
+    assert sweep[0] == 'tools/stage2_sweep.py'
+    job = replace(job, run=replace(job.run, options={'x': 1}))
+    with pytest.raises(ValueError, match=r'options\.x was missing'):
+        next(job.steps(1))

@@ -48,3 +48,13 @@ def test_the_folder_of_decoded_images_changes_no_result(tmp_path):
     record_settings(settings('decoded'), tmp_path / 'new')
     record_settings(settings('elsewhere'), tmp_path / 'new')
     record_settings(SETTINGS, tmp_path / 'new')
+
+
+def test_a_hash_of_data_is_compared_where_both_have_one(tmp_path):
+    before, now = SETTINGS | {'index.csv': 'aa'}, SETTINGS | {'index.csv': 'bb'}
+    record_settings(before, tmp_path)
+    record_settings(SETTINGS, tmp_path)  # the data are not on this machine
+    with pytest.raises(ValueError, match=r"index\.csv was 'aa', now it is 'bb'"):
+        record_settings(now, tmp_path)
+    record_settings(SETTINGS, tmp_path / 'older')
+    record_settings(now, tmp_path / 'older')

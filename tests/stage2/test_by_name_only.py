@@ -10,7 +10,7 @@ from mmpretrain.models.losses import LabelSmoothLoss
 
 from mmimbal.command_line.compose import load_experiment
 from mmimbal.command_line.experiment import words_of
-from mmimbal.experiments.sweep_plan import load_methods
+from mmimbal.experiments.sweep_methods import load_methods
 from mmimbal.stage2.config import stage2_config
 from mmimbal.stage2.head_training import build_head, probabilities, train_head
 from tests.conftest import CONFIGS

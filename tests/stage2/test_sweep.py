@@ -5,7 +5,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmimbal.experiments.sweep_plan import load_methods
+from mmimbal.experiments.sweep_methods import load_methods
 from mmimbal.stage2.config import stage2_config
 from mmimbal.stage2.head_run import HeadRun
 from mmimbal.stage2.stage1_features import Stage1Features

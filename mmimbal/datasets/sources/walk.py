@@ -54,22 +54,27 @@ def _files(
     folder: Path, below: PurePosixPath, ancestors: set[Path]
 ) -> Iterator[PurePosixPath]:
     for path in sorted(folder.iterdir()):
-        try:
-            path.name.encode()
-        except UnicodeEncodeError:
-            raise ValueError(
-                f'the name of a file in {folder} is not UTF-8: {path.name!a}. '
-                'Rename it, for example with convmv'
-            ) from None
-        if '\n' in path.name or '\r' in path.name:
-            raise ValueError(
-                f'the name of a file in {folder} has a line break: {path.name!r}. '
-                'Rename it'
-            )
+        check_file_name(path)
         if not path.is_dir():
             yield below / path.name
         elif path.resolve() not in ancestors:  # a link to a folder above has no end
             yield from _files(path, below / path.name, {*ancestors, path.resolve()})
+
+
+def check_file_name(path: Path) -> None:
+    """Raise a ValueError if a CSV file in UTF-8 cannot name a file in a row."""
+    try:
+        path.name.encode()
+    except UnicodeEncodeError:
+        raise ValueError(
+            f'the name of a file in {path.parent} is not UTF-8: {path.name!a}. '
+            'Rename it, for example with convmv'
+        ) from None
+    if '\n' in path.name or '\r' in path.name:
+        raise ValueError(
+            f'the name of a file in {path.parent} has a line break: {path.name!r}. '
+            'Rename it'
+        )
 
 
 def reason_to_leave_out(

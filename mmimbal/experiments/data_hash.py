@@ -1,0 +1,59 @@
+"""A hash of the images of an index, to notice that a data set has changed."""
+
+import hashlib
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+from mmengine.config import Config
+
+from mmimbal.command_line.prepared import data_folder
+from mmimbal.datasets.index_file import read_index
+from mmimbal.datasets.innermost import innermost
+from mmimbal.experiments.grid_run import GridRun
+
+
+def index_of_run(run: GridRun) -> Path | None:
+    """Return the index of the data set of a run; ``None`` if it is not known here."""
+    if any('data_root' in option for option in run.options):
+        return None
+    if Path(run.experiment).suffix == '.py':
+        return index_of_config(Config.fromfile(run.experiment))
+    return data_folder(run.dataset) / 'index.csv'
+
+
+def index_of_config(cfg: Config) -> Path:
+    """Return the index of the training images of a config, be it there or not."""
+    return Path(dataset_of_config(cfg).get('data_root') or '', 'index.csv')
+
+
+def dataset_of_config(cfg: Config) -> Mapping:
+    """Return the config of the training images, without wrappers."""
+    loader = cfg.get('train_dataloader') or {}
+    return innermost(loader.get('dataset') or {}, 'data_root')
+
+
+def hash_of_fold(index: Path | None, fold: int | None) -> str | None:
+    """Return a hash of the files, labels, groups and splits of an index.
+
+    Other columns, and the order of rows and columns, do not change it.
+
+    Args:
+        index: An ``index.csv``.
+        fold: Number of the column of splits; ``None`` for ``split``.
+
+    Returns:
+        16 hexadecimal digits; ``None`` if there is no such file.
+    """
+    if index is None or not index.is_file():
+        return None
+    column = 'split' if fold is None else f'fold{fold}'
+    return _hash(index, index.stat().st_mtime_ns, column)
+
+
+@cache
+def _hash(index: Path, changed: int, column: str) -> str:
+    table = read_index(index)
+    names = [n for n in ('file', 'label', 'group', column) if n in table.column_names]
+    rows = sorted(zip(*(table[name].to_pylist() for name in names), strict=True))
+    return hashlib.sha256(repr((names, rows)).encode()).hexdigest()[:16]
