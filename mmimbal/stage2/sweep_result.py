@@ -80,7 +80,7 @@ class SweepResult:
     failed: Mapping[str, str]
     rows: Sequence[SweepRow] = field(default_factory=list)
     searched: bool = True
-    notes: Sequence[str] = ()
+    notes: Sequence[str] = field(default_factory=list)
 
     def write(self, folder: Path) -> None:
         """Write the result to the folder of a sweep."""

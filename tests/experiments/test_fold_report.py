@@ -67,3 +67,20 @@ def test_scores_of_different_models_are_not_compared():
     assert summary['brier']['pooled'] == pytest.approx(summary['brier']['mean'])
     alone, text = report(parts[:1])
     assert alone['auroc']['interval'] is not None and 'cannot be compared' not in text
+
+
+def test_doubts_about_the_images_are_said_once():
+    labels = np.arange(60) % 2
+    files = np.array([f'{n}' for n in range(60)])
+    parts = [
+        Predictions(
+            np.eye(2)[labels],
+            labels,
+            np.char.add(name, files),
+            np.char.add(name, files),
+            ('a', 'b'),
+            about=dict(leak='3 of the 60 groups were trained on'),
+        )
+        for name in 'xy'
+    ]
+    assert report(parts)[1].count('3 of the 60 groups were trained on. ') == 1

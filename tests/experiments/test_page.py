@@ -141,7 +141,9 @@ def test_parts_of_the_page_are_separated_by_one_empty_line(results, tmp_path):
             assert before.startswith('| ') and after.startswith('| ')
 
 
-def test_a_grid_judged_on_validation_shows_nothing_of_test(results, tmp_path):
+@pytest.mark.parametrize('is_there', [False, True])
+def test_a_grid_judged_on_validation_shows_nothing_of_test(results, tmp_path, is_there):
+    """Nor if results have it, from a grid that was judged on test before."""
     file = results / 'study' / 'grid.json'
     write_json(json.loads(file.read_text()) | dict(judged_on='val'), file)
 
@@ -149,7 +151,8 @@ def test_a_grid_judged_on_validation_shows_nothing_of_test(results, tmp_path):
         for row in result['rows']:
             del row['test'], row['predicted']
 
-    change_results(results / 'study', leave_test_out)
+    if not is_there:
+        change_results(results / 'study', leave_test_out)
     write_page(results / 'study', tmp_path / 'results.md')
     text = (tmp_path / 'results.md').read_text()
     assert [row[0] for row in tables(tmp_path / 'results.md')[0][2:]] == [
@@ -216,6 +219,43 @@ def test_a_class_of_few_groups_is_named(results, tmp_path):
     write_page(results / 'study', page, resamples=20)
     said = f'one: Classes with fewer than {FEW_GROUPS} groups: c 6. Intervals of means'
     assert said in page.read_text() and '**+' not in page.read_text()
+
+
+def test_a_class_that_a_row_always_finds_makes_no_difference_bold(results, tmp_path):
+    """Its recall is 100% in each resample: the interval is too narrow."""
+    page = tmp_path / 'results.md'
+    write_page(results / 'study', page, resamples=20)
+    before = page.read_text()
+    assert before.count('**+') > 0
+
+    def find_all_of_class_0(result):
+        if result['method'] != 'ce':
+            return
+        name = f'{result["dataset"]}_fold{result["fold"]}.json'
+        images = json.loads((results / 'study' / 'images' / name).read_text())
+        labels = unpack(images['labels'])
+        for row in result['rows']:
+            predicted = np.where(labels == 0, 0, unpack(row['predicted']))
+            row['predicted'] = pack(predicted)
+
+    change_results(results / 'study', find_all_of_class_0)
+    write_page(results / 'study', page, resamples=20)
+    assert '**+' not in page.read_text()  # all differences are from ce + crt
+
+
+def test_a_data_set_without_test_results_so_far_stops_no_page(results, tmp_path):
+    def only_ce_on_validation(result):
+        if result['dataset'] == 'one':
+            result['rows'] = [row for row in result['rows'] if not row['stage2']]
+            for row in result['rows']:
+                del row['test'], row['predicted']
+
+    for file in (results / 'study' / 'runs').glob('one_*'):
+        if '_ce_' not in file.name:
+            file.unlink()
+    change_results(results / 'study', only_ce_on_validation)
+    write_page(results / 'study', tmp_path / 'results.md', resamples=20)
+    assert 'With and without' in (tmp_path / 'results.md').read_text()
 
 
 def test_an_incomplete_result_is_named(results, tmp_path):

@@ -111,6 +111,11 @@ def test_counts_of_members_are_a_range():
     assert '| mel | 5 to 7 |' in card and '| nv | 40 |' in card
 
 
+def test_a_class_may_have_the_mark_of_a_column():
+    card = model_card('skin', ('a|b', 'c'), CFG, [dict(class_counts=[5, 4])], PIPELINE)
+    assert r'| a\|b | 5 |' in card
+
+
 def test_what_is_not_known_is_not_invented():
     metas = [dict(class_counts=[5, 40]), {}]
     cfg = dict(model=dict(type=ENSEMBLE, members=[{}, {}]))

@@ -1,5 +1,6 @@
 """New images are predicted by one model or the mean of several."""
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -467,3 +468,12 @@ def test_the_files_of_a_prepared_set_are_not_its_images(data, tmp_path):
     assert find_images([folder]) == images
     (folder / 'index.csv').unlink()  # of any folder, it may be an image
     assert len(find_images([folder])) == len(images) + 1
+
+
+@pytest.mark.parametrize('name', [b'a\xe9.png', b'a\nb.png'])
+def test_an_image_whose_name_no_table_can_have_is_refused(name, tmp_path):
+    file = Path(os.fsdecode(os.fsencode(tmp_path) + b'/' + name))
+    file.touch()
+    for path in (file, tmp_path):
+        with pytest.raises(ValueError, match='Rename it'):
+            find_images([path])

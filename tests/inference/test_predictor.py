@@ -43,6 +43,16 @@ def test_members_that_do_not_go_together_are_named(pair, changes, message):
     assert str(second.checkpoint) in str(error.value)
 
 
+@pytest.mark.parametrize('number', [0, 1])
+def test_a_calibrated_member_is_refused(pair, number):
+    """Its calibration is not that of the average."""
+    pair[number] = replace(pair[number], meta=dict(decisions={'a': 1}))
+    with pytest.raises(ValueError, match='is calibrated by itself: average') as error:
+        check_members(pair)
+    assert str(pair[number].checkpoint) in str(error.value)
+    check_members([pair[number]])
+
+
 def test_a_member_given_twice_is_refused(members):
     fold = members / 'fold0'
     with pytest.raises(ValueError, match=r'fold0.* is given twice'):

@@ -175,3 +175,15 @@ def test_it_learns_what_cross_entropy_gets_wrong(name, sweep, plain):
     assert plain['recall/c'] < 70
     assert found['recall/c'] > plain['recall/c'] + 15
     assert found['balanced_accuracy'] > plain['balanced_accuracy'] + 3
+
+
+def test_adjusting_twice_is_noted(sweep):
+    """The heads of a sweep get the classifier of stage 1 without its backbone."""
+    method = run('posthoc_logit_adjustment')
+    assert method.config.model.head.tau > 0 and sweep.note(method) == ''
+    sweep.stage1.rebalanced_by = 'BalancedSoftmaxLoss'
+    note = sweep.note(method)
+    assert note.startswith(f'{method.method}: Stage 1 was trained with Balanced')
+    assert sweep.note(run('crt')) == ''
+    method.params['model.head.tau'] = 0.0
+    assert sweep.note(method) == ''

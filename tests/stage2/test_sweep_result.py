@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -55,6 +56,8 @@ def test_rows_are_sorted_by_validation_and_say_how_many_seeds_they_are_of(result
     text = report_text(result, ('a',), 'test', was_held_back=False)
     assert '\nNot trained: vs. x\n' in text and 'validation images are the same' in text
     assert 'images are the same' not in report_text(result, ('a',), 'test', True)
+    text = report_text(replace(result, notes=['lws: no.']), ('a',), 'test', True)
+    assert text.endswith('\nlws: no.\n')
 
 
 def test_predictions_of_stage_1_have_a_name_of_their_own(tmp_path):
