@@ -2,7 +2,7 @@
 
 import csv
 import json
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pyarrow as pa
@@ -75,11 +75,23 @@ def read_index(index: Path) -> pa.Table:
     for name in ('file', 'label'):
         if (row := pc.index(table[name], '').as_py()) >= 0:
             raise ValueError(f'{index} has no {name} in row {row + 2}')
+    table = with_plain_paths(table)
     if pc.count_distinct(table['file']).as_py() < len(table):
         counts = pc.value_counts(table['file'])
         repeated = counts.filter(pc.greater(counts.field('counts'), 1))[0]['values']
         raise ValueError(f'{index} lists {repeated.as_py()!r} more than once')
     return table
+
+
+def with_plain_paths(table: pa.Table) -> pa.Table:
+    """Return an index in which one file has one name: './a//b.png' is 'a/b.png'."""
+    files = table['file']
+    is_plain = pc.invert(pc.match_substring_regex(files, r'(^|/)\.?/|/\.?$'))
+    if pc.all(is_plain).as_py():
+        return table
+    names = [str(PurePosixPath(file)) for file in files.to_pylist()]
+    column = table.column_names.index('file')
+    return table.set_column(column, 'file', pa.chunked_array([names]))
 
 
 def read_description(index: Path) -> dict | None:

@@ -116,18 +116,29 @@ def check_start(loop: BaseLoop, meta: dict, switch: int | None) -> None:
             f'cannot resume with {name}={length}: {done} are done already. Set {name} '
             f'to at least {done}, or name an earlier checkpoint with --resume PATH'
         )
-    steps = meta.get('numbers', {}).get(STEPS)
-    is_inside = steps and meta['iter'] != meta['epoch'] * steps
-    if counts_epochs(loop) and switch is None and is_inside:
+    if counts_epochs(loop) and meta.get('is_inside_epoch'):
         raise ValueError(
-            f'cannot resume after iteration {meta["iter"]}: it is inside an epoch of '
-            f'{steps} iterations, and a run goes on from the start of an epoch. Name a '
-            'checkpoint that was written at the end of an epoch with --resume PATH'
+            f'cannot resume after iteration {meta["iter"]}: it is inside an epoch, and '
+            'a run goes on from the start of an epoch. Name a checkpoint that was '
+            'written at the end of an epoch with --resume PATH'
         )
     old = meta.get('numbers', {SWITCH: switch}).get(SWITCH)
     epochs = [epoch for epoch in (old, switch) if epoch is not None]
     if old != switch and min(epochs) < meta['epoch']:
         refuse(SWITCH, old, switch, f'{meta["epoch"]} epochs are done already')
+
+
+def check_seed(old: int | None, new: int) -> None:
+    """Raise a ValueError if a resumed run has another seed than before.
+
+    Its batches are drawn from it, and its loader was built before the checkpoint is
+    read.
+    """
+    if old is not None and old != new:
+        raise ValueError(
+            f'cannot resume with the seed {new}: the run had the seed {old}, and its '
+            f'batches are drawn from it. Set randomness.seed={old}'
+        )
 
 
 def check_changes(changes: dict[str, tuple]) -> None:

@@ -99,6 +99,8 @@ def write_text(text: str, path: Path) -> None:
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder to fill; at the end, it is renamed to ``path``.
 
+    If ``path`` is a symbolic link to an empty folder, that folder is replaced.
+
     Raises:
         NotADirectoryError: If ``path``, or a parent of it, is a file; raised before
             anything is written.
@@ -107,13 +109,14 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         OSError: If a file cannot be written, for example if the disk is full.
     """
     check_is_new(path)
-    with _path_in_errors(path), _unfinished(path, Path.mkdir) as unfinished:
+    target = path.resolve() if path.is_symlink() else path
+    with _path_in_errors(path), _unfinished(target, Path.mkdir) as unfinished:
         try:
             yield unfinished
             sync_to_disk(unfinished)
             check_is_new(path)  # another process may have written it meanwhile
-            os.rename(unfinished, path)
-            _sync_entries(path.parent)
+            os.rename(unfinished, target)
+            _sync_entries(target.parent)
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
 

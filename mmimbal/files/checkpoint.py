@@ -83,7 +83,8 @@ def atomic_saving() -> Iterator[None]:
 
     def save_plain(checkpoint: dict, *args, **kwargs) -> None:
         others = {k: v for k, v in checkpoint.items() if k not in OF_TENSORS}
-        save({**checkpoint, **plain_content(others)}, *args, **kwargs)
+        tensors = {k: v for k, v in checkpoint.items() if k in OF_TENSORS}
+        save(plain_content(others) | tensors, *args, **kwargs)
 
     if before is LocalBackend:
         prefix_to_backends[''] = AtomicBackend

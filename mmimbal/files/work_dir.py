@@ -9,13 +9,18 @@ POINTER = 'last_checkpoint'  # written by mmengine
 def last_checkpoint(work_dir: Path) -> Path | None:
     """Return the last checkpoint of a work dir, ``None`` if it has never had one.
 
-    mmengine writes its path at the time of training: the folder may have moved. The
-    file itself may be missing.
+    mmengine writes its path at the time of training: the folder may have moved. With
+    ``out_dir`` of ``CheckpointHook``, the file is in another folder. It may be missing.
     """
     pointer = work_dir / POINTER
     if not pointer.is_file():
         return None
-    return work_dir / Path(pointer.read_text(encoding='utf-8').strip()).name
+    written = Path(pointer.read_text(encoding='utf-8').strip())
+    here = work_dir / written.name
+    is_of_a_work_dir = (written.parent / POINTER).exists()
+    if not here.is_file() and written.is_file() and not is_of_a_work_dir:
+        return written
+    return here
 
 
 def find_checkpoint(path: str) -> Path:

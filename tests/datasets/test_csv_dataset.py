@@ -115,6 +115,21 @@ def test_paths_that_leave_the_folder_are_refused(tmp_path, file):
         CSVDataset(str(tmp_path))
 
 
+def test_one_image_has_one_name(tmp_path):
+    """Spelled in two ways, it could be in two splits."""
+    rows = [dict(file=f'x/{n}.png', label='ab'[n], split='train') for n in (0, 1)]
+    folder = write_index(tmp_path, rows)
+    index = folder / 'index.csv'
+    text = index.read_text()
+    for other in ('./x/0.png', 'x//0.png', 'x/./0.png', './/x/0.png'):
+        index.write_text(f'{text}{other},a,val\n')
+        with pytest.raises(ValueError, match=r"lists 'x/0.png' more than once"):
+            CSVDataset(str(folder), 'train')
+        index.write_text(text.replace('x/0.png', other))
+        dataset = CSVDataset(str(folder), 'train')
+        assert dataset[0]['img_path'] == str(folder / 'x/0.png')
+
+
 def test_row_without_a_label_is_named(tmp_path):
     (tmp_path / 'index.csv').write_text('file,label\nx.png,a\ny.png\n')
     with pytest.raises(

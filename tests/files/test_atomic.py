@@ -52,6 +52,20 @@ def test_a_folder_is_there_once_it_is_whole(tmp_path):
     assert names(path) == ['inner'] and names(tmp_path) == ['kept']
 
 
+@pytest.mark.parametrize('is_far', [False, True])
+def test_a_link_to_an_empty_folder_is_filled(tmp_path, is_far):
+    """On the disk of its target, which may be another one."""
+    target = tmp_path / ('disk/big' if is_far else 'big')
+    target.mkdir(parents=True)
+    path = tmp_path / 'link'
+    path.symlink_to(target)
+    with atomic_folder(path) as unfinished:
+        assert unfinished.parent == target.parent
+        (unfinished / 'file').write_text('whole')
+    assert path.is_symlink() and names(target) == ['file']
+    assert names(target.parent) == sorted({'big', *([] if is_far else ['link'])})
+
+
 def test_what_somebody_else_made_is_not_replaced(tmp_path):
     """A folder where a file is meant, and the reverse."""
     folder, file = tmp_path / 'folder', tmp_path / 'file'

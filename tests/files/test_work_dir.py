@@ -29,6 +29,20 @@ def test_the_best_checkpoint_or_else_the_last(tmp_path):
         find_checkpoint(str(tmp_path))
 
 
+def test_the_last_checkpoint_may_be_in_another_folder(tmp_path):
+    """With out_dir of CheckpointHook; but not in a work dir that was copied."""
+    work_dir, other = tmp_path / 'run', tmp_path / 'out'
+    work_dir.mkdir()
+    other.mkdir()
+    file = other / 'epoch_9.pth'
+    file.touch()
+    (work_dir / 'last_checkpoint').write_text(str(file))
+    assert find_checkpoint(str(work_dir)) == file
+    (other / 'last_checkpoint').write_text(str(file))
+    with pytest.raises(FileNotFoundError, match='the last one, is missing'):
+        find_checkpoint(str(work_dir))
+
+
 def test_the_config_beside_a_checkpoint(tmp_path):
     checkpoint = tmp_path / 'best.pth'
     with pytest.raises(

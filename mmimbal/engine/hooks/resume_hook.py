@@ -17,6 +17,7 @@ from mmimbal.datasets.labels_and_groups import check_trained_classes
 from mmimbal.engine.hooks.stages import config_of_stage, first_epoch, single_run
 from mmimbal.engine.resumed_numbers import (
     SWITCH,
+    check_seed,
     check_start,
     counts_epochs,
     numbers_of,
@@ -54,13 +55,15 @@ class ResumeHook(Hook):
 
     Raises:
         ValueError: At the start of a resumed run, if a number has changed that must
-            not: the optimizer's type, its parameter groups, the batch size, the number
-            of iterations per epoch, or the end of a run to an epoch that is done.
+            not: the seed, the optimizer's type, its parameter groups, the batch size,
+            the number of iterations per epoch, or the end of a run to an epoch that is
+            done.
     """
 
     priority = 'VERY_HIGH'
     pending = False
     stopped: Stopped | None = None
+    is_inside_epoch = False
 
     def before_run(self, runner: Runner) -> None:
         """Choose the checkpoint to resume from."""
@@ -90,6 +93,7 @@ class ResumeHook(Hook):
                 'load_from'
             )
         meta = checkpoint['meta']
+        check_seed(meta.get('seed'), runner.seed)
         done = checkpoint.get('message_hub', {}).get('runtime_info', {})
         self.pending = done.get(VALIDATED) != meta['epoch']
         switch = single_run(runner)
@@ -141,6 +145,16 @@ class ResumeHook(Hook):
         self._validate(runner)
         seed_all(runner.seed, runner.epoch, get_rank())
 
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch=None, outputs=None
+    ) -> None:
+        """Note that an epoch has begun; a loop over iterations has none."""
+        self.is_inside_epoch = counts_epochs(runner.train_loop)
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Note that it has ended, before the checkpoint is written."""
+        self.is_inside_epoch = False
+
     def after_train(self, runner: Runner) -> None:
         """Validate the last epoch, if that is missing."""
         self._validate(runner)
@@ -150,8 +164,10 @@ class ResumeHook(Hook):
         runner.message_hub.update_info(VALIDATED, runner.epoch)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Save the numbers that a resumed run compares."""
-        checkpoint['meta']['numbers'] = all_numbers(runner)
+        """Save the numbers that a resumed run compares, and whether an epoch ended."""
+        meta = checkpoint['meta']
+        meta['numbers'] = all_numbers(runner)
+        meta['is_inside_epoch'] = self.is_inside_epoch
 
     def _validate(self, runner: Runner) -> None:
         if not self.pending:

@@ -1,6 +1,6 @@
 """Keep batch norm statistics equal on all ranks."""
 
-from mmengine.hooks import Hook
+from mmengine.hooks import EMAHook, Hook
 from mmengine.runner import Runner
 from torch.nn.modules.batchnorm import _NormBase
 
@@ -15,7 +15,7 @@ class SyncBuffersHook(Hook):
     mmengine's hook with this name averages all buffers. Its rounding errors would
     change buffers that are equal on all ranks, such as frozen statistics and the
     memories of losses. This hook averages only the statistics of norm layers in
-    training mode.
+    training mode, and those of weights that ``EMAHook`` averages.
     """
 
     layers: list[_NormBase] | None = None
@@ -27,12 +27,35 @@ class SyncBuffersHook(Hook):
 
     def before_val_epoch(self, runner: Runner) -> None:
         """Average before a validation inside an epoch, in a loop over iterations."""
-        self._average()
+        self._average(runner)
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Average at the end of an epoch."""
-        self._average()
+        self._average(runner)
 
-    def _average(self) -> None:
+    def _average(self, runner: Runner) -> None:
         average_statistics(self.layers or ())
+        for hook in runner.hooks:
+            if isinstance(hook, EMAHook) and self.layers:
+                average_statistics_of_ema(hook, self.layers)
         self.layers = None
+
+
+def average_statistics_of_ema(hook: EMAHook, layers: list[_NormBase]) -> None:
+    """Average the statistics of averaged weights, which are saved, in the same way.
+
+    They are copies of those of the model (``update_buffers=False``), or averages.
+
+    Args:
+        hook: The hook of the averaged weights.
+        layers: Norm layers of the model, with statistics that are averaged already.
+    """
+    sources = dict(hook.src_model.named_modules())
+    averages = dict(hook.ema_model.module.named_modules())
+    pairs = [(sources[n], averages[n]) for n in sources if sources[n] in layers]
+    if hook.ema_model.update_buffers:
+        average_statistics(average for _, average in pairs)
+        return
+    for source, average in pairs:
+        for ours, theirs in zip(average.buffers(), source.buffers(), strict=True):
+            ours.copy_(theirs)

@@ -51,7 +51,7 @@ class TrainingGroupsHook(Hook):
         """Add the groups of a checkpoint that training goes on from."""
         hashes = checkpoint.get('meta', {}).get('training_groups')
         if hashes is not None:
-            self._add(hashes.numpy())
+            self._add(hashes.cpu().numpy())  # resuming loads them to the GPU
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Save the hashes."""

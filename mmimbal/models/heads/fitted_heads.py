@@ -57,10 +57,12 @@ class NearestMeanClsHead(FittedHead, ClsHead):
 
     def forward(self, feats: tuple[torch.Tensor]) -> torch.Tensor:
         """Return logits, (N, K), of the last features, (N, in_channels)."""
-        features = F.normalize(self.pre_logits(feats).to(self.means))
-        # -|f - m|^2. Not by torch.cdist, which ONNX does not know.
-        squares = features.square().sum(1, keepdim=True) + self.means.square().sum(1)
-        return 2 * features @ self.means.T - squares
+        with torch.autocast(self.means.device.type, enabled=False):
+            features = F.normalize(self.pre_logits(feats).to(self.means))
+            # -|f - m|^2. Not by torch.cdist, which ONNX does not know.
+            squares = features.square().sum(1, keepdim=True)
+            squares = squares + self.means.square().sum(1)
+            return 2 * features @ self.means.T - squares
 
 
 @MODELS.register_module()
@@ -129,8 +131,9 @@ class KNNClsHead(FittedHead, ClsHead):
 
     def _neighbours(self, feats: tuple[torch.Tensor]) -> tuple[torch.Tensor, ...]:
         """Return cosines of the k nearest, (N, k), and their votes, (N, k, K)."""
-        features = F.normalize(self.pre_logits(feats).to(self.features))
-        cosines, nearest = (features @ self.features.T).topk(self.k)
+        with torch.autocast(self.features.device.type, enabled=False):
+            features = F.normalize(self.pre_logits(feats).to(self.features))
+            cosines, nearest = (features @ self.features.T).topk(self.k)
         return cosines, F.one_hot(self.labels[nearest], self.num_classes)
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:

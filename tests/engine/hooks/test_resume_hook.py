@@ -121,15 +121,42 @@ def test_checkpoints_are_those_of_what_the_loop_counts(tmp_path):
     assert newest_loadable(tmp_path, None, 'iter').name == 'iter_9.pth'
 
 
-def test_a_checkpoint_inside_an_epoch_is_refused(tmp_path):
-    hook = dict(by_epoch=False, interval=3, max_keep_ckpts=10, save_best=None)
-    cfg = tiny_digits('stage1_ce', tmp_path, default_hooks__checkpoint=hook)
-    length = len(train(cfg).train_dataloader)
-    assert length % 3 and (tmp_path / 'iter_3.pth').is_file()
-    for file in (None, str(tmp_path / 'iter_3.pth')):  # that of last_checkpoint, too
-        cfg.resume, cfg.load_from = True, file
-        with pytest.raises(ValueError, match=f'inside an epoch of {length} iterations'):
+@pytest.mark.parametrize('leaf', ['stage1_ce', 'two_stage_triplet_crt'])
+def test_a_checkpoint_inside_an_epoch_is_refused(leaf, tmp_path):
+    hook = dict(by_epoch=False, interval=1, max_keep_ckpts=-1, save_best=None)
+    cfg = tiny_digits(leaf, tmp_path, default_hooks__checkpoint=hook)
+    if leaf != 'stage1_ce':
+        cfg.default_hooks.two_stage.epoch = 1
+    cfg.train_cfg.max_epochs = 2
+    ends = []
+
+    class NoteEnds(Hook):
+        def after_train_epoch(self, runner):
+            ends.append(runner.iter)
+
+    train(cfg, NoteEnds())
+    assert len(ends) == 2 and ends[0] > 2 and ends[1] > ends[0] + 2
+    inside = [iterations for end in ends for iterations in (end - 1, end)]
+    last = tmp_path / f'iter_{ends[1]}.pth'
+    files = [*(tmp_path / f'iter_{number}.pth' for number in inside), None]
+    assert (tmp_path / 'last_checkpoint').read_text() == str(last)
+    for file in files:  # without a file it is that of last_checkpoint
+        cfg.resume, cfg.load_from = True, str(file) if file else None
+        with pytest.raises(ValueError, match='it is inside an epoch'):
             train(cfg)
+
+
+def test_a_run_is_not_resumed_with_another_seed(tmp_path):
+    """Its loader, which draws the batches, is built before the checkpoint is read."""
+    cfg = tiny_digits('stage1_ce', tmp_path, train_cfg__max_epochs=1)
+    cfg.randomness = dict(seed=None)
+    seed = train(cfg).seed
+    cfg.merge_from_dict({'resume': True, 'train_cfg.max_epochs': 2})
+    message = f'the run had the seed {seed}, .* Set randomness.seed={seed}'
+    with pytest.raises(ValueError, match=message):
+        train(cfg)
+    cfg.randomness.seed = seed
+    train(cfg)
 
 
 def test_a_checkpoint_of_another_name_is_resumed(tmp_path):

@@ -125,7 +125,21 @@ def test_what_other_hooks_add_is_made_plain_too(tmp_path):
     class Add(Hook):
         def before_save_checkpoint(self, runner, checkpoint):
             checkpoint['meta'].update(path=Path('x'), names=np.array(['a']))
+            checkpoint.update(mine=Path('x'), others=np.array(['b']))
 
     train(tiny_digits('stage1_ce', tmp_path, train_cfg__max_epochs=1), Add())
-    meta = load_from_local(tmp_path / 'epoch_1.pth')['meta']
+    checkpoint = load_from_local(tmp_path / 'epoch_1.pth')
+    meta = checkpoint['meta']
     assert meta['names'] == ['a'] and 'path' not in meta
+    assert checkpoint['others'] == ['b'] and 'mine' not in checkpoint
+
+
+def test_keys_are_left_out_of_a_published_file(tmp_path):
+    """CheckpointHook loads the last checkpoint for it, after training."""
+    cfg = tiny_digits('stage1_ce', tmp_path, train_cfg__max_epochs=1)
+    cfg.default_hooks.checkpoint.published_keys = ['meta', 'state_dict']
+    runner = train(cfg)
+    (file,) = tmp_path.glob('epoch_1-*.pth')
+    assert set(load_from_local(file)) == {'meta', 'state_dict'}
+    hooks = [hook for hook in runner.hooks if 'after_train' in vars(hook)]
+    assert not hooks and 'load_or_resume' not in vars(runner)

@@ -4,6 +4,7 @@ from mmengine.runner import Runner
 from torch.nn.modules.batchnorm import _NormBase
 
 from mmimbal.engine import ddp
+from mmimbal.files.checkpoint import load_from_local
 from tests.conftest import tiny_digits, train
 
 
@@ -80,3 +81,27 @@ def test_validations_between_iterations_see_averaged_statistics(tmp_path, averag
     runner.train()
     assert calls[:2] == [1, 2]
     assert len(averaged) == 3
+
+
+@pytest.mark.parametrize('update_buffers', [False, True])
+def test_weights_that_are_averaged_are_saved_with_them(
+    tmp_path, monkeypatch, update_buffers
+):
+    """They are what was validated; on each rank the same."""
+
+    def average(buffers, op):
+        for buffer in buffers:
+            buffer.fill_(3)
+
+    monkeypatch.setattr(ddp, 'all_reduce_params', average)
+    cfg = tiny_digits('stage1_ce', tmp_path, train_cfg__max_epochs=1)
+    cfg.custom_hooks = [dict(type='EMAHook', update_buffers=update_buffers)]
+    model = train(cfg).model
+    norms = [n for n, m in model.named_modules() if isinstance(m, _NormBase)]
+    checkpoint = load_from_local(tmp_path / 'epoch_1.pth')
+    saved, other = checkpoint['state_dict'], checkpoint['ema_state_dict']
+    assert norms
+    for name in norms:
+        for kind in ('running_mean', 'running_var'):
+            assert (saved[f'{name}.{kind}'] == 3).all()
+            assert (other[f'module.{name}.{kind}'] == 3).all()

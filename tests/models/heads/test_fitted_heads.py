@@ -72,3 +72,14 @@ def test_what_cannot_be_fitted_is_named(data):
         fitted('KNNClsHead', features, labels, k=200)
     with pytest.raises(ValueError, match='k=0 must be at least 1'):
         fitted('KNNClsHead', features, labels, k=0)
+
+
+@pytest.mark.parametrize('name', ['NearestMeanClsHead', 'KNNClsHead'])
+def test_cosines_are_in_full_precision_under_autocast(data, name):
+    """Features of ReLU nets have cosines near 1, which bfloat16 cannot tell apart."""
+    features, labels, new = (torch.tensor(each).float() for each in data)
+    head = fitted(name, features.numpy() + 8, labels.long().numpy())
+    expected = head((new + 8,))
+    with torch.autocast('cpu', torch.bfloat16):
+        found = head((new + 8,))
+    assert found.dtype == torch.float32 and torch.equal(found, expected)
