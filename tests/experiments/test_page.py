@@ -186,7 +186,7 @@ def test_the_index_lists_the_pages_of_all_grids(results, tmp_path):
     write_index(results, tmp_path / 'docs' / 'all.md')
     assert tables(tmp_path / 'docs' / 'all.md') == [
         [
-            ['experiments', 'data sets', 'judged on', 'runs'],
+            ['grid', 'data sets', 'judged on', 'experiments'],
             ['---', '---', '---', '---:'],
             ['[beta](all/beta.md)', 'x_y', 'test', '0 of 1'],
             ['[The study](all/study.md)', 'one, two', 'test', '23 of 24'],

@@ -81,7 +81,7 @@ class KNNClsHead(FittedHead, ClsHead):
         **kwargs: As in :class:`mmpretrain.models.ClsHead`.
 
     Raises:
-        ValueError: If ``k`` is below 1.
+        ValueError: If ``k`` is no whole number, or below 1.
     """
 
     def __init__(
@@ -93,10 +93,10 @@ class KNNClsHead(FittedHead, ClsHead):
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
-        if k < 1:
-            raise ValueError(f'k={k} must be at least 1')
+        if k < 1 or k != int(k):
+            raise ValueError(f'k={k} must be a whole number of at least 1')
         self.num_classes = num_classes
-        self.k = k
+        self.k = int(k)
         self.balanced = balanced
         self.register_buffer('features', torch.zeros(0, in_channels))
         self.register_buffer('labels', torch.zeros(0, dtype=torch.long))

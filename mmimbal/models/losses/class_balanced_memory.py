@@ -44,8 +44,8 @@ class ClassBalancedMemory(nn.Module):
         miner: nn.Module | dict | None = None,
     ) -> None:
         super().__init__()
-        if slots < 1:
-            raise ValueError(f'slots={slots} must be at least 1')
+        if slots < 1 or slots != int(slots):
+            raise ValueError(f'slots={slots} must be a whole number of at least 1')
         self.loss = build_if_config(loss)
         if type(self.loss).__name__ not in LOSSES:
             raise ValueError(
@@ -60,7 +60,7 @@ class ClassBalancedMemory(nn.Module):
                 f'{type(self.miner).__name__} chooses each image as its own '
                 "positive: use 'hard' or 'all'"
             )
-        empty = torch.full((num_classes, slots, embedding_size), torch.inf)
+        empty = torch.full((num_classes, int(slots), embedding_size), torch.inf)
         self.register_buffer('memory', empty)
         self.register_buffer('written', torch.zeros(num_classes, dtype=torch.long))
 

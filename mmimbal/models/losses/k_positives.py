@@ -31,12 +31,12 @@ class KPositivesLoss(KnownNumbers):
 
     def __init__(self, k: int = 6, temperature: float = 0.1) -> None:
         super().__init__()
-        if k < 1 or temperature <= 0:
+        if k < 1 or k != int(k) or temperature <= 0:
             raise ValueError(
-                f'k={k} must be at least 1, and temperature={temperature} must be '
-                'positive'
+                f'k={k} must be a whole number of at least 1, and '
+                f'temperature={temperature} must be positive'
             )
-        self.k = k
+        self.k = int(k)
         self.temperature = temperature
         self.register_buffer('draws', torch.zeros((), dtype=torch.long))
 

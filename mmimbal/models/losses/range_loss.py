@@ -38,13 +38,13 @@ class RangeLoss(nn.Module):
         between_weight: float = 1.0,
     ) -> None:
         super().__init__()
-        if k < 1 or min(margin, within_weight, between_weight) < 0:
+        if k < 1 or k != int(k) or min(margin, within_weight, between_weight) < 0:
             raise ValueError(
-                f'k={k} must be at least 1, and margin={margin}, '
+                f'k={k} must be a whole number of at least 1, and margin={margin}, '
                 f'within_weight={within_weight} and between_weight={between_weight} '
                 'must not be negative'
             )
-        self.k = k
+        self.k = int(k)
         self.margin = margin
         self.within_weight = within_weight
         self.between_weight = between_weight

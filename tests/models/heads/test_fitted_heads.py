@@ -70,8 +70,10 @@ def test_what_cannot_be_fitted_is_named(data):
         fitted('NearestMeanClsHead', features[labels < 2], labels[labels < 2])
     with pytest.raises(ValueError, match='k=200 neighbours of 120'):
         fitted('KNNClsHead', features, labels, k=200)
-    with pytest.raises(ValueError, match='k=0 must be at least 1'):
+    with pytest.raises(ValueError, match='k=0 must be a whole number of at least 1'):
         fitted('KNNClsHead', features, labels, k=0)
+    with pytest.raises(ValueError, match=r'k=2\.5 must be a whole number'):
+        fitted('KNNClsHead', features, labels, k=2.5)
 
 
 @pytest.mark.parametrize('name', ['NearestMeanClsHead', 'KNNClsHead'])

@@ -158,7 +158,9 @@ def test_every_loss_that_can_trains_from_a_config(name):
 
 
 def test_bad_options_are_named():
-    with pytest.raises(ValueError, match='slots=0 must be at least 1'):
+    with pytest.raises(
+        ValueError, match='slots=0 must be a whole number of at least 1'
+    ):
         ClassBalancedMemory(CONTRASTIVE, K, D, slots=0)
     with pytest.raises(ValueError, match=r'ProxyAnchorLoss cannot compare .* choose'):
         build(losses.ProxyAnchorLoss(K, D))

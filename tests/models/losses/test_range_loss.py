@@ -61,8 +61,10 @@ def test_images_that_are_twice_in_a_batch_are_finite():
 
 
 def test_bad_options_are_named():
-    with pytest.raises(ValueError, match='k=0 must be at least 1'):
+    with pytest.raises(ValueError, match='k=0 must be a whole number of at least 1'):
         RangeLoss(k=0)
+    with pytest.raises(ValueError, match=r'k=2\.5 must be a whole number'):
+        RangeLoss(k=2.5)
     with pytest.raises(ValueError, match='margin=-1'):
         RangeLoss(margin=-1)
     with pytest.raises(ValueError, match='takes no miner'):
