@@ -84,7 +84,7 @@ def test_draws_change_from_step_to_step_and_go_on_after_resuming():
 
 
 def test_bad_options_are_named():
-    with pytest.raises(ValueError, match='k=0 must be at least 1'):
+    with pytest.raises(ValueError, match='k=0 must be a whole number'):
         KPositivesLoss(k=0)
     with pytest.raises(ValueError, match='takes no miner'):
         KPositivesLoss()(torch.randn(2, 4), torch.zeros(2).long(), (0,))
