@@ -78,11 +78,13 @@ def main() -> None:
             f'{grid.runs[0].name}'
         )
     folders = GridFolders(TOOLS, work_dir, args.results / args.grid.stem)
-    jobs = [] if args.page_only else folders.jobs(grid, grid.runs)
-    done = {job.name for job in jobs if job.is_done()}  # before describe: may refuse
-    folders.describe(grid)
+    folders.check(grid)
     failed = {}
-    if not args.page_only:
+    if args.page_only:
+        folders.describe(grid)
+    else:
+        done = {job.name for job in folders.jobs(grid, grid.runs) if job.is_done()}
+        folders.describe(grid)
         missing = [run for run in wanted if run.name not in done]
         if len(missing) < len(wanted):
             number = len(wanted) - len(missing)

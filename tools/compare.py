@@ -49,7 +49,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--work-dir', type=Path, help='default: work_dirs/compare/DATA[_quick]'
     )
-    add_executor_flags(parser, 'as many as are done earliest')
+    add_executor_flags(parser, 'the number that finishes first')
     return parser.parse_args()
 
 
@@ -118,12 +118,14 @@ def main() -> None:
     check_profile(folder.resolve().name, profile)
     data = prepare(args, folder, work_dir)
     use(data.folder)
+    if not data.has_split:  # the commands use folds, perhaps of the new folder
+        root = str(data.folder.resolve().parent)
     file = work_dir / 'compare.py'
     write_grid(data, profile, args.quick, work_dir / 'decoded', file)
     grid = load_grid(file)
     folders = GridFolders(TOOLS, work_dir / 'runs', work_dir / 'results' / 'compare')
-    folders.describe(grid)
     jobs = [job for job in folders.jobs(grid, grid.runs) if not job.is_done()]
+    folders.describe(grid)
     gpus, cores = torch.cuda.device_count(), cpu_count()
     if args.workers is None and not args.cluster and not gpus:
         args.workers = workers_for(len(jobs), cores)

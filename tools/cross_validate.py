@@ -97,10 +97,9 @@ def main() -> None:
             for stage in stages
         ],
     )
-    if not any('data_root' in option for option in args.cfg_options):
-        index = index_of_config(cfg)
-        hashes = {f'fold{fold}': hash_of_fold(index, fold) for fold in range(folds)}
-        settings[DATA] = {fold: found for fold, found in hashes.items() if found}
+    index = index_of_config(cfg, args.cfg_options)
+    hashes = {f'fold{fold}': hash_of_fold(index, fold) for fold in range(folds)}
+    settings[DATA] = {fold: found for fold, found in hashes.items() if found}
     record_settings(settings, folder)
     jobs = [FoldJob(fold, folder, TOOLS, stages, args.flags) for fold in range(folds)]
     failed = run_jobs(jobs, build_executor(args, folder), 'Folds')

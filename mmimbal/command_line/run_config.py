@@ -143,22 +143,22 @@ def warn_of_other_length(cfg: Config) -> None:
     high rate.
     """
     last = (cfg.get('train_cfg') or {}).get('max_epochs')
-    stages = [('', cfg.get('param_scheduler'), last)]
+    stages = [('param_scheduler', cfg.get('param_scheduler'), last)]
     for hook in two_stage_hooks(cfg):
         switch = hook.get('epoch')
         if not (switch and last):
             continue  # a run of stage 2 alone
         own = (hook.get('stage2') or {}).get('param_scheduler')
         stages = [
-            ('', cfg.get('param_scheduler'), switch),
-            (' of stage 2', own, last - switch),
+            ('param_scheduler', cfg.get('param_scheduler'), switch),
+            ('stage2.param_scheduler of TwoStageHook', own, last - switch),
         ]
-    for stage, schedulers, epochs in stages:
+    for key, schedulers, epochs in stages:
         for each in [schedulers] if isinstance(schedulers, dict) else schedulers or []:
             text = epochs and misfit(each, epochs)
             if text:
                 print_log(
-                    f'{each["type"]}{stage} {text}',
+                    f'{each["type"]} {text} in {key}',
                     logger='current',
                     level=logging.WARNING,
                 )
@@ -186,7 +186,7 @@ def misfit(scheduler: dict, epochs: int) -> str:
         return ''
     return (
         f'has its lowest learning rate after {lowest} of {epochs} epochs, {then}: '
-        f'set T_max of param_scheduler to {epochs - begin}'
+        f'set T_max to {epochs - begin}'
     )
 
 

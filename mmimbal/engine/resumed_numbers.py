@@ -116,7 +116,9 @@ def check_start(loop: BaseLoop, meta: dict, switch: int | None) -> None:
             f'cannot resume with {name}={length}: {done} are done already. Set {name} '
             f'to at least {done}, or name an earlier checkpoint with --resume PATH'
         )
-    if counts_epochs(loop) and meta.get('is_inside_epoch'):
+    steps = meta.get('numbers', {}).get(STEPS)  # of releases without is_inside_epoch
+    differs = bool(steps and switch is None and meta['iter'] != meta['epoch'] * steps)
+    if counts_epochs(loop) and meta.get('is_inside_epoch', differs):
         raise ValueError(
             f'cannot resume after iteration {meta["iter"]}: it is inside an epoch, and '
             'a run goes on from the start of an epoch. Name a checkpoint that was '

@@ -85,7 +85,7 @@ def write_grid(
     if quick:
         options |= length(cfg, QUICK_EPOCHS)
         options['train_cfg.val_interval'] = QUICK_EPOCHS
-    plain = plain_batches(data, cfg)
+    plain = drop_last_option(data, cfg)
     methods = dict(ce=dict(options=plain))
     trains_all = cfg.train_cfg.get('by_epoch')  # not an adapter
     if cfg.model.backbone.get('init_cfg') and trains_all and not quick:
@@ -109,7 +109,7 @@ methods = {methods!r}
     )
 
 
-def plain_batches(data: OwnData, cfg: Config) -> dict[str, bool]:
+def drop_last_option(data: OwnData, cfg: Config) -> dict[str, bool]:
     """Return the options of methods without a batch sampler: only full batches."""
     full_batches = data.counts['train'].sum() >= cfg.train_dataloader.batch_size
     return {'train_dataloader.drop_last': bool(full_batches)}
@@ -145,7 +145,7 @@ def commands_of_winner(
         options = {'model.head.metric_weight': 0.0}
     elif row.method in ('ce', 'imagenet'):
         cfg = compose(parse_experiment(stage1))
-        options = plain_batches(data, cfg)
+        options = drop_last_option(data, cfg)
         if row.method == 'imagenet':
             options |= length(cfg, 1)
         options['default_hooks.checkpoint.save_best'] = None  # the last epoch

@@ -1,7 +1,8 @@
 """Paired comparison of rows, on the pooled predictions of all folds."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,14 @@ from scipy.sparse import coo_array
 from mmimbal.evaluation.bootstrap import RESAMPLES, caution, draw_groups
 from mmimbal.evaluation.confusion import ConfusionCounts, balanced_accuracy, macro_f1
 from mmimbal.experiments.common_runs import common_runs
-from mmimbal.experiments.results import Images, images_file, read_images, unpack
+from mmimbal.experiments.folds import (
+    different,
+    groups_of,
+    labels_of,
+    predictions_of,
+    read_folds,
+)
+from mmimbal.experiments.results import Images
 from mmimbal.experiments.rows import Row
 
 JUDGED_BY = dict(balanced_accuracy=balanced_accuracy, macro_f1=macro_f1)
@@ -34,28 +42,40 @@ class Comparison:
     folds: Mapping[int | None, Images]
     metrics: Mapping[str, Mapping[str, np.ndarray]]
 
-    def caution(self, *names: str) -> str:
-        """Return a warning if intervals of rows with these names are unreliable."""
+    @cached_property
+    def _tested(self) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+        """Group and label of each image, (N,) each, and the class names."""
         classes = next(iter(self.folds.values())).classes
-        predicted = [
-            each for name in names for each in _pooled(self.rows[name], self.folds)
-        ]
-        return caution(_groups(self.folds), _labels(self.folds), classes, predicted)
+        return groups_of(self.folds), labels_of(self.folds), classes
+
+    @cached_property
+    def _few_groups(self) -> str:
+        return caution(*self._tested)
+
+    def caution(self, *names: str) -> str:
+        """Return a warning if intervals of rows with these names are unreliable.
+
+        There are too few groups, or a row has a recall of 0 or 100% with a seed.
+        """
+        if self._few_groups or not names:
+            return self._few_groups
+        rows = (predictions_of(self.rows[name], self.folds) for name in names)
+        return caution(*self._tested, [seed for row in rows for seed in row])
 
     @property
     def groups(self) -> int:
         """Number of groups that are tested."""
-        return len(np.unique(_groups(self.folds)))
+        return len(np.unique(self._tested[0]))
 
     @property
     def images(self) -> int:
         """Number of images that are tested; an image of several folds counts once."""
-        return sum(len(fold.labels) for fold in _different(self.folds).values())
+        return sum(len(fold.labels) for fold in different(self.folds).values())
 
     @property
     def has_several_tests(self) -> bool:
         """Whether there are folds, each with test images of its own."""
-        return 1 < len(self.folds) == len(_different(self.folds))
+        return 1 < len(self.folds) == len(different(self.folds))
 
     @property
     def test_to_train(self) -> float | None:
@@ -111,9 +131,9 @@ def compare(
     """
     comparable = common_runs(rows)
     folds = read_folds(comparable.values(), results, dataset)
-    labels = _labels(folds)
+    labels = labels_of(folds)
     classes = len(next(iter(folds.values())).classes)
-    _, codes = np.unique(_groups(folds), return_inverse=True)
+    codes = groups_of(folds)
     number = codes.max() + 1
     once = np.ones((1, number))
     drawn = np.concatenate([once, *draw_groups(number, resamples, seed=0)])
@@ -123,7 +143,7 @@ def compare(
     for name, row in comparable.items():
         counts = [
             drawn_counts(labels, predicted, classes, codes, drawn)
-            for predicted in _pooled(row, folds)
+            for predicted in predictions_of(row, folds)
         ]
         metrics[name] = {
             metric: 100 * mean_over_seeds([function(each) for each in counts])
@@ -184,67 +204,3 @@ def drawn_counts(
         count(labels, groups),
         count(predicted, groups),
     )
-
-
-def read_folds(
-    rows: Iterable[Row], results: Path, dataset: str
-) -> dict[int | None, Images]:
-    """Read the test images of each fold in some rows.
-
-    Raises:
-        FileNotFoundError: If the file of a fold is missing.
-        ValueError: If a run was tested on other images, or folds have other classes.
-    """
-    folds: dict[int | None, Images] = {}
-    for row in rows:
-        for (fold, seed), run in sorted(row.runs.items(), key=str):
-            file = images_file(results, dataset, fold)
-            if fold not in folds:
-                folds[fold] = read_images(file)
-                first = next(iter(folds.values()))
-                if folds[fold].classes != first.classes:
-                    raise ValueError(
-                        f'{file} has the classes {", ".join(folds[fold].classes)}, but '
-                        f'another fold has {", ".join(first.classes)}: folds are '
-                        'compared with the same classes, in the same order'
-                    )
-            if run['images'] != folds[fold].files:
-                raise ValueError(
-                    f'{row.name}, fold {fold}, seed {seed}: its test images differ '
-                    f'from {file}. Remove its result and run the grid again'
-                )
-    return folds
-
-
-def _labels(folds: Mapping[int | None, Images]) -> np.ndarray:
-    """Return the label of each image, one fold after the other, (N,)."""
-    return np.concatenate([images.labels for images in folds.values()])
-
-
-def _groups(folds: Mapping[int | None, Images]) -> np.ndarray:
-    """Return the group of each image, (N,).
-
-    Groups of different folds differ, unless the folds have the same test images.
-    """
-    first: dict[str, int | None] = {}
-    names = (
-        np.char.add(
-            f'{first.setdefault(images.files, fold)} ', images.groups.astype(str)
-        )
-        for fold, images in folds.items()
-    )
-    return np.concatenate(list(names))
-
-
-def _different(folds: Mapping[int | None, Images]) -> dict[str, Images]:
-    """Return the sets of test images, each once."""
-    return {images.files: images for images in folds.values()}
-
-
-def _pooled(row: Row, folds: Mapping[int | None, Images]) -> list[np.ndarray]:
-    """Return the predictions of each seed for the images of all folds, (N,) each."""
-    seeds = sorted({seed for _, seed in row.runs})
-    return [
-        np.concatenate([unpack(row.runs[fold, seed]['predicted']) for fold in folds])
-        for seed in seeds
-    ]

@@ -49,8 +49,8 @@ def number_of_folds(cfg: Config, wanted: int | None, options: Sequence[str]) -> 
         FileNotFoundError: If the data set has no index.
         ValueError: If the index has no folds, or fewer than wanted.
     """
-    index = index_of_config(cfg)
-    if any('data_root' in option for option in options):
+    index = index_of_config(cfg, options)
+    if index is None:
         return wanted or USUAL_FOLDS
     if not index.is_file():
         if name_of(dataset_of_config(cfg)) == 'CSVDataset':

@@ -1,7 +1,7 @@
-"""A hash of the images of an index, to notice that a data set has changed."""
+"""A hash of the rows of an index, to notice that a data set has changed."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -15,15 +15,22 @@ from mmimbal.experiments.grid_run import GridRun
 
 def index_of_run(run: GridRun) -> Path | None:
     """Return the index of the data set of a run; ``None`` if it is not known here."""
-    if any('data_root' in option for option in run.options):
-        return None
     if Path(run.experiment).suffix == '.py':
-        return index_of_config(Config.fromfile(run.experiment))
-    return data_folder(run.dataset) / 'index.csv'
+        return index_of_config(Config.fromfile(run.experiment), run.options)
+    has_other = any('data_root' in option for option in run.options)
+    return None if has_other else data_folder(run.dataset) / 'index.csv'
 
 
-def index_of_config(cfg: Config) -> Path:
-    """Return the index of the training images of a config, be it there or not."""
+def index_of_config(cfg: Config, options: Iterable[str]) -> Path | None:
+    """Return the index of the training images of a config, be it there or not.
+
+    Args:
+        cfg: The config.
+        options: Options that change it; if they name another folder, ``None`` is
+            returned.
+    """
+    if any('data_root' in option for option in options):
+        return None
     return Path(dataset_of_config(cfg).get('data_root') or '', 'index.csv')
 
 
@@ -48,11 +55,13 @@ def hash_of_fold(index: Path | None, fold: int | None) -> str | None:
     if index is None or not index.is_file():
         return None
     column = 'split' if fold is None else f'fold{fold}'
-    return _hash(index, index.stat().st_mtime_ns, column)
+    state = index.stat()
+    version = (state.st_mtime_ns, state.st_size, state.st_ino)
+    return _hash(index, version, column)
 
 
 @cache
-def _hash(index: Path, changed: int, column: str) -> str:
+def _hash(index: Path, version: tuple[int, ...], column: str) -> str:
     table = read_index(index)
     names = [n for n in ('file', 'label', 'group', column) if n in table.column_names]
     rows = sorted(zip(*(table[name].to_pylist() for name in names), strict=True))

@@ -68,12 +68,15 @@ def report(parts: Sequence[Predictions]) -> tuple[dict, str]:
             interval=bounds,
             **{title: value},
         )
-    doubtful = dict.fromkeys(doubt for part in parts for doubt in doubts(part.about))
+    doubtful: dict[str, list[str]] = {}
+    for number, part in enumerate(parts):
+        for doubt in doubts(part.about):
+            doubtful.setdefault(doubt, []).append(str(number))
     about = (
         f'{len(together.labels)} test images in {len(set(together.groups.tolist()))} '
         'groups. The intervals are from resampled groups. '
         + (NOT_POOLED if apart else '')
-        + ''.join(f'{doubt} ' for doubt in doubtful)
+        + ''.join(f'Fold {", ".join(of)}: {doubt} ' for doubt, of in doubtful.items())
         + caution(
             together.groups,
             together.labels,

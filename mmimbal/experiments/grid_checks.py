@@ -6,7 +6,9 @@ from mmimbal.experiments.sweep_methods import files_of_methods
 
 # What a key must be, in words, and the types that are it.
 TEXT = ('a text in quotation marks', str)
-NUMBERS = ('a list of whole numbers', list | tuple)
+NUMBERS = ('a list of whole numbers', list | tuple | range)
+FOLDS = ('a list of whole numbers, or of None for the split', list | tuple | range)
+WORDS = ('a list of words, or a word', list | tuple | str)
 LIST = ('a list', list | tuple)
 DICT = ('a dict', Mapping)
 BOOL = ('True or False', bool)
@@ -17,7 +19,7 @@ GRID = dict(
     judged_on=TEXT,
     profile=TEXT,
     datasets=DICT,
-    folds=NUMBERS,
+    folds=FOLDS,
     seeds=NUMBERS,
     methods=DICT,
     flags=LIST,
@@ -32,7 +34,7 @@ METHOD = dict(
     one_stage=TEXT,
     config=TEXT,
     profile=TEXT,
-    stage2=('a list of words, or a word', list | tuple | str),
+    stage2=WORDS,
     options=DICT,
     dataset_options=DICT,
     seeds=NUMBERS,
@@ -79,11 +81,19 @@ def check_keys(
 
 def _fits(value: object, wanted: tuple) -> bool:
     """Return whether a value of the right type is right in itself."""
+    if wanted is FOLDS:
+        return all(fold is None or _is_whole(fold) for fold in value)
     if wanted is NUMBERS:
-        return all(isinstance(n, int) and not isinstance(n, bool) for n in value)
+        return all(map(_is_whole, value))
+    if wanted is WORDS:
+        return all(isinstance(word, str) for word in value)
     if wanted is COUNT:
-        return not isinstance(value, bool) and value > 0
+        return _is_whole(value) and value > 0
     return True
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def check_plain_values(where: object, options: Mapping) -> None:

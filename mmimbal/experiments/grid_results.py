@@ -27,6 +27,7 @@ class GridResults:
         about: Content of ``grid.json``: title, notes, experiments, ...
         devices: Number of experiments on each device.
         not_in_grid: Names of results whose experiments are no longer in the grid.
+        remarks: What to know of single rows and experiments.
         tables: For each data set, all rows by name.
         comparisons: Comparison of each data set whose test images were read; none if
             the grid is judged on validation.
@@ -36,6 +37,7 @@ class GridResults:
     about: Mapping
     devices: Mapping[str, int]
     not_in_grid: Sequence[str]
+    remarks: Sequence[str]
     tables: Mapping[str, Mapping[str, Row]]
     comparisons: Mapping[str, Comparison]
 
@@ -99,6 +101,7 @@ def read_grid_results(folder: Path, resamples: int) -> GridResults:
         about,
         Counter(result['device'] for result in results),
         results_not_in_grid(folder),
+        sorted({each for result in results for each in result.get('remarks', [])}),
         tables,
         comparisons,
     )

@@ -1,6 +1,6 @@
 """The jobs of a grid: train, compare heads, and write results as JSON."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,12 @@ from mmimbal.experiments.grid_run import GridRun
 from mmimbal.experiments.jobs import Job, Step
 from mmimbal.experiments.progress import share_of_training
 from mmimbal.experiments.results import images_file, pack, write_images
-from mmimbal.experiments.run_settings import DATA, check_settings, record_settings
+from mmimbal.experiments.run_settings import (
+    DATA,
+    RECORDED,
+    check_settings,
+    record_settings,
+)
 from mmimbal.files.json_file import read_json, write_json
 from mmimbal.files.lock import InUseError, is_locked, is_work_dir_in_use, locked
 from mmimbal.stage2.sweep_result import SweepResult, predictions_file
@@ -49,6 +54,16 @@ class GridFolders:
             experiments=[run.name for run in grid.runs],
         )
         write_json(about, self.results / 'grid.json')
+
+    def check(self, grid: Grid) -> None:
+        """Raise a ValueError if results were made with other settings.
+
+        They may be of images that are not on this machine.
+        """
+        for job in self.jobs(grid, grid.runs):
+            if job.result.is_file():
+                settings = read_json(job.result).get('settings', {})
+                check_settings(settings, job.run.settings, job.result)
 
     def jobs(self, grid: Grid, runs: Sequence[GridRun]) -> list['GridJob']:
         """Return a job for each run."""
@@ -116,7 +131,7 @@ class GridJob(Job):
 
         Raises:
             ValueError: If the folder or the result was made with other settings or
-                images, or test images are of training groups.
+                images.
         """
         trained, train = self.folder / 'trained', self.folder / 'train'
         with ExitStack() as stack:
@@ -143,7 +158,10 @@ class GridJob(Job):
         sweep = SweepResult.read(self.folder / 'stage2')
         run, results = self.run, self.folders.results
         images = images_file(results, run.dataset, run.fold)
-        rows, images_hash = [], None
+        rows, images_hash, leak = [], None, None
+        # The hash of the images is that of when the training began.
+        recorded = read_json(self.folder / RECORDED)
+        data = {key: value for key, value in recorded.items() if key == DATA}
         for sweep_row in sweep.rows:
             scores = sweep_row.seeds[0]
             row = dict(
@@ -156,7 +174,7 @@ class GridJob(Job):
             if scores['test']:
                 file = predictions_file(self.folder / 'stage2', sweep_row.method)
                 predictions = load_predictions(file)
-                check_no_leak(predictions.about, file)
+                leak = predictions.about.get('leak')
                 row['predicted'] = pack(predictions.scores.argmax(1))
                 images_hash = write_images(predictions, images)
             rows.append(row)
@@ -165,13 +183,15 @@ class GridJob(Job):
             dataset=run.dataset,
             fold=run.fold,
             seed=run.seed,
-            settings=self.settings,
+            settings=run.settings | data,
             method=run.method,
             batch_norm=sweep.batch_norm,
             views=sweep.views,
             device=sweep.device,
             version=mmimbal.__version__,
             left_out=sweep.failed,
+            remarks=[f'{run.method} + {note}' for note in sweep.notes]
+            + ([f'{run.name}: {leak}'] if leak else []),
             images=images_hash,
             rows=rows,
         )
@@ -184,17 +204,3 @@ class GridJob(Job):
     def share_done(self) -> float:
         """Return the progress of the run, 0..1."""
         return 0.95 * share_of_training(self.folder / 'train')
-
-
-def check_no_leak(about: Mapping[str, object], file: Path) -> None:
-    """Raise a ValueError if predictions are for images of training groups.
-
-    Args:
-        about: ``about`` of the predictions.
-        file: Their file.
-    """
-    if about.get('leak'):
-        raise ValueError(
-            f'{file}: {about["leak"]}. Was the data set split again after stage 1 was '
-            'trained? Remove the folder of the run, and run the same command again'
-        )

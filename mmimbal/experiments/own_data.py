@@ -46,7 +46,8 @@ class OwnData:
         images: Number of images.
         groups: Number of groups; ``None`` if no groups are known.
         is_official: Whether its own split is one of the download.
-        has_split: Whether it has a column ``split``.
+        has_split: Whether its column ``split`` has images for training, validation and
+            test.
     """
 
     word: str
@@ -132,7 +133,14 @@ def describe_data(folder: Path) -> OwnData:
         len(table),
         _number_of_groups(table),
         is_official,
-        'split' in table.column_names,
+        has_all_splits(table, 'split'),
+    )
+
+
+def has_all_splits(table: pa.Table, column: str) -> bool:
+    """Return whether a column is there, and has all splits."""
+    return column in table.column_names and set(SPLITS) <= set(
+        table[column].to_pylist()
     )
 
 

@@ -48,8 +48,8 @@ def plug_in(
     """Return a table of plug-in effects: a row for each data set and control."""
     rows = []
     for dataset, of_dataset in effects.items():
-        bold = not comparisons[dataset].caution()
         for effect in of_dataset:
+            bold = not comparisons[dataset].caution(*effect.rows)
             cells: list[Cell] = [dataset, f'{effect.recipe} minus {effect.control}']
             for metric in JUDGED_BY:
                 values = effect.mean(metric)

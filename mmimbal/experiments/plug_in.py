@@ -30,6 +30,12 @@ class PlugInEffect:
     differences: Mapping[str, Mapping[str, np.ndarray]]
     p_values: Mapping[str, float | None]
 
+    @property
+    def rows(self) -> list[str]:
+        """Names of the rows that are compared."""
+        methods = (self.recipe, self.control)
+        return [f'{method} + {way}' for method in methods for way in self.differences]
+
     def mean(self, metric: str) -> np.ndarray:
         """Return the mean difference over all ways of stage 2, (1 + R,)."""
         return np.mean([each[metric] for each in self.differences.values()], axis=0)

@@ -7,6 +7,7 @@ from pathlib import Path
 from mmimbal.files.json_file import read_json, write_json
 
 LONGEST = 60  # characters of a value in a message
+RECORDED = 'settings.json'
 NOT_IN_RESULT = '.dataset.cache'  # end of keys that change no result
 # Start of keys of hashes of data. Older settings have none, and neither has a machine
 # without the data: then there is nothing to compare.
@@ -26,7 +27,7 @@ def record_settings(
     Raises:
         ValueError: If the run in this folder has other settings.
     """
-    file = folder / 'settings.json'
+    file = folder / RECORDED
     settings = json.loads(json.dumps(settings, default=str))
     if file.is_file():
         before, now = (

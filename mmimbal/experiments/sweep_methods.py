@@ -27,7 +27,7 @@ def files_of_methods(names: Sequence[str]) -> dict[str, Path]:
                 f'no method {name}; known are {", ".join(known)}, or give a .py file'
             )
         if path.stem in files:
-            raise ValueError(f'--methods names {path.stem} twice')
+            raise ValueError(f'the method {path.stem} is named twice')
         files[path.stem] = path
     return files
 

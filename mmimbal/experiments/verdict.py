@@ -55,16 +55,12 @@ def verdict(
             f'this one is {" and ".join(gains)}.'
         )
     for effect in effects:
-        means = (
-            _difference(
-                metric,
-                effect.mean(metric),
-                comparison.caution(),
-                effect.p_values[metric],
-            )
+        caution = comparison.caution(*effect.rows)
+        means = [
+            _difference(metric, effect.mean(metric), caution, effect.p_values[metric])
             + f', above 0 in {effect.above_zero(metric)} of them'
             for metric in WORDS
-        )
+        ]
         ways = len(effect.differences)
         sentences.append(
             f'Over all {ways} ways of stage 2, {effect.recipe} minus {effect.control} '
@@ -128,5 +124,6 @@ def _difference(metric: str, values: np.ndarray, caution: str, p: float | None) 
     sure = cell.bold and (p is None or p < 1 - LEVEL)
     details = [] if p is None else [f'p {p_text(p)} over folds']
     details += [] if sure else ['may be chance']
+    details += ['the interval is too narrow'] if caution else []
     more = f' ({", ".join(details)})' if details else ''
     return f'{cell.text} {cell.interval} points of {WORDS[metric]}{more}'

@@ -102,13 +102,14 @@ def load_stage1(
         check_trained_classes(loaded.get('meta', {}), dataset, checkpoint)
     if hasattr(model.head, 'load_stage1'):
         model.head.load_stage1(head_of(stage1))
-    twice = adjusting_twice(model.head, loaded.get('meta', {}).get('rebalanced_by'))
+    loss = loaded.get('meta', {}).get('rebalanced_by')
+    twice = warning_of_adjusting_twice(model.head, loss)
     if twice:
         print_log(twice, logger='current', level=logging.WARNING)
     return stage1
 
 
-def adjusting_twice(head: nn.Module | None, loss: str | None) -> str:
+def warning_of_adjusting_twice(head: nn.Module | None, loss: str | None) -> str:
     """Return a warning if a head adjusts a classifier that was trained rebalanced.
 
     Args:

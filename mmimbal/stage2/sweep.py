@@ -20,7 +20,7 @@ from mmimbal.files.state_hash import state_hash
 from mmimbal.stage2.freezing import FROZEN_PARTS
 from mmimbal.stage2.head_run import HeadRun
 from mmimbal.stage2.head_training import build_head, probabilities, train_head
-from mmimbal.stage2.stage1 import adjusting_twice, training_groups_of
+from mmimbal.stage2.stage1 import training_groups_of, warning_of_adjusting_twice
 from mmimbal.stage2.stage1_features import Stage1Features
 from mmimbal.stage2.sweep_result import STAGE1, SweepRow
 
@@ -80,7 +80,8 @@ class Sweep:
 
     def note(self, run: HeadRun) -> str:
         """Return what to know of the metrics of a run; usually ''."""
-        twice = adjusting_twice(self._new_head(run), self.stage1.rebalanced_by)
+        head, loss = self._new_head(run), self.stage1.rebalanced_by
+        twice = warning_of_adjusting_twice(head, loss)
         return twice and f'{run.method}: {twice}'
 
     def predict(self, head: nn.Module, split: str, **about) -> Predictions:

@@ -4,6 +4,8 @@ import json
 import re
 import shlex
 from dataclasses import replace
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -139,8 +141,13 @@ def assert_trains_as(command, run):
     wanted = {k: str(v) for k, v in wanted.items() if not k.endswith(same)}
     plain = run.method in ('ce', 'imagenet')
     if not plain:  # what their config has
-        del wanted['train_dataloader.drop_last']
-        del wanted['default_hooks.checkpoint.save_best']
+        cfg = compose(parse_experiment(experiment))
+        for key, usual in (
+            ('train_dataloader.drop_last', False),
+            ('default_hooks.checkpoint.save_best', 'missing'),
+        ):
+            part, _, name = key.rpartition('.')
+            found[key] = str(reduce(getitem, part.split('.'), cfg).get(name, usual))
     assert found == wanted
 
 
@@ -151,6 +158,29 @@ def test_the_commands_train_the_winner_as_the_comparison_did(data, tmp_path, met
     assert not data.has_split  # only folds: the first one is used
     (first,) = commands_of_winner(data, '64px', Row(method, '', False), None)
     assert_trains_as(first, runs[method])
+
+
+def test_the_split_of_a_download_makes_a_grid(data, tmp_path):
+    official = replace(data, folds=[None], is_official=True, has_split=True)
+    write_grid(official, '64px', False, tmp_path / 'decoded', tmp_path / 'grid.py')
+    runs = load_grid(tmp_path / 'grid.py').runs
+    assert {run.fold for run in runs} == {None} and len(runs) == len(RIGHT)
+    (first,) = commands_of_winner(official, '64px', Row('ce', '', False), None)
+    assert 'split_column' not in first
+
+
+def test_a_split_that_lacks_images_is_not_one_to_train_on(tmp_path):
+    rows = [
+        dict(file=f'{n}.png', label='ab'[n % 2], split='train', fold0=split)
+        for n, split in enumerate(['train', 'train', 'val', 'val', 'test', 'test'])
+    ]
+    folder = write_index(tmp_path / 'cells', rows, size=8)
+    (folder / 'dataset.json').write_text(json.dumps(dict(classes=['a', 'b'])))
+    assert not describe_data(folder).has_split
+    text = (folder / 'index.csv').read_text()
+    text = text.replace('train,val', 'val,val').replace('train,test', 'test,test')
+    (folder / 'index.csv').write_text(text)
+    assert describe_data(folder).has_split
 
 
 def test_a_path_with_a_comma_is_refused_before_training(data, tmp_path, monkeypatch):

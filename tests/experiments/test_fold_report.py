@@ -79,8 +79,10 @@ def test_doubts_about_the_images_are_said_once():
             np.char.add(name, files),
             np.char.add(name, files),
             ('a', 'b'),
-            about=dict(leak='3 of the 60 groups were trained on'),
+            about=dict(leak=f'{leak} of the 60 groups were trained on'),
         )
-        for name in 'xy'
+        for name, leak in zip('xyz', (3, 4, 3), strict=True)
     ]
-    assert report(parts)[1].count('3 of the 60 groups were trained on. ') == 1
+    text = report(parts)[1]
+    assert text.count('Fold 0, 2: 3 of the 60 groups were trained on. ') == 1
+    assert text.count('Fold 1: 4 of the 60 groups were trained on. ') == 1

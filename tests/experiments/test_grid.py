@@ -163,7 +163,7 @@ def test_commands_say_what_differs(write, tmp_path):
         ('seeds = [0, 1]', "seeds = '12'", "seeds must be .* got '12'"),
         ('seeds = [0, 1]', "seeds = ['1']", r"seeds must be .* got \['1'\]"),
         ('seeds = [0, 1]', 'seeds = []', r'seeds=\[\] must not be empty'),
-        ('folds = [0, 1]', 'folds = 5', 'folds must be a list of whole numbers, got 5'),
+        ('folds = [0, 1]', 'folds = 5', 'folds must be a list of whole numbers, or'),
         ("flags = ['--amp']", "flags = '--amp'", "flags must be a list, got '--amp'"),
         ("options = {'x.z': 2}", "options = ['x.z=2']", 'options must be a dict, got'),
         ('rbc12=dict()', "rbc12=['x.y=1']", r'data set rbc12 must be a dict, .* got'),
@@ -173,13 +173,22 @@ def test_commands_say_what_differs(write, tmp_path):
         ('folds', "views = 'two'\nfolds", "views must be .*, got 'two'"),
         ("stage2='all'", "stage2=['crtt']", 'method ce, stage2: no method crtt; known'),
         ("stage2='all'", "stage2=['all', 'crt']", 'ce, stage2: no method all; known'),
-        ("stage2='all'", "stage2=['crt', 'crt']", 'stage2: .*names crt twice'),
+        ("stage2='all'", "stage2=['crt', 'crt']", 'stage2: .* crt is named twice'),
         ("stage2='all'", 'stage2=5', 'stage2 must be a list of words, or a word, got'),
+        ("stage2='all'", 'stage2=[5]', r'stage2 must be .* got \[5\]'),
     ],
 )
 def test_mistakes_are_named(write, old, new, message):
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         load_grid(write(GRID.replace(old, new)))
+
+
+def test_folds_and_seeds_may_be_a_range(write):
+    text = GRID.replace('folds = [0, 1]', 'folds = range(3)')
+    runs = load_grid(write(text.replace('seeds = [0, 1]', 'seeds = range(2)'))).runs
+    assert {(run.fold, run.seed) for run in runs} == {
+        (fold, seed) for fold in range(3) for seed in range(2)
+    }
 
 
 def test_a_missing_grid_is_named(tmp_path):

@@ -93,7 +93,7 @@ class ResumeHook(Hook):
                 'load_from'
             )
         meta = checkpoint['meta']
-        check_seed(meta.get('seed'), runner.seed)
+        check_seed_of_rank(runner, meta)
         done = checkpoint.get('message_hub', {}).get('runtime_info', {})
         self.pending = done.get(VALIDATED) != meta['epoch']
         switch = single_run(runner)
@@ -181,6 +181,17 @@ class ResumeHook(Hook):
         if due and loop.epoch >= loop.val_begin:
             runner.logger.info(f'Running the missing validation of epoch {loop.epoch}')
             runner.val_loop.run()
+
+
+def check_seed_of_rank(runner: Runner, meta: dict) -> None:
+    """Raise a ValueError if a run had another seed; ranks may have seeds of their own.
+
+    Args:
+        runner: The runner.
+        meta: That of the checkpoint, which has the seed of the first rank.
+    """
+    differ = (runner.cfg.get('randomness') or {}).get('diff_rank_seed')
+    check_seed(meta.get('seed'), runner.seed - (get_rank() if differ else 0))
 
 
 def all_numbers(runner: Runner) -> dict:

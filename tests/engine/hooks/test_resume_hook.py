@@ -1,8 +1,12 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mmimbal.engine.hooks import resume_hook
 from mmimbal.engine.hooks.resume_hook import newest_loadable, seed_all
 from mmimbal.files.checkpoint import UnsafeCheckpointError, load_from_local
 from tests.conftest import log_of, tiny_digits, train
@@ -157,6 +161,21 @@ def test_a_run_is_not_resumed_with_another_seed(tmp_path):
         train(cfg)
     cfg.randomness.seed = seed
     train(cfg)
+
+
+def test_ranks_may_have_seeds_of_their_own():
+    """With diff_rank_seed, a rank has the seed of the checkpoint, plus its number."""
+    meta = dict(seed=5, epoch=1, iter=5, numbers={})
+    for rank, differ, fits in ((1, True, True), (1, False, False), (0, True, True)):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(resume_hook, 'get_rank', lambda rank=rank: rank)
+            cfg = Config(dict(randomness=dict(seed=5, diff_rank_seed=differ)))
+            runner = SimpleNamespace(cfg=cfg, seed=5 + rank)
+            if fits:
+                resume_hook.check_seed_of_rank(runner, meta)
+            else:
+                with pytest.raises(ValueError, match='cannot resume with the seed 6'):
+                    resume_hook.check_seed_of_rank(runner, meta)
 
 
 def test_a_checkpoint_of_another_name_is_resumed(tmp_path):
