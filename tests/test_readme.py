@@ -66,7 +66,7 @@ def test_a_last_digit_may_differ_and_nothing_else():
 def test_results_in_the_readme_stand_in_the_page_word_for_word():
     section = README.read_text().split('\n## Does metric learning help?\n')[1]
     section = section.split('\n## ')[0]
-    page = (ROOT / 'docs' / 'results' / 'study.md').read_text()
+    page = (ROOT / 'docs' / 'results' / 'study_pretrained.md').read_text()
     cells = [line for line in section.splitlines() if line.startswith('|')]
     counts = re.findall(r'Experiments: .*', section)
     assert len(cells) > 4 and counts
@@ -74,7 +74,7 @@ def test_results_in_the_readme_stand_in_the_page_word_for_word():
         assert line in page.splitlines()
     for number in re.findall(r'\d+\.\d+', ''.join(section.split('\n|')[0])):
         assert number in page
-    figure = 'study_plug_in.png)'
+    figure = 'study_pretrained_plug_in.png)'
     assert f'docs/results/{figure}' in section and f'({figure}' in page
 
 

@@ -28,12 +28,11 @@ cross-entropy, as in arXiv:2207.06975. The last column has the differences that 
 of; all methods of stage 2 are trained on frozen features. A sweep has these only
 if `--methods` names them: {by_name}.
 
-All of them on Digits-LT, in minutes (a smoke test, not evidence;
-[its page](methods_digits.md)):
+All of them on Digits-LT, with a page of results: a smoke test, not evidence.
 
 ```bash
 python tools/benchmark.py configs/grids/methods.py \\
-    --results work_dirs/methods_digits/results --page docs/methods_digits.md
+    --results work_dirs/methods/results --page work_dirs/methods/page.md
 ```
 """
 
