@@ -161,7 +161,9 @@ def test_mistakes_of_a_sweep_are_explained(stage1, tmp_path, monkeypatch):
 
     nowhere = 'stage2_sweep: no checkpoint: nowhere does not exist'
     assert message('stage2_sweep', 'nowhere') == nowhere
-    assert 'crt twice' in sweep('--methods', 'crt', 'configs/_base_/stage2/crt.py')
+    assert 'crt is named twice' in sweep(
+        '--methods', 'crt', 'configs/_base_/stage2/crt.py'
+    )
     assert 'no method crtt; known are balanced_softmax' in sweep('--methods', 'crtt')
     assert sweep('--views', 0) == 2  # of argparse
     found = sweep('--predictions', '--validation-only')

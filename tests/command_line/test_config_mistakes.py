@@ -134,6 +134,7 @@ def test_a_package_that_a_component_of_mmengine_needs(tmp_path, monkeypatch):
     cfg = load_experiment('digits_lt/digits/ce')
     cfg.visualizer.vis_backends[0].type = 'TensorboardVisBackend'
     cfg.work_dir = str(tmp_path)
+    cfg.experiment_name = '_'.join(tmp_path.parts[1:])  # one visualizer each
     error = error_of(Runner.from_cfg, cfg)
     assert 'pip install future tensorboard' in mistake_in_config(error)
 
@@ -171,6 +172,7 @@ def test_mistakes_of_a_run_are_one_sentence(option, value, sentence, tmp_path):
     cfg = load_experiment('digits_lt/digits/triplet+crt')
     cfg.merge_from_dict({option: value})
     cfg.work_dir = str(tmp_path)
+    cfg.experiment_name = '_'.join(tmp_path.parts[1:])  # one visualizer each
     error = error_of(lambda: Runner.from_cfg(cfg).train())
     assert sentence in mistake_in_config(error)
 
@@ -185,6 +187,7 @@ def test_mistakes_of_a_run_are_one_sentence(option, value, sentence, tmp_path):
 def test_weights_of_an_initializer_that_do_not_fit(prefix, sentence, tmp_path):
     cfg = load_experiment('digits_lt/digits/ce')
     cfg.work_dir = str(tmp_path)
+    cfg.experiment_name = '_'.join(tmp_path.parts[1:])  # one visualizer each
     net = MODELS.build(cfg.model)
     torch.save(dict(state_dict=net.state_dict()), tmp_path / 'net.pth')
     file = str(tmp_path / 'net.pth')

@@ -93,10 +93,11 @@ class ResumeHook(Hook):
                 'load_from'
             )
         meta = checkpoint['meta']
-        check_seed_of_rank(runner, meta)
         done = checkpoint.get('message_hub', {}).get('runtime_info', {})
         self.pending = done.get(VALIDATED) != meta['epoch']
         switch = single_run(runner)
+        if meta.get('stage') != 2 or switch is None:  # else it has built a new loader
+            check_seed_of_rank(runner, meta)
         check_start(runner.train_loop, meta, switch.epoch if switch else None)
         dataset = runner.train_dataloader.dataset
         check_trained_classes(meta, dataset, 'the checkpoint to resume')

@@ -94,7 +94,7 @@ def test_a_quote_that_does_not_end_is_said(tmp_path):
 
 def test_a_file_in_two_spellings_is_listed_twice(tmp_path):
     write_index(tmp_path, [*rows('ab'), {'file': './0.png', 'label': 'b'}])
-    with pytest.raises(ValueError, match=r'listed twice, the first is 0\.png'):
+    with pytest.raises(ValueError, match=r"lists '0\.png' more than once"):
         plan_dataset(read_csv(tmp_path))
 
 
