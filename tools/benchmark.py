@@ -79,12 +79,11 @@ def main() -> None:
         )
     folders = GridFolders(TOOLS, work_dir, args.results / args.grid.stem)
     folders.check(grid)
+    jobs = [] if args.page_only else folders.jobs(grid, grid.runs)
+    done = {job.name for job in jobs if job.is_done()}
+    folders.describe(grid)
     failed = {}
-    if args.page_only:
-        folders.describe(grid)
-    else:
-        done = {job.name for job in folders.jobs(grid, grid.runs) if job.is_done()}
-        folders.describe(grid)
+    if jobs:
         missing = [run for run in wanted if run.name not in done]
         if len(missing) < len(wanted):
             number = len(wanted) - len(missing)

@@ -49,7 +49,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--work-dir', type=Path, help='default: work_dirs/compare/DATA[_quick]'
     )
-    add_executor_flags(parser, 'the number that finishes first')
+    add_executor_flags(parser, 'the number with which all end first')
     return parser.parse_args()
 
 

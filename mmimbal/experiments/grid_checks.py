@@ -1,18 +1,37 @@
 """Checks of a grid file: its keys, and what their values must be."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from mmimbal.experiments.sweep_methods import files_of_methods
 
-# What a key must be, in words, and the types that are it.
-TEXT = ('a text in quotation marks', str)
-NUMBERS = ('a list of whole numbers', list | tuple | range)
-FOLDS = ('a list of whole numbers, or of None for the split', list | tuple | range)
-WORDS = ('a list of words, or a word', list | tuple | str)
-LIST = ('a list', list | tuple)
-DICT = ('a dict', Mapping)
-BOOL = ('True or False', bool)
-COUNT = ('a whole number above 0', int)
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_list(value: object, fits: Callable = lambda each: True) -> bool:
+    return isinstance(value, list | tuple | range) and all(map(fits, value))
+
+
+# What a value must be, in words, and whether it is.
+TEXT = ('a text in quotation marks', _is_text)
+COUNT = ('a whole number above 0', lambda value: _is_whole(value) and value > 0)
+BOOL = ('True or False', lambda value: isinstance(value, bool))
+DICT = ('a dict', lambda value: isinstance(value, Mapping))
+LIST = ('a list', _is_list)
+NUMBERS = ('a list of whole numbers', lambda value: _is_list(value, _is_whole))
+FOLDS = (
+    'a list of whole numbers, or of None for the split',
+    lambda value: _is_list(value, lambda fold: fold is None or _is_whole(fold)),
+)
+WORDS = (
+    'a list of words, or a word',
+    lambda value: _is_text(value) or _is_list(value, _is_text),
+)
 GRID = dict(
     title=TEXT,
     notes=TEXT,
@@ -67,33 +86,16 @@ def check_keys(
     if unknown or missing:
         raise ValueError(
             f'{where} has keys {", ".join(map(str, found))}; '
-            + (f'unknown: {", ".join(map(str, unknown))}; ' if unknown else '')
+            + (f'unknown: {", ".join(sorted(map(str, unknown)))}; ' if unknown else '')
             + (f'missing: {", ".join(sorted(missing))}; ' if missing else '')
             + f'known are {", ".join(known)}'
         )
     for key, value in found.items():
-        text, types = known[key]
-        if not isinstance(value, types) or not _fits(value, known[key]):
+        text, fits = known[key]
+        if not fits(value):
             raise ValueError(f'{where}: {key} must be {text}, got {value!r}')
         if key in NOT_EMPTY and not value:
             raise ValueError(f'{where}: {key}={value!r} must not be empty')
-
-
-def _fits(value: object, wanted: tuple) -> bool:
-    """Return whether a value of the right type is right in itself."""
-    if wanted is FOLDS:
-        return all(fold is None or _is_whole(fold) for fold in value)
-    if wanted is NUMBERS:
-        return all(map(_is_whole, value))
-    if wanted is WORDS:
-        return all(isinstance(word, str) for word in value)
-    if wanted is COUNT:
-        return _is_whole(value) and value > 0
-    return True
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def check_plain_values(where: object, options: Mapping) -> None:

@@ -89,7 +89,8 @@ def limits(data: OwnData, comparison: Comparison, quick: bool) -> list[str]:
             f'Intervals are over {comparison.groups} groups: they hold for new groups '
             'of the same kind, not for another hospital or camera.'
         )
-    sentences += filter(None, [comparison.caution()])
+    if comparison.caution():
+        sentences.append(comparison.caution())
     if data.is_official:
         sentences.append(
             'The split of the download was kept, so each method was trained once.'

@@ -69,7 +69,7 @@ class SafeCheckpointHook(Hook):
 
 
 def _publishing_hooks(runner: Runner) -> list[CheckpointHook]:
-    """Return the hooks that load checkpoints after training, to leave keys out."""
+    """Return the hooks that may load a checkpoint after training, to publish it."""
     return [hook for hook in runner.hooks if isinstance(hook, CheckpointHook)]
 
 
