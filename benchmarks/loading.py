@@ -213,15 +213,16 @@ def batches(
     return ours, peer, "mmengine's pseudo_collate", 's'
 
 
-def use_randaugment(cfg: Config) -> None:
-    """Add RandAugment to the images of cross-entropy, those without several views."""
-    strong = Config.fromfile(BASES / 'stage1/ce_randaugment.py').strong
+def with_randaugment(experiment: str) -> Config:
+    """Return the config of an experiment, with RandAugment for cross-entropy."""
+    cfg = compose(parse_experiment(experiment))
     (views,) = (
         step
         for step in cfg.train_dataloader.dataset.pipeline
         if step['type'] == 'mmimbal.ViewsByLoss'
     )
-    views['strong'] = strong
+    views.strong = Config.fromfile(BASES / 'stage1/ce_randaugment.py').strong
+    return cfg
 
 
 def seconds_of_steps(
@@ -229,8 +230,7 @@ def seconds_of_steps(
 ) -> tuple[float, float]:
     """Return the seconds of waiting for batches, and of training steps."""
     init_default_scope('mmpretrain')
-    cfg = compose(parse_experiment(experiment))
-    use_randaugment(cfg)
+    cfg = with_randaugment(experiment)
     cfg.train_dataloader.num_workers = workers
     if cache:
         cfg.train_dataloader.dataset.cache = cache

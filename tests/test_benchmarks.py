@@ -4,8 +4,12 @@ import json
 import runpy
 import sys
 
+import loading
 import pytest
+from mmengine.registry import init_default_scope
+from mmpretrain.registry import DATASETS
 
+from mmimbal.datasets import ViewsByLoss
 from tests.conftest import ROOT
 from tests.tools import run_forked
 
@@ -14,8 +18,7 @@ KEYS = {'case', 'ours', 'peer', 'peer_name', 'unit', 'ratio', 'goal', 'size'}
 
 
 @pytest.mark.parametrize('file', FILES, ids=lambda file: file.stem)
-def test_every_case_of_a_benchmark_runs(file, tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(file.parent)  # a script finds its neighbours
+def test_every_case_of_a_benchmark_runs(file, tmp_path):
     cases = runpy.run_path(str(file))['CASES']
     result = run_forked(str(file), '--tiny', '--results', str(tmp_path), cwd=ROOT)
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
@@ -34,7 +37,6 @@ def test_every_case_of_a_benchmark_runs(file, tmp_path, monkeypatch):
 
 
 def test_rows_that_are_not_measured_again_are_kept(tmp_path, monkeypatch, capsys):
-    monkeypatch.syspath_prepend(FILES[0].parent)
     comparison = runpy.run_path(str(FILES[0].parent / '_comparison.py'))
 
     def measure(names, value, *flags):
@@ -52,3 +54,14 @@ def test_rows_that_are_not_measured_again_are_kept(tmp_path, monkeypatch, capsys
     assert list(found.items()) == [('a', 1), ('b', 2), ('c', 2), ('waiting', 1)]
     assert 'waiting' in capsys.readouterr().out
     assert measure(['a', 'b'], 3) == dict(a=3, b=3)
+
+
+def test_waiting_is_measured_with_randaugment():
+    """For cross-entropy alone; it is built as the name of the row says."""
+    init_default_scope('mmpretrain')
+    cfg = loading.with_randaugment('digits_lt/digits/recommended')
+    dataset = DATASETS.build(cfg.train_dataloader.dataset)
+    (views,) = (t for t in dataset.pipeline.transforms if isinstance(t, ViewsByLoss))
+    kinds = [type(step).__name__ for step in views.cross_entropy.transforms]
+    assert kinds[-1] == 'RandAugment' and kinds.count('RandAugment') == 1
+    assert 'RandAugment' not in str(views.metric)

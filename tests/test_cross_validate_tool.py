@@ -78,3 +78,8 @@ def test_cross_validation(folds, tmp_path):
     assert f'{tmp_path / "cv"} was made with other settings: flags was' in message
     message = explain('cross_validate', *command[1:], 3, *flags)
     assert 'cross_validate: ' in message and 'index.csv has 2 folds' in message
+
+    index = folds / 'index.csv'
+    index.write_text(index.read_text().replace(',a,', ',b,', 1))  # a corrected label
+    message = explain('cross_validate', *command[1:], 2, *flags)
+    assert 'was made with other settings: index.csv.fold0 was' in message

@@ -16,6 +16,7 @@ import torch
 from mmimbal.command_line.compose import compose
 from mmimbal.command_line.experiment import parse_experiment
 from mmimbal.datasets.checking.check_result import file_hash
+from mmimbal.datasets.index_file import read_index
 from mmimbal.experiments.compare_grid import (
     QUICK_EPOCHS,
     check_profile,
@@ -29,7 +30,7 @@ from mmimbal.experiments.grid import load_grid
 from mmimbal.experiments.grid_run import fold_options
 from mmimbal.experiments.grid_runner import GridFolders
 from mmimbal.experiments.own_data import describe_data
-from mmimbal.experiments.results import images_file, pack
+from mmimbal.experiments.results import images_file, pack, unpack
 from mmimbal.experiments.rows import Row
 from mmimbal.files.json_file import read_json, write_json
 from tests.conftest import CONFIGS, ROOT, write_index
@@ -375,6 +376,30 @@ def test_a_small_difference_is_no_claim(data, tmp_path, capsys):
     assert '(may be chance)' in capsys.readouterr().out
 
 
+def test_a_class_that_is_always_found_is_no_evidence(data, tmp_path, capsys):
+    """The difference is large, but its interval is too narrow."""
+    work_dir = tmp_path / 'work_dirs' / 'compare' / 'cells'
+    write_results(data, work_dir)
+    for size in (8, 4):  # of a group: too few groups, and enough
+        for file in (work_dir / 'results' / 'compare' / 'images').iterdir():
+            numbers = dict(groups=pack(np.arange(100) // size))
+            write_json(read_json(file) | numbers, file)
+        explain('compare', 'data/cells', '--profile', '64px')
+        said = capsys.readouterr().out
+        assert ('the interval is too narrow' in said) is (size == 8)
+    for file in (work_dir / 'results' / 'compare' / 'runs').iterdir():
+        result = read_json(file)
+        for row in result['rows']:
+            found = np.where(np.arange(100) % 2 == 0, 0, unpack(row['predicted']))
+            row['predicted'] = pack(found)
+        write_json(result, file)
+    explain('compare', 'data/cells', '--profile', '64px')
+    said = capsys.readouterr().out
+    assert 'may be chance, the interval is too narrow' in said
+    assert 'Over all 2 ways of stage 2' in said and '17 of' not in said
+    assert said.count('the interval is too narrow') == 6  # two metrics of three
+
+
 def test_errors_of_the_data_stop_it(data, monkeypatch):
     """Every fold is checked: one, as training advises, says nothing of the others."""
     monkeypatch.setattr(
@@ -417,5 +442,10 @@ def test_a_quick_look_from_folders_to_the_page(tmp_path, monkeypatch, capsys):
     assert 'To train the winner:' in said and 'about ' in said
     assert '- This was a quick look' in said
     work_dir = tmp_path / 'work_dirs/compare/cells_quick'
+    # All images of the split are for training: the commands use the folds made here.
+    command = next(line for line in said.splitlines() if 'tools/train.py cells' in line)
+    root = shlex.split(command)[0].removeprefix('MMIMBAL_DATA=')
+    assert 'train_dataloader.dataset.split_column=fold0' in command
+    assert 'fold0' in read_index(Path(root, 'cells', 'index.csv')).column_names
     assert 'This was a quick look' in (work_dir / 'compare.html').read_text()
     assert not (folder / 'check.json').exists()

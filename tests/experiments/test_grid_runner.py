@@ -3,12 +3,15 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from mmimbal.evaluation.predictions import Predictions
 from mmimbal.experiments.grid import load_grid
 from mmimbal.experiments.grid_runner import GridFolders
 from mmimbal.files.json_file import write_json
 from mmimbal.files.lock import locked, locked_work_dir
+from mmimbal.stage2.sweep_result import SweepResult, SweepRow, predictions_file
 
 GRID = """
 profile = 'digits'
@@ -167,3 +170,30 @@ def test_other_heads_need_no_new_training(key, grid_job, tmp_path):
     job = replace(job, run=replace(job.run, options={'x': 1}))
     with pytest.raises(ValueError, match=r'options\.x was missing'):
         next(job.steps(1))
+
+
+def test_a_result_has_the_hash_of_its_training_and_says_what_to_know(grid_job):
+    *_, job = grid_job()
+    scores = dict(balanced_accuracy=50.0)
+    row = SweepRow('crt', {}, '', [dict(seed=0, val=scores, test=scores)])
+    about = dict(stage1='x.pth', batch_norm='frozen', device='CPU', views=4)
+    about |= dict(number_of_seeds=1, metric='balanced_accuracy', seconds={}, failed={})
+    sweep = SweepResult(**about, rows=[row], notes=['crt: look'])
+    sweep.write(job.folder / 'stage2')
+    files = np.array(['a.png', 'b.png'])
+    predictions = Predictions(np.eye(2), np.array([0, 1]), files, files, ('a', 'b'))
+    leaking = replace(predictions, about=dict(leak='1 of the 2 groups'))
+    for found, remarks in (
+        (predictions, ['ce + crt: look']),
+        (leaking, ['ce + crt: look', f'{job.name}: 1 of the 2 groups']),
+    ):
+        found.save(predictions_file(job.folder / 'stage2', 'crt'))
+        # Of when the training began: the index may be another one now.
+        settings = job.run.settings | {'index.csv': 'aa'}
+        write_json(settings, job.folder / 'settings.json')
+        job.write_result()
+        result = json.loads(job.result.read_text())
+        assert result['remarks'] == remarks and result['settings'] == settings
+    write_json(job.run.settings, job.folder / 'settings.json')  # of an older release
+    job.write_result()
+    assert json.loads(job.result.read_text())['settings'] == job.run.settings

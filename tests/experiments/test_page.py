@@ -223,10 +223,11 @@ def test_a_class_of_few_groups_is_named(results, tmp_path):
 
 def test_a_class_that_a_row_always_finds_makes_no_difference_bold(results, tmp_path):
     """Its recall is 100% in each resample: the interval is too narrow."""
-    page = tmp_path / 'results.md'
+    page, file = tmp_path / 'results.md', results / 'study' / 'grid.json'
+    write_json(json.loads(file.read_text()) | dict(plug_in=[('triplet', 'ce')]), file)
     write_page(results / 'study', page, resamples=20)
-    before = page.read_text()
-    assert before.count('**+') > 0
+    plug_in, *others = page.read_text().split('## With and without')
+    assert '**+' in plug_in and '**+' in others[0]
 
     def find_all_of_class_0(result):
         if result['method'] != 'ce':
@@ -256,6 +257,12 @@ def test_a_data_set_without_test_results_so_far_stops_no_page(results, tmp_path)
     change_results(results / 'study', only_ce_on_validation)
     write_page(results / 'study', tmp_path / 'results.md', resamples=20)
     assert 'With and without' in (tmp_path / 'results.md').read_text()
+
+
+def test_remarks_of_results_are_on_the_page_once(results, tmp_path):
+    change_results(results / 'study', lambda result: result.update(remarks=['Look!']))
+    write_page(results / 'study', tmp_path / 'results.md', resamples=20)
+    assert (tmp_path / 'results.md').read_text().count('\n- Look!\n') == 1
 
 
 def test_an_incomplete_result_is_named(results, tmp_path):
