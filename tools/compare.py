@@ -118,8 +118,6 @@ def main() -> None:
     check_profile(folder.resolve().name, profile)
     data = prepare(args, folder, work_dir)
     use(data.folder)
-    if not data.has_split:  # the commands use folds, perhaps of the new folder
-        root = str(data.folder.resolve().parent)
     file = work_dir / 'compare.py'
     write_grid(data, profile, args.quick, work_dir / 'decoded', file)
     grid = load_grid(file)

@@ -130,7 +130,8 @@ def commands_of_winner(
 ) -> list[str]:
     """Return the commands that train stage 1 and stage 2 of a row.
 
-    They use the column ``split``; without one, the first fold.
+    They use the column ``split``; without one, the first fold, which may have been made
+    for the comparison, in a folder of its own.
 
     Args:
         data: The data set.
@@ -139,8 +140,10 @@ def commands_of_winner(
         root: Value of ``MMIMBAL_DATA``, if the data set is not in ``data/``.
     """
     stage1 = f'{data.word}/{profile}/{WORDS.get(row.method, row.method)}'
-    images = {} if data.has_split else fold_options(data.folds[0])
-    options = {}
+    options, images = {}, {}
+    if not data.has_split:
+        images = fold_options(data.folds[0])
+        root = str(data.folder.resolve().parent)
     if row.method == 'control':
         options = {'model.head.metric_weight': 0.0}
     elif row.method in ('ce', 'imagenet'):

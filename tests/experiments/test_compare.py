@@ -157,8 +157,10 @@ def test_the_commands_train_the_winner_as_the_comparison_did(data, tmp_path, met
     write_grid(data, '64px', False, tmp_path / 'decoded', tmp_path / 'grid.py')
     runs = {run.method: run for run in load_grid(tmp_path / 'grid.py').runs}
     assert not data.has_split  # only folds: the first one is used
-    (first,) = commands_of_winner(data, '64px', Row(method, '', False), None)
+    (first,) = commands_of_winner(data, '64px', Row(method, '', False), '/elsewhere')
     assert_trains_as(first, runs[method])
+    root = shlex.split(first)[0]
+    assert root == f'MMIMBAL_DATA={data.folder.resolve().parent}'
 
 
 def test_the_split_of_a_download_makes_a_grid(data, tmp_path):
