@@ -54,5 +54,5 @@ speed: install
 	$(BIN)/python benchmarks/_page.py
 
 speed-gpu: install
-	for file in triplet stage1_step loading; do $(BIN)/python benchmarks/$$file.py --results results/speed || exit 1; done
+	for file in triplet stage1_step metric_loss_step loading; do $(BIN)/python benchmarks/$$file.py --results results/speed || exit 1; done
 	$(BIN)/python benchmarks/_page.py

@@ -1,6 +1,7 @@
 """Shared by the benchmarks: cases with their sizes, timing, a table, --results."""
 
 import argparse
+import datetime
 import os
 import statistics
 import sys
@@ -9,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
-from functools import partial
+from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 from unittest.mock import patch
@@ -17,12 +18,16 @@ from unittest.mock import patch
 import numpy as np
 import torch
 from _machine import describe_machine, name_of
+from PIL import Image
 
 from mmimbal.command_line.memory import keep_memory
+from mmimbal.datasets import CSVDataset
 from mmimbal.evaluation.table import format_table
 from mmimbal.files.json_file import read_json, write_json
 
 ISIC2018 = np.array([229, 359, 769, 80, 779, 4693, 100])  # training images per class
+ISIC = Path(os.environ.get('MMIMBAL_DATA', 'data'), 'isic2018')
+CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
 # Start method for processes in tiny runs: fork is faster, but cannot use CUDA.
 TINY_START = 'spawn' if DEVICE == 'cuda' else 'fork'
@@ -39,12 +44,16 @@ class Case:
         tiny: Arguments for a test that takes seconds on one core.
         goal: Smallest ratio of the peer's value to ours that we want, or without a peer
             the largest value of ours; none if ``None``.
+        needs: Data set without which there is no full measurement.
+        has_ratio: Whether the two values can be divided.
     """
 
     measure: Callable[..., tuple[float, float | None, str, str]]
     full: dict
     tiny: dict
     goal: float | None = None
+    needs: Path | None = None
+    has_ratio: bool = True
 
     def row(self, name: str, size: str) -> dict:
         """Run with a size, ``'full'`` or ``'tiny'``; return a row of the table."""
@@ -55,10 +64,31 @@ class Case:
             peer=peer,
             peer_name=peer_name,
             unit=unit,
-            ratio=peer / ours if peer else None,
+            ratio=peer / ours if peer and self.has_ratio else None,
             goal=self.goal,
             size=size,
+            images=describe_images(self.needs)
+            if self.needs and size == 'full'
+            else None,
+            date=datetime.date.today().isoformat(),
         )
+
+    def is_possible(self, size: str) -> bool:
+        """Return whether the data set for a size is there."""
+        return size == 'tiny' or self.needs is None or self.needs.is_dir()
+
+
+@cache
+def describe_images(folder: Path) -> str:
+    """Return the name of a data set, its number of images and their usual size."""
+    items = CSVDataset(str(folder), 'train').data_list
+    some = items[:: max(1, len(items) // 100)]
+    sizes = [Image.open(item['img_path']).size for item in some]
+    width, height = np.median(sizes, axis=0).astype(int)
+    return (
+        f'{folder.name}: {len(items):,} training images, usually of {width} x {height} '
+        'pixels'
+    )
 
 
 @dataclass
@@ -214,6 +244,13 @@ def compare(description: str, cases: dict[str, Case]) -> None:
         help='test quickly that all cases run; the numbers mean nothing',
     )
     args = parser.parse_args()
+    if sys.platform != 'linux':
+        parser.error('benchmarks need Linux')
+    chosen = {name: case for name, case in cases.items() if fnmatch(name, args.only)}
+    if not chosen:
+        parser.error(
+            f'--only: no case matches {args.only}. They are:\n' + '\n'.join(cases)
+        )
     if args.size == 'tiny':
         torch.set_num_threads(1)  # a fork of a process with several threads hangs
     machine = describe_machine()
@@ -223,12 +260,14 @@ def compare(description: str, cases: dict[str, Case]) -> None:
         file = args.results / name_of(machine) / f'{Path(sys.argv[0]).stem}.json'
         if args.only != '*':
             rows = rows_of_before(file, machine)
-    for name, case in cases.items():
-        if not fnmatch(name, args.only):
+        if args.size == 'tiny' and file.exists():
+            parser.error(f'{file} exists: --tiny does not replace measured rows')
+    for name, case in chosen.items():
+        if not case.is_possible(args.size):
+            print(f'Not measured: {name} needs images in {case.needs}')
             continue
         rows[name] = case.row(name, args.size)
-        # Names of before may be of images that are not on this machine now.
-        rows = {key: rows[key] for key in (*cases, *rows) if key in rows}
+        rows = {key: rows[key] for key in cases if key in rows}
         if file:
             done = list(rows.values())
             write_json(dict(description=description, machine=machine, rows=done), file)

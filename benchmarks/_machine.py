@@ -4,7 +4,7 @@ import os
 import platform
 import re
 from contextlib import suppress
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
@@ -35,9 +35,17 @@ def describe_machine() -> dict:
         versions=dict(
             python=platform.python_version(),
             mmimbal=__version__,
-            **{name: version(name) for name in DISTRIBUTIONS},
+            **{name: version_of(name) for name in DISTRIBUTIONS},
         ),
     )
+
+
+def version_of(name: str) -> str:
+    """Return the version of a package, or of the maintained fork of OpenMMLab."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return f'{version(f"onedl-{name}")} (onedl)'
 
 
 def cpu_model() -> str:
@@ -50,10 +58,11 @@ def cpu_model() -> str:
 
 
 def title_of(machine: dict) -> str:
-    """Return the name of a machine: its GPU, or its CPU and whether it has bf16."""
+    """Return the name of a machine: its GPU, or its cores, with or without bf16."""
     if machine['gpu']:
         return machine['device']
-    return f'{machine["device"]}, {"with" if machine["bf16"] else "without"} bf16'
+    bf16 = 'with' if machine['bf16'] else 'without'
+    return f'{machine["cores"]} cores of {machine["device"]}, {bf16} bf16'
 
 
 def name_of(machine: dict) -> str:

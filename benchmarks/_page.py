@@ -16,11 +16,13 @@ ABOUT = """# Speed and memory
 How fast mmimbal is, and what memory it needs, beside what a user would pick instead.
 `ratio` is the value of the other implementation (peer) divided by ours: above 1, ours
 is better. `goal` is the smallest ratio that we want; for a row without a peer it is the
-largest value. Rows that miss their goal are in bold. Times are medians, if a section
-does not say otherwise, and both sides take turns with the same number of threads.
+largest value. Rows that miss their goal are in bold. Times are medians, and both sides
+take turns with the same number of threads, if a section does not say otherwise. Rows
+are measured one after another, and a machine is not equally fast all the time: compare
+the two sides of a row, not two rows.
 
 This page is written by `make speed` and, on a GPU, by `make speed-gpu`, which run the
-files in `benchmarks/`. Measure on an idle machine.
+files in `benchmarks/` on Linux. Measure on an idle machine.
 """
 
 
@@ -55,9 +57,8 @@ def speed_page(results: Path) -> str:
 
 def describe(machine: dict) -> str:
     """Return the title and the description of a machine."""
-    bf16 = 'with' if machine['bf16'] else 'without'
     versions = ', '.join(f'{name} {text}' for name, text in machine['versions'].items())
-    cpu = f'{machine["cores"]} cores of {machine["cpu"]}, {bf16} bf16 instructions'
+    cpu = title_of(machine | dict(device=machine['cpu'], gpu=False))
     return (
         f'## {title_of(machine)}\n\n{cpu}; {machine["threads"]} threads; {versions}.\n'
     )
@@ -69,7 +70,16 @@ def section(name: str, found: dict) -> str:
     lines = [header, ['---'] + ['---:'] * 2 + ['---'] + ['---:'] * 2 + ['---']]
     lines += [cells(row) for row in found['rows']]
     table = '\n'.join(f'| {" | ".join(line)} |' for line in lines)
-    return f'### {name}\n\n{found["description"]}\n\n{table}\n'
+    dates = sorted({row['date'] for row in found['rows']})
+    measured = f'Measured on {" and ".join(dates)}.'
+    images = ''.join(f' {text}.' for text in images_of(found['rows']))
+    description = found['description'].strip()
+    return f'### {name}\n\n{description}\n\n{measured}{images}\n\n{table}\n'
+
+
+def images_of(rows: list[dict]) -> list[str]:
+    """Return what the rows say of their images, each text once."""
+    return list(dict.fromkeys(row['images'] for row in rows if row['images']))
 
 
 def cells(row: dict) -> Sequence[str]:

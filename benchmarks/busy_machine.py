@@ -45,6 +45,8 @@ def beside(
 ) -> tuple[float, float, str, str]:
     """Measure a step with short waits, and one with those of libgomp."""
     short = dict(GOMP_SPINCOUNT=str(TURNS))
+    for name in ('GOMP_SPINCOUNT', 'OMP_WAIT_POLICY'):  # of the user's shell
+        os.environ.pop(name, None)
     with busy_cores(others):
         sides = [
             Side(step_of, net, environment=environment) for environment in (short, {})

@@ -3,7 +3,8 @@
 Metrics, bootstrap (2,000 resamples) and the report of simulated predictions; and the
 training of a head on simulated features on disk: 512 numbers, 4 views, float16, 4
 epochs. There is no peer. Memory is that of the whole process, without files that are
-mapped into it: the system can drop those.
+mapped into it: the system can drop those. Each row is measured once, the last one three
+times, in turns.
 """
 
 import os

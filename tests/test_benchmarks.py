@@ -6,6 +6,9 @@ import sys
 
 import loading
 import pytest
+import samplers
+import torch
+import triplet
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import DATASETS
 
@@ -14,7 +17,19 @@ from tests.conftest import ROOT
 from tests.tools import run_forked
 
 FILES = sorted((ROOT / 'benchmarks').glob('[!_]*.py'))
-KEYS = {'case', 'ours', 'peer', 'peer_name', 'unit', 'ratio', 'goal', 'size'}
+KEYS = {
+    'case',
+    'ours',
+    'peer',
+    'peer_name',
+    'unit',
+    'ratio',
+    'goal',
+    'size',
+    'images',
+    'date',
+}
+COMPARISON = runpy.run_path(str(ROOT / 'benchmarks' / '_comparison.py'))
 
 
 @pytest.mark.parametrize('file', FILES, ids=lambda file: file.stem)
@@ -32,28 +47,78 @@ def test_every_case_of_a_benchmark_runs(file, tmp_path):
     for row in rows:
         assert set(row) == KEYS and row['size'] == 'tiny'
         assert row['ours'] > 0 and row['unit']
-        assert row['ratio'] == (row['peer'] and row['peer'] / row['ours'])
+        quotient = row['peer'] and row['peer'] / row['ours']
+        has_ratio = cases[row['case']].has_ratio
+        assert row['ratio'] == (quotient if has_ratio else None)
+        assert row['images'] is None  # those of tiny runs are noise or digits
         assert row['case'] in result.stdout
 
 
+def run(monkeypatch, tmp_path, cases, *flags):
+    """Run a benchmark; return what it has written."""
+    argv = ['some.py', '--results', str(tmp_path), *flags]
+    monkeypatch.setattr(sys, 'argv', argv)
+    COMPARISON['compare']('Some cases.', cases)
+    files = list(tmp_path.glob('*/some.json'))
+    return {row['case']: row for row in json.loads(files[0].read_text())['rows']}
+
+
+def case_of(value, **kwargs):
+    return COMPARISON['Case'](lambda: (value, None, '', 's'), {}, {}, **kwargs)
+
+
 def test_rows_that_are_not_measured_again_are_kept(tmp_path, monkeypatch, capsys):
-    comparison = runpy.run_path(str(FILES[0].parent / '_comparison.py'))
-
     def measure(names, value, *flags):
-        case = comparison['Case'](lambda: (value, None, '', 's'), {}, {})
-        argv = ['some.py', '--results', str(tmp_path), *flags]
-        monkeypatch.setattr(sys, 'argv', argv)
-        comparison['compare']('Some cases.', dict.fromkeys(names, case))
-        (file,) = tmp_path.glob('*/some.json')
-        rows = json.loads(file.read_text())['rows']
-        return {row['case']: row['ours'] for row in rows}
+        cases = dict.fromkeys(names, case_of(value))
+        rows = run(monkeypatch, tmp_path, cases, *flags)
+        return {name: row['ours'] for name, row in rows.items()}
 
-    assert measure(['a', 'waiting', 'c'], 1) == dict(a=1, waiting=1, c=1)
-    # Without its images, a machine has other cases.
+    assert measure(['a', 'c'], 1) == dict(a=1, c=1)
     found = measure(['a', 'b', 'c'], 2, '--only', '[bc]')
-    assert list(found.items()) == [('a', 1), ('b', 2), ('c', 2), ('waiting', 1)]
-    assert 'waiting' in capsys.readouterr().out
+    assert list(found.items()) == [('a', 1), ('b', 2), ('c', 2)]
+    assert measure(['b', 'c'], 3, '--only', 'c') == dict(b=2, c=3)  # a is no case now
     assert measure(['a', 'b'], 3) == dict(a=3, b=3)
+
+
+def test_what_cannot_be_measured_is_said(tmp_path, monkeypatch, capsys):
+    cases = dict(
+        a=case_of(1), b=case_of(2, needs=tmp_path / 'none'), c=case_of(3, goal=1)
+    )
+    assert set(run(monkeypatch, tmp_path, cases)) == {'a', 'c'}
+    text = f'Not measured: b needs images in {tmp_path / "none"}'
+    assert text in capsys.readouterr().out
+    for flags, message in (
+        (['--only', 'd*'], 'no case matches d*. They are:\na\nb\nc'),
+        (['--tiny'], '--tiny does not replace measured rows'),
+    ):
+        with pytest.raises(SystemExit):
+            run(monkeypatch, tmp_path, cases, *flags)
+        assert message in capsys.readouterr().err
+
+
+def test_rows_say_their_images(tmp_path, folder, monkeypatch):
+    row = run(monkeypatch, tmp_path, dict(a=case_of(1, needs=folder)))['a']
+    text = 'set: 12 training images, usually of 16 x 16 pixels'
+    assert row['images'] == text
+
+
+def test_both_triplet_losses_are_the_same():
+    torch.manual_seed(0)
+    embeddings, labels = torch.randn(40, 8), torch.arange(40) % 4
+    ours, peer = (loss(embeddings, labels) for loss in triplet.losses())
+    assert ours > 0
+    torch.testing.assert_close(ours, peer)
+
+
+def test_no_epoch_of_a_sampler_is_measured_twice():
+    size = 100
+    sampler = samplers.ClassBalancedSampler(samplers.Labels(size), seed=0)
+    epochs = []
+    sampler.set_epoch = epochs.append
+    go = samplers.going_through(sampler)
+    for _ in range(3):
+        go()
+    assert len(set(epochs)) == 3
 
 
 def test_waiting_is_measured_with_randaugment():

@@ -24,6 +24,8 @@ ROW = dict(
     ratio=4.0,
     goal=None,
     size='full',
+    images=None,
+    date='2026-01-02',
 )
 
 
@@ -65,19 +67,31 @@ def test_each_machine_has_its_section_gpus_last(tmp_path):
     write(tmp_path / 'a_gpu', MACHINE | dict(device='A GPU', gpu=True), [ROW])
     write(tmp_path / 'some_cpu', MACHINE, [ROW])
     text = _page.speed_page(tmp_path)
-    assert text.index('## Some CPU') < text.index('## A GPU')
-    assert '4 cores of Some CPU, without bf16 instructions; 2 threads' in text
+    assert text.index('## 4 cores of Some CPU') < text.index('## A GPU')
+    assert '4 cores of Some CPU, without bf16; 2 threads' in text
     assert text.count('### steps') == 2
 
 
 def test_machines_that_differ_in_bf16_do_not_share_a_folder_or_a_title():
     machines = [MACHINE, MACHINE | dict(bf16=True)]
     assert [name_of(each) for each in machines] == [
-        'some_cpu_without_bf16',
-        'some_cpu_with_bf16',
+        '4_cores_of_some_cpu_without_bf16',
+        '4_cores_of_some_cpu_with_bf16',
     ]
     assert len({_page.describe(each).splitlines()[0] for each in machines}) == 2
     assert name_of(MACHINE | dict(device='A GPU', gpu=True)) == 'a_gpu'
+
+
+def test_sections_say_when_and_on_which_images(tmp_path):
+    rows = [
+        ROW | dict(images='some: 3 training images'),
+        ROW | dict(date='2026-01-01'),
+        ROW | dict(images='some: 3 training images'),
+    ]
+    write(tmp_path / 'cpu', MACHINE, rows)
+    page = _page.speed_page(tmp_path)
+    line = 'Measured on 2026-01-01 and 2026-01-02. some: 3 training images.'
+    assert page.count(line) == 1 and page.count('some:') == 1
 
 
 def test_no_results_are_an_error(tmp_path):

@@ -15,9 +15,9 @@ def keep_memory() -> None:
     """Make malloc keep freed memory of this process instead of returning it.
 
     By default, glibc returns large blocks to the system and asks for them again in the
-    next training step. For small images on a CPU this takes a third of the time of a
-    step. Only for processes that train: the setting cannot be read, so it cannot be
-    restored. Child processes that are forked have it too.
+    next training step. On a CPU this can take half of the time of a step
+    (``benchmarks/stage1_step.py``). Only for processes that train: the setting cannot
+    be read, so it cannot be restored. Child processes that are forked have it too.
 
     It needs glibc: on macOS, on Windows, or with musl, only a line is logged, unless
     there is a GPU.

@@ -29,8 +29,8 @@ def check_is_there(index: Path) -> None:
     """Raise a FileNotFoundError if a data set has no index."""
     if not index.is_file():
         raise FileNotFoundError(
-            f'no dataset at {index}. Make it with tools/prepare_dataset.py, or set '
-            'MMIMBAL_DATA to the folder that holds your data sets'
+            f'no dataset at {index}. tools/prepare_dataset.py makes one. Configs look '
+            'for theirs in the folder that MMIMBAL_DATA names (default: data)'
         )
 
 

@@ -19,8 +19,7 @@ BF16_FLAGS = {'avx512_bf16', 'amx_bf16', 'bf16'}  # of x86 and ARM
 def has_bf16() -> bool:
     """Return whether the CPU has instructions for bfloat16, as Linux says.
 
-    Without them it is emulated, and a training step takes about twice as long as in
-    float32.
+    Without them it is emulated, and a training step takes longer than in float32.
     """
     with suppress(OSError):
         flags = re.search(r'^(?:flags|Features)\s*:(.*)$', CPU_INFO.read_text(), re.M)

@@ -78,7 +78,8 @@ class MetricMonitorHook(Hook):
                 if not math.isfinite(value)
             )
             files = '\n'.join(
-                str(sample.get('img_path')) for sample in data_batch['data_samples']
+                str(sample.get('img_path', 'an image without a path'))
+                for sample in data_batch['data_samples']
             )
             raise FloatingPointError(
                 f'{wrong} in epoch {self.epoch + 1}, iteration {batch_idx + 1}. '
