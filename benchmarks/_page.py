@@ -6,7 +6,7 @@ from pathlib import Path
 
 from _machine import title_of
 
-from mmimbal.files.atomic import check_is_no_folder, write_text
+from mmimbal.files.atomic import check_can_be_file, write_text
 from mmimbal.files.json_file import read_json
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -122,7 +122,7 @@ def main() -> None:
     parser.add_argument('--results', type=Path, default=RESULTS)
     parser.add_argument('--out', type=Path, default=PAGE)
     args = parser.parse_args()
-    check_is_no_folder(args.out)
+    check_can_be_file(args.out)
     write_text(speed_page(args.results), args.out)
     print(f'Written: {args.out}')
 

@@ -12,6 +12,7 @@ from mmpretrain import ImageClassificationInferencer
 
 from mmimbal.command_line import run_config
 from mmimbal.files.checkpoint import load_from_local, safe_loading
+from mmimbal.files.lock import locked_work_dir
 from tests.conftest import ROOT, rows_of, tiny_digits, train, write_index
 from tests.tools import OPTIONS, explain, fail, run, succeed
 
@@ -241,3 +242,37 @@ def test_demo(tmp_path):
     keys = {'method', 'seed', 'balanced_accuracy', 'macro_f1', 'tail_recall'}
     assert len(rows) == 3 and all(row.keys() == keys for row in rows)
     assert (tmp_path / 'recall_by_count.png').stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    ('launcher', 'name'),
+    [
+        ('none', 'RANK'),
+        ('slurm', 'SLURM_PROCID'),
+        ('mpi', 'OMPI_COMM_WORLD_RANK'),
+    ],
+)
+@pytest.mark.parametrize('rank', ['0', '3'])
+def test_only_the_first_rank_takes_the_work_dir(
+    launcher, name, rank, tmp_path, monkeypatch
+):
+    """Before there is a process group, each launcher says the rank in its own way."""
+
+    def build(_):
+        raise SystemExit('built')
+
+    monkeypatch.setenv(name, rank)
+    monkeypatch.setattr(run_config, 'start_on_cpu', lambda cfg: None)
+    monkeypatch.setattr('mmengine.runner.Runner.from_cfg', build)
+    flags = ['--work-dir', tmp_path / 'run', '--launcher', launcher]
+    with locked_work_dir(tmp_path / 'run'):
+        message = explain('train', 'configs/digits_lt/stage1_ce.py', *flags)
+    expected = 'train: another run trains in' if rank == '0' else 'built'
+    assert message.startswith(expected)
+
+
+def test_a_page_is_of_all_results_of_its_grid(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    grid = ROOT / 'configs/grids/adapter.py'
+    message = explain('benchmark', grid, '--page-only', '--only', 'x')
+    assert '--only' in message and not list(tmp_path.iterdir())

@@ -8,7 +8,7 @@ from mmimbal.command_line.flags import add_executor_flags
 from mmimbal.command_line.run_tool import run_tool
 from mmimbal.experiments.grid import load_grid
 from mmimbal.experiments.jobs import failure_report, run_jobs
-from mmimbal.files.atomic import check_is_no_file, check_is_no_folder
+from mmimbal.files.atomic import check_can_be_file, check_is_no_file
 
 INDEX = Path('docs/results.md')
 RESULTS = Path('results')
@@ -67,7 +67,9 @@ def main() -> None:
 
     work_dir = args.work_dir or Path('work_dirs', args.grid.stem)
     page = args.page or INDEX.with_suffix('') / f'{args.grid.stem}.md'
-    check_is_no_folder(page)
+    check_can_be_file(page, args.grid)
+    if args.page_only and args.only != '*':
+        raise ValueError('--only is for running: a page has all results of its grid')
     for folder in filter(None, (args.results, work_dir, args.per_image)):
         check_is_no_file(folder)
     grid = load_grid(args.grid)
@@ -96,7 +98,7 @@ def main() -> None:
     }
     flags = ''.join(f' {flag} {path}' for flag, path in given.items() if path)
     write_page(folders.results, page, flags=flags)
-    if not args.page:
+    if not args.page and args.results == RESULTS:  # it lists all grids
         write_index(args.results, INDEX)
     print(f'Written: {page}, from the results in {folders.results}')
     if args.per_image:

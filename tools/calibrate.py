@@ -107,7 +107,8 @@ def main() -> None:
     # Imported here, so that --help is quick.
     from mmengine.device import get_device
 
-    from mmimbal.files.checkpoint import load_from_local, save_checkpoint_file
+    from mmimbal.files.checkpoint import load_from_local
+    from mmimbal.files.save_checkpoint import save_checkpoint_file
     from mmimbal.inference.decisions import describe
     from mmimbal.inference.fit_decisions import Wanted, fit_decisions
     from mmimbal.inference.leaks import check_no_leak
@@ -115,36 +116,35 @@ def main() -> None:
     from mmimbal.inference.predictor import load_predictor
     from mmimbal.inference.published import check_place
 
-    check_place(args.out, ('.pth', '.py'))
-    old = [args.out.with_suffix(suffix) for suffix in ('.md', '.onnx')]
-    if old := [str(file) for file in old if file.exists()]:
-        raise ValueError(
-            f'{" and ".join(old)} would not fit the calibrated {args.out.name}: choose '
-            'another --out'
-        )
     config = args.model.with_suffix('.py')
+    check_place(args.out, ('.pth', '.py'), args.model, config)
+    if args.no_promise and not (args.sensitivity or args.specificity):
+        raise ValueError('--no-promise is for --sensitivity or --specificity')
+    by_name = [shares(each) for each in (args.sensitivity, args.specificity)]
+    prevalence = shares(args.prevalence)
     if args.model.is_dir() or (args.model.is_file() and not config.is_file()):
         raise ValueError(
             f'{args.model} is not published: use tools/publish.py {args.model} '
             'model.pth, and calibrate model.pth'
         )
     predictor = load_predictor([args.model], get_device())
+    costs = read_costs(args.costs, predictor.classes) if args.costs else None
+    wanted = Wanted(
+        args.method,
+        *by_name,
+        prevalence,
+        args.accuracy,
+        args.sets,
+        costs,
+        not args.no_promise,
+    )
+    wanted.check(predictor.classes)
     images = predict_split(predictor, args.data, args.split)
     check_no_leak(
         predictor.members,
         images.groups,
         'the calibration would be too confident. Calibrate on images that it has not '
         'seen: tools/prepare_dataset.py --calibration 0.15 makes the split cal',
-    )
-    wanted = Wanted(
-        args.method,
-        shares(args.sensitivity),
-        shares(args.specificity),
-        shares(args.prevalence),
-        args.accuracy,
-        args.sets,
-        read_costs(args.costs, predictor.classes) if args.costs else None,
-        not args.no_promise,
     )
     decisions = fit_decisions(images, wanted)
     checkpoint = load_from_local(args.model, 'cpu')

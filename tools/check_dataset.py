@@ -6,7 +6,7 @@ from tempfile import TemporaryFile
 
 from mmimbal.command_line.flag_types import at_least
 from mmimbal.command_line.run_tool import run_tool
-from mmimbal.files.atomic import atomic_write, check_is_no_file, check_is_no_folder
+from mmimbal.files.atomic import atomic_write, check_can_be_file, check_is_no_file
 from mmimbal.files.json_file import write_json
 
 PICTURE = 'class_counts.png'
@@ -75,7 +75,7 @@ def main() -> None:
 
     out = args.out or args.folder
     for name in (REPORT, PICTURE):
-        check_is_no_folder(out / name)
+        check_can_be_file(out / name)
     if args.out:
         check_is_no_file(out)
         out.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from mmimbal.command_line.run_tool import run_tool
-from mmimbal.files.atomic import check_is_no_folder, write_text
+from mmimbal.files.atomic import check_can_be_file, write_text
 
 
 def main() -> None:
@@ -22,7 +22,7 @@ def main() -> None:
 
     from mmimbal.experiments.methods_table import methods_page
 
-    check_is_no_folder(args.out)
+    check_can_be_file(args.out)
     init_default_scope('mmpretrain')
     write_text(methods_page(), args.out)
     print(f'Written: {args.out}')

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mmimbal.command_line.flag_types import at_least
 from mmimbal.command_line.run_tool import run_tool
-from mmimbal.files.atomic import check_is_no_folder
+from mmimbal.files.atomic import check_can_be_file
 
 
 def parse_args() -> argparse.Namespace:
@@ -112,9 +112,11 @@ def main() -> None:
     from mmimbal.inference.predictor import load_predictor
 
     keep_memory()
-    check_is_no_folder(args.out)
     folders = [args.images, *args.more_images]
     files = find_images(folders, args.split)
+    read = [*args.models, args.images / 'index.csv', *filter(None, [args.index])]
+    check_can_be_file(args.out, *read, *map(Path, files))
+    left_out = {} if args.split else files_left_out(folders)  # before --out is there
     join_ranks()
     predictor = load_predictor(args.models, get_device())
     members = number_of_members(predictor.model_cfg)
@@ -142,7 +144,6 @@ def main() -> None:
     calibrated = 'calibrated' if decisions and decisions.calibration else 'uncalibrated'
     number = '1 image' if len(files) == 1 else f'{len(files)} images'
     print(f'Written: {args.out}, {number} by {what}, {calibrated}')
-    left_out = {} if args.split else files_left_out(folders)
     if left_out:
         reasons = (f'{number} {reason}' for reason, number in left_out.items())
         print(f'Files that were left out: {", ".join(reasons)}')

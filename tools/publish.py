@@ -44,9 +44,8 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def write_onnx_beside(out: Path, images: list[str]) -> None:
+def write_onnx_beside(out: Path, size: tuple[int, int], images: list[str]) -> None:
     """Write a published model as ONNX, and compare it with PyTorch on images."""
-    from mmimbal.inference.image_size import size_of_images
     from mmimbal.inference.onnx_file import (
         difference_from_torch,
         write_onnx,
@@ -54,7 +53,6 @@ def write_onnx_beside(out: Path, images: list[str]) -> None:
     from mmimbal.inference.predictor import load_predictor
 
     predictor = load_predictor([out])
-    size = size_of_images(predictor.pipeline)
     file = out.with_suffix('.onnx')
     write_onnx(predictor, file, size)
     print(f'{file}: RGB images, uint8, (N, 3, {size[0]}, {size[1]}), to probabilities')
@@ -83,6 +81,12 @@ def check_classes(found: tuple, wanted: tuple, file: Path) -> None:
         )
 
 
+def shares_config(out: Path, checkpoint: Path) -> bool:
+    """Return whether a config beside ``out`` would be found for a checkpoint, too."""
+    has_own = checkpoint.with_suffix('.py').is_file()
+    return out.resolve().parent == checkpoint.resolve().parent and not has_own
+
+
 def main() -> None:
     """Write both files."""
     args = parse_args()
@@ -90,17 +94,19 @@ def main() -> None:
     from mmengine.registry import init_default_scope
 
     from mmimbal.evaluation.predictions import load_predictions
-    from mmimbal.files.checkpoint import save_checkpoint_file
+    from mmimbal.files.save_checkpoint import save_checkpoint_file
     from mmimbal.files.state_hash import state_hash
     from mmimbal.inference.decisions import Decisions
     from mmimbal.inference.find_images import find_images
+    from mmimbal.inference.image_size import size_of_images
     from mmimbal.inference.members import find_members, load_member
     from mmimbal.inference.model_card import model_card
     from mmimbal.inference.onnx_file import check_packages
     from mmimbal.inference.published import check_place, published_model
     from mmimbal.inference.stored_decisions import check_made_by, check_not_fitted_on
 
-    check_place(args.out, ('.pth', '.py', '.md', *(['.onnx'] if args.onnx else [])))
+    suffixes = ('.pth', '.py', '.md', *(['.onnx'] if args.onnx else []))
+    check_place(args.out, suffixes, *args.checkpoints)
     if args.images and not args.onnx:
         raise ValueError('--images is for --onnx')
     images = find_images([args.images]) if args.images else []
@@ -109,7 +115,7 @@ def main() -> None:
     predictions = load_predictions(args.predictions) if args.predictions else None
     init_default_scope('mmpretrain')
     checkpoints = [file for path in args.checkpoints for file in find_members(path)]
-    if any(args.out.resolve().parent == file.resolve().parent for file in checkpoints):
+    if any(shares_config(args.out, file) for file in checkpoints):
         raise ValueError(
             f'{args.out} is in the folder of the training checkpoint, where a second '
             'config would be confused with the config of training: choose another '
@@ -118,6 +124,8 @@ def main() -> None:
     if args.config and len(checkpoints) > 1:
         raise ValueError('--config is for one checkpoint, but there are several')
     members = [load_member(file, args.config) for file in checkpoints]
+    if args.onnx:
+        size = size_of_images(members[0].pipeline)  # before anything is written
     cfg, published = published_model(members)
     classes = members[0].classes
     stored = published['meta'].get('decisions')
@@ -136,7 +144,7 @@ def main() -> None:
     )
     write_text(card, args.out.with_suffix('.md'))
     if args.onnx:
-        write_onnx_beside(args.out, images)
+        write_onnx_beside(args.out, size, images)
     imports = ' and '.join(cfg.get('custom_imports', {}).get('imports', []))
     needs = f'needs {imports}' if imports else 'needs only MMPretrain'
     size = sum(file.stat().st_size for file in checkpoints) / 1e6

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from mmimbal.command_line.run_tool import run_tool
-from mmimbal.files.atomic import check_is_no_folder, write_text
+from mmimbal.files.atomic import check_can_be_file, write_text
 
 
 def parse_args() -> argparse.Namespace:
@@ -50,13 +50,14 @@ def main() -> None:
     """Read predictions, and write the page."""
     args = parse_args()
     # Imported here, so that --help is quick.
-    from mmimbal.evaluation.runs import load_runs
+    from mmimbal.evaluation.runs import files_of_runs, load_runs
     from mmimbal.inference.predictor import load_predictor
     from mmimbal.inference.stored_decisions import load_decisions
     from mmimbal.inference.worst_errors import model_of, show_errors
     from mmimbal.visualization.report import build_report
 
-    check_is_no_folder(args.out)
+    read = filter(None, (args.decisions, args.model))
+    check_can_be_file(args.out, *files_of_runs(args.runs).values(), *read)
     runs = load_runs(args.runs)
     first = next(iter(runs.values()))
     decisions = load_decisions(args.decisions, first) if args.decisions else None

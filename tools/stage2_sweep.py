@@ -5,12 +5,12 @@ from pathlib import Path
 from time import perf_counter
 
 from joblib import cpu_count
-from mmengine.config import Config
 
 from mmimbal.command_line.flag_types import at_least
 from mmimbal.command_line.flags import KeyValues
 from mmimbal.command_line.run_tool import run_tool
-from mmimbal.files.atomic import check_is_no_file, check_is_no_folder, write_text
+from mmimbal.files.atomic import check_can_be_file, check_is_no_file, write_text
+from mmimbal.files.config_text import read_config
 from mmimbal.files.lock import locked
 
 
@@ -137,10 +137,15 @@ def main() -> None:
     folder = args.work_dir or checkpoint.parent / 'stage2_sweep'
     check_is_no_file(folder)
     for name in ('sweep.json', 'sweep.txt'):
-        check_is_no_folder(folder / name)
-    stage1 = Config.fromfile(args.config or find_config(checkpoint))
+        check_can_be_file(folder / name)
+    stage1 = read_config(args.config or find_config(checkpoint))
     bases = load_methods(args.methods)
     template = next(iter((bases or load_methods(['crt'])).values()))
+    if 'train_dataloader' not in stage1:
+        raise ValueError(
+            f'{checkpoint} has a config without train_dataloader, as a published '
+            'model: give the work dir of stage 1, or --config'
+        )
     stage1 = apply_options(stage1, args.cfg_options, template, checkpoint)
     init_default_scope('mmpretrain')
     MMLogger.get_instance('stage2_sweep', log_level='WARNING')

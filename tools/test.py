@@ -10,9 +10,10 @@ from mmimbal.command_line.quiet import without_upstream_noise
 from mmimbal.command_line.run_tool import (
     messages_for_config_mistakes,
     messages_for_mistakes,
+    stopped_by_hand,
 )
 from mmimbal.command_line.waiting import wait_briefly
-from mmimbal.files.atomic import check_is_no_file
+from mmimbal.files.atomic import check_can_be_file, check_is_no_file
 
 # The default of MMPretrain, for a config without a visualizer.
 VISUALIZER = dict(
@@ -73,9 +74,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--interval',
         type=at_least(1),
-        default=1,
         metavar='N',
-        help='draw every N-th image',
+        help='draw every N-th image, for --show-dir; default: 1',
     )
     add_common_flags(parser)
     args = parser.parse_args()
@@ -85,14 +85,16 @@ def parse_args() -> argparse.Namespace:
     for file in args.out:
         if file.suffix not in (*FORMATS, SUFFIX):
             parser.error(f'--out {file} must end in one of {", ".join(FORMATS)}, .npz')
-        if file.is_dir():
-            parser.error(f'--out {file} is a folder: name a file in it')
         try:
-            check_is_no_file(file.parent)
+            check_can_be_file(file, Path(args.config), Path(args.checkpoint))
         except OSError as error:
-            parser.error(f'--out {file}: {error}')
-    if args.out_item and not args.out:
-        parser.error('--out-item needs --out FILE')
+            parser.error(f'--out: {error}')
+    if args.out_item and all(file.suffix == SUFFIX for file in args.out):
+        parser.error(f'--out-item needs --out FILE, and not only {SUFFIX}')
+    if args.interval and not args.show_dir:
+        parser.error('--interval is for --show-dir FOLDER')
+    if without_effect := {'load_from', 'resume'} & set(args.cfg_options or {}):
+        parser.error(f'--cfg-options {without_effect.pop()}: give the checkpoint')
     if args.embeddings and not any(file.suffix == SUFFIX for file in args.out):
         parser.error(f'--embeddings needs --out FILE{SUFFIX}')
     if args.embeddings and args.tta:
@@ -157,9 +159,10 @@ def main() -> None:
         check_data(cfg, 'test_dataloader')
         if args.tta:
             load_views(cfg, args.tta)
-    if not args.work_dir:  # do not overwrite the config in the work dir of training
+    # Do not overwrite the config in the folder of a training.
+    if not args.work_dir or any(Path(cfg.work_dir).glob('*.pth')):
         cfg.work_dir = str(Path(cfg.work_dir, 'test'))
-    cfg.load_from = None
+    cfg.load_from, cfg.resume = None, False
     drop_averaging(cfg)
     cfg.test_cfg.fp16 = cfg.test_cfg.get('fp16', False) or (args.amp and can_use_amp())
     if args.show_dir:
@@ -167,7 +170,7 @@ def main() -> None:
     with messages_for_config_mistakes():
         runner = Runner.from_cfg(cfg)
         if args.show_dir:
-            runner.register_hook(drawing_hook(cfg, args.show_dir, args.interval))
+            runner.register_hook(drawing_hook(cfg, args.show_dir, args.interval or 1))
         groups, leak = groups_or_files(runner.test_dataloader.dataset), ''
     split = innermost(cfg.test_dataloader.dataset, 'split').get('split')
     dataset = runner.test_dataloader.dataset
@@ -198,13 +201,15 @@ def main() -> None:
             print_log(leak, 'current', logging.WARNING)
     head = unwrap_model(runner.model).head if args.embeddings else None
     if args.tta:
-        average_views(runner)
+        with messages_for_config_mistakes():
+            average_views(runner)
     items = {file: item_of(file, args.out_item) for file in args.out}
     scores, samples = KeepScores(runner.test_dataloader.dataset, head), KeepSamples()
     for item, kept in (('scores', scores), ('pred', samples)):
         if item in items.values():
             runner.test_loop.evaluator.metrics.append(kept)
-    metrics = runner.test()
+    with messages_for_config_mistakes():
+        metrics = runner.test()
     if not is_main_process():
         return
     with messages_for_mistakes():
@@ -241,5 +246,5 @@ def item_of(file: Path, out_item: str | None) -> str:
 
 if __name__ == '__main__':
     wait_briefly()
-    with without_upstream_noise():
+    with stopped_by_hand(), without_upstream_noise():
         main()

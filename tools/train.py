@@ -8,11 +8,17 @@ from pathlib import Path
 from mmimbal.command_line.flags import add_common_flags
 from mmimbal.command_line.quiet import without_upstream_noise
 from mmimbal.command_line.run_tool import (
+    message_of,
     messages_for_config_mistakes,
     messages_for_mistakes,
+    stopped_by_hand,
 )
 from mmimbal.command_line.waiting import wait_briefly
 from mmimbal.files.lock import locked_work_dir
+
+HOW_TO_CONTINUE = 'use --resume to continue from the last checkpoint'
+# Where each launcher says the rank, before there is a process group.
+RANKS = dict(slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK')
 
 
 def parse_args() -> argparse.Namespace:
@@ -65,7 +71,8 @@ def main() -> None:
     )
     from mmimbal.command_line.sigterm import exit_on_sigterm, explain_dead_workers
     from mmimbal.engine.hooks.work_dir_hook import check_work_dir
-    from mmimbal.files.checkpoint import atomic_saving, safe_loading
+    from mmimbal.files.checkpoint import safe_loading
+    from mmimbal.files.save_checkpoint import atomic_saving
     from mmimbal.stage2.config import two_stage_hooks
 
     keep_memory()
@@ -86,12 +93,14 @@ def main() -> None:
         stages = two_stage_hooks(cfg)
         if not stages:
             raise SystemExit(
-                f'--stage1 is for configs of stage 2, but {args.config} has no '
-                'TwoStageHook'
+                message_of(
+                    f'--stage1 is for configs of stage 2, but {args.config} has no '
+                    'TwoStageHook'
+                )
             )
         stages[0].stage1 = args.stage1
     with (
-        exit_on_sigterm('use --resume to continue from the last checkpoint'),
+        exit_on_sigterm(HOW_TO_CONTINUE),
         explain_dead_workers(),
         safe_loading(),
         atomic_saving(),
@@ -103,7 +112,7 @@ def main() -> None:
             check_optimizer(cfg)
             check_data(cfg, 'train_dataloader', 'val_dataloader')
             check_checkpoints(cfg)
-            if os.environ.get('RANK', '0') == '0':  # there is no process group yet
+            if os.environ.get(RANKS.get(args.launcher, 'RANK'), '0') == '0':
                 stack.enter_context(locked_work_dir(work_dir))
             if not cfg.get('resume'):
                 check_work_dir(work_dir, cfg)
@@ -115,5 +124,5 @@ def main() -> None:
 
 if __name__ == '__main__':
     wait_briefly()
-    with without_upstream_noise():
+    with stopped_by_hand(HOW_TO_CONTINUE), without_upstream_noise():
         main()

@@ -14,6 +14,7 @@ from mmimbal.command_line.experiment import (
     parse_experiment,
     text_of_prepared,
 )
+from mmimbal.files.config_text import read_config
 
 LINE = 88  # characters
 STAGE2_LINES = """
@@ -60,7 +61,7 @@ def compose(
             base.write_text(of_prepared, encoding='utf-8')
             text = text.replace(f'{BASES.as_posix()}/{dataset}.py', base.as_posix())
         leaf.write_text(text, encoding='utf-8')
-        cfg = Config.fromfile(leaf)
+        cfg = read_config(leaf)
     if work_dir:
         cfg.work_dir = work_dir
     return cfg
@@ -189,10 +190,9 @@ def read_experiment(leaf: Path) -> tuple[Experiment, str]:
     """
     if not leaf.is_file():
         raise FileNotFoundError(f'no config {leaf}')
-    words = {
-        Path(base).parent.name: Path(base).stem for base in _bases(leaf.read_text())
-    }
-    cfg = Config.fromfile(leaf)
+    cfg = read_config(leaf)
+    text = leaf.read_text()
+    words = {Path(base).parent.name: Path(base).stem for base in _bases(text)}
     hook = cfg.get('default_hooks', {}).get('two_stage') or {}
     experiment = Experiment(
         *(words.get(group) for group in GROUPS.values()),
@@ -200,7 +200,7 @@ def read_experiment(leaf: Path) -> tuple[Experiment, str]:
     )
     folder = Path(cfg.get('work_dir', '')).parent.name
     is_made_of_words = experiment.dataset and experiment.profile
-    if not is_made_of_words or ast.dump(ast.parse(leaf.read_text())) != ast.dump(
+    if not is_made_of_words or ast.dump(ast.parse(text)) != ast.dump(
         ast.parse(leaf_text(experiment, folder))
     ):
         raise ValueError(
@@ -239,7 +239,7 @@ def load_experiment(
             unknown, or words cannot be combined.
     """
     if not profile and not bases and Path(name).is_file():
-        return Config.fromfile(name)
+        return read_config(name)
     if Path(name).suffix == '.py':
         experiment, folder = read_experiment(Path(name))
     else:

@@ -18,6 +18,7 @@ READ_THE_CONFIG = {
         for part in ('dataloader', 'train_loop', 'val_loop', 'test_loop')
     ),
     ('mmengine.runner.runner', '_init_model_weights'),
+    ('mmengine.evaluator.evaluator', 'evaluate'),
     ('mmengine.runner.runner', 'load_or_resume'),
     ('mmimbal.engine.hooks.check_run_hook', 'before_train'),
     ('mmimbal.engine.hooks.check_run_hook', 'before_train_epoch'),
@@ -33,7 +34,8 @@ def mistake_in_config(error: Exception) -> str | None:
     These are: a type that no registry has; arguments that a class does not take, or
     whose types a component of mmimbal does not take; a package that is to be installed;
     a prefix of weights that a checkpoint has not; and a ValueError of mmimbal while a
-    component is built, weights are loaded or a run is checked.
+    component is built, weights are loaded, a run is checked or predictions are
+    evaluated.
 
     Args:
         error: It was raised while components were built or a model trained.

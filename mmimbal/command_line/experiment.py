@@ -13,6 +13,7 @@ from mmimbal.command_line.prepared import (
     data_folder,
     is_prepared,
 )
+from mmimbal.files.config_text import read_config
 
 CONFIGS = Path(__file__).resolve().parents[1] / '.mim' / 'configs'
 BASES = CONFIGS / '_base_'
@@ -237,4 +238,4 @@ def _load_text(text: str) -> Config:
 
 @cache
 def _load_file(name: str) -> Config:
-    return Config.fromfile(BASES / f'{name}.py')
+    return read_config(BASES / f'{name}.py')

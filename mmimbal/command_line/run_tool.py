@@ -27,11 +27,25 @@ def run_tool(main: Callable[[], None], goes_on: bool = False) -> None:
     """
     wait_briefly()
     ending = exit_on_sigterm(HOW_TO_CONTINUE) if goes_on else nullcontext()
+    stopping = stopped_by_hand(HOW_TO_CONTINUE if goes_on else '')
+    with stopping, without_upstream_noise(), ending, messages_for_mistakes():
+        main()
+
+
+@contextmanager
+def stopped_by_hand(how_to_continue: str = '') -> Iterator[None]:
+    """End the tool with a message after Ctrl-C, in a block.
+
+    Args:
+        how_to_continue: A sentence, if the tool can continue.
+
+    Raises:
+        SystemExit: Instead of a KeyboardInterrupt.
+    """
     try:
-        with without_upstream_noise(), ending, messages_for_mistakes():
-            main()
+        yield
     except KeyboardInterrupt:
-        stopped = f'Stopped: {HOW_TO_CONTINUE}' if goes_on else 'Stopped'
+        stopped = f'Stopped: {how_to_continue}' if how_to_continue else 'Stopped'
         raise SystemExit(f'\n{stopped}') from None
 
 

@@ -9,11 +9,25 @@ def load_runs(names: list[str]) -> dict[str, Predictions]:
     """Load predictions, by name of the run.
 
     Args:
-        names: Files, or folders with one file, each ``PATH`` or ``NAME=PATH``.
+        names: As for :func:`files_of_runs`.
 
     Raises:
         FileNotFoundError: If a file does not exist, or a folder has not exactly one.
         ValueError: If two runs have the same name, or a file is damaged.
+    """
+    return {name: load_predictions(file) for name, file in files_of_runs(names).items()}
+
+
+def files_of_runs(names: list[str]) -> dict[str, Path]:
+    """Return files of predictions, by name of the run.
+
+    Args:
+        names: Files, or folders with one file, each ``PATH`` or ``NAME=PATH``.
+
+    Raises:
+        FileNotFoundError: If there is no such named file, or a folder has not exactly
+            one.
+        ValueError: If two runs have the same name.
     """
     runs = {}
     for text in names:
@@ -38,5 +52,5 @@ def load_runs(names: list[str]) -> dict[str, Predictions]:
             raise FileNotFoundError(
                 f'no predictions at {text}, and none at {path}, as NAME=PATH'
             )
-        runs[name] = load_predictions(file)
+        runs[name] = file
     return runs

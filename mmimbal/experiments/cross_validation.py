@@ -17,6 +17,7 @@ from mmimbal.experiments.data_hash import dataset_of_config, index_of_config
 from mmimbal.experiments.grid_run import fold_options
 from mmimbal.experiments.jobs import Job, Step
 from mmimbal.experiments.progress import share_of_training
+from mmimbal.files.config_text import read_config
 from mmimbal.files.lock import is_work_dir_in_use
 from mmimbal.files.work_dir import last_checkpoint
 from mmimbal.stage2.config import follows_stage1
@@ -102,7 +103,7 @@ def stages_of(
         config = str(experiment)
         if experiment.stage1 and experiment.stage2 and not experiment.single_run:
             stage1_config = stage1_config or str(experiment.first_stage)
-    elif follows_stage1(Config.fromfile(config)) and not stage1_config:
+    elif follows_stage1(read_config(config)) and not stage1_config:
         raise ValueError(
             f'{config} is a stage 2. Its stage 1 must not be trained on the test '
             'images of a fold: name the config of stage 1 with --stage1-config, so '

@@ -11,12 +11,13 @@ from mmimbal.command_line.prepared import data_folder
 from mmimbal.datasets.index_file import read_index
 from mmimbal.datasets.innermost import innermost
 from mmimbal.experiments.grid_run import GridRun
+from mmimbal.files.config_text import read_config
 
 
 def index_of_run(run: GridRun) -> Path | None:
     """Return the index of the data set of a run; ``None`` if it is not known here."""
     if Path(run.experiment).suffix == '.py':
-        return index_of_config(Config.fromfile(run.experiment), run.options)
+        return index_of_config(read_config(run.experiment), run.options)
     has_other = any('data_root' in option for option in run.options)
     return None if has_other else data_folder(run.dataset) / 'index.csv'
 

@@ -4,8 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmengine.config import Config
-
 from mmimbal.command_line.experiment import Experiment
 from mmimbal.experiments.grid_checks import (
     DATASET,
@@ -16,6 +14,7 @@ from mmimbal.experiments.grid_checks import (
     check_stage2,
 )
 from mmimbal.experiments.grid_run import FEATURE_VIEWS, GridRun
+from mmimbal.files.config_text import read_config
 from mmimbal.stage2.config import follows_stage1
 
 
@@ -71,7 +70,7 @@ def load_grid(path: Path) -> Grid:
     """
     if not path.is_file():
         raise FileNotFoundError(f'no grid {path}')
-    grid = Config.fromfile(path).to_dict()
+    grid = read_config(path).to_dict()
     grid = {key: value for key, value in grid.items() if not key.startswith('_')}
     check_keys(path, grid, GRID, ('datasets', 'methods', 'seeds'))
     judged_on = grid.get('judged_on', 'test')
@@ -177,7 +176,7 @@ def _own_config(where: str, grid: Mapping, config: str) -> str:
         raise ValueError(
             f'{where}: {config} has one data set, but the grid has several'
         )
-    if follows_stage1(Config.fromfile(config)):
+    if follows_stage1(read_config(config)):
         raise ValueError(
             f'{where}: {config} is a stage 2. Its stage 1 may have been trained on the '
             'test images: give the config of stage 1, and methods of stage 2 as stage2'

@@ -8,7 +8,6 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pyarrow as pa
-from mmengine.config import Config
 
 from mmimbal.command_line.experiment import BASES
 from mmimbal.command_line.prepared import OWN, data_folder, is_prepared
@@ -27,6 +26,7 @@ from mmimbal.datasets.sources.plan import OF_DOWNLOAD
 from mmimbal.datasets.spelling import SPLITS
 from mmimbal.datasets.splits import content_hash, folds_by_group, join_groups
 from mmimbal.files.atomic import atomic_folder
+from mmimbal.files.config_text import read_config
 from mmimbal.files.json_file import read_json, write_json
 
 MADE_FROM = 'made_from.json'  # beside folds that were made here
@@ -75,9 +75,10 @@ def find_data(name: str) -> Path:
     if not is_prepared(folder):
         is_there = folder.is_dir()
         src, out = (folder, 'data/own') if is_there else ('IMAGES', folder)
+        layout = 'csv' if (folder / 'index.csv').is_file() else 'folders'
         raise FileNotFoundError(
             f'{folder} is no prepared data set: it lacks index.csv or dataset.json. '
-            f'Make it with tools/prepare_dataset.py folders --src '
+            f'Make it with tools/prepare_dataset.py {layout} --src '
             f'{shlex.quote(str(src))} --out {shlex.quote(str(out))}'
         )
     return folder
@@ -88,7 +89,7 @@ def check_is_no_other(folder: Path, classes: Sequence[str]) -> None:
     base = BASES / 'datasets' / f'{folder.resolve().name}.py'
     if not base.is_file() or base.stem == OWN:
         return
-    number = Config.fromfile(base).get('num_classes')
+    number = read_config(base).get('num_classes')
     if number != len(classes):
         raise ValueError(
             f'{folder} has {len(classes)} classes, but {base.stem} is the name of a '

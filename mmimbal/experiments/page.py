@@ -19,7 +19,7 @@ from mmimbal.experiments.page_tables import (
 )
 from mmimbal.experiments.plug_in import PlugInEffect
 from mmimbal.experiments.ranks import ranks
-from mmimbal.files.atomic import atomic_write, check_is_no_folder, write_text
+from mmimbal.files.atomic import atomic_write, check_can_be_file, write_text
 from mmimbal.files.json_file import read_json
 from mmimbal.visualization.differences import draw_differences
 from mmimbal.visualization.plug_in import draw_plug_in_effects
@@ -44,7 +44,7 @@ def write_page(
         FileNotFoundError: If there are no results.
         ValueError: If runs that are compared were tested on different images.
     """
-    check_is_no_folder(page)
+    check_can_be_file(page)
     grid = read_grid_results(folder, resamples)
     picture = page.with_name(f'{page.stem}.png')
     effects = {
@@ -74,7 +74,7 @@ def write_index(results: Path, index: Path) -> None:
         index: File to write. The page of a grid is ``GRID.md`` in a folder beside it,
             which has the name of the file without suffix.
     """
-    check_is_no_folder(index)
+    check_can_be_file(index)
     grids = []
     for file in results.glob('*/grid.json'):
         about, name = read_json(file), file.parent.name

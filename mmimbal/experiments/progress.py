@@ -4,8 +4,7 @@ import re
 from functools import cache
 from pathlib import Path
 
-from mmengine.config import Config
-
+from mmimbal.files.config_text import read_config
 from mmimbal.files.work_dir import last_checkpoint
 
 
@@ -27,4 +26,4 @@ def share_of_training(work_dir: Path) -> float:
 @cache
 def _epochs_of(config: str, written: int) -> int:
     """Return the epochs of a config; ``written`` is its time, for the cache only."""
-    return Config.fromfile(config).train_cfg.max_epochs
+    return read_config(config).train_cfg.max_epochs

@@ -6,6 +6,7 @@ from pathlib import Path
 from mmengine.config import Config
 
 from mmimbal.command_line.experiment import BASES, words_of
+from mmimbal.files.config_text import read_config
 
 
 def files_of_methods(names: Sequence[str]) -> dict[str, Path]:
@@ -45,7 +46,7 @@ def load_methods(names: Sequence[str]) -> dict[str, Config]:
     """
     is_all = list(names) == ['all']
     files = files_of_methods(words_of('stage2') if is_all else names)
-    methods = {name: Config.fromfile(file) for name, file in files.items()}
+    methods = {name: read_config(file) for name, file in files.items()}
     if is_all:
         methods = {n: cfg for n, cfg in methods.items() if not cfg.get('by_name_only')}
     return methods

@@ -16,16 +16,27 @@ except ImportError:  # Windows, where an open file cannot be removed or renamed 
 UNFINISHED = '.unfinished'
 
 
-def check_is_no_folder(path: Path) -> None:
-    """Refuse to write a file if its path is a folder.
+def check_can_be_file(path: Path, *inputs: Path) -> None:
+    """Refuse to write a file in the place of a folder or of an input.
+
+    Args:
+        path: The file.
+        *inputs: Files that are read.
 
     Raises:
         IsADirectoryError: If ``path`` is a folder.
+        NotADirectoryError: If a parent of it is a file.
+        FileExistsError: If it is one of the inputs.
     """
     if path.is_dir():
         raise IsADirectoryError(
             f'{path} is a folder, but a file is to be written there: name a file, such '
             f'as {path / "FILE"}'
+        )
+    check_is_no_file(path.parent)
+    if path.exists() and any(each.exists() and path.samefile(each) for each in inputs):
+        raise FileExistsError(
+            f'{path} is read, so the output cannot be written there: name another file'
         )
 
 
@@ -70,9 +81,10 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
     Raises:
         IsADirectoryError: If ``path`` is a folder; raised before anything is written.
+        NotADirectoryError: If a parent of it is a file; raised then, too.
         OSError: If the file cannot be written, for example if the disk is full.
     """
-    check_is_no_folder(path)
+    check_can_be_file(path)
     target = path.resolve() if path.is_symlink() else path
     if target.exists() and not target.is_file():
         yield target

@@ -1,4 +1,4 @@
-"""Load checkpoints without running code in them, and write them atomically."""
+"""Load checkpoints without running code in them."""
 
 import errno
 import pickle
@@ -10,19 +10,13 @@ from urllib.error import URLError
 
 import torch
 from mmengine.dist import barrier, get_local_rank
-from mmengine.fileio import LocalBackend
-from mmengine.fileio.backends.registry_utils import prefix_to_backends
 from mmengine.runner import checkpoint as mmengine_checkpoint
-from mmengine.runner import runner as mmengine_runner
 from mmengine.runner.checkpoint import CheckpointLoader
 
-from mmimbal.files.atomic import atomic_write
-from mmimbal.files.plain_content import plain_content
 from mmimbal.files.safe_globals import only_safe_globals
 from mmimbal.files.unsafe import UnsafeCheckpointError
 
 MMPRETRAIN = 'mmpretrain://'
-OF_TENSORS = ('state_dict', 'ema_state_dict', 'optimizer')  # nothing else is in them
 
 
 @contextmanager
@@ -58,57 +52,6 @@ def safe_loading() -> Iterator[None]:
         CheckpointLoader._schemes, mmengine_checkpoint.load_from_http = before
 
 
-class AtomicBackend(LocalBackend):
-    """mmengine's backend for local files, with atomic writes."""
-
-    def put(self, obj: bytes, filepath: str | Path) -> None:
-        """Write bytes atomically."""
-        with atomic_write(Path(filepath)) as unfinished:
-            unfinished.write_bytes(obj)
-
-    def put_text(self, obj: str, filepath: str | Path, encoding: str = 'utf-8') -> None:
-        """Write text atomically."""
-        self.put(obj.encode(encoding), filepath)
-
-
-@contextmanager
-def atomic_saving() -> Iterator[None]:
-    """Make mmengine write local files atomically, in a block.
-
-    What could not be loaded again, such as functions of schedules, becomes plain, see
-    :func:`mmimbal.files.plain_content.plain_content`. If another package has registered
-    its own backend for local files, that one stays.
-    """
-    before, save = prefix_to_backends[''], mmengine_runner.save_checkpoint
-
-    def save_plain(checkpoint: dict, *args, **kwargs) -> None:
-        others = {k: v for k, v in checkpoint.items() if k not in OF_TENSORS}
-        tensors = {k: v for k, v in checkpoint.items() if k in OF_TENSORS}
-        save(plain_content(others) | tensors, *args, **kwargs)
-
-    if before is LocalBackend:
-        prefix_to_backends[''] = AtomicBackend
-    mmengine_runner.save_checkpoint = save_plain
-    try:
-        yield
-    finally:
-        prefix_to_backends[''], mmengine_runner.save_checkpoint = before, save
-
-
-def save_checkpoint_file(content: dict, file: Path) -> None:
-    """Write a checkpoint atomically.
-
-    Raises:
-        IsADirectoryError: If ``file`` is a folder.
-        OSError: If it cannot be written, for example if the disk is full.
-    """
-    try:
-        with atomic_write(file) as unfinished:
-            torch.save(content, unfinished)
-    except RuntimeError as error:  # torch raises this if the disk is full
-        raise OSError(f'{file} cannot be written: {error}') from error
-
-
 def load_from_local(filename: str | Path, map_location=None) -> dict:
     """Load a checkpoint file of plain tensors, numbers, strings and containers.
 
@@ -120,7 +63,7 @@ def load_from_local(filename: str | Path, map_location=None) -> dict:
         FileNotFoundError: If there is no such file.
         UnsafeCheckpointError: If the file refers to any other Python object. No code
             in the file is run.
-        ValueError: If the file is truncated or is not a checkpoint.
+        ValueError: If the file is truncated or holds no dict.
         OSError: If it cannot be read.
     """
     path = Path(filename).expanduser()
@@ -128,7 +71,7 @@ def load_from_local(filename: str | Path, map_location=None) -> dict:
         raise FileNotFoundError(f'no checkpoint at {filename}')
     try:
         with only_safe_globals():
-            return _without_config(torch.load(path, map_location, weights_only=True))
+            loaded = torch.load(path, map_location, weights_only=True)
     except pickle.UnpicklingError as error:
         raise UnsafeCheckpointError(_explain(str(path), error)) from None
     except (MemoryError, torch.OutOfMemoryError):
@@ -141,6 +84,11 @@ def load_from_local(filename: str | Path, map_location=None) -> dict:
             f'{filename} is damaged or not a checkpoint. Perhaps a run was stopped '
             'while it wrote the file. Use an earlier checkpoint'
         ) from error
+    if not isinstance(loaded, dict):
+        raise ValueError(
+            f'{filename} holds a {type(loaded).__name__}, but a checkpoint is a dict'
+        )
+    return _without_config(loaded)
 
 
 def load_from_http(
@@ -227,8 +175,9 @@ def load_from_mmpretrain(filename: str, map_location=None) -> dict:
 
 def _without_config(checkpoint: dict) -> dict:
     """Remove ``meta['config']``, which ``Runner.resume`` would execute as Python."""
-    if isinstance(checkpoint, dict) and isinstance(checkpoint.get('meta'), dict):
-        checkpoint['meta'].pop('config', None)
+    if checkpoint.get('meta', {}) is None:
+        del checkpoint['meta']  # as if there were none
+    checkpoint.get('meta', {}).pop('config', None)
     return checkpoint
 
 

@@ -1,8 +1,23 @@
-"""Cache the text of a config, which mmengine formats again for every checkpoint."""
+"""Read configs, and cache their text, which mmengine formats for every checkpoint."""
 
 from functools import lru_cache
+from pathlib import Path
 
 from mmengine.config import Config
+
+
+def read_config(file: Path | str) -> Config:
+    """Read a config.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is not Python; the message names the file and the line.
+    """
+    try:
+        return Config.fromfile(file)
+    except SyntaxError as error:  # mmengine parses a text, which has no name
+        line = f'line {error.lineno}: {(error.text or "").strip()}'
+        raise ValueError(f'{file} is not in Python ({error.msg}), {line}') from None
 
 
 class CachedTextConfig(Config):

@@ -44,7 +44,7 @@ def find_images(paths: Sequence[Path], split: str | None = None) -> list[str]:
             found += [
                 str(path / file)
                 for file, reason in judged_files(path)
-                if reason is None or is_image(reason)
+                if reason is None or is_unreadable_image(reason)
             ]
         elif path.exists():
             if path.suffix.lower() in NO_IMAGES:
@@ -73,7 +73,7 @@ def judged_files(folder: Path) -> Iterator[tuple[PurePosixPath, str | None]]:
         yield file, reason_to_leave_out(folder, file, set(), len(file.parts))
 
 
-def is_image(reason: str) -> bool:
+def is_unreadable_image(reason: str) -> bool:
     """Return whether a file is an image that cannot be read: it gets a row, too."""
     return reason.startswith((CANNOT_DECODE, BROKEN_LINKS))
 
@@ -81,7 +81,7 @@ def is_image(reason: str) -> bool:
 def files_left_out(paths: Sequence[Path]) -> Counter[str]:
     """Count the files of folders that :func:`find_images` leaves out, by reason."""
     reasons = (why for path in paths if path.is_dir() for _, why in judged_files(path))
-    return Counter(why for why in reasons if why and not is_image(why))
+    return Counter(why for why in reasons if why and not is_unreadable_image(why))
 
 
 def groups_of_split(folder: Path, split: str) -> list[str]:

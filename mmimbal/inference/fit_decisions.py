@@ -7,6 +7,7 @@ import numpy as np
 
 from mmimbal.datasets.group_hashes import hash_groups
 from mmimbal.evaluation.abstention import fit_confidence_threshold
+from mmimbal.evaluation.calibration_images import check_share
 from mmimbal.evaluation.conformal import fit_conformal_sets
 from mmimbal.evaluation.costs import checked_costs
 from mmimbal.evaluation.predictions import Predictions
@@ -43,6 +44,31 @@ class Wanted:
     costs: Sequence[Sequence[float]] | None = None
     promise: bool = True
 
+    def check(self, classes: Sequence[str]) -> None:
+        """Check what can be checked without images.
+
+        Raises:
+            ValueError: If a class is unknown, a share is not between 0 and 1, costs are
+                wrong, or two wishes exclude each other.
+        """
+        for goal in ('sensitivity', 'specificity', 'prevalence'):
+            for name, share in getattr(self, goal).items():
+                if name not in classes:
+                    raise ValueError(
+                        f'{goal} of {name}, which is not a class: {", ".join(classes)}'
+                    )
+                check_share(f'{goal} of {name}', share)
+        for what, share in dict(accuracy=self.accuracy, sets=self.confidence).items():
+            if share is not None:
+                check_share(what, share)
+        if self.prevalence and self.method == 'none':
+            raise ValueError(
+                'other prevalences need a calibration: vector or temperature'
+            )
+        check_specificity(self)
+        if self.costs is not None:
+            checked_costs(self.costs, classes)
+
 
 def fit_decisions(images: Predictions, wanted: Wanted, seed: int = 0) -> Decisions:
     """Fit what is wanted on calibration images, which no member was trained on.
@@ -60,6 +86,7 @@ def fit_decisions(images: Predictions, wanted: Wanted, seed: int = 0) -> Decisio
         ValueError: If the images cannot give what is wanted; the message says why.
     """
     classes = images.classes
+    wanted.check(classes)
     check_classes_are_there(images)
     calibration, probabilities = None, images.scores.astype(float)
     chosen = np.ones(len(images.labels), bool)
@@ -72,9 +99,6 @@ def fit_decisions(images: Predictions, wanted: Wanted, seed: int = 0) -> Decisio
             calibration = with_prevalence(calibration, wanted.prevalence)
         probabilities = calibration.apply(probabilities)
         chosen = ~first
-    elif wanted.prevalence:
-        raise ValueError('other prevalences need a calibration: vector or temperature')
-    check_specificity(wanted)
     others = (probabilities[chosen], images.labels[chosen])
     groups = images.groups[chosen].tolist()
     try:

@@ -10,6 +10,7 @@ from mmengine.config import Config
 
 from mmimbal.datasets.sources.walk import SUFFIXES
 from mmimbal.files.checkpoint import load_from_local
+from mmimbal.files.config_text import read_config
 from mmimbal.files.work_dir import find_checkpoint, find_config
 from mmimbal.inference.for_inference import (
     find_pipeline,
@@ -89,17 +90,10 @@ def load_member(checkpoint: Path, config: str | None = None) -> Member:
             none.
     """
     file = config or find_config(checkpoint)
-    try:
-        cfg = Config.fromfile(file)
-    except SyntaxError as error:
-        raise ValueError(f'{file} is not a config in Python: {error}') from None
+    cfg = read_config(file)
     if not isinstance(cfg.get('model'), dict):
         raise ValueError(f'{file} has no model: it is not a config of a classifier')
     loaded = load_from_local(checkpoint, 'cpu')
-    if not isinstance(loaded, dict):
-        raise ValueError(
-            f'{checkpoint} holds a {type(loaded).__name__}, but a checkpoint is a dict'
-        )
     if cfg.model.get('type') != ENSEMBLE:
         cfg = inference_config(cfg)
         loaded = inference_checkpoint(loaded, cfg)

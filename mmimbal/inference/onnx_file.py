@@ -139,8 +139,9 @@ def difference_from_torch(
             expected = predictor.decisions.calibrate(expected)
         rgb = inputs.flip(1).numpy().astype(np.uint8)  # pipelines read BGR
         (scores,) = session.run([OUTPUT], {INPUT: rgb})
-        if not np.isfinite(scores).all():
-            raise ValueError(f'{file} gives probabilities that are not finite')
+        for what, values in ((file, scores), ('PyTorch', expected)):
+            if not np.isfinite(values).all():
+                raise ValueError(f'{what} gives probabilities that are not finite')
         largest = max(largest, float(np.abs(scores - expected).max()))
         found += len(inputs)
     if not found:

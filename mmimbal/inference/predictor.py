@@ -10,6 +10,7 @@ from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
 
 import mmimbal
+from mmimbal.files.config_text import read_config
 from mmimbal.files.state_hash import state_hash
 from mmimbal.inference.decisions import Decisions
 from mmimbal.inference.for_inference import (
@@ -124,7 +125,7 @@ def load_ensemble(path: Path, cfg: Config) -> Predictor | None:
         beside = checkpoints[0].with_suffix('.py')
         if not beside.is_file():
             return None
-        kind = Config.fromfile(beside).get('model', {}).get('type')
+        kind = read_config(beside).get('model', {}).get('type')
         if kind != ENSEMBLE:
             return None
     ensemble = load_predictor([path])

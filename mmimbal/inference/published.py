@@ -8,28 +8,38 @@ import torch
 from mmengine.config import Config
 
 import mmimbal
-from mmimbal.files.atomic import check_is_no_folder
+from mmimbal.files.atomic import check_can_be_file
 from mmimbal.files.work_dir import last_checkpoint
 from mmimbal.inference.members import Member, check_members, ensemble_of
 
+OF_A_MODEL = ('.pth', '.py', '.md', '.onnx')
 
-def check_place(out: Path, suffixes: Sequence[str]) -> None:
+
+def check_place(out: Path, suffixes: Sequence[str], *inputs: Path) -> None:
     """Raise an error if a published file cannot be written, or would confuse a run.
 
     Args:
         out: The file.
         suffixes: Suffixes of all files of its name that will be written.
+        *inputs: Files that are read.
 
     Raises:
-        IsADirectoryError: If one of these is a folder.
-        ValueError: If the file does not end in ``.pth``, or is in a work dir.
+        OSError: If one of these is a folder, in a file, or an input.
+        ValueError: If the file does not end in ``.pth``, is in a work dir, or beside it
+            are files of an earlier model that would stay.
     """
     if out.suffix != '.pth':
         raise ValueError(
             f'{out} must end in .pth: the config is written next to it, with .py'
         )
     for suffix in suffixes:
-        check_is_no_folder(out.with_suffix(suffix))
+        check_can_be_file(out.with_suffix(suffix), *inputs)
+    others = [out.with_suffix(each) for each in OF_A_MODEL if each not in suffixes]
+    if stale := [str(file) for file in others if file.exists()]:
+        raise ValueError(
+            f'{" and ".join(stale)} would not fit the new {out.name}: name another '
+            'file, or move what is there'
+        )
     if last_checkpoint(out.parent):
         raise ValueError(
             f'{out} is in the work dir of a training, where a second config would be '

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mmengine.dist import barrier
 
-from mmimbal.files.atomic import atomic_write, check_is_no_folder
+from mmimbal.files.atomic import atomic_write, check_can_be_file
 from mmimbal.files.json_file import read_json, write_json
 
 
@@ -40,7 +40,7 @@ class PredictionTable:
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        check_is_no_folder(file)
+        check_can_be_file(file)
         self.file = file
         self.header = list(header)
         self.parts = [

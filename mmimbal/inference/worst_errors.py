@@ -44,13 +44,13 @@ def worst_errors(run: Predictions, number: int = NUMBER) -> np.ndarray:
 
 
 def model_of(run: Predictions) -> Path:
-    """Return the checkpoint that predictions were made with.
+    """Return the checkpoint, or the folder of members, that made the predictions.
 
     Raises:
         FileNotFoundError: If it is not known, or not there.
     """
     checkpoint = run.about.get('checkpoint')
-    if not checkpoint or not Path(str(checkpoint)).is_file():
+    if not checkpoint or not Path(str(checkpoint)).exists():
         raise FileNotFoundError(
             f'the model of the predictions ({checkpoint or "unknown"}) is not there: '
             'name it with --model'

@@ -15,7 +15,8 @@ from mmimbal.datasets.group_hashes import groups_or_files, hash_groups
 from mmimbal.evaluation.metrics import summarise
 from mmimbal.evaluation.predictions import Predictions, predictions_for
 from mmimbal.files.atomic import check_is_no_file, write_text
-from mmimbal.files.checkpoint import load_from_local, save_checkpoint_file
+from mmimbal.files.checkpoint import load_from_local
+from mmimbal.files.save_checkpoint import save_checkpoint_file
 from mmimbal.files.state_hash import state_hash
 from mmimbal.stage2.freezing import FROZEN_PARTS
 from mmimbal.stage2.head_run import HeadRun

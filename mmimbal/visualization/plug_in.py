@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import numpy as np
+from matplotlib.lines import Line2D
 
 from mmimbal.evaluation.bootstrap import interval
 from mmimbal.visualization.figure import Figure
@@ -25,7 +26,9 @@ def draw_plug_in_effects(by_dataset: Mapping[str, Effects], metric: str) -> Figu
     ways = list(dict.fromkeys(way for by_way in every for way in list(by_way)[:-1]))
     ways.append(list(every[0])[-1])  # the mean
     places = np.arange(len(ways), 0, -1)
-    pairs = {pair for effects in by_dataset.values() for pair in effects}
+    pairs = list(dict.fromkeys(pair for each in by_dataset.values() for pair in each))
+    lines = {pair: line_of(number) for number, pair in enumerate(pairs)}
+    shifts = dict(zip(pairs, np.linspace(0.15, -0.15, len(pairs)), strict=True))
     longest = 0.7 + 0.085 * max(len(_label(pair)) for pair in pairs)  # in the legend
     width = max(2.4 + 3.4 * len(by_dataset), longest)
     columns = 2 if 2 * longest <= width else 1
@@ -36,16 +39,14 @@ def draw_plug_in_effects(by_dataset: Mapping[str, Effects], metric: str) -> Figu
     panels = figure.subplots(1, len(by_dataset), sharey=True, squeeze=False)[0]
     for axes, (dataset, effects) in zip(panels, by_dataset.items(), strict=True):
         axes.axvline(0, color='#888888', linewidth=1, linestyle=':')
-        shifts = np.linspace(0.15, -0.15, len(effects))
-        for number, (pair, by_way) in enumerate(effects.items()):
-            line = line_of(number)
-            for place, way in zip(places + shifts[number], ways, strict=True):
+        for pair, by_way in effects.items():
+            line = lines[pair]
+            for place, way in zip(places + shifts[pair], ways, strict=True):
                 if way not in by_way:  # a head has diverged, or is not trained yet
                     continue
                 values = by_way[way]
                 axes.plot(interval(values[1:]), (place, place), **line)
                 axes.plot(values[0], place, **line, marker='o', markersize=4)
-            axes.plot([], [], **line, marker='o', label=_label(pair))
         axes.axhline(1.5, color='#bbbbbb', linewidth=0.8)
         axes.set_title(plain(dataset), fontsize=10)
         axes.set_xlabel(f'{metric}, points')
@@ -53,8 +54,11 @@ def draw_plug_in_effects(by_dataset: Mapping[str, Effects], metric: str) -> Figu
         axes.spines[['top', 'right']].set_visible(False)
     panels[0].set_yticks(places, plain_names(ways))
     panels[0].set_ylim(0.4, len(ways) + 0.6)
+    handles = [
+        Line2D([], [], **lines[pair], marker='o', label=_label(pair)) for pair in pairs
+    ]
     figure.legend(
-        *panels[0].get_legend_handles_labels(),
+        handles=handles,
         loc='outside lower center',
         ncols=columns,
         frameon=False,

@@ -5,6 +5,7 @@ import pytest
 
 from mmimbal.command_line.failures import ToolFailedError
 from mmimbal.command_line.run_tool import run_tool
+from tests.tools import explain
 
 
 def code_of(main, monkeypatch, **options):
@@ -44,3 +45,16 @@ def test_stopped_by_a_scheduler(monkeypatch, capfd):
 
     assert code_of(main, monkeypatch, goes_on=True) == 143
     assert 'run the same command again' in capfd.readouterr().out
+
+
+@pytest.mark.parametrize('tool', ['train', 'test'])
+def test_training_and_testing_are_stopped_by_the_user(tool, monkeypatch):
+    """Also while they are read and imported."""
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr('argparse.ArgumentParser.parse_args', stop)
+    message = explain(tool)
+    assert message.strip().startswith('Stopped')
+    assert ('--resume' in message) == (tool == 'train')

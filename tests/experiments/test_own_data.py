@@ -60,6 +60,12 @@ def test_what_is_not_prepared_is_explained(data, name, advice):
         find_data(name)
 
 
+def test_an_index_without_classes_is_prepared_as_csv(data):
+    (data / 'dataset.json').unlink()
+    with pytest.raises(FileNotFoundError, match='csv --src data/cells --out data/own'):
+        find_data('data/cells')
+
+
 def test_the_name_of_a_public_set_is_for_its_classes(data):
     other = data.rename(data.with_name('rbc12'))
     with pytest.raises(ValueError, match='has 2 classes, but rbc12 is the name of a'):

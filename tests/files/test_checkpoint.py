@@ -16,12 +16,11 @@ from torch import nn
 
 from mmimbal.engine.hooks.resume_hook import newest_loadable
 from mmimbal.files.checkpoint import (
-    AtomicBackend,
     UnsafeCheckpointError,
-    atomic_saving,
     load_from_local,
     safe_loading,
 )
+from mmimbal.files.save_checkpoint import AtomicBackend, atomic_saving
 from tests.conftest import tiny_digits, train
 
 

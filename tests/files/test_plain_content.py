@@ -9,8 +9,9 @@ import torch
 from mmengine.config import ConfigDict
 from mmengine.logging import HistoryBuffer
 
-from mmimbal.files.checkpoint import load_from_local, save_checkpoint_file
+from mmimbal.files.checkpoint import load_from_local
 from mmimbal.files.plain_content import plain_content
+from mmimbal.files.save_checkpoint import save_checkpoint_file
 
 
 class Kind(IntEnum):

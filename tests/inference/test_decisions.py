@@ -169,8 +169,10 @@ def test_what_would_not_fit_a_calibrated_model_is_not_left_beside_it(calibrated)
     folder, cal = calibrated
     plain = folder / 'plain' / 'x.pth'
     assert plain.with_suffix('.md').is_file()
-    message = explain('calibrate', plain, cal, '--out', plain)
-    assert 'x.md would not fit the calibrated x.pth' in message
+    beside = plain.with_name('z.pth')
+    beside.with_suffix('.md').write_text('of another model')
+    message = explain('calibrate', plain, cal, '--out', beside)
+    assert 'z.md would not fit the new z.pth' in message
 
 
 def test_a_calibrated_model_is_not_a_member(calibrated, members):
@@ -183,9 +185,12 @@ def test_a_calibrated_model_is_not_a_member(calibrated, members):
     ('flags', 'message'),
     [
         (['--sensitivity', 'a'], 'a: expected CLASS=SHARE'),
-        (['--sensitivity', 'z=0.5'], 'z is not a class'),
+        (['--sensitivity', 'z=0.5'], 'sensitivity of z, which is not a class'),
         (['--sensitivity', 'a=0.5', 'a=0.9'], 'a=0.9: a is given twice'),
-        (['--sets', '1.5'], 'confidence'),
+        (['--sets', '1.5'], 'sets must be between 0 and 1'),
+        (['--accuracy', '2'], 'accuracy must be between 0 and 1'),
+        (['--prevalence', 'z=0.5'], 'prevalence of z, which is not a class: a, b, c'),
+        (['--no-promise'], '--no-promise is for --sensitivity or --specificity'),
         (['--split', 'nowhere'], "no split 'nowhere'"),
     ],
 )

@@ -62,7 +62,7 @@ def test_a_member_given_twice_is_refused(members):
 @pytest.mark.parametrize(
     ('config', 'content', 'message'),
     [
-        ('model = dict(', {}, 'x.py is not a config in Python'),
+        ('model = dict(', {}, 'x.py is not in Python'),
         ('a = 1', {}, 'x.py has no model'),
         ("model = dict(type='ImageClassifier')", [1], 'x.pth holds a list'),
     ],

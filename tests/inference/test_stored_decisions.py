@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from mmimbal.datasets.group_hashes import hash_groups
-from mmimbal.files.checkpoint import load_from_local, save_checkpoint_file
+from mmimbal.files.checkpoint import load_from_local
+from mmimbal.files.save_checkpoint import save_checkpoint_file
 from mmimbal.inference.decisions import Decisions
 from mmimbal.inference.predict import predict_split
 from mmimbal.inference.predictor import load_predictor

@@ -89,6 +89,8 @@ def test_the_model_must_be_that_of_the_predictions(predictor, run, data, members
 def test_the_model_is_the_checkpoint_that_was_tested(run, members):
     checkpoint = find_checkpoint(str(members / 'fold0'))
     assert model_of(replace(run, about=dict(checkpoint=str(checkpoint)))) == checkpoint
+    folds = dict(checkpoint=str(members))  # of an ensemble
+    assert model_of(replace(run, about=folds)) == members
     for about in ({}, dict(checkpoint='gone.pth')):
         with pytest.raises(FileNotFoundError, match='name it with --model'):
             model_of(replace(run, about=about))

@@ -243,5 +243,21 @@ def test_legends_fit_and_leave_room(draw):
             assert axes.bbox.height > 80 and axes.bbox.width > 80
 
 
+def test_a_pair_has_one_colour_in_all_panels_and_in_the_legend():
+    pairs = ('recipe', 'control'), ('recipe', 'ce')
+    by_dataset = {'one': {pairs[1]: EFFECTS}, 'two': dict.fromkeys(pairs, EFFECTS)}
+    drawn = draw_plug_in_effects(by_dataset, 'points')
+    (legend,) = drawn.legends
+    texts = [text.get_text() for text in legend.get_texts()]
+    colours = {
+        text: handle.get_color()
+        for text, handle in zip(texts, legend.legend_handles, strict=True)
+    }
+    assert set(texts) == {'recipe minus control', 'recipe minus ce'}
+    first, second = ({line.get_color() for line in a.lines[1:]} for a in drawn.axes[:2])
+    assert first & set(colours.values()) == {colours['recipe minus ce']}
+    assert set(colours.values()) <= second
+
+
 def test_more_classes_than_a_legend_can_name():
     assert not embedding(60).legends

@@ -11,8 +11,9 @@ from mmengine.runner import Runner
 
 from mmimbal.engine.matching_weights import checked_weights
 from mmimbal.files.atomic import remove_leftovers
-from mmimbal.files.checkpoint import atomic_saving, safe_loading
+from mmimbal.files.checkpoint import safe_loading
 from mmimbal.files.config_text import CachedTextConfig
+from mmimbal.files.save_checkpoint import atomic_saving
 from mmimbal.registry import HOOKS
 
 LOADING_METHODS = ('_init_model_weights', 'load_or_resume')  # of a Runner

@@ -9,8 +9,9 @@ from mmengine.runner import Runner
 from mmengine.runner.checkpoint import CheckpointLoader
 
 from mmimbal.files.atomic import atomic_write
-from mmimbal.files.checkpoint import AtomicBackend, load_from_local
+from mmimbal.files.checkpoint import load_from_local
 from mmimbal.files.config_text import CachedTextConfig
+from mmimbal.files.save_checkpoint import AtomicBackend
 from tests.conftest import tiny_digits, train
 
 
