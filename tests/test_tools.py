@@ -121,7 +121,7 @@ def test_obvious_mistakes_are_explained(tmp_path, monkeypatch):
     (tmp_path / 'x.pth').touch()
     for command in (['train'], ['test', tmp_path / 'x.pth']):
         message = explain(command[0], 'isic2018/64px/ce', *command[1:])
-        assert 'no dataset at nowhere/isic2018/index.csv. Make it with' in message
+        assert 'no dataset at nowhere/isic2018/index.csv. tools/prepare' in message
     monkeypatch.delenv('MMIMBAL_DATA')
     message = explain('train', 'configs/nowhere.py')
     assert message == 'train: no config configs/nowhere.py'

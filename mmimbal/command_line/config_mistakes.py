@@ -18,7 +18,9 @@ READ_THE_CONFIG = {
         for part in ('dataloader', 'train_loop', 'val_loop', 'test_loop')
     ),
     ('mmengine.runner.runner', '_init_model_weights'),
+    ('mmengine.evaluator.evaluator', 'process'),
     ('mmengine.evaluator.evaluator', 'evaluate'),
+    ('mmengine.runner.loops', 'run_iter'),
     ('mmengine.runner.runner', 'load_or_resume'),
     ('mmimbal.engine.hooks.check_run_hook', 'before_train'),
     ('mmimbal.engine.hooks.check_run_hook', 'before_train_epoch'),

@@ -109,7 +109,9 @@ def get_class_names(dataset: Sized) -> tuple[str, ...]:
             text = ' and '.join(', '.join(names) for names in sorted(lists))
             raise ValueError(f'concatenated datasets name different classes: {text}')
         dataset = parts[0] if parts else getattr(dataset, 'dataset', None)
-    raise ValueError('the dataset does not name its classes: add metainfo "classes"')
+    raise ValueError(
+        'the dataset does not name its classes: add metainfo=dict(classes=[...]) to it'
+    )
 
 
 def check_trained_classes(meta: Mapping, dataset: Sized, checkpoint: object) -> None:
@@ -195,7 +197,13 @@ def _labels(dataset: Sized) -> np.ndarray:
             'get_gt_labels(). Add it or, for a wrapper, register a function with '
             'mmimbal.datasets.read_through_wrappers.register'
         )
-    labels = np.asarray(dataset.get_gt_labels())
+    try:
+        labels = np.asarray(dataset.get_gt_labels())
+    except ValueError:  # of NumPy, for lists of several lengths
+        raise TypeError(
+            f'{type(dataset).__name__} has images with several labels or none; '
+            'expected one class index per image'
+        ) from None
     if labels.ndim != 1 or labels.dtype.kind not in 'iu':
         raise TypeError(
             f'{type(dataset).__name__} has labels of shape {labels.shape} and type '

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 
+from mmengine.model import BaseTTAModel
 from mmengine.runner import checkpoint as mmengine_checkpoint
 from torch import nn
 
@@ -16,7 +17,10 @@ def checked_weights() -> Iterator[None]:
     load = mmengine_checkpoint.load_state_dict
 
     def check_and_load(module: nn.Module, state_dict: Mapping, *args, **kwargs) -> None:
-        check_weights(unwrap_model(module), state_dict)
+        net = unwrap_model(module)
+        if isinstance(net, BaseTTAModel):  # mmengine loads into the model inside
+            net = net.module
+        check_weights(net, state_dict)
         load(module, state_dict, *args, **kwargs)
 
     mmengine_checkpoint.load_state_dict = check_and_load

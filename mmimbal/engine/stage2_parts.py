@@ -74,7 +74,15 @@ def check_parts(runner: Runner, cfg: Config, head: nn.Module, epochs: int) -> No
         check_go_together(runner, trial, batches)
     optimizer = _try('optim_wrapper', build_optim_wrapper, trial, cfg.optim_wrapper)
     for part in with_ends(cfg.get('param_scheduler') or [], epochs, length):
-        _try('param_scheduler', _build_schedule, part, optimizer, length)
+        try:
+            _try('param_scheduler', _build_schedule, part, optimizer, length)
+        except ValueError as error:
+            if cfg.param_scheduler != runner.cfg.get('param_scheduler'):
+                raise
+            raise ValueError(
+                f'{error}. This is the schedule of stage 1: give stage2 of the '
+                'TwoStageHook a param_scheduler of its own, or None'
+            ) from error
 
 
 def with_ends(

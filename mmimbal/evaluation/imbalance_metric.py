@@ -74,8 +74,16 @@ class ImbalanceMetric(BaseMetric):
     def process(self, data_batch, data_samples: Sequence[dict]) -> None:
         """Store the true label and the scores of each sample."""
         for sample in data_samples:
-            scores = sample['pred_score'].float().cpu().numpy()
-            self.results.append((sample['gt_label'].item(), scores))
+            scores, label = (
+                sample['pred_score'].float().cpu().numpy(),
+                sample['gt_label'],
+            )
+            if label.numel() != 1:
+                raise ValueError(
+                    f'ImbalanceMetric needs one label per image, but an image has '
+                    f'{label.numel()}'
+                )
+            self.results.append((label.item(), scores))
 
     def compute_metrics(self, results: list[tuple[int, np.ndarray]]) -> dict:
         """Compute all metrics from labels and scores of the complete dataset."""

@@ -24,12 +24,17 @@ READS_VIEWS = (
     "set the type of data_preprocessor to 'mmimbal.MultiViewDataPreprocessor', where "
     'the config has it, at top level or in model'
 )
+# MMPretrain makes labels of a batch one-hot also if the list of augments is empty.
+WITHOUT_MIXTURES = (
+    'remove Mixup and CutMix: set train_cfg=None in model, also where a base of the '
+    'config has them'
+)
 ADVICE = {
     CLASS_COUNTS: "add dict(type='mmimbal.ClassCountsHook') to custom_hooks",
     EPOCH: "add dict(type='mmimbal.SetEpochHook') to custom_hooks",
     IMAGES: 'raise train_dataloader.batch_size',
     MIXTURES: f"add dict(type='Mixup', alpha=1.0) to {AUGMENTS}",
-    ONE_LABEL: f'remove Mixup and CutMix from {AUGMENTS}',
+    ONE_LABEL: WITHOUT_MIXTURES,
     SEPARATE_VIEWS: "add dict(type='mmimbal.ViewsByLoss', transforms=[...]) to the "
     'pipeline of the dataset, which must not be in a wrapper such as ConcatDataset, '
     f'and {READS_VIEWS}',

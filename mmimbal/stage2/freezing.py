@@ -34,6 +34,22 @@ def check_has_parts(model: nn.Module) -> None:
         )
 
 
+def check_head_learns(model: nn.Module, head: nn.Module) -> None:
+    """Raise a ValueError if a head has nothing to train or fit.
+
+    Args:
+        model: The classifier, for the message.
+        head: Its head of stage 2.
+    """
+    learns = any(parameter.requires_grad for parameter in head.parameters())
+    if not (learns or hasattr(head, 'fit')):
+        raise ValueError(
+            f'{type(head).__name__} has no weights that stage 2 could train. If the '
+            f'classifier is inside {type(model.backbone).__name__}, remove num_classes '
+            'from the backbone, and use LinearClsHead'
+        )
+
+
 def freeze(module: nn.Module, update_bn: bool) -> None:
     """Freeze all parameters of a module; this works with any backbone.
 

@@ -112,5 +112,12 @@ def describe(cfg: Config, loader: str, parts: tuple[str, ...]) -> str:
         parts: Parts of the model that compute the features.
     """
     model = [cfg.model.get(key) or {} for key in parts]
-    model = [{k: v for k, v in part.items() if k not in UNUSED} for part in model]
+    model = [_used(part) for part in model]
     return repr((cfg.get('data_preprocessor'), model, cfg[loader].dataset))
+
+
+def _used(part: dict | list) -> dict | list:
+    """Return a part of a model, or each part of a list, without unused keys."""
+    if isinstance(part, list):  # several necks
+        return [_used(each) for each in part]
+    return {k: v for k, v in part.items() if k not in UNUSED}

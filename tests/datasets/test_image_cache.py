@@ -7,6 +7,7 @@ import mmcv
 import numpy as np
 import pytest
 import torch
+from mmpretrain.registry import TRANSFORMS
 from torch.utils.data import DataLoader
 
 from mmimbal.datasets import CSVDataset, image_cache
@@ -175,3 +176,16 @@ def test_too_little_memory_is_told(folder, monkeypatch):
 def test_a_pipeline_must_begin_with_loading(folder):
     with pytest.raises(ValueError, match='begins with LoadImageFromFile'):
         CSVDataset(str(folder), 'train', pipeline=[PACK], cache='ram')
+
+
+def test_images_of_several_chunks_keep_their_pixels(tmp_path, monkeypatch):
+    monkeypatch.setattr(image_cache, 'CHUNK', 2)
+    paths = []
+    for number in range(5):
+        paths.append(str(tmp_path / f'{number}.png'))
+        cv2.imwrite(paths[-1], np.full((4 + number, 6, 3), 10 * number, np.uint8))
+    load = TRANSFORMS.build(dict(type='LoadImageFromFile'))
+    (step,) = image_cache.cache_images([load], paths, str(tmp_path / 'cache'))
+    for path in paths:
+        found, expected = step(dict(img_path=path)), load(dict(img_path=path))
+        assert np.array_equal(found['img'], expected['img'])

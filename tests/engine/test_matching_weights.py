@@ -2,11 +2,22 @@
 
 import pytest
 import torch
+from mmengine.model import BaseModel
 from mmengine.runner import checkpoint as mmengine_checkpoint
+from mmpretrain.models import AverageClsScoreTTA
 from torch import nn
 
-from mmimbal.engine.matching_weights import check_weights
+from mmimbal.engine.matching_weights import check_weights, checked_weights
 from tests.conftest import tiny_digits, train
+
+
+class ToyModel(BaseModel):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(2, 2)
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        return self.layer(inputs)
 
 
 def net():
@@ -72,3 +83,19 @@ def test_a_run_does_not_start_from_random_weights(stage, tmp_path):
     torch.save(weights, file)
     train(cfg)
     assert mmengine_checkpoint.load_state_dict is load
+
+
+@pytest.mark.parametrize('fits', [True, False])
+def test_a_model_for_several_views_is_that_inside(fits):
+    """MMPretrain's tools/test.py --tta loads into the model that it has wrapped."""
+    inner = ToyModel()
+    model = AverageClsScoreTTA(module=inner)
+    weights = {name: value + 1 for name, value in inner.state_dict().items()}
+    weights = weights if fits else renamed(weights, 'other.{}'.format)
+    with checked_weights():
+        if fits:
+            mmengine_checkpoint.load_state_dict(model, weights)
+            assert inner.layer.weight.equal(weights['layer.weight'])
+        else:
+            with pytest.raises(ValueError, match='none of the weights'):
+                mmengine_checkpoint.load_state_dict(model, weights)

@@ -156,3 +156,10 @@ def test_what_cannot_be_reached_is_told(images):
         fit_confidence_threshold(*images, CLASSES, 90)
     coverage, accuracy = answered(*images, ONCE, 1.1)
     assert coverage == 0 and np.isnan(accuracy)
+
+
+def test_an_accuracy_that_is_just_reached_is_reached():
+    """1 - 0.07 is below 0.93 in floating point."""
+    labels = (np.arange(100) < 7).astype(int)
+    scores = np.tile([0.8, 0.2], (100, 1))
+    assert fit_confidence_threshold(scores, labels, ('a', 'b'), 0.93).answered == 100

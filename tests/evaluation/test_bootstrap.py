@@ -202,3 +202,16 @@ def test_means_over_classes_need_as_many_groups_as_the_limit():
             inside += low <= 100 * truth <= high
         covered[rare] = inside / 300
     assert covered[8] < 0.86 and covered[FEW_GROUPS] > 0.88
+
+
+def test_the_worst_recall_has_the_groups_of_the_class_with_fewest():
+    labels, groups = np.array([0, 0, 0, 1]), np.array(['a', 'b', 'c', 'c'])
+    files = np.arange(4).astype(str)
+    run = Predictions(np.eye(3)[labels], labels, files, groups, list('xyz'))
+    assert groups_of_shares(run)['worst_recall'] == 1
+
+
+def test_the_interval_of_a_worst_recall_of_0_contains_the_resamples():
+    """Some resamples miss the images of the class."""
+    values = np.repeat([0.0, 50.0], [900, 100])
+    assert interval_of('worst_recall', 0.0, values, groups=40) == (0.0, 50.0)

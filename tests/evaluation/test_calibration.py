@@ -3,6 +3,7 @@ import pytest
 from sklearn.metrics import brier_score_loss
 
 from mmimbal.evaluation.calibration import (
+    AT_ONCE,
     BINS,
     brier,
     calibration_error,
@@ -69,3 +70,20 @@ def test_log_loss_image_by_image(images):
 def test_log_loss_of_an_impossible_class_is_finite():
     found = log_loss(np.array([[0.0, 1.0]]), np.array([0]), np.ones((1, 1)))
     assert found == pytest.approx(-np.log(np.finfo(np.float32).tiny))
+
+
+def test_brier_of_more_images_than_are_read_at_once():
+    number = 2 * AT_ONCE + 7
+    random = np.random.default_rng(0)
+    scores = random.dirichlet([1, 1, 1], number)
+    labels = random.integers(0, 3, number)
+    expected = ((scores - np.eye(3)[labels]) ** 2).sum(1).mean()
+    assert brier(scores, labels, np.ones((1, number))) == pytest.approx(expected)
+
+
+def test_a_confidence_on_an_edge_is_in_the_lower_bin():
+    assert BINS == 15
+    confidence = np.array([9 / 15, 0.57])
+    scores = np.stack([confidence, 1 - confidence], 1)
+    share = reliability(scores, np.array([0, 0]), np.ones((1, 2)))[3][0]
+    assert share[8] == 1  # (8/15, 9/15]

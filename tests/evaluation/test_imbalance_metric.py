@@ -183,3 +183,17 @@ def test_images_repeated_to_fill_the_ranks_count_once():
     alone = evaluate(ImbalanceMetric(groups={}))
     assert [size for size, _ in ranks] == [27, 27, 27]
     assert all(metrics == alone for _, metrics in ranks)
+
+
+def test_scores_in_bfloat16_are_read():
+    metric = ImbalanceMetric()
+    scores = torch.tensor([0.25, 0.75]).bfloat16()
+    metric.process(None, [dict(pred_score=scores, gt_label=torch.tensor([1]))])
+    (label, found) = metric.results[0]
+    assert label == 1 and found.tolist() == [0.25, 0.75]
+
+
+def test_several_labels_of_an_image_are_refused():
+    sample = dict(pred_score=torch.ones(3), gt_label=torch.tensor([0, 2]))
+    with pytest.raises(ValueError, match='one label per image, but an image has 2'):
+        ImbalanceMetric().process(None, [sample])

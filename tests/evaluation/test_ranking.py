@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
@@ -47,3 +48,8 @@ def test_ranked_by_hand():
     hits, false_alarms = ranked(scores, is_class, np.array([[1.0, 1, 1, 1]]))
     assert hits.tolist() == [[1, 2, 2]]
     assert false_alarms.tolist() == [[0, 1, 2]]
+
+
+def test_weights_that_are_no_counts_are_added_in_float64():
+    assert to_add(np.full((1, 3), 0.1)).dtype == torch.float64
+    assert to_add(np.ones((1, 3))).dtype == torch.float32

@@ -71,3 +71,10 @@ def test_collapsed_embeddings_have_no_nearest_image():
     labels = np.repeat([0, 1], 5)
     found = retrieve(np.ones((10, 4)), labels, np.arange(10), 2)
     assert np.isnan(found.recall_at_1).all() and np.isnan(found.map_at_r).all()
+
+
+def test_a_class_with_several_images_of_one_group_has_no_neighbours():
+    embeddings = np.array([[1.0, 0], [0.9, 0.1], [0.8, 0.3], [0, 1], [0.1, 1]])
+    labels, groups = np.array([0, 0, 0, 1, 1]), np.array([0, 1, 2, 3, 3])
+    found = retrieve(embeddings, labels, groups, 2)
+    assert found.recall_at_1[0] == 1 and np.isnan(found.recall_at_1[1])

@@ -138,3 +138,8 @@ def test_recipes_with_one_control_are_drawn_each():
 )
 def test_p_values_are_never_0(value, text):
     assert p_text(value) == text
+
+
+def test_a_difference_by_rounding_is_not_above_0():
+    differences = {'crt': {METRIC: np.array([1e-13])}}
+    assert PlugInEffect('a', 'b', differences, {}).above_zero(METRIC) == 0

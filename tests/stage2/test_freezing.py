@@ -1,11 +1,12 @@
 import copy
 import pickle
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 
-from mmimbal.stage2.freezing import freeze
+from mmimbal.stage2.freezing import check_head_learns, freeze
 
 
 @pytest.mark.parametrize(
@@ -23,3 +24,22 @@ def test_a_copy_of_a_frozen_module_is_frozen_by_itself(copied):
     module.training = True  # of the original alone
     other.train()
     assert module.training and not other.training
+
+
+def test_a_gradient_that_was_there_moves_nothing():
+    net = nn.Linear(2, 2)
+    net(torch.ones(1, 2)).sum().backward()
+    freeze(net, False)
+    assert all(parameter.grad is None for parameter in net.parameters())
+
+
+def test_a_head_without_weights_is_refused():
+    model = SimpleNamespace(backbone=nn.Linear(2, 2))
+    with pytest.raises(ValueError, match='Identity has no weights that stage 2 could'):
+        check_head_learns(model, nn.Identity())
+    frozen = nn.Linear(2, 2).requires_grad_(False)
+    with pytest.raises(ValueError, match='inside Linear, remove num_classes'):
+        check_head_learns(model, frozen)
+    frozen.fit = None
+    check_head_learns(model, frozen)
+    check_head_learns(model, nn.Linear(2, 2))

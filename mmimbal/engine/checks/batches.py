@@ -2,6 +2,7 @@
 
 from mmengine.dist import get_world_size
 from mmengine.runner import Runner
+from mmpretrain.engine import PreciseBNHook
 from torch import nn
 from torch.utils.data import Sampler
 
@@ -46,6 +47,16 @@ def check_batches(runner: Runner) -> None:
         raise ValueError(
             f'the batch sampler has natural_size={drawn}, but the head has '
             f'natural_size={read}: set both to the same value'
+        )
+
+
+def check_precise_bn(runner: Runner) -> None:
+    """Raise a ValueError if PreciseBNHook would not know the batch size."""
+    has_hook = any(isinstance(hook, PreciseBNHook) for hook in runner.hooks)
+    if has_hook and runner.train_dataloader.batch_size is None:
+        raise ValueError(
+            'PreciseBNHook reads the batch size of the loader, which has none with '
+            'batch_sampler: remove the hook from custom_hooks'
         )
 
 

@@ -1,5 +1,7 @@
 """Give class counts to all losses, heads and metrics that use them."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -21,8 +23,8 @@ class ClassCountsHook(Hook):
     are set again in each epoch, because another hook may have replaced the loss.
 
     Raises:
-        ValueError: At the start of training, if a class has no images, or the head has
-            another number of classes.
+        ValueError: At the start of training, if a class has no images, or the head, or
+            a data preprocessor with batch augments, has another number of classes.
     """
 
     gives = (CLASS_COUNTS,)
@@ -36,13 +38,11 @@ class ClassCountsHook(Hook):
         names = get_class_names(dataset)
         check_no_class_is_empty(self.counts, names)
         counted = list(zip(names, self.counts, strict=True))
-        head = getattr(unwrap_model(runner.model), 'head', None)
-        classes = getattr(head, 'num_classes', len(counted))
-        if classes != len(counted):
-            raise ValueError(
-                f'the head has num_classes={classes}, but the training dataset has '
-                f'{len(counted)} classes: {", ".join(name for name, _ in counted)}'
-            )
+        model = unwrap_model(runner.model)
+        _check_classes('the head', getattr(model, 'head', None), names)
+        preprocessor = getattr(model, 'data_preprocessor', None)
+        if getattr(preprocessor, 'batch_augments', None):  # makes labels one-hot
+            _check_classes('data_preprocessor', preprocessor, names)
         runner.logger.info(
             f'Training images per class: {", ".join(f"{n} {c}" for n, c in counted)}'
         )
@@ -78,3 +78,19 @@ class ClassCountsHook(Hook):
             for metric in loop.evaluator.metrics
         )
         give_class_counts([*runner.model.modules(), *metrics], self.counts)
+
+
+def _check_classes(part: str, module: object, names: Sequence[str]) -> None:
+    """Raise a ValueError if a part of a model has another number of classes.
+
+    Args:
+        part: Its name, for the message.
+        module: The part; one without ``num_classes`` fits.
+        names: Class names of the training dataset, K.
+    """
+    classes = getattr(module, 'num_classes', None)
+    if classes not in (None, len(names)):
+        raise ValueError(
+            f'{part} has num_classes={classes}, but the training dataset has '
+            f'{len(names)} classes: {", ".join(names)}'
+        )

@@ -20,7 +20,11 @@ from mmimbal.engine.stage2_parts import (
     with_ends,
 )
 from mmimbal.registry import HOOKS
-from mmimbal.stage2.freezing import check_has_parts, freeze_features
+from mmimbal.stage2.freezing import (
+    check_has_parts,
+    check_head_learns,
+    freeze_features,
+)
 from mmimbal.stage2.fresh_head import build_fresh_head
 from mmimbal.stage2.stage1 import find_stage1, load_stage1
 
@@ -133,6 +137,7 @@ class TwoStageHook(Hook):
                 )
             checkpoint = find_stage1(self.stage1)
             model = unwrap_model(runner.model)
+            check_head_learns(model, model.head)
             load_stage1(model, checkpoint, runner.train_dataloader.dataset)
             runner.logger.info(
                 f'Stage 2: backbone and neck from {checkpoint}, a new '
@@ -171,6 +176,7 @@ class TwoStageHook(Hook):
             raise ValueError(
                 f'stage2.model.head of the TwoStageHook cannot be built: {error}'
             ) from error
+        check_head_learns(unwrap_model(runner.model), head)
         check_parts(runner, cfg, head, runner.train_loop.max_epochs - self.epoch)
         warn_of_schedule(runner, self.stage2)
 

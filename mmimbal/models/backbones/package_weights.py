@@ -1,7 +1,7 @@
 """Weights from an installed Python package: no download from another site."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -64,9 +64,7 @@ class PackageWeights:
             )
         path = self.find()
         weights = load_from_local(path)
-        if not isinstance(weights, Mapping) or not all(
-            isinstance(tensor, torch.Tensor) for tensor in weights.values()
-        ):
+        if not all(isinstance(tensor, torch.Tensor) for tensor in weights.values()):
             raise ValueError(f'{path} of {self.package} is not a state dict')
         weights = {
             name: tensor

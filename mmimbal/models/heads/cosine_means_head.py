@@ -5,7 +5,7 @@ import torch.nn.functional as F
 
 from mmimbal.models.heads.cosine_head import CosineClsHead, cosine_logits
 from mmimbal.models.losses.gather import gather_without_gradient
-from mmimbal.models.needs import EPOCH, ONE_LABEL, missing
+from mmimbal.models.needs import EPOCH, ONE_LABEL, WITHOUT_MIXTURES, missing
 from mmimbal.registry import MODELS
 
 
@@ -49,8 +49,8 @@ class CosineMeansClsHead(CosineClsHead):
             if 'gt_score' in data_samples[0]:
                 raise ValueError(
                     f'{type(self).__name__} averages the features of each class, but '
-                    'labels are mixed: remove Mixup and CutMix, or '
-                    'to_onehot=True of data_preprocessor'
+                    f'labels are mixed: {WITHOUT_MIXTURES}, and remove '
+                    'to_onehot=True from data_preprocessor'
                 )
             labels = torch.cat([sample.gt_label for sample in data_samples])
             self._add(self.pre_logits(feats).detach(), labels)

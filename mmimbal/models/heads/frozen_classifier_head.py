@@ -46,12 +46,20 @@ class FrozenClassifierHead(LinearClsHead):
 
         Args:
             state: State dict of the head of stage 1, with ``fc.weight``,
-                (K, in_channels), and optionally ``fc.bias``, (K,).
+                (K, in_channels), and optionally ``fc.bias``, (K,); or that of
+                MMPretrain's VisionTransformerClsHead without ``hidden_dim``.
 
         Raises:
             ValueError: If there is no classifier, or it has another size, or is not
                 linear.
         """
+        if not any(key.startswith('layers.pre_logits') for key in state):
+            # VisionTransformerClsHead without a hidden layer is linear, too.
+            of_vit = (
+                ('layers.head.weight', 'fc.weight'),
+                ('layers.head.bias', 'fc.bias'),
+            )
+            state = state | {new: state[old] for old, new in of_vit if old in state}
         weight = state.get('fc.weight')
         # With these keys, logits are not those of fc alone.
         extra_keys = [key for key in ('scale', 'tau') if key in state]

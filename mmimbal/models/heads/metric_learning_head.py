@@ -10,6 +10,7 @@ from mmimbal.models.heads.cosine_head import cosine_logits, use_cosine_classifie
 from mmimbal.models.heads.metric_weight import MetricWeight
 from mmimbal.models.heads.projection import build_projection
 from mmimbal.models.heads.rows import (
+    check_features,
     check_for_metric_loss,
     check_labels,
     labels_of,
@@ -70,9 +71,10 @@ class MetricLearningClsHead(LinearClsHead):
 
     Raises:
         ValueError: If a weight or margin is negative, a size is below 1, there is one
-            class alone, the loss takes no miner, a label is outside the classes, the
-            metric loss would see mixed labels, or with ``separate_views`` a batch has
-            no views for a loss.
+            class alone, or the loss takes no miner. In training: if features are not
+            one vector of ``in_channels`` per image, an image has several labels or one
+            outside the classes, the metric loss would see mixed labels, or with
+            ``separate_views`` a batch has no views for a loss.
         RuntimeError: If the weight changes without ``mmimbal.SetEpochHook``.
     """
 
@@ -168,8 +170,11 @@ class MetricLearningClsHead(LinearClsHead):
             data_samples, self.natural_size, self.separate_views
         )
         features = self.pre_logits(feats)
+        check_features(features, self)
         labels = labels_of(data_samples)
         check_labels(labels, data_samples, self.num_classes)
+        if self.metric_weight.start:
+            check_for_metric_loss(data_samples[for_metric_loss])
         scores = self.classify(take(features, for_cross_entropy))
         losses = self._get_loss(scores, data_samples[for_cross_entropy], **kwargs)
         losses['loss_cls'] = losses.pop('loss')
@@ -213,7 +218,6 @@ class MetricLearningClsHead(LinearClsHead):
     def _metric_losses(
         self, features: torch.Tensor, labels: torch.Tensor, samples: list[DataSample]
     ) -> dict[str, torch.Tensor]:
-        check_for_metric_loss(samples)
         embeddings = self.projection(features)
         with torch.autocast(embeddings.device.type, enabled=False):
             embeddings = gather_embeddings(in_full_precision(embeddings))

@@ -2,8 +2,10 @@
 
 import torch
 from mmpretrain.structures import DataSample
+from torch import nn
 
 from mmimbal.datasets.views import is_for_metric_loss
+from mmimbal.models.needs import WITHOUT_MIXTURES
 
 
 def rows_of_losses(
@@ -51,14 +53,33 @@ def labels_of(samples: list[DataSample]) -> torch.Tensor:
     return torch.cat([sample.gt_label for sample in samples])
 
 
+def check_features(features: torch.Tensor, head: nn.Module) -> None:
+    """Raise a ValueError if features are not one vector of the right size per image."""
+    kind, size = type(features).__name__, head.in_channels
+    if isinstance(features, torch.Tensor):
+        if features.shape[1:] == (size,):
+            return
+        kind = ' x '.join(map(str, features.shape[1:]))
+    raise ValueError(
+        f'{type(head).__name__} has in_channels={size} and needs one vector for each '
+        f'image, but backbone and neck give {kind}. Set in_channels, add a neck such '
+        "as GlobalAveragePooling, or set out_type='avg_featmap' in a vision transformer"
+    )
+
+
 def check_labels(
     labels: torch.Tensor, data_samples: list[DataSample], num_classes: int
 ) -> None:
-    """Raise a ValueError that names the first image with a label outside 0..K-1.
+    """Raise a ValueError if images have several labels, or one outside 0..K-1.
 
     A GPU would have to wait, so there this is left to cross-entropy, which stops too,
     and to ``mmimbal.ClassCountsHook``, which compares the numbers of classes.
     """
+    if len(labels) != len(data_samples):
+        raise ValueError(
+            f'{len(data_samples)} images have {len(labels)} labels, but a metric loss '
+            'needs one label per image'
+        )
     if not labels.is_cpu:
         return
     outside = (labels < 0) | (labels >= num_classes)
@@ -88,8 +109,8 @@ def check_for_metric_loss(samples: list[DataSample]) -> None:
     if 'gt_score' in samples[0]:
         raise ValueError(
             'a metric loss needs one label per image, but the batch was mixed '
-            '(Mixup, CutMix, ...). Remove the batch augments from model.train_cfg, and '
-            'to_onehot=True from data_preprocessor; or give the metric loss views of '
-            'its own: separate_views=True with mmimbal.ViewsByLoss and '
+            f'(Mixup, CutMix, ...): {WITHOUT_MIXTURES}, and remove to_onehot=True from '
+            'data_preprocessor; or give the metric loss views of its own: '
+            'separate_views=True with mmimbal.ViewsByLoss and '
             'mmimbal.MultiViewDataPreprocessor'
         )

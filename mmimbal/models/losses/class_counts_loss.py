@@ -5,7 +5,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mmimbal.models.needs import CLASS_COUNTS, ONE_LABEL, missing
+from mmimbal.models.needs import (
+    CLASS_COUNTS,
+    ONE_LABEL,
+    WITHOUT_MIXTURES,
+    missing,
+)
 
 
 class UsesClassCounts(nn.Module):
@@ -96,8 +101,8 @@ class ClassCountsLoss(UsesClassCounts):
         if label.dim() > 1 and not self.takes_mixtures:
             raise ValueError(
                 f'{type(self).__name__} needs one class per image, but labels are '
-                'mixtures: remove Mixup and CutMix from model.train_cfg.augments and '
-                'to_onehot from data_preprocessor, or use mmimbal.LogitAdjustmentLoss'
+                f'mixtures: {WITHOUT_MIXTURES}, and remove to_onehot=True from '
+                'data_preprocessor, or use mmimbal.LogitAdjustmentLoss'
             )
         if label.dim() > 1:
             label = label.float()  # to_onehot gives integers

@@ -262,3 +262,22 @@ def test_batches_are_the_same_however_many_are_drawn_at_once(first, batch_size):
 def test_a_whole_number_may_be_a_float():
     dataset = Images([50, 40, 30])
     assert list(build(dataset, 8, 2.0)) == list(build(dataset, 8, 2))
+
+
+def test_an_epoch_of_several_blocks_is_that_of_one(monkeypatch):
+    dataset = DigitsLT(split='train', pipeline=[])
+
+    def drawn():
+        return list(PKBatchSampler(DefaultSampler(dataset, seed=0), 23, k=4))
+
+    whole = drawn()
+    monkeypatch.setattr(pk_batch, 'BLOCK', 3)
+    assert len(whole) > 7 and drawn() == whole
+    assert len({tuple(batch) for batch in whole}) == len(whole)
+
+
+@pytest.mark.parametrize('seed', range(20))
+def test_images_of_small_groups_are_repeated_first(seed):
+    groups = np.array([0, 0, 0, 0, 1, 2, 2])
+    counts = np.bincount(deal(groups, 4, np.random.default_rng(seed)).ravel())
+    assert np.flatnonzero(counts == 2).tolist() == [4]

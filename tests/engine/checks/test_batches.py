@@ -44,3 +44,11 @@ def test_ranks_with_batches_of_other_sizes(monkeypatch):
         check_ranks(Head(), Uneven(round_up=False))
     monkeypatch.setattr(batches, 'get_world_size', lambda: 1)
     check_ranks(Head(), Uneven(round_up=False))
+
+
+def test_precise_bn_needs_a_batch_size(tmp_path):
+    cfg = tiny_digits('stage1_ce', tmp_path)
+    cfg.train_dataloader.batch_sampler = dict(type='mmimbal.PKBatchSampler', k=4)
+    cfg.custom_hooks = [*cfg.get('custom_hooks', []), dict(type='PreciseBNHook')]
+    with pytest.raises(ValueError, match='PreciseBNHook reads the batch size'):
+        train(cfg)

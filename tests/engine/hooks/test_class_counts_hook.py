@@ -97,3 +97,14 @@ def test_counts_of_another_dataset_do_not_reach_the_losses(tmp_path, monkeypatch
     cfg.model.head.loss = dict(type='mmimbal.CountingLoss')
     train(cfg)
     assert given and all(counts.tolist() == EXPECTED for counts in given)
+
+
+def test_mixtures_of_another_number_of_classes_are_told(tmp_path):
+    """MMPretrain's data preprocessor makes one-hot labels, if there are augments."""
+    cfg = tiny_digits('stage1_ce', tmp_path, train_cfg__max_epochs=1)
+    cfg.model.data_preprocessor.num_classes = 1000
+    train(cfg)
+    cfg.work_dir += '2'
+    cfg.model.train_cfg = dict(augments=dict(type='Mixup', alpha=0.2))
+    with pytest.raises(ValueError, match='data_preprocessor has num_classes=1000'):
+        train(cfg)

@@ -1,8 +1,10 @@
 import re
+from types import SimpleNamespace
 
 import pytest
 import torch
 from mmengine.hooks import Hook
+from mmpretrain.structures import DataSample
 
 from mmimbal.engine.hooks import MetricMonitorHook
 from tests.conftest import log_of, tiny_digits, train
@@ -119,3 +121,19 @@ def test_without_a_hook_that_reads_the_losses(tmp_path):
     cfg = tiny_digits('stage1_triplet', tmp_path)
     cfg.default_hooks.runtime_info = None
     assert train(cfg).epoch == 2
+
+
+def test_one_image_is_no_collapse():
+    """The last batch may have one image, whose spread is always 0."""
+    hook = MetricMonitorHook(stop=True)
+    hook.epoch, hook.has_warned = 0, False
+    runner = SimpleNamespace(message_hub=SimpleNamespace(log_scalars={}))
+    outputs = dict(loss=torch.tensor(1.0), embedding_spread=torch.tensor(0.0))
+    hook.after_train_iter(runner, 0, dict(data_samples=[DataSample()]), outputs)
+    with pytest.raises(RuntimeError, match='collapsed'):
+        hook.after_train_iter(runner, 0, dict(data_samples=[DataSample()] * 2), outputs)
+
+
+def test_nothing_watches_the_loss_after_training(tmp_path):
+    runner = train(tiny_digits('stage1_triplet', tmp_path))
+    assert not runner.model.head.metric_loss._forward_pre_hooks

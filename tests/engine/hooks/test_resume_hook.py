@@ -4,7 +4,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
+from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from mmimbal.engine.hooks import resume_hook
 from mmimbal.engine.hooks.resume_hook import newest_loadable, seed_all
@@ -220,3 +220,27 @@ def test_averaged_weights_are_not_resumed_without_their_hook(tmp_path):
         train(cfg)
     cfg.custom_hooks = [dict(type='EMAHook')]
     assert train(cfg).epoch == 2
+
+
+@pytest.mark.parametrize(
+    ('epoch', 'begin', 'runs'), [(5, 1, 1), (3, 1, 0), (4, 1, 1), (4, 5, 0)]
+)
+def test_a_validation_that_is_missing_and_due_is_made_up_for(epoch, begin, runs):
+    """Every second epoch, and after the last; none before ``val_begin``."""
+    loop = EpochBasedTrainLoop.__new__(EpochBasedTrainLoop)
+    loop._epoch, loop._max_epochs, loop.val_interval, loop.val_begin = (
+        epoch,
+        5,
+        2,
+        begin,
+    )
+    loop.dynamic_milestones, loop.dynamic_intervals = [0], [2]
+    hook, ran = resume_hook.ResumeHook(), []
+    hook.pending = True
+    runner = SimpleNamespace(
+        train_loop=loop,
+        logger=SimpleNamespace(info=print),
+        val_loop=SimpleNamespace(run=lambda: ran.append(1)),
+    )
+    hook._validate(runner)
+    assert len(ran) == runs

@@ -7,6 +7,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
+from mmengine.model import BaseModule
 from mmengine.optim import DefaultOptimWrapperConstructor
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from mmengine.runner import Runner
@@ -16,6 +17,7 @@ from mmimbal.datasets import ClassBalancedSampler
 from mmimbal.engine.hooks import TwoStageHook
 from mmimbal.engine.test_run.tta import average_views, load_views
 from mmimbal.files.checkpoint import load_from_local
+from mmimbal.registry import MODELS
 from tests.conftest import log_of, tiny_digits, train
 
 
@@ -571,3 +573,43 @@ def test_batches_that_are_not_those_of_the_head_of_stage_2(tmp_path):
     with pytest.raises(ValueError, match=message):
         train(cfg)
     assert not list(tmp_path.glob('*.pth'))
+
+
+@MODELS.register_module()
+class WithClassifier(BaseModule):
+    """A backbone that ends with a classifier."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(3 * 64, 10)
+
+    def forward(self, inputs):
+        return (self.fc(inputs.flatten(1)),)
+
+
+@pytest.mark.parametrize('single_run', [True, False])
+def test_a_classifier_inside_the_backbone_is_told(tmp_path, single_run):
+    """As in MMPretrain's configs of LeNet, VGG and Inception."""
+    cfg = single_config(tmp_path) if single_run else stage2_config(tmp_path, 'x.pth')
+    cfg.model.head = dict(type='ClsHead')
+    cfg.model.neck = None
+    cfg.model.backbone = dict(type='mmimbal.WithClassifier')
+    if single_run:
+        cfg.default_hooks.two_stage.stage2.model = dict(head=dict(type='ClsHead'))
+    with pytest.raises(ValueError, match='ClsHead has no weights that stage 2 could'):
+        train(cfg)
+    assert not list(tmp_path.glob('*.pth'))
+
+
+def test_the_schedule_of_stage_1_may_not_fit_stage_2(tmp_path):
+    cfg = single_config(tmp_path)
+    cfg.default_hooks.two_stage.stage2.pop('param_scheduler', None)
+    cfg.param_scheduler = [
+        dict(type='LinearLR', start_factor=0.1, end=1),
+        dict(type='CosineAnnealingLR', T_max=1, begin=1),
+    ]
+    cfg.train_cfg.max_epochs = cfg.default_hooks.two_stage.epoch + 1
+    with pytest.raises(
+        ValueError, match='This is the schedule of stage 1: give stage2'
+    ):
+        train(cfg)

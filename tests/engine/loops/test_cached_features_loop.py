@@ -127,3 +127,54 @@ def test_what_is_fitted_is_not_averaged(stage1, tmp_path):
     with pytest.raises(ValueError, match='nothing for EMAHook to average'):
         fit(stage1, tmp_path, head, [dict(type='EMAHook')])
     fit(stage1, tmp_path / 'right', head)
+
+
+@pytest.mark.parametrize(
+    ('hook', 'message'),
+    [
+        (
+            dict(
+                type='SwitchRecipeHook',
+                schedule=[dict(action_epoch=2, train_pipeline=PLAIN)],
+            ),
+            'train_pipeline of SwitchRecipeHook changes images',
+        ),
+        (
+            dict(
+                type='SwitchRecipeHook',
+                schedule=[
+                    dict(
+                        action_epoch=2,
+                        batch_augments=dict(augments=dict(type='Mixup', alpha=0.2)),
+                    )
+                ],
+            ),
+            'batch_augments of SwitchRecipeHook changes images',
+        ),
+        (dict(type='PreciseBNHook'), 'PreciseBNHook passes images through a net'),
+    ],
+)
+def test_hooks_that_need_images_are_refused(stage1, tmp_path, hook, message):
+    cfg = config(tmp_path, stage1)
+    cfg.custom_hooks = [*cfg.get('custom_hooks', []), hook]
+    with pytest.raises(ValueError, match=message):
+        train(cfg)
+
+
+def test_another_loss_may_be_switched_in(stage1, tmp_path):
+    cfg = config(tmp_path, stage1)
+    recipe = dict(action_epoch=2, loss=dict(type='FocalLoss'), batch_augments=None)
+    hook = dict(type='SwitchRecipeHook', schedule=[recipe])
+    cfg.custom_hooks = [*cfg.get('custom_hooks', []), hook]
+    assert type(train(cfg).model.head.loss_module).__name__ == 'FocalLoss'
+
+
+def test_several_necks_are_cached(tmp_path):
+    """As in the configs of HRNet."""
+    necks = [dict(type='GlobalAveragePooling')]
+    stage1 = tiny_digits('stage1_ce', tmp_path / 'stage1', train_cfg__max_epochs=1)
+    stage1.model.neck = necks
+    train(stage1)
+    cfg = config(tmp_path / 'stage2', tmp_path / 'stage1')
+    cfg.model.neck = necks
+    assert 'Cached features of train_dataloader' in log_of(train(cfg))

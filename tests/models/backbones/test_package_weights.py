@@ -145,10 +145,13 @@ def test_entries_of_one_shape_are_told_apart_by_their_names(package):
 
 def test_what_is_no_state_dict_is_refused(package, tmp_path):
     file = tmp_path / 'tiny_weights' / 'net.pt'
-    for content in ([1, 2], dict(a=1)):
+    for content, message in (
+        ([1, 2], r'net\.pt holds a list, but a checkpoint is a dict'),
+        (dict(a=1), r'net\.pt of tiny-weights is not a state dict'),
+    ):
         torch.save(content, file)
         package['sha256'] = hashlib.sha256(file.read_bytes()).hexdigest().upper()
-        with pytest.raises(ValueError, match=r'net\.pt of tiny-weights is not a state'):
+        with pytest.raises(ValueError, match=message):
             PackageWeights(**package)(small())
 
 

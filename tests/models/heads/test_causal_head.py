@@ -121,3 +121,15 @@ def test_bad_options_are_named():
         build(momentum=1)
     with pytest.raises(ValueError, match='scale=0 must be positive'):
         build(scale=0)
+
+
+def test_logits_have_full_precision_under_autocast():
+    head = MODELS.build(
+        dict(type='mmimbal.CausalClsHead', num_classes=3, in_channels=8)
+    )
+    head.init_weights()
+    features = torch.randn(5, 8)
+    expected = head((features,))
+    with torch.autocast('cpu', torch.bfloat16):
+        found = head((features,))
+    torch.testing.assert_close(found, expected)

@@ -144,3 +144,30 @@ def test_a_fitted_head_is_not_trained_in_steps(name):
     samples = [DataSample().set_gt_label(n % K) for n in range(len(FEATURES))]
     with pytest.raises(RuntimeError, match=f'{name} is not trained, but computed'):
         build(name).loss((FEATURES,), samples)
+
+
+def test_a_class_without_images_has_a_finite_prior():
+    head = MODELS.build(
+        dict(type='mmimbal.LogitAdjustedClsHead', num_classes=3, in_channels=2)
+    )
+    head.fit(torch.zeros(4, 2), torch.tensor([0, 0, 1, 1]))
+    assert head.log_prior.isfinite().all()
+
+
+@pytest.mark.parametrize('hidden', [None, 4])
+def test_it_begins_with_the_classifier_of_a_vision_transformer(hidden):
+    """Which is linear if there is no hidden layer."""
+    sizes = dict(num_classes=3, in_channels=6)
+    stage1 = MODELS.build(
+        dict(type='mmpretrain.VisionTransformerClsHead', hidden_dim=hidden, **sizes)
+    )
+    torch.nn.init.normal_(stage1.layers.head.weight)
+    torch.nn.init.normal_(stage1.layers.head.bias)
+    head = MODELS.build(dict(type='mmimbal.LWSClsHead', **sizes))
+    if hidden:
+        with pytest.raises(ValueError, match=r'needs a classifier fc\.weight'):
+            head.load_stage1(stage1.state_dict())
+        return
+    head.load_stage1(stage1.state_dict())
+    features = torch.randn(5, 6)
+    torch.testing.assert_close(head((features,)), stage1.layers(features))

@@ -329,3 +329,34 @@ def test_heads_that_go_on_from_a_linear_classifier_refuse_a_cosine_one(features)
     lws = MODELS.build(dict(type='mmimbal.LWSClsHead', num_classes=3, in_channels=8))
     with pytest.raises(ValueError, match='with a scale, as CosineClsHead has it'):
         lws.load_stage1(build(cosine_scale=5.0).state_dict())
+
+
+def test_mixed_labels_are_said_before_cross_entropy_meets_them(features):
+    """Labels of augments that SwitchRecipeHook has turned off are whole numbers."""
+    onehot = [
+        DataSample().set_gt_score(F.one_hot(label, 3)).set_gt_label(int(label))
+        for label in LABELS
+    ]
+    with pytest.raises(ValueError, match='set train_cfg=None in model'):
+        build().loss((features,), onehot)
+
+
+def test_several_labels_of_an_image_are_refused(features):
+    samples = [DataSample().set_gt_label([0, 2]), *SAMPLES[1:]]
+    with pytest.raises(ValueError, match='12 images have 13 labels'):
+        build().loss((features,), samples)
+
+
+@pytest.mark.parametrize(
+    ('inputs', 'given'),
+    [
+        (torch.zeros(12, 5), 'give 5'),
+        (torch.zeros(12, 8, 2, 2), 'give 8 x 2 x 2'),
+        ((torch.zeros(12, 8), torch.zeros(12, 8)), 'give tuple'),
+    ],
+)
+def test_features_of_another_size_are_told(inputs, given):
+    with pytest.raises(
+        ValueError, match=f'in_channels=8 and needs one vector.*{given}'
+    ):
+        build().loss((inputs,), SAMPLES)

@@ -489,3 +489,28 @@ def test_nan_is_not_hidden_by_bounds():
         reducer = reducers.ThresholdReducer(0.1, 0.9)
         loss = BatchAllTripletLoss(mining=mining, reducer=reducer)
         assert loss(embeddings, torch.tensor([0, 0, 1, 1, 2, 2])).isnan()
+
+
+def test_a_reducer_counts_all_semi_hard_triplets_beside_those_it_takes():
+    reducer = reducers.ThresholdReducer(low=0, high=0.05, collect_stats=True)
+    loss = BatchAllTripletLoss(0.2, mining='semi_hard', reducer=reducer)
+    embeddings, labels = torch.randn(12, 4), torch.arange(12) % 3
+    loss(embeddings, labels)
+    units = torch.nn.functional.normalize(embeddings)
+    d = torch.cdist(units, units)
+    triplets = [
+        (a, p, n)
+        for a, p, n in itertools.product(range(12), repeat=3)
+        if a != p and labels[a] == labels[p] != labels[n]
+    ]
+    expected = sum(bool(d[a, p] < d[a, n] < d[a, p] + 0.2) for a, p, n in triplets)
+    assert loss.reducer.losses_size == expected > 0
+
+
+def test_sums_of_large_distances_are_exact():
+    """The terms cancel: in float32, 0.0002 of 1000 would be lost."""
+    masks = pair_masks(torch.arange(256) // 8)
+    distances = 1000 + 0.3 * torch.randn(256, 256)
+    found = triplet_sums.triplet_sums(distances, *masks, 0.2)[0]
+    expected = triplet_sums.triplet_sums(distances.double(), *masks, 0.2)[0]
+    torch.testing.assert_close(found.double(), expected, rtol=2e-5, atol=1e-2)

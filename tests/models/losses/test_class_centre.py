@@ -175,3 +175,13 @@ def test_centres_of_another_size_are_not_taken_for_known():
     }
     larger.load_state_dict(state, strict=False)
     assert not larger.has_centre.any()
+
+
+def test_the_first_phase_reports_its_active_triplets():
+    loss = ClassCentreTripletLoss(num_classes=2, embedding_size=4, balanced_epochs=1)
+    loss.set_max_epochs(2)
+    loss.set_epoch(0)
+    embeddings, labels = torch.randn(8, 4), torch.arange(8) % 2
+    same = BatchAllTripletLoss(0.2, reduction='class_balanced')
+    assert loss(embeddings, labels) == same(embeddings, labels)
+    assert loss.active_share == same.active_share

@@ -304,3 +304,15 @@ def test_smoothing_of_one_class_is_finite():
     loss = MODELS.build(dict(type='mmimbal.LabelAwareSmoothingLoss'))
     loss.set_class_counts(np.array([7]))
     assert loss(torch.randn(6, 1), torch.zeros(6).long()).isfinite()
+
+
+def test_the_factor_of_the_class_imbalance_loss_has_no_gradient():
+    counts, labels = np.array([90, 9, 1]), torch.arange(6) % 3
+    loss = MODELS.build(dict(type='mmimbal.ClassImbalanceLoss', alpha=0.5))
+    loss.set_class_counts(counts)
+    logits = torch.randn(6, 3, requires_grad=True)
+    loss(logits, labels).backward()
+    weights = torch.tensor(counts**-0.5 / (counts**-0.5).mean()).float()
+    shares, true = logits.detach().softmax(1), F.one_hot(labels, 3)
+    factor = weights[labels] * (1 - (shares * true).sum(1))
+    torch.testing.assert_close(logits.grad, factor[:, None] * (shares - true) / 6)

@@ -122,3 +122,10 @@ def test_what_is_missing_is_said():
         ProCoLoss(K, D, temperature=0)
     with pytest.raises(ValueError, match='takes no miner'):
         build()(torch.randn(8, D), LABELS, (0,))
+
+
+def test_a_class_with_one_image_has_the_largest_concentration():
+    """Also if rounding makes its unit vector longer than 1."""
+    images = F.normalize(torch.randn(500, 16))
+    assert (images.norm(dim=1) > 1).any()
+    assert (estimate(images, torch.ones(500), 1e4)[1] == 1e4).all()
