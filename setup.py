@@ -9,6 +9,8 @@ setup(
     long_description=open('README.md', encoding='utf-8').read(),
     long_description_content_type='text/markdown',
     license='Apache-2.0',
+    author='The mmimbal authors',
+    keywords='class imbalance, long tail, metric learning, medical images, MMPretrain',
     python_requires='>=3.10',
     packages=find_packages(include=['mmimbal', 'mmimbal.*']),
     package_data={
@@ -17,6 +19,8 @@ setup(
     install_requires=[
         'torch>=2.6',
         'torchvision',
+        'numpy',
+        'pillow',
         'pytorch-metric-learning>=2.9.0',
         'pyarrow',
         'filelock',

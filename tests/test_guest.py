@@ -4,6 +4,8 @@ import ast
 import json
 import pkgutil
 
+import pytest
+
 import mmimbal
 from tests.conftest import ROOT
 from tests.tools import succeed
@@ -48,8 +50,6 @@ def changed(before, after):
 
 BUILD = """
 from mmengine.registry import (DATASETS, DATA_SAMPLERS, HOOKS, METRICS, MODELS)
-import_all(THIRD_PARTY)
-before = state()
 MODELS.build(dict(type='mmimbal.TripletMarginLoss'))
 digits = DATASETS.build(dict(type='mmimbal.DigitsLT', split='train'))
 DATA_SAMPLERS.build(
@@ -57,14 +57,38 @@ DATA_SAMPLERS.build(
 )
 HOOKS.build(dict(type='mmimbal.SafeCheckpointHook'))
 METRICS.build(dict(type='mmimbal.ImbalanceMetric'))
-print('changed:', *changed(before, state()))
 """
 
-IMPORT = """
+IMPORT = 'import_all(OURS)'
+
+REARRANGE = """
+from mmengine.fileio import LocalBackend, register_backend
+from mmengine.runner.checkpoint import CheckpointLoader
+from mmengine.config import config
+import torch
+register_backend('local', type('Mine', (LocalBackend,), {}), force=True, prefixes='')
+CheckpointLoader.register_scheme('s3://', print, force=True)
+torch.serialization.add_safe_globals([print])
+config.re = None
+os.environ['MINE'] = '1'
+signal.signal(signal.SIGTERM, print)
+warnings.simplefilter('ignore')
+"""
+
+# A child prints what its script has changed, and ends without its own end.
+RUN = """
+import json
 import_all(THIRD_PARTY)
-before = state()
-import_all(OURS)
-print('changed:', *changed(before, state()))
+sys.stdout.flush()
+for name, script in SCRIPTS.items():
+    child = os.fork()
+    if not child:
+        before = state()
+        exec(script)
+        print(json.dumps([name, sorted(changed(before, state()))]), flush=True)
+        os._exit(0)
+    if os.waitpid(child, 0)[1]:
+        sys.exit(f'{name} failed')
 """
 
 
@@ -84,48 +108,35 @@ def imported_from_others() -> list[str]:
     )
 
 
-def run_fresh(script: str, tmp_path) -> list[str]:
-    """Run a script in an interpreter of its own; return the lines it prints."""
+@pytest.fixture(scope='module')
+def changes(tmp_path_factory) -> dict[str, list[str]]:
+    """Return what each script changes in an interpreter that has imported the rest.
+
+    The interpreter is a new one; each script runs in a fork of it.
+    """
     names = [
         module.name
         for module in pkgutil.walk_packages(mmimbal.__path__, 'mmimbal.')
-        if '.mim' not in module.name
+        if '.mim' not in module.name and module.name != 'mmimbal.__main__'
     ]
     lists = f'THIRD_PARTY = {imported_from_others()}\nOURS = {names}\n'
-    file = tmp_path / 'host.py'
-    file.write_text(STATE + lists + script)
-    return succeed(file).splitlines()
+    scripts = dict(building=BUILD, importing=IMPORT, rearranging=REARRANGE)
+    file = tmp_path_factory.mktemp('host') / 'host.py'
+    file.write_text(f'{STATE}{lists}SCRIPTS = {scripts}\n{RUN}')
+    lines = succeed(file).splitlines()
+    return dict(json.loads(line) for line in lines if line.startswith('["'))
 
 
-def test_building_a_component_changes_nothing(tmp_path):
-    assert 'changed:' in run_fresh(BUILD, tmp_path)
+def test_building_a_component_changes_nothing(changes):
+    assert changes['building'] == []
 
 
-def test_importing_every_module_changes_nothing(tmp_path):
-    assert 'changed:' in run_fresh(IMPORT, tmp_path)
+def test_importing_every_module_changes_nothing(changes):
+    assert changes['importing'] == []
 
 
-def test_the_comparison_would_see_a_change(tmp_path):
+def test_the_comparison_would_see_a_change(changes):
     """Each of the ways in which mmimbal once rearranged its host."""
-    changes = """
-from mmengine.fileio import LocalBackend, register_backend
-from mmengine.runner.checkpoint import CheckpointLoader
-from mmengine.config import config
-import torch
-import_all(THIRD_PARTY)
-before = state()
-register_backend('local', type('Mine', (LocalBackend,), {}), force=True, prefixes='')
-CheckpointLoader.register_scheme('s3://', print, force=True)
-torch.serialization.add_safe_globals([print])
-config.re = None
-os.environ['MINE'] = '1'
-signal.signal(signal.SIGTERM, print)
-warnings.simplefilter('ignore')
-import json
-print(json.dumps(sorted(changed(before, state()))))
-"""
-    lines = run_fresh(changes, tmp_path)
-    found = json.loads(next(line for line in lines if line.startswith('["')))
     assert {
         'backends',
         'prefixes',
@@ -135,4 +146,4 @@ print(json.dumps(sorted(changed(before, state()))))
         'filters',
         'environment',
         "('mmengine.config.config', 're')",
-    } <= set(found)
+    } <= set(changes['rearranging'])

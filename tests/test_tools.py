@@ -178,6 +178,15 @@ def test_mmpretrain_trains_the_example_with_its_own_tool(tmp_path):
     )
     assert 'Stage 2: froze backbone and neck' in output
     assert 'loss_metric' in output
+    output = succeed(
+        tool.with_name('test.py'),
+        tmp_path / 'run' / 'resnet50_8xb32_isic2018.py',
+        tmp_path / 'run' / 'epoch_2.pth',
+        '--tta',
+        env={'MMIMBAL_DATA': str(tmp_path)},
+        cwd=tmp_path,
+    )
+    assert 'balanced_accuracy' in output
 
 
 def test_inferencer_of_mmpretrain_predicts_with_a_finished_checkpoint(tmp_path):

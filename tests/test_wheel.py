@@ -65,7 +65,7 @@ def test_tools_and_configs_are_where_mim_looks_for_them(python, tmp_path):
     leaf = package / '.mim' / 'configs' / 'digits_lt' / 'stage1_triplet.py'
     tools = package / '.mim' / 'tools'
     run(
-        *(python, tools / 'train.py', leaf, '--work-dir', tmp_path / 'run'),
+        *(python, '-m', 'mmimbal', 'train', leaf, '--work-dir', tmp_path / 'run'),
         *('--cfg-options', *OPTIONS),
         cwd=tmp_path,
     )

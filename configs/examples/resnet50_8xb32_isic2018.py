@@ -37,6 +37,8 @@ val_dataloader = dict(
 test_dataloader = dict(dataset=dict(val_dataloader['dataset'], split='test'))
 val_evaluator = dict(_delete_=True, type='mmimbal.ImbalanceMetric')
 test_evaluator = val_evaluator
+# Without it, mmengine 0.10.7 with torch >= 2.6 loads no checkpoint of its own.
+default_hooks = dict(safe_checkpoint=dict(type='mmimbal.SafeCheckpointHook'))
 custom_hooks = [
     dict(type='mmimbal.ClassCountsHook'),
     # The last 20 of the 100 epochs: a fresh head on a frozen backbone.

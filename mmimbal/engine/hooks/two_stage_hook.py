@@ -135,9 +135,9 @@ class TwoStageHook(Hook):
                     f'load_from={runner._load_from} would also load the head of stage '
                     '1. Use stage1 of the TwoStageHook instead'
                 )
-            checkpoint = find_stage1(self.stage1)
             model = unwrap_model(runner.model)
             check_head_learns(model, model.head)
+            checkpoint = find_stage1(self.stage1)
             load_stage1(model, checkpoint, runner.train_dataloader.dataset)
             runner.logger.info(
                 f'Stage 2: backbone and neck from {checkpoint}, a new '
