@@ -86,8 +86,8 @@ def describe_images(folder: Path) -> str:
     sizes = [Image.open(item['img_path']).size for item in some]
     width, height = np.median(sizes, axis=0).astype(int)
     return (
-        f'{folder.name}: {len(items):,} training images, usually of {width} x {height} '
-        'pixels'
+        f'The data set {folder.name} has {len(items):,} training images, usually of '
+        f'{width} x {height} pixels'
     )
 
 
@@ -258,8 +258,11 @@ def compare(description: str, cases: dict[str, Case]) -> None:
     file, rows = None, {}
     if args.results:
         file = args.results / name_of(machine) / f'{Path(sys.argv[0]).stem}.json'
-        if args.only != '*':
+        kept = [n for n, case in cases.items() if not case.is_possible(args.size)]
+        if args.only != '*' or kept:
             rows = rows_of_before(file, machine)
+        if args.only == '*':
+            rows = {name: row for name, row in rows.items() if name in kept}
         if args.size == 'tiny' and file.exists():
             parser.error(f'{file} exists: --tiny does not replace measured rows')
     for name, case in chosen.items():

@@ -34,6 +34,7 @@ def speed_page(results: Path) -> str:
 
     Raises:
         FileNotFoundError: If there are no results.
+        ValueError: If a machine has two results of a benchmark.
     """
     files = sorted(results.glob('*/*.json'))
     if not files:
@@ -42,6 +43,8 @@ def speed_page(results: Path) -> str:
     for file in files:
         found = read_json(file)
         benchmarks = machines.setdefault(describe(found['machine']), {})
+        if file.stem in benchmarks:
+            raise ValueError(f'{file}: the same machine has another {file.name}')
         benchmarks[file.stem] = found
     # CPUs first.
     ordered = sorted(
@@ -71,7 +74,7 @@ def section(name: str, found: dict) -> str:
     lines += [cells(row) for row in found['rows']]
     table = '\n'.join(f'| {" | ".join(line)} |' for line in lines)
     dates = sorted({row['date'] for row in found['rows']})
-    measured = f'Measured on {" and ".join(dates)}.'
+    measured = f'Measured on {", ".join(dates)}.'
     images = ''.join(f' {text}.' for text in images_of(found['rows']))
     description = found['description'].strip()
     return f'### {name}\n\n{description}\n\n{measured}{images}\n\n{table}\n'

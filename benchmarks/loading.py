@@ -1,7 +1,6 @@
 """Compare reading a dataset and its images with MMPretrain's CustomDataset.
 
-The rows "construct": before a data set was checked, ours looks for each file, which the
-peer never does.
+In the row "unchecked", ours looks for each file, which the peer never does.
 The rows "epoch" read all training images of ISIC 2018; to fill a cache takes one epoch
 more, which is not counted.
 The rows "augment" are for images of noise in memory, 120 x 120 pixels, on one core:

@@ -1,10 +1,10 @@
 """Compare stage 2 on cached features with 20 epochs through the frozen backbone.
 
 Half ResNet-18, 64 px, 20 epochs, one validation. Ours keeps the features of one or four
-augmented views of each image; the peer augments each image anew in each epoch. What
-this does to accuracy is measured in `end_to_end`. Ten heads are trained on the same
+augmented views of each image; the peer augments each image anew in each epoch, which
+may be better for accuracy (see `end_to_end`). Ten heads are trained on the same
 features; the row is the time for each. Complete runs take minutes, and are measured
-once; features three times, against the forward pass that they need.
+once; features three times.
 """
 
 import os
@@ -163,7 +163,7 @@ def extraction(leaf: str, rounds: int) -> tuple[float, float, str, str]:
             cached_features(model, dataset, '', Path(folder), **sizes)
 
     times = seconds_in_turn([ours, bare_pass], rounds)
-    return *times, 'the forward pass alone', 's'
+    return *times, 'the same loader and forward pass, no cache', 's'
 
 
 # A round takes five minutes on two cores.

@@ -2,9 +2,9 @@
 
 PML is pytorch-metric-learning. Both have the same margin and distance, and the same
 value: loss and gradient of B embeddings of 128 numbers, whose labels have the class
-shares of ISIC 2018. From B=1024 on, the peer has a process of its own, with at most 16
-GiB of address space on a CPU; it has `-` where that is too small. Peak memory is
-measured once.
+shares of ISIC 2018. From B=1024 on, each side has a process of its own, one after the
+other, with at most 16 GiB of address space on a CPU; the peer has `-` where that is too
+small. Peak memory is measured once.
 """
 
 import multiprocessing
@@ -68,32 +68,41 @@ def memory_kept(
     return ours * 1e3, peer * 1e3, PEER, 'ms'
 
 
-def large(size: int, repeats: int, start: str) -> tuple[float, float | None, str, str]:
+def large(size: int, start: str) -> tuple[float, float | None, str, str]:
     """Measure ours, and the peer if there is enough memory."""
-    ours = time_of(losses()[0], size, repeats)
-    return ours, in_own_process(time_of_peer, size, start), PEER, 'ms'
+    return (
+        with_limited_memory(time_of_ours, size, start),
+        with_limited_memory(time_of_peer, size, start),
+        PEER,
+        'ms',
+    )
 
 
 def memory(size: int, start: str) -> tuple[float, float | None, str, str]:
     """Compare the peak memory of one step, without the inputs."""
     return (
-        in_own_process(memory_of_ours, size, start),
-        in_own_process(memory_of_peer, size, start),
+        with_limited_memory(memory_of_ours, size, start),
+        with_limited_memory(memory_of_peer, size, start),
         PEER,
         'MB',
     )
 
 
-def time_of(loss: torch.nn.Module, size: int, repeats: int) -> float:
+def time_of(loss: torch.nn.Module, size: int) -> float:
     """Return the duration of a step after the first, in ms."""
     step = step_of(loss, size)
     step()
-    return seconds(step, repeats) * 1e3
+    return seconds(step, 3) * 1e3
+
+
+def time_of_ours(size: int) -> float:
+    """Return the duration of a step, in ms."""
+    return time_of(losses()[0], size)
 
 
 def time_of_peer(size: int) -> float:
     """Return the duration of a step of the peer, in ms."""
-    return time_of(losses()[1], size, 3)
+    return time_of(losses()[1], size)
 
 
 def memory_of_ours(size: int) -> float:
@@ -131,7 +140,7 @@ def resident(key: str) -> float:
     return int(status[key].split()[0]) / 2**10
 
 
-def in_own_process(function: Callable, size: int, start: str) -> float | None:
+def with_limited_memory(function: Callable, size: int, start: str) -> float | None:
     """Call a function in its own process; return ``None`` if memory is too small.
 
     If memory was too small for a smaller batch, the function is not called.
@@ -193,9 +202,7 @@ CASES = {
     },
     **{
         f'B={size}': Case(
-            large,
-            dict(size=size, repeats=5, start='spawn'),
-            dict(TINY, start=TINY_START),
+            large, dict(size=size, start='spawn'), dict(size=64, start=TINY_START)
         )
         for size in LARGE
     },

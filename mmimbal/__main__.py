@@ -14,11 +14,13 @@ def main() -> None:
         SystemExit: If there is no such tool.
     """
     names = sorted(file.stem for file in TOOLS.glob('*.py'))
+    tools = ', '.join(names)
+    usage = f'usage: python -m mmimbal TOOL ...\nTools, each with --help: {tools}'
+    if sys.argv[1:] in (['-h'], ['--help']):
+        print(usage)
+        return
     if not sys.argv[1:] or sys.argv[1] not in names:
-        raise SystemExit(
-            'usage: python -m mmimbal TOOL ...\nTools, each with --help: '
-            f'{", ".join(names)}'
-        )
+        raise SystemExit(usage)
     tool = TOOLS / f'{sys.argv[1]}.py'
     sys.argv[:2] = [str(tool)]
     runpy.run_path(str(tool), run_name='__main__')

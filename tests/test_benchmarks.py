@@ -84,7 +84,10 @@ def test_what_cannot_be_measured_is_said(tmp_path, monkeypatch, capsys):
     cases = dict(
         a=case_of(1), b=case_of(2, needs=tmp_path / 'none'), c=case_of(3, goal=1)
     )
-    assert set(run(monkeypatch, tmp_path, cases)) == {'a', 'c'}
+    everything = dict.fromkeys(cases, case_of(7))
+    assert set(run(monkeypatch, tmp_path, everything)) == {'a', 'b', 'c'}
+    rows = run(monkeypatch, tmp_path, cases)
+    assert {name: row['ours'] for name, row in rows.items()} == dict(a=1, b=7, c=3)
     text = f'Not measured: b needs images in {tmp_path / "none"}'
     assert text in capsys.readouterr().out
     for flags, message in (
@@ -98,7 +101,7 @@ def test_what_cannot_be_measured_is_said(tmp_path, monkeypatch, capsys):
 
 def test_rows_say_their_images(tmp_path, folder, monkeypatch):
     row = run(monkeypatch, tmp_path, dict(a=case_of(1, needs=folder)))['a']
-    text = 'set: 12 training images, usually of 16 x 16 pixels'
+    text = 'The data set set has 12 training images, usually of 16 x 16 pixels'
     assert row['images'] == text
 
 

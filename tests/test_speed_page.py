@@ -90,8 +90,15 @@ def test_sections_say_when_and_on_which_images(tmp_path):
     ]
     write(tmp_path / 'cpu', MACHINE, rows)
     page = _page.speed_page(tmp_path)
-    line = 'Measured on 2026-01-01 and 2026-01-02. some: 3 training images.'
+    line = 'Measured on 2026-01-01, 2026-01-02. some: 3 training images.'
     assert page.count(line) == 1 and page.count('some:') == 1
+
+
+def test_two_results_of_one_machine_are_an_error(tmp_path):
+    for name in ('before', 'now'):
+        write(tmp_path / name, MACHINE, [ROW])
+    with pytest.raises(ValueError, match=r'the same machine has another steps\.json'):
+        _page.speed_page(tmp_path)
 
 
 def test_no_results_are_an_error(tmp_path):

@@ -284,4 +284,4 @@ def test_a_page_is_of_all_results_of_its_grid(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     grid = ROOT / 'configs/grids/adapter.py'
     message = explain('benchmark', grid, '--page-only', '--only', 'x')
-    assert '--only' in message and not list(tmp_path.iterdir())
+    assert '--only is for running' in message and not list(tmp_path.iterdir())

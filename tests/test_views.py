@@ -162,6 +162,10 @@ def test_averages_beside_losses_with_class_counts_and_buffers(stage1, tmp_path):
     cfg.merge_from_dict({**TINY, 'train_cfg.max_epochs': 1})
     cfg.custom_hooks = [dict(type='EMAHook', momentum=0.1)]
     train(cfg)
+    state = load_from_local(tmp_path / 'epoch_1.pth')
+    name = 'backbone.conv1.weight'
+    last, average = state['ema_state_dict'][f'module.{name}'], state['state_dict'][name]
+    assert not last.equal(average)
 
 
 def test_the_tested_weights_are_the_averages(tmp_path):

@@ -66,6 +66,9 @@ def main() -> None:
     from mmimbal.experiments.per_image import write_per_image
 
     work_dir = args.work_dir or Path('work_dirs', args.grid.stem)
+    is_usual = args.results.resolve() == RESULTS.resolve()
+    if not (args.page or is_usual):
+        raise ValueError('--results of another folder needs a --page of its own')
     page = args.page or INDEX.with_suffix('') / f'{args.grid.stem}.md'
     check_can_be_file(page, args.grid)
     if args.page_only and args.only != '*':
@@ -98,7 +101,7 @@ def main() -> None:
     }
     flags = ''.join(f' {flag} {path}' for flag, path in given.items() if path)
     write_page(folders.results, page, flags=flags)
-    if not args.page and args.results == RESULTS:  # it lists all grids
+    if not args.page and is_usual:
         write_index(args.results, INDEX)
     print(f'Written: {page}, from the results in {folders.results}')
     if args.per_image:

@@ -116,7 +116,6 @@ def main() -> None:
     files = find_images(folders, args.split)
     read = [*args.models, args.images / 'index.csv', *filter(None, [args.index])]
     check_can_be_file(args.out, *read, *map(Path, files))
-    left_out = {} if args.split else files_left_out(folders)  # before --out is there
     join_ranks()
     predictor = load_predictor(args.models, get_device())
     members = number_of_members(predictor.model_cfg)
@@ -144,6 +143,7 @@ def main() -> None:
     calibrated = 'calibrated' if decisions and decisions.calibration else 'uncalibrated'
     number = '1 image' if len(files) == 1 else f'{len(files)} images'
     print(f'Written: {args.out}, {number} by {what}, {calibrated}')
+    left_out = {} if args.split else files_left_out(folders, args.out)
     if left_out:
         reasons = (f'{number} {reason}' for reason, number in left_out.items())
         print(f'Files that were left out: {", ".join(reasons)}')

@@ -106,7 +106,8 @@ def main() -> None:
     from mmimbal.inference.stored_decisions import check_made_by, check_not_fitted_on
 
     suffixes = ('.pth', '.py', '.md', *(['.onnx'] if args.onnx else []))
-    check_place(args.out, suffixes, *args.checkpoints)
+    config = [Path(args.config)] if args.config else []
+    check_place(args.out, suffixes, *args.checkpoints, *config)
     if args.images and not args.onnx:
         raise ValueError('--images is for --onnx')
     images = find_images([args.images]) if args.images else []
@@ -115,6 +116,7 @@ def main() -> None:
     predictions = load_predictions(args.predictions) if args.predictions else None
     init_default_scope('mmpretrain')
     checkpoints = [file for path in args.checkpoints for file in find_members(path)]
+    check_place(args.out, suffixes, *checkpoints)
     if any(shares_config(args.out, file) for file in checkpoints):
         raise ValueError(
             f'{args.out} is in the folder of the training checkpoint, where a second '

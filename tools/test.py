@@ -130,6 +130,7 @@ def main() -> None:
     from mmimbal.engine.test_run.tta import average_views, load_views
     from mmimbal.evaluation.predictions import predictions_for
     from mmimbal.files.checkpoint import safe_loading
+    from mmimbal.files.work_dir import holds_training
     from mmimbal.inference.leaks import check_no_leak, describe_leak
     from mmimbal.inference.members import find_members
     from mmimbal.inference.predictor import load_ensemble, published_hash
@@ -159,8 +160,8 @@ def main() -> None:
         check_data(cfg, 'test_dataloader')
         if args.tta:
             load_views(cfg, args.tta)
-    # Do not overwrite the config in the folder of a training.
-    if not args.work_dir or any(Path(cfg.work_dir).glob('*.pth')):
+    # Keep the config of a training.
+    if not args.work_dir or holds_training(Path(cfg.work_dir)):
         cfg.work_dir = str(Path(cfg.work_dir, 'test'))
     cfg.load_from, cfg.resume = None, False
     drop_averaging(cfg)

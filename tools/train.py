@@ -16,7 +16,7 @@ from mmimbal.command_line.run_tool import (
 from mmimbal.command_line.waiting import wait_briefly
 from mmimbal.files.lock import locked_work_dir
 
-HOW_TO_CONTINUE = 'use --resume to continue from the last checkpoint'
+HOW_TO_CONTINUE = 'use --resume to continue from the last checkpoint, if there is one'
 # Where each launcher says the rank, before there is a process group.
 RANKS = dict(slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK')
 

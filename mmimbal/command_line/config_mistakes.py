@@ -18,15 +18,18 @@ READ_THE_CONFIG = {
         for part in ('dataloader', 'train_loop', 'val_loop', 'test_loop')
     ),
     ('mmengine.runner.runner', '_init_model_weights'),
-    ('mmengine.evaluator.evaluator', 'process'),
-    ('mmengine.evaluator.evaluator', 'evaluate'),
-    ('mmengine.runner.loops', 'run_iter'),
     ('mmengine.runner.runner', 'load_or_resume'),
     ('mmimbal.engine.hooks.check_run_hook', 'before_train'),
     ('mmimbal.engine.hooks.check_run_hook', 'before_train_epoch'),
     ('mmimbal.engine.hooks.class_counts_hook', 'before_train'),
     ('mmimbal.engine.hooks.set_epoch_hook', 'before_train_iter'),
     ('mmimbal.engine.hooks.two_stage_hook', 'before_train'),
+}
+# Functions in which batches are read: only what mmimbal itself raises is a mistake.
+READ_BATCHES = {
+    ('mmengine.evaluator.evaluator', 'process'),
+    ('mmengine.evaluator.evaluator', 'evaluate'),
+    ('mmengine.runner.loops', 'run_iter'),
 }
 
 
@@ -35,9 +38,9 @@ def mistake_in_config(error: Exception) -> str | None:
 
     These are: a type that no registry has; arguments that a class does not take, or
     whose types a component of mmimbal does not take; a package that is to be installed;
-    a prefix of weights that a checkpoint has not; and a ValueError of mmimbal while a
-    component is built, weights are loaded, a run is checked or predictions are
-    evaluated.
+    a prefix of weights that a checkpoint has not; a ValueError of mmimbal while a
+    component is built, weights are loaded or a run is checked; and one that mmimbal
+    raises of a batch or of predictions.
 
     Args:
         error: It was raised while components were built or a model trained.
@@ -52,9 +55,10 @@ def mistake_in_config(error: Exception) -> str | None:
     message = str(error.args[0]) if error.args else ''
     if isinstance(error, ImportError) and 'install' in message:
         return message
+    is_ours = bool(frames) and module_of(frames[-1]).startswith('mmimbal.')
     if not reading:
-        return None
-    is_ours = module_of(frames[-1]).startswith('mmimbal.')
+        reads_batches = not READ_BATCHES.isdisjoint(places)
+        return message if reads_batches and is_ours and raises(error) else None
     is_building = places[reading[-1]][1] == 'build_from_cfg'
     if places[-1] == WITH_PREFIX and isinstance(error, AssertionError):
         return f'prefix of init_cfg: {message}'
@@ -69,6 +73,12 @@ def mistake_in_config(error: Exception) -> str | None:
         return wrong_type(frames[reading[-1]].f_locals['cfg'], message)
     is_mistake = isinstance(error, ValueError | KeyError | FileNotFoundError)
     return message if is_ours and is_mistake else None
+
+
+def raises(error: Exception) -> bool:
+    """Return whether an error is a ValueError of a ``raise`` statement."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return isinstance(error, ValueError) and (last.line or '').startswith('raise ')
 
 
 def wrong_type(cfg: Mapping, message: str) -> str:

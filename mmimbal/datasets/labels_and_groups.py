@@ -197,8 +197,9 @@ def _labels(dataset: Sized) -> np.ndarray:
             'get_gt_labels(). Add it or, for a wrapper, register a function with '
             'mmimbal.datasets.read_through_wrappers.register'
         )
+    found = dataset.get_gt_labels()
     try:
-        labels = np.asarray(dataset.get_gt_labels())
+        labels = np.asarray(found)
     except ValueError:  # of NumPy, for lists of several lengths
         raise TypeError(
             f'{type(dataset).__name__} has images with several labels or none; '

@@ -8,6 +8,7 @@ from scipy.special import softmax
 
 from mmimbal.evaluation.calibration import LOWEST
 from mmimbal.evaluation.fitted import Fitted
+from mmimbal.evaluation.predictions import Predictions
 
 SUM_TOLERANCE = 1e-6
 
@@ -69,6 +70,20 @@ class Calibration(Fitted):
         if self.prevalence is None:
             return shift
         return shift + np.log(self.prevalence) - np.log(self.shares)
+
+
+def calibrated(run: Predictions, calibration: Calibration) -> Predictions:
+    """Return predictions with calibrated probabilities.
+
+    They are for the shares of classes in these images: without the prevalences of the
+    calibration, which are those of another place.
+
+    Args:
+        run: Predictions, (N, K).
+        calibration: A calibration, fitted for the same classes.
+    """
+    fitted = replace(calibration, prevalence=None)
+    return replace(run, scores=fitted.apply(run.scores.astype(float), run.classes))
 
 
 def with_prevalence(

@@ -84,11 +84,7 @@ def load_from_local(filename: str | Path, map_location=None) -> dict:
             f'{filename} is damaged or not a checkpoint. Perhaps a run was stopped '
             'while it wrote the file. Use an earlier checkpoint'
         ) from error
-    if not isinstance(loaded, dict):
-        raise ValueError(
-            f'{filename} holds a {type(loaded).__name__}, but a checkpoint is a dict'
-        )
-    return _without_config(loaded)
+    return _without_config(loaded, filename)
 
 
 def load_from_http(
@@ -133,7 +129,7 @@ def load_from_http(
             f'cannot download {filename}: {error.reason}. Download it elsewhere, and '
             'give the file, e.g. --cfg-options model.backbone.init_cfg.checkpoint=FILE'
         ) from None
-    return _without_config(checkpoint)
+    return _without_config(checkpoint, filename)
 
 
 def refuse_to_unpickle(filename: str, map_location=None, **_) -> dict:
@@ -173,11 +169,20 @@ def load_from_mmpretrain(filename: str, map_location=None) -> dict:
     return load_from_http(url, map_location)
 
 
-def _without_config(checkpoint: dict) -> dict:
-    """Remove ``meta['config']``, which ``Runner.resume`` would execute as Python."""
-    if checkpoint.get('meta', {}) is None:
-        del checkpoint['meta']  # as if there were none
-    checkpoint.get('meta', {}).pop('config', None)
+def _without_config(checkpoint: object, filename: str | Path) -> dict:
+    """Remove ``meta['config']``, which ``Runner.resume`` would execute as Python.
+
+    Raises:
+        ValueError: If the checkpoint is no dict.
+    """
+    if not isinstance(checkpoint, dict):
+        kind = type(checkpoint).__name__
+        raise ValueError(f'{filename} holds a {kind}, but a checkpoint is a dict')
+    meta = checkpoint.get('meta', {})
+    if isinstance(meta, dict):
+        meta.pop('config', None)
+    else:  # of another program
+        del checkpoint['meta']
     return checkpoint
 
 

@@ -11,13 +11,28 @@ def read_config(file: Path | str) -> Config:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is not Python; the message names the file and the line.
+        ValueError: If it, or one of its bases, is not Python; the message names the
+            file and the line.
     """
     try:
         return Config.fromfile(file)
-    except SyntaxError as error:  # mmengine parses a text, which has no name
-        line = f'line {error.lineno}: {(error.text or "").strip()}'
-        raise ValueError(f'{file} is not in Python ({error.msg}), {line}') from None
+    except SyntaxError as error:
+        raise ValueError(_say(error, str(file))) from None
+
+
+def _say(error: SyntaxError, file: str) -> str:
+    """Return what is wrong in which file; mmengine parses texts without a name."""
+    cause = error.__cause__ or error.__context__
+    if error.lineno is None and isinstance(cause, SyntaxError):  # of a base
+        file, error = str(error.msg).rpartition('file ')[2].rstrip('.'), cause
+        if ': ' in file:
+            file = file.split(': ')[0]
+    elif error.filename and not error.filename.startswith('<'):
+        file = error.filename  # of a module that the config imports
+    return (
+        f'{file} is not in Python ({error.msg}), line {error.lineno}: '
+        f'{(error.text or "").strip()}'
+    )
 
 
 class CachedTextConfig(Config):

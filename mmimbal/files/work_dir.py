@@ -23,6 +23,12 @@ def last_checkpoint(work_dir: Path) -> Path | None:
     return here
 
 
+def holds_training(folder: Path) -> bool:
+    """Return whether a folder has, or will have, checkpoints of a training."""
+    has_lock = (folder / 'train.lock').is_file()
+    return has_lock or bool(last_checkpoint(folder)) or any(folder.glob('*.pth'))
+
+
 def find_checkpoint(path: str) -> Path:
     """Return a checkpoint, or the best or else the last checkpoint of a work dir.
 

@@ -78,10 +78,24 @@ def is_unreadable_image(reason: str) -> bool:
     return reason.startswith((CANNOT_DECODE, BROKEN_LINKS))
 
 
-def files_left_out(paths: Sequence[Path]) -> Counter[str]:
-    """Count the files of folders that :func:`find_images` leaves out, by reason."""
-    reasons = (why for path in paths if path.is_dir() for _, why in judged_files(path))
-    return Counter(why for why in reasons if why and not is_unreadable_image(why))
+def files_left_out(paths: Sequence[Path], out: Path) -> Counter[str]:
+    """Count the files of folders that :func:`find_images` leaves out, by reason.
+
+    Args:
+        paths: As for :func:`find_images`.
+        out: The table of predictions, which is not counted, nor what lies beside it for
+            runs that go on.
+    """
+    found: Counter[str] = Counter()
+    for folder in filter(Path.is_dir, paths):
+        for file, reason in judged_files(folder):
+            path = folder / file
+            is_ours = path.name.startswith(out.name) and (
+                path.parent.resolve() == out.parent.resolve()
+            )
+            if reason and not is_unreadable_image(reason) and not is_ours:
+                found[reason] += 1
+    return found
 
 
 def groups_of_split(folder: Path, split: str) -> list[str]:

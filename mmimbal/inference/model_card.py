@@ -1,7 +1,6 @@
 """A model card: what is known of a published model, in Markdown."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from mmimbal.evaluation.bootstrap import (
     caution,
@@ -12,6 +11,7 @@ from mmimbal.evaluation.bootstrap import (
 from mmimbal.evaluation.metrics import NAMES, summarise
 from mmimbal.evaluation.origin import doubts
 from mmimbal.evaluation.predictions import Predictions
+from mmimbal.evaluation.recalibration import calibrated
 from mmimbal.inference.decisions import Decisions, describe
 from mmimbal.inference.image_size import size_of_images
 from mmimbal.inference.members import number_of_members
@@ -126,15 +126,12 @@ def _decisions(decisions: Decisions | None) -> str:
 def _results(predictions: Predictions | None, decisions: Decisions | None) -> str:
     if predictions is None:
         return 'Not measured here. Give predictions with `--predictions`.'
-    calibrated = ''
+    remark = ''
     if decisions and decisions.calibration:
-        # As in the report: measured for the shares of classes in these images.
-        calibration = replace(decisions.calibration, prevalence=None)
-        scores = calibration.apply(predictions.scores.astype(float))
-        predictions = replace(predictions, scores=scores)
-        calibrated = ' Probabilities are calibrated.'
+        predictions = calibrated(predictions, decisions.calibration)
+        remark = ' Probabilities are calibrated.'
         if decisions.calibration.prevalence is not None:
-            calibrated = (
+            remark = (
                 ' Probabilities are calibrated, but without the shares of classes that '
                 'decisions use: these images have others.'
             )
@@ -157,8 +154,7 @@ def _results(predictions: Predictions | None, decisions: Decisions | None) -> st
     about = (
         f'{len(predictions.labels)} {predictions.about.get("split") or "test"} images '
         f'in {groups} groups, in %; 95% intervals from resampled groups, exact ones '
-        f'of shares that are 0 or 100.{calibrated} '
-        + ' '.join(doubts(predictions.about))
+        f'of shares that are 0 or 100.{remark} ' + ' '.join(doubts(predictions.about))
     ).rstrip()
     return '\n'.join([about, '', '| metric | value |', '|---|---:|', *rows])
 

@@ -13,6 +13,7 @@ from mmimbal.evaluation.conformal_coverage import coverage_of_sets
 from mmimbal.evaluation.costs import least_cost_decisions, mean_cost
 from mmimbal.evaluation.operating_points import operating_point
 from mmimbal.evaluation.predictions import Predictions
+from mmimbal.evaluation.recalibration import calibrated
 from mmimbal.inference.decisions import Decisions, rounded_down, threshold_text
 from mmimbal.visualization import figures
 from mmimbal.visualization.measured import RunMetrics, measure
@@ -46,19 +47,18 @@ def measure_decisions(
     Raises:
         ValueError: If the decisions are for other classes.
     """
-    calibrated = replace(run, scores=decisions.calibrate(run.scores))
+    in_use = replace(run, scores=decisions.calibrate(run.scores))
     measured = partial(measure, groups=run.groups, resamples=resamples)
     calibration = decisions.calibration
     return dict(
         groups=len(decisions.groups),
         prevalence=calibration is not None and calibration.prevalence is not None,
         calibration=calibration and _calibration(decisions, run, measured),
-        points=_points(decisions, calibrated, measured),
-        answers=decisions.abstention
-        and _answers(decisions, calibrated, measured, split),
-        sets=decisions.sets and _sets(decisions, calibrated, resamples, measured),
+        points=_points(decisions, in_use, measured),
+        answers=decisions.abstention and _answers(decisions, in_use, measured, split),
+        sets=decisions.sets and _sets(decisions, in_use, resamples, measured),
         notes=decisions.sets.notes() if decisions.sets else [],
-        costs=decisions.costs and _costs(decisions, calibrated, measured),
+        costs=decisions.costs and _costs(decisions, in_use, measured),
     )
 
 
@@ -66,8 +66,7 @@ def _calibration(
     decisions: Decisions, run: Predictions, measured: Measure
 ) -> dict[str, object]:
     """Compare before and after, without the correction for other shares of classes."""
-    fitted = replace(decisions.calibration, prevalence=None)
-    after = replace(run, scores=fitted.apply(run.scores, run.classes))
+    after = calibrated(run, decisions.calibration)
 
     def errors_of(each: Predictions) -> RunMetrics:
         return measured(
@@ -89,7 +88,7 @@ def _calibration(
             cells = [cell.as_number(3) for cell in cells]
         rows.append([name, *cells])
     return dict(
-        method=fitted.method,
+        method=decisions.calibration.method,
         table=Table(['', 'before', 'after', 'difference'], rows),
         reliability=picture(
             'Reliability before and after',

@@ -1,7 +1,6 @@
 """A report that compares runs: one HTML file, without network access or scripts."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -9,6 +8,7 @@ from mmimbal.evaluation.bootstrap import RESAMPLES, caution
 from mmimbal.evaluation.metrics import LOWER_IS_BETTER, NAMES
 from mmimbal.evaluation.origin import doubts
 from mmimbal.evaluation.predictions import Predictions, check_same_images
+from mmimbal.evaluation.recalibration import calibrated
 from mmimbal.inference.decisions import Decisions
 from mmimbal.inference.worst_errors import ErrorImage
 from mmimbal.visualization import figures, projection
@@ -118,9 +118,7 @@ def _calibrated(
     if decisions is None or decisions.calibration is None:
         return {}
     name, run = next(iter(runs.items()))
-    calibration = replace(decisions.calibration, prevalence=None)
-    scores = calibration.apply(run.scores, run.classes)
-    return {f'{name}, calibrated': replace(run, scores=scores)}
+    return {f'{name}, calibrated': calibrated(run, decisions.calibration)}
 
 
 def _table(runs: Sequence[str], cell: Callable[[str, str], Cell]) -> Table:

@@ -5,12 +5,15 @@ import torch
 from mmengine.registry import Registry
 from mmengine.runner import Runner
 from mmpretrain.registry import MODELS, TRANSFORMS
+from mmpretrain.structures import DataSample
 
 from mmimbal.command_line.compose import load_experiment
 from mmimbal.command_line.config_mistakes import mistake_in_config
 from mmimbal.command_line.run_config import check_optimizer
 from mmimbal.command_line.run_tool import messages_for_config_mistakes
 from mmimbal.engine.hooks import CheckRunHook
+from mmimbal.evaluation import ImbalanceMetric
+from mmimbal.models.heads.rows import check_labels
 
 HEAD = dict(
     type='mmimbal.MetricLearningClsHead',
@@ -215,3 +218,19 @@ def test_weights_of_an_initializer_that_do_not_fit(prefix, sentence, tmp_path):
 def test_arguments_of_wrong_types(options, sentence):
     cfg = HEAD | dict(metric_loss=dict(type='mmimbal.BatchAllTripletLoss', **options))
     assert sentence in mistake_in_config(error_of(MODELS.build, cfg))
+
+
+def test_of_a_batch_only_what_is_raised_on_purpose_is_a_mistake():
+    scope = dict(__name__='mmengine.runner.loops')
+    exec('def run_iter(function, *args):\n    function(*args)', scope)
+    samples, labels = [DataSample().set_gt_label(0)] * 2, torch.tensor([0, 7])
+    error = error_of(scope['run_iter'], check_labels, labels, samples, 3)
+    message = 'label 7 of image 1 of the batch is outside the 3 classes of the head'
+    assert mistake_in_config(error).startswith(message)
+    ours = dict(__name__='mmimbal.some')
+    exec('def wrong():\n    int("x")', ours)
+    for fault in (
+        (ours['wrong'],),
+        (ImbalanceMetric().process, None, [{}]),  # KeyError: 'pred_score'
+    ):
+        assert mistake_in_config(error_of(scope['run_iter'], *fault)) is None

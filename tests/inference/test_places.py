@@ -7,7 +7,7 @@ import torch
 from mmengine.config import Config
 
 from mmimbal.files.checkpoint import load_from_local
-from mmimbal.files.work_dir import find_checkpoint, find_config
+from mmimbal.files.work_dir import find_checkpoint, find_config, holds_training
 from tests.tools import explain
 
 
@@ -199,3 +199,33 @@ def test_a_config_that_is_no_python_is_named(trained, tmp_path):
     ):
         message = explain(tool, *arguments)
         assert f'{config} is not in Python' in message and 'line ' in message
+
+
+def test_a_base_that_is_no_python_is_named(tmp_path):
+    base = tmp_path / 'base.py'
+    base.write_text('a = 1\nb = = 2\n')
+    (tmp_path / 'top.py').write_text("_base_ = 'base.py'\n")
+    message = explain('train', tmp_path / 'top.py')
+    assert f'{base} is not in Python' in message and 'line 2: b = = 2' in message
+    assert 'top.py' not in message
+
+
+def test_a_work_dir_is_that_of_a_training_before_its_first_checkpoint(tmp_path):
+    assert not holds_training(tmp_path)
+    (tmp_path / 'train.lock').touch()
+    assert holds_training(tmp_path)
+
+
+@pytest.mark.parametrize('meta', ['text', [1], torch.zeros(2)])
+def test_a_meta_of_another_program_is_none(meta, tmp_path):
+    torch.save(dict(state_dict={}, meta=meta), tmp_path / 'x.pth')
+    assert 'meta' not in load_from_local(tmp_path / 'x.pth')
+
+
+def test_the_config_that_is_read_is_not_written(published, trained):
+    out = published.with_name('m.pth')
+    config = shutil.copy(
+        find_config(find_checkpoint(str(trained))), out.parent / 'm.py'
+    )
+    message = explain('publish', trained, out, '--config', config)
+    assert 'm.py is read, so the output cannot be written there' in message

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sized
+from itertools import chain
 
 import numpy as np
 from mmengine.dist import get_dist_info, sync_random_seed
@@ -129,9 +130,10 @@ class ClassBalancedSampler(Sampler):
         return math.ceil(self.length / self.world_size)
 
     def __iter__(self) -> Iterator[int]:
-        yield from split_by_rank(
+        parts = split_by_rank(
             self.blocks(self.epoch), self.length, self.rank, self.world_size
         )
+        return chain.from_iterable(parts)
 
     def draw(self, epoch: int) -> np.ndarray:
         """Return the dataset indices of an epoch over all ranks, (length,)."""
@@ -205,8 +207,8 @@ def stable_argsort(labels: np.ndarray, classes: int) -> np.ndarray:
 
 def split_by_rank(
     blocks: Iterator[np.ndarray], length: int, rank: int, world_size: int
-) -> Iterator[int]:
-    """Yield the positions ``rank::world_size`` of indices that come in blocks.
+) -> Iterator[list[int]]:
+    """Yield the positions ``rank::world_size`` of indices, block by block.
 
     They are padded from the start to a length that is a multiple of ``world_size``.
     """
@@ -215,8 +217,8 @@ def split_by_rank(
     for block in blocks:
         if len(start) < padding:
             start.extend(block[: padding - len(start)].tolist())
-        yield from block[(rank - position) % world_size :: world_size].tolist()
+        yield block[(rank - position) % world_size :: world_size].tolist()
         position += len(block)
     while len(start) < padding:  # fewer indices than ranks
         start = (start * padding)[:padding]
-    yield from start[(rank - position) % world_size :: world_size]
+    yield start[(rank - position) % world_size :: world_size]

@@ -4,7 +4,7 @@ from mmengine.dist import get_world_size
 from mmengine.runner import Runner
 from mmpretrain.engine import PreciseBNHook
 from torch import nn
-from torch.utils.data import Sampler
+from torch.utils.data import BatchSampler, Sampler
 
 from mmimbal.datasets.views import makes_separate_views
 from mmimbal.engine.ddp import unwrap_model
@@ -16,6 +16,7 @@ def check_batches(runner: Runner) -> None:
     They must have the same ``separate_views`` and, without it, ``natural_size``. In a
     single run, stage 2 has batches without views for the metric loss.
     """
+    check_precise_bn(runner)
     head = getattr(unwrap_model(runner.model), 'head', None)
     batches = runner.train_dataloader.batch_sampler
     check_ranks(head, batches)
@@ -51,12 +52,15 @@ def check_batches(runner: Runner) -> None:
 
 
 def check_precise_bn(runner: Runner) -> None:
-    """Raise a ValueError if PreciseBNHook would not know the batch size."""
+    """Raise a ValueError if PreciseBNHook would not know the batch size.
+
+    A loader with a batch sampler of its own has none.
+    """
     has_hook = any(isinstance(hook, PreciseBNHook) for hook in runner.hooks)
-    if has_hook and runner.train_dataloader.batch_size is None:
+    if has_hook and type(runner.train_dataloader.batch_sampler) is not BatchSampler:
         raise ValueError(
-            'PreciseBNHook reads the batch size of the loader, which has none with '
-            'batch_sampler: remove the hook from custom_hooks'
+            'PreciseBNHook reads the batch size of the loader, which has none with a '
+            'batch sampler of its own: remove the hook from custom_hooks'
         )
 
 

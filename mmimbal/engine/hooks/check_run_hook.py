@@ -5,7 +5,7 @@ import weakref
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmimbal.engine.checks.batches import check_batches, check_precise_bn
+from mmimbal.engine.checks.batches import check_batches
 from mmimbal.engine.checks.head_loss import check_head_loss
 from mmimbal.engine.checks.last_batch import check_last_batch
 from mmimbal.engine.checks.needed_metrics import check_needed_metrics
@@ -35,7 +35,6 @@ class CheckRunHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Check the run, and the batches of its first stage."""
-        check_precise_bn(runner)
         check_needed_metrics(runner)
         check_needs(runner)
         check_head_loss(unwrap_model(runner.model))

@@ -24,7 +24,8 @@ class ClassCountsHook(Hook):
 
     Raises:
         ValueError: At the start of training, if a class has no images, or the head, or
-            a data preprocessor with batch augments, has another number of classes.
+            a data preprocessor that makes labels one-hot, has another number of
+            classes.
     """
 
     gives = (CLASS_COUNTS,)
@@ -41,7 +42,8 @@ class ClassCountsHook(Hook):
         model = unwrap_model(runner.model)
         _check_classes('the head', getattr(model, 'head', None), names)
         preprocessor = getattr(model, 'data_preprocessor', None)
-        if getattr(preprocessor, 'batch_augments', None):  # makes labels one-hot
+        makes_onehot = getattr(preprocessor, 'to_onehot', False)
+        if makes_onehot or getattr(preprocessor, 'batch_augments', None):
             _check_classes('data_preprocessor', preprocessor, names)
         runner.logger.info(
             f'Training images per class: {", ".join(f"{n} {c}" for n, c in counted)}'

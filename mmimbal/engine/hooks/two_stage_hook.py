@@ -56,8 +56,9 @@ class TwoStageHook(Hook):
         ValueError: If neither or both of ``stage1`` and ``epoch`` are given, ``bn`` is
             unknown, or ``stage2`` has other keys. At the start of training: if a
             single run uses EMA, may be stopped early or ends before ``epoch``; if a
-            part of its stage 2 cannot be built; if a separate run has ``load_from``; or
-            if the checkpoint to resume was written by a run without this hook.
+            part of its stage 2 cannot be built; if the head of stage 2 has nothing to
+            train; if a separate run has ``load_from``; or if the checkpoint to resume
+            was written by a run without this hook.
         FileNotFoundError: At the start of training, if ``stage1`` does not exist.
     """
 

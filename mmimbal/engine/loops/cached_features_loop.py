@@ -23,7 +23,7 @@ from mmimbal.stage2.frozen_features import frozen_features
 from mmimbal.stage2.head_training import check_size
 
 
-def check_hooks(hooks: Iterable[Hook]) -> None:
+def check_no_hook_needs_images(hooks: Iterable[Hook]) -> None:
     """Raise a ValueError if a hook needs images, which cached features replace."""
     for hook in hooks:
         if isinstance(hook, PreciseBNHook):
@@ -101,8 +101,8 @@ class CachedFeaturesTrainLoop(EpochBasedTrainLoop):
         **kwargs: As in :class:`mmengine.runner.EpochBasedTrainLoop`.
 
     Raises:
-        ValueError: In training, if backbone or neck are not frozen, or if the model
-            mixes images (Mixup, CutMix).
+        ValueError: In training, if backbone or neck are not frozen, the model mixes
+            images (Mixup, CutMix), or a hook needs or changes images.
     """
 
     def __init__(
@@ -173,8 +173,8 @@ class CachedFeaturesTrainLoop(EpochBasedTrainLoop):
         """Put features of the frozen parts in place of the images of all loaders.
 
         Raises:
-            ValueError: If images are mixed, parts still learn, or the head does not fit
-                the features.
+            ValueError: If images are mixed, a hook needs images, parts still learn, or
+                the head does not fit the features.
         """
         model = unwrap_model(self.runner.model)
         if getattr(model.data_preprocessor, 'batch_augments', None) is not None:
@@ -182,7 +182,7 @@ class CachedFeaturesTrainLoop(EpochBasedTrainLoop):
                 'Mixup and CutMix mix images, which cached features do not allow: '
                 f'{WITHOUT_MIXTURES}, or train with EpochBasedTrainLoop'
             )
-        check_hooks(self.runner.hooks)
+        check_no_hook_needs_images(self.runner.hooks)
         device = next(model.parameters()).device
         cfg = config_of_stage(self.runner)
         loops = [(self, 'train_dataloader', self.views)]

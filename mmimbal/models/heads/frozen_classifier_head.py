@@ -53,8 +53,9 @@ class FrozenClassifierHead(LinearClsHead):
             ValueError: If there is no classifier, or it has another size, or is not
                 linear.
         """
-        if not any(key.startswith('layers.pre_logits') for key in state):
-            # VisionTransformerClsHead without a hidden layer is linear, too.
+        beside = ('layers.pre_logits', 'layers.head_dist')  # a hidden layer; DeiT's
+        if not any(key.startswith(beside) for key in state):
+            # VisionTransformerClsHead without them is linear, too.
             of_vit = (
                 ('layers.head.weight', 'fc.weight'),
                 ('layers.head.bias', 'fc.bias'),

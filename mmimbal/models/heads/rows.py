@@ -59,7 +59,7 @@ def check_features(features: torch.Tensor, head: nn.Module) -> None:
     if isinstance(features, torch.Tensor):
         if features.shape[1:] == (size,):
             return
-        kind = ' x '.join(map(str, features.shape[1:]))
+        kind = ' x '.join(map(str, features.shape[1:])) or 'one number'
     raise ValueError(
         f'{type(head).__name__} has in_channels={size} and needs one vector for each '
         f'image, but backbone and neck give {kind}. Set in_channels, add a neck such '
@@ -77,8 +77,8 @@ def check_labels(
     """
     if len(labels) != len(data_samples):
         raise ValueError(
-            f'{len(data_samples)} images have {len(labels)} labels, but a metric loss '
-            'needs one label per image'
+            f'{len(data_samples)} images have {len(labels)} labels, but the head needs '
+            'one label per image'
         )
     if not labels.is_cpu:
         return

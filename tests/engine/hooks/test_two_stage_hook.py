@@ -2,6 +2,7 @@ import gc
 import logging
 import weakref
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import torch
@@ -417,13 +418,18 @@ def test_an_optimizer_of_stage_2_that_reads_the_backbone(tmp_path):
     cfg = single_config(tmp_path)
     stage2 = cfg.default_hooks.two_stage.stage2
     stage2.optim_wrapper.constructor = 'ReadsTheBackbone'
-    train(cfg)
+    heads = ReadsTheBackbone.heads
+    heads.clear()
+    assert train(cfg).model.head in heads
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class ReadsTheBackbone(DefaultOptimWrapperConstructor):
+    heads: ClassVar[list[nn.Module]] = []
+
     def __call__(self, model):
         assert isinstance(model.backbone, nn.Module)
+        self.heads.append(model.head)
         return super().__call__(model)
 
 

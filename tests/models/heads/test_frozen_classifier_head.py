@@ -171,3 +171,12 @@ def test_it_begins_with_the_classifier_of_a_vision_transformer(hidden):
     head.load_stage1(stage1.state_dict())
     features = torch.randn(5, 6)
     torch.testing.assert_close(head((features,)), stage1.layers(features))
+
+
+def test_half_of_the_classifier_of_a_distilled_transformer_is_not_taken():
+    stage1 = MODELS.build(
+        dict(type='mmpretrain.DeiTClsHead', num_classes=3, in_channels=6)
+    )
+    head = MODELS.build(dict(type='mmimbal.LWSClsHead', num_classes=3, in_channels=6))
+    with pytest.raises(ValueError, match='needs a classifier'):
+        head.load_stage1(stage1.state_dict())
