@@ -1,11 +1,6 @@
 """A fast sort of distances on a CPU that tells where each came from."""
 
-from threading import Thread
-
-import numpy as np
 import torch
-
-ENOUGH = 2**15  # keys: for fewer, to start a thread takes longer than to sort
 
 
 def needs_float64(distances: torch.Tensor, margin: float) -> bool:
@@ -25,7 +20,7 @@ def sort_packed(
 
     Among equal values those with ``first`` come first. Value, flag and column are
     packed into one integer, so that one sort of integers is enough. NumPy sorts them,
-    with SIMD instructions, in as many threads as torch has.
+    with SIMD instructions.
 
     Args:
         values: (R, M), float32.
@@ -41,16 +36,5 @@ def sort_packed(
     columns = torch.arange(values.shape[1])
     keys <<= 32
     keys |= torch.where(first, columns, columns + 2**31)
-    _sort_rows(keys.numpy(), torch.get_num_threads())
+    keys.numpy().sort(axis=1)
     return keys & 2**31 == 0, keys & (2**31 - 1)
-
-
-def _sort_rows(keys: np.ndarray, threads: int) -> None:
-    """Sort the rows of an array in place; NumPy lets other threads run meanwhile."""
-    parts = np.array_split(keys, threads if keys.size >= ENOUGH else 1)
-    others = [Thread(target=part.sort, kwargs=dict(axis=1)) for part in parts[1:]]
-    for thread in others:
-        thread.start()
-    parts[0].sort(axis=1)
-    for thread in others:
-        thread.join()

@@ -120,14 +120,14 @@ def _count_by_packed_sort(
     strictly: bool,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Do the same on a CPU in float32, by one sort of thresholds and negatives."""
-    values = torch.where(positive, distances + threshold, distances)
-    values.masked_fill_(~(positive | negative), torch.inf)  # sorts last
-    first, column = sort_packed(values, positive == strictly)
-    is_positive = first == strictly
+    others = torch.where(negative, distances, torch.inf)  # neither of them sorts last
+    values = torch.where(positive, distances + threshold, others)
+    first, column = sort_packed(values, positive if strictly else ~positive)
+    is_positive = first if strictly else ~first
     thresholds = is_positive.cumsum(1, dtype=torch.int32)
     nearer = torch.arange(1, 1 + values.shape[1], dtype=torch.int32) - thresholds
     farther = thresholds[:, -1:] - thresholds
     sorted_gradient = torch.where(is_positive, nearer, -farther).to(distances)
     gradient = torch.empty_like(distances).scatter_(1, column, sorted_gradient)
-    counts = torch.where(positive, gradient, 0.0).sum(1, dtype=torch.float64)
+    counts = gradient.clamp(min=0).sum(1, dtype=torch.float64)  # of the positives
     return counts.long(), gradient
