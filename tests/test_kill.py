@@ -12,7 +12,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 import tests.imported  # noqa: F401
-from mmimbal.files import atomic, checkpoint
+from mmimbal.files import atomic, checkpoint, save_checkpoint
 from mmimbal.stage2 import feature_cache
 from tests.conftest import log_of, tiny_digits, train
 
@@ -76,7 +76,7 @@ class KillInWrite:
         self.left = nth
 
     def __call__(self, runner) -> None:
-        put = checkpoint.AtomicBackend.put
+        put = save_checkpoint.AtomicBackend.put
 
         def limited_put(backend, obj, filepath):
             self.left -= 1
@@ -86,7 +86,7 @@ class KillInWrite:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (len(obj) // 2,) * 2)
             put(backend, obj, filepath)
 
-        checkpoint.AtomicBackend.put = limited_put
+        save_checkpoint.AtomicBackend.put = limited_put
 
     def check(self, work_dir: Path, exitcode: int) -> None:
         """Check that it was so."""

@@ -160,9 +160,8 @@ def main() -> None:
         check_data(cfg, 'test_dataloader')
         if args.tta:
             load_views(cfg, args.tta)
-    # Keep the config of a training.
     if not args.work_dir or holds_training(Path(cfg.work_dir)):
-        cfg.work_dir = str(Path(cfg.work_dir, 'test'))
+        cfg.work_dir = str(Path(cfg.work_dir, 'test'))  # keeps the config of training
     cfg.load_from, cfg.resume = None, False
     drop_averaging(cfg)
     cfg.test_cfg.fp16 = cfg.test_cfg.get('fp16', False) or (args.amp and can_use_amp())

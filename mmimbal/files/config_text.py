@@ -1,5 +1,6 @@
 """Read configs, and cache their text, which mmengine formats for every checkpoint."""
 
+import traceback
 from functools import lru_cache
 from pathlib import Path
 
@@ -22,13 +23,14 @@ def read_config(file: Path | str) -> Config:
 
 def _say(error: SyntaxError, file: str) -> str:
     """Return what is wrong in which file; mmengine parses texts without a name."""
-    cause = error.__cause__ or error.__context__
-    if error.lineno is None and isinstance(cause, SyntaxError):  # of a base
-        file, error = str(error.msg).rpartition('file ')[2].rstrip('.'), cause
-        if ': ' in file:
-            file = file.split(': ')[0]
-    elif error.filename and not error.filename.startswith('<'):
+    if error.filename and not error.filename.startswith('<'):
         file = error.filename  # of a module that the config imports
+    else:  # that which mmengine was reading, perhaps a base
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            if frame.f_globals.get('__name__') == 'mmengine.config.config':
+                file = frame.f_locals.get('filename', file)
+    if error.lineno is None and isinstance(error.__context__, SyntaxError):
+        error = error.__context__  # mmengine has raised another one of it
     return (
         f'{file} is not in Python ({error.msg}), line {error.lineno}: '
         f'{(error.text or "").strip()}'

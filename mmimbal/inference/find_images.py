@@ -78,7 +78,7 @@ def is_unreadable_image(reason: str) -> bool:
     return reason.startswith((CANNOT_DECODE, BROKEN_LINKS))
 
 
-def files_left_out(paths: Sequence[Path], out: Path) -> Counter[str]:
+def files_left_out(paths: Sequence[Path], out: Path | None = None) -> Counter[str]:
     """Count the files of folders that :func:`find_images` leaves out, by reason.
 
     Args:
@@ -90,8 +90,10 @@ def files_left_out(paths: Sequence[Path], out: Path) -> Counter[str]:
     for folder in filter(Path.is_dir, paths):
         for file, reason in judged_files(folder):
             path = folder / file
-            is_ours = path.name.startswith(out.name) and (
-                path.parent.resolve() == out.parent.resolve()
+            is_ours = (
+                out is not None
+                and path.name.startswith(out.name)
+                and path.parent.resolve() == out.parent.resolve()
             )
             if reason and not is_unreadable_image(reason) and not is_ours:
                 found[reason] += 1

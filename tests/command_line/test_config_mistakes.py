@@ -88,7 +88,8 @@ def test_what_the_check_of_a_run_finds():
     class Loader:
         batch_sampler = type('Batches', (), {'separate_views': True})()
 
-    runner = type('Runner', (), {'model': None, 'train_dataloader': Loader})
+    parts = dict(model=None, hooks=(), train_dataloader=Loader)
+    runner = type('Runner', (), parts)
     error = error_of(CheckRunHook()._check_batches, runner)
     assert mistake_in_config(error) is None  # not through a hook
     error = error_of(CheckRunHook().before_train_epoch, runner)

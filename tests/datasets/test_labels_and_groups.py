@@ -143,6 +143,6 @@ def test_a_repeated_data_set_has_no_more_images():
 
 def test_images_with_several_labels_are_an_error(digits):
     """As of MMPretrain's MultiLabelDataset, which NumPy cannot make an array of."""
-    digits.get_gt_labels = lambda: np.array([[0, 1], [2], []])
+    digits.get_gt_labels = lambda: [[0, 1], [2], []]
     with pytest.raises(TypeError, match='images with several labels or none; expected'):
         get_labels(digits)
