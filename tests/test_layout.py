@@ -1,6 +1,7 @@
 """The folders of mmimbal build on each other in one direction, and stay small."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -67,3 +68,29 @@ def test_files_are_small():
     tools = (ROOT / 'tools').glob('*.py')
     large = {file.name: lines_of(file) for file in (*FILES, *tools)}
     assert {name: size for name, size in large.items() if size > MAX_LINES} == {}
+
+
+# What is done in parts gives the same as at once: the tests that have several parts.
+IN_PARTS = {
+    'datasets/checking/duplicates.py': 'datasets/checking/test_check.py',
+    'datasets/image_cache.py': 'datasets/test_image_cache.py',
+    'datasets/samplers/class_balanced.py': 'datasets/samplers/test_class_balanced.py',
+    'datasets/samplers/pk_batch.py': 'datasets/samplers/test_pk_batch.py',
+    'evaluation/calibration.py': 'evaluation/test_calibration.py',
+    'evaluation/retrieval.py': 'evaluation/test_retrieval.py',
+    'inference/neighbours.py': 'inference/test_neighbours.py',
+    'models/losses/triplet_sums.py': 'models/losses/test_batch_all_triplet.py',
+}
+
+
+def test_what_is_done_in_parts_is_tested_with_several_parts():
+    names = re.compile(r'^(AT_ONCE|BATCH|BLOCK|CHUNK) = ', re.MULTILINE)
+    found = {
+        str(file.relative_to(PACKAGE))
+        for file in FILES
+        if names.search(file.read_text())
+    }
+    assert found - {'datasets/sources/archive.py'} == set(IN_PARTS)  # bytes of a file
+    for file, test in IN_PARTS.items():
+        (name,) = set(names.findall((PACKAGE / file).read_text()))
+        assert re.search(rf'\b{name}\b|\bchunk\b', (ROOT / 'tests' / test).read_text())

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from mmimbal.evaluation import retrieval
 from mmimbal.evaluation.retrieval import retrieve
 
 
@@ -27,8 +28,10 @@ def naive(embeddings, labels, classes):
         ]
 
 
+@pytest.mark.parametrize('at_once', [retrieval.BATCH, 7])
 @pytest.mark.parametrize('seed', range(3))
-def test_against_one_image_after_the_other(seed):
+def test_against_one_image_after_the_other(seed, at_once, monkeypatch):
+    monkeypatch.setattr(retrieval, 'BATCH', at_once)
     random = np.random.default_rng(seed)
     labels = np.repeat([0, 1, 2, 3, 4], [30, 9, 4, 2, 1])
     random.shuffle(labels)
