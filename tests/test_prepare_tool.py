@@ -91,6 +91,7 @@ def test_classes_of_few_groups_are_said(tmp_path):
             'give only one of --split-folders, --class-folders',
         ),
         (['folders', '--link', '--range', '0', '9'], '--link needs'),
+        (['folders', '--zip-encoding', 'gbk'], '--zip-encoding is for a zip file'),
         (['folders', '--range', '9', '0'], 'the range is 9 to 0'),
     ],
 )

@@ -195,6 +195,8 @@ def main() -> None:
             args.src, None if args.dry_run else out.parent, args.zip_encoding
         ) as src,
     ):
+        if args.zip_encoding and src == args.src:
+            raise ValueError('--zip-encoding is for a zip file, but --src is a folder')
         if args.link and (src != args.src or args.range):
             raise ValueError('--link needs --src to be a folder, and no --range')
         source = with_conversions(READERS[args.name](src, **options), args.range)
