@@ -20,7 +20,7 @@ def main() -> None:
         print(usage)
         return
     if not sys.argv[1:] or sys.argv[1] not in names:
-        raise SystemExit(usage)
+        raise SystemExit(''.join(f'no tool {name}\n' for name in sys.argv[1:2]) + usage)
     tool = TOOLS / f'{sys.argv[1]}.py'
     sys.argv[:2] = [str(tool)]
     runpy.run_path(str(tool), run_name='__main__')

@@ -216,7 +216,7 @@ def main() -> None:
             print('Nothing was written')
             return
         write_plan(plan, out, args.link)
-    print(f'Written to {out}')
+    print(f'Written to {out}. Next: python tools/check_dataset.py {out}')
 
 
 if __name__ == '__main__':

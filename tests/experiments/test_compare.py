@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 
 from mmimbal.command_line.compose import compose
 from mmimbal.command_line.experiment import parse_experiment
@@ -22,6 +23,7 @@ from mmimbal.experiments.compare_grid import (
     check_profile,
     choose_profile,
     commands_of_winner,
+    warm_up_options,
     write_grid,
 )
 from mmimbal.experiments.compare_page import which_images
@@ -95,6 +97,7 @@ def test_a_run_has_the_settings_of_the_study(data, tmp_path, monkeypatch):
     )
     assert found.keys() == {*RIGHT, 'imagenet'}
     for method, settings in found.items():
+        assert settings['options'].pop('param_scheduler.0.end') < 50  # few images
         of_study = json.dumps(study[method]).replace('isic2018', 'cells')
         assert settings == json.loads(of_study)
 
@@ -266,7 +269,7 @@ def test_the_commands_train_the_winner_with_what_most_folds_chose(data, tmp_path
     first, second = commands_of_winner(data, '64px', row, None)
     assert first == (
         'python tools/train.py cells/64px/recommended --cfg-options '
-        'model.head.metric_weight=0.0'
+        'param_scheduler.0.end=8 model.head.metric_weight=0.0'
     )
     assert second == (
         'python tools/train.py cells/64px/recommended/crt --cfg-options '
@@ -275,7 +278,8 @@ def test_the_commands_train_the_winner_with_what_most_folds_chose(data, tmp_path
     elsewhere = commands_of_winner(data, '64px', Row('ce', '', False), '/my data')
     assert elsewhere == [
         "MMIMBAL_DATA='/my data' python tools/train.py cells/64px/ce --cfg-options "
-        'train_dataloader.drop_last=True default_hooks.checkpoint.save_best=None'
+        'param_scheduler.0.end=8 train_dataloader.drop_last=True '
+        'default_hooks.checkpoint.save_best=None'
     ]
     spaced = replace(data, word='my cells')
     first, second = commands_of_winner(spaced, '64px', row, None)
@@ -451,3 +455,15 @@ def test_a_quick_look_from_folders_to_the_page(tmp_path, monkeypatch, capsys):
     assert 'fold0' in read_index(Path(root, 'cells', 'index.csv')).column_names
     assert 'This was a quick look' in (work_dir / 'compare.html').read_text()
     assert not (folder / 'check.json').exists()
+
+
+@pytest.mark.parametrize(('images', 'end'), [(128, 2), (12_800, None)])
+def test_a_small_data_set_has_a_short_warm_up(images, end):
+    """A fifth of the steps: 10 epochs of one batch have 10 steps, of 100 have 1,000."""
+    data = SimpleNamespace(counts=dict(train=np.array([images - 1, 1])))
+    cfg = Config.fromfile(CONFIGS / '_base_/schedules/finetune_10e.py')
+    cfg.train_dataloader = dict(batch_size=128)
+    expected = {} if end is None else {'param_scheduler.0.end': end}
+    assert warm_up_options(data, cfg) == expected
+    quick = warm_up_options(data, cfg, 1)
+    assert quick['param_scheduler.0.end'] == max(1, images // 128 // 5)

@@ -10,6 +10,7 @@ from mmimbal.engine.checks.head_loss import check_head_loss
 from mmimbal.engine.checks.last_batch import check_last_batch
 from mmimbal.engine.checks.needed_metrics import check_needed_metrics
 from mmimbal.engine.checks.needs import check_needs
+from mmimbal.engine.checks.warm_up import warn_of_long_warm_up
 from mmimbal.engine.ddp import unwrap_model
 from mmimbal.registry import HOOKS
 
@@ -17,6 +18,8 @@ from mmimbal.registry import HOOKS
 @HOOKS.register_module()
 class CheckRunHook(Hook):
     """Check before the first step that the parts of a run go together.
+
+    It warns of a warm-up that takes more than half of the training.
 
     Raises:
         ValueError: When training begins, if ``save_best`` or another hook wants a
@@ -38,6 +41,7 @@ class CheckRunHook(Hook):
         check_needed_metrics(runner)
         check_needs(runner)
         check_head_loss(unwrap_model(runner.model))
+        warn_of_long_warm_up(runner)
         self._check_batches(runner)
 
     def before_train_epoch(self, runner: Runner) -> None:

@@ -28,6 +28,8 @@ class KeepScores(BaseMetric):
         ValueError: After the run, if the images had another order.
     """
 
+    default_prefix = ''  # or mmengine warns that there is none
+
     def __init__(self, dataset: Sized, head: nn.Module | None = None) -> None:
         super().__init__()
         self.dataset = dataset

@@ -1,0 +1,22 @@
+"""A warm-up that takes most of a training is warned of."""
+
+import pytest
+
+from tests.conftest import log_of, tiny_digits, train
+
+
+@pytest.mark.parametrize(
+    ('end', 'by_epoch', 'is_told'),
+    [(10_000, False, True), (2, False, False), (3, True, False)],
+)
+def test_a_warm_up_that_is_most_of_the_training(tmp_path, end, by_epoch, is_told):
+    cfg = tiny_digits('stage1_ce', tmp_path, log_level='INFO')
+    cfg.param_scheduler = [
+        dict(type='LinearLR', start_factor=0.1, by_epoch=by_epoch, end=end)
+    ]
+    runner = train(cfg)
+    steps = runner.max_iters
+    text = f'The warm-up has {end} steps, but the training has {steps}'
+    assert (text in log_of(runner)) == is_told
+    advice = f'param_scheduler.0.end={max(1, steps // 10)}'
+    assert (advice in log_of(runner)) == is_told
