@@ -11,7 +11,7 @@ import torch
 from mmengine.config import Config
 
 from mmimbal.command_line.compose import compose
-from mmimbal.command_line.experiment import CONFIGS, parse_experiment
+from mmimbal.command_line.experiment import CONFIGS, load_base, parse_experiment
 from mmimbal.experiments.grid_run import FEATURE_VIEWS, fold_options
 from mmimbal.experiments.own_data import OwnData
 from mmimbal.experiments.rows import Row
@@ -166,14 +166,14 @@ def commands_of_winner(
         root: Value of ``MMIMBAL_DATA``, if the data set is not in ``data/``.
     """
     stage1 = f'{data.word}/{profile}/{WORDS.get(row.method, row.method)}'
-    cfg = compose(parse_experiment(stage1))
-    options, images = warm_up_options(data, cfg), {}
+    options, images = warm_up_options(data, load_base(f'profiles/{profile}')), {}
     if not data.has_split:
         images = fold_options(data.folds[0])
         root = str(data.folder.resolve().parent)
     if row.method == 'control':
         options['model.head.metric_weight'] = 0.0
     elif row.method in ('ce', 'imagenet'):
+        cfg = compose(parse_experiment(stage1))
         options |= drop_last_option(data, cfg)
         if row.method == 'imagenet':
             options |= length(cfg, 1)
