@@ -144,7 +144,7 @@ def compared_with_peer(run: int, methods: int, **size) -> tuple[float, float, st
 
 
 def extraction(leaf: str, rounds: int) -> tuple[float, float, str, str]:
-    """Compare the features of one view with the forward pass alone."""
+    """Compare the features of one view with the same pass without a cache."""
     cfg = Config.fromfile(CONFIGS / leaf)
     model = MODELS.build(cfg.model).to(DEVICE, memory_format=torch.channels_last)
     freeze(model.backbone, update_bn=False)

@@ -12,8 +12,8 @@ def wait_briefly() -> None:
     The threads of torch wait for each other at the end of each operation. By default,
     libgomp lets them hold their cores for milliseconds meanwhile. That is best if
     nothing else runs. If other processes keep all cores busy, the thread that the
-    others wait for may not get a core, and a training step takes half as long again:
-    ``benchmarks/busy_machine.py`` measures it.
+    others wait for may not get a core, and a training step takes longer:
+    ``benchmarks/busy_machine.py`` measures how much.
 
     It has an effect before torch is imported. What the user has set in
     ``GOMP_SPINCOUNT`` or ``OMP_WAIT_POLICY`` stays. Other libraries than libgomp, such

@@ -74,15 +74,13 @@ class ImbalanceMetric(BaseMetric):
     def process(self, data_batch, data_samples: Sequence[dict]) -> None:
         """Store the true label and the scores of each sample."""
         for sample in data_samples:
-            scores, label = (
-                sample['pred_score'].float().cpu().numpy(),
-                sample['gt_label'],
-            )
+            label = sample['gt_label']
             if label.numel() != 1:
                 raise ValueError(
-                    f'ImbalanceMetric needs one label per image, but an image has '
+                    'ImbalanceMetric needs one label per image, but an image has '
                     f'{label.numel()}'
                 )
+            scores = sample['pred_score'].float().cpu().numpy()
             self.results.append((label.item(), scores))
 
     def compute_metrics(self, results: list[tuple[int, np.ndarray]]) -> dict:

@@ -19,10 +19,16 @@ def warn_of_long_warm_up(runner: Runner) -> None:
         schedules = [each for part in schedules.values() for each in part]
     steps = runner.max_iters
     for number, each in enumerate(schedules):
-        warms_up = isinstance(each, LinearParamScheduler | ConstantParamScheduler)
-        if warms_up and not each.by_epoch and each.end > MOST * steps:
+        if warms_up(each) and not each.by_epoch and each.end > MOST * steps:
             runner.logger.warning(
                 f'The warm-up has {each.end} steps, but the training has {steps}: the '
                 'learning rate stays below that of the config. Set --cfg-options '
                 f'param_scheduler.{number}.end={max(1, steps // 10)}'
             )
+
+
+def warms_up(schedule: object) -> bool:
+    """Return whether a schedule begins below the rate of the config, and ends at it."""
+    if isinstance(schedule, LinearParamScheduler):  # it may also fall
+        return schedule.start_factor < schedule.end_factor
+    return isinstance(schedule, ConstantParamScheduler)

@@ -6,13 +6,26 @@ from tests.conftest import log_of, tiny_digits, train
 
 
 @pytest.mark.parametrize(
-    ('end', 'by_epoch', 'is_told'),
-    [(10_000, False, True), (2, False, False), (3, True, False)],
+    ('end', 'by_epoch', 'factors', 'is_told'),
+    [
+        (10_000, False, (0.1, 1.0), True),
+        (10_000, False, (1.0, 0.1), False),  # it falls
+        (2, False, (0.1, 1.0), False),
+        (3, True, (0.1, 1.0), False),
+    ],
 )
-def test_a_warm_up_that_is_most_of_the_training(tmp_path, end, by_epoch, is_told):
+def test_a_warm_up_that_is_most_of_the_training(
+    tmp_path, end, by_epoch, factors, is_told
+):
     cfg = tiny_digits('stage1_ce', tmp_path, log_level='INFO')
     cfg.param_scheduler = [
-        dict(type='LinearLR', start_factor=0.1, by_epoch=by_epoch, end=end)
+        dict(
+            type='LinearLR',
+            start_factor=factors[0],
+            end_factor=factors[1],
+            by_epoch=by_epoch,
+            end=end,
+        )
     ]
     runner = train(cfg)
     steps = runner.max_iters
