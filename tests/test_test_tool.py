@@ -106,7 +106,8 @@ def test_views_and_model_of_the_config_are_used(net, tmp_path):
     config = tmp_path / 'mine.py'
     config.write_text('\n'.join(f'{key} = {value!r}' for key, value in cfg.items()))
     out = tmp_path / 'x.npz'
-    run_test(checkpoint, tmp_path, '--tta', '--out', out, config=config)
+    said = run_test(checkpoint, tmp_path, '--tta', '--out', out, config=config)
+    assert said.rstrip().endswith(f'Written: {out}')
     dataset = DigitsLT('test')
     images = np.stack([dataset[index]['img'] for index in range(len(dataset))])
     flipped = images[:, ::-1], images[:, :, ::-1], images[:, ::-1, ::-1]
@@ -283,6 +284,14 @@ def test_a_model_of_other_classes_is_refused(net, tmp_path):
     message = explain('test', LEAF, tmp_path / 'other.pth', *flags)
     assert 'was trained on the classes 9, 8, ' in message
     assert 'but the data set has 0, 1, ' in message and 'another order' in message
+    # More classes do not fit into the net either: that says less.
+    checkpoint['meta']['dataset_meta'] = dict(classes=[*names, 'none'])
+    state = checkpoint['state_dict']
+    for key in ('head.fc.weight', 'head.fc.bias'):
+        state[key] = torch.cat([state[key], state[key][:1]])
+    torch.save(checkpoint, tmp_path / 'other.pth')
+    message = explain('test', LEAF, tmp_path / 'other.pth', *flags)
+    assert message.startswith(f'test: {tmp_path / "other.pth"} was trained on the clas')
 
 
 def test_a_checkpoint_of_another_model_is_named(net, tmp_path):

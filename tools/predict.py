@@ -82,7 +82,7 @@ def join_ranks() -> None:
     import torch
     from mmengine.dist import init_dist
 
-    from mmimbal.command_line.run_config import join_on_cpu
+    from mmimbal.command_line.cpu_ranks import join_on_cpu
 
     if 'WORLD_SIZE' not in os.environ:
         return

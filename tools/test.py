@@ -110,7 +110,6 @@ def main() -> None:
     from mmengine.logging import print_log
     from mmengine.runner import Runner
 
-    from mmimbal.command_line.config_mistakes import differing_keys
     from mmimbal.command_line.memory import keep_memory
     from mmimbal.command_line.missing_files import check_data
     from mmimbal.command_line.run_config import (
@@ -119,9 +118,11 @@ def main() -> None:
         drop_averaging,
         load_config,
     )
-    from mmimbal.datasets.group_hashes import groups_or_files
+    from mmimbal.command_line.tested_model import (
+        load_checkpoint_for_test,
+        load_ensemble_for_test,
+    )
     from mmimbal.datasets.innermost import innermost
-    from mmimbal.datasets.labels_and_groups import check_trained_classes
     from mmimbal.engine.ddp import unwrap_model
     from mmimbal.engine.test_run.curves import read_curves
     from mmimbal.engine.test_run.draw_images import drawing_hook
@@ -129,11 +130,9 @@ def main() -> None:
     from mmimbal.engine.test_run.keep_scores import KeepScores
     from mmimbal.engine.test_run.tta import average_views, load_views
     from mmimbal.evaluation.predictions import predictions_for
-    from mmimbal.files.checkpoint import safe_loading
     from mmimbal.files.work_dir import holds_training
-    from mmimbal.inference.leaks import check_no_leak, describe_leak
     from mmimbal.inference.members import find_members
-    from mmimbal.inference.predictor import load_ensemble, published_hash
+    from mmimbal.inference.predictor import load_ensemble
 
     keep_memory()
     with messages_for_mistakes():
@@ -167,44 +166,26 @@ def main() -> None:
     cfg.test_cfg.fp16 = cfg.test_cfg.get('fp16', False) or (args.amp and can_use_amp())
     if args.show_dir:
         cfg.setdefault('visualizer', VISUALIZER)
+    split = innermost(cfg.test_dataloader.dataset, 'split').get('split')
     with messages_for_config_mistakes():
         runner = Runner.from_cfg(cfg)
         if args.show_dir:
             runner.register_hook(drawing_hook(cfg, args.show_dir, args.interval or 1))
-        groups, leak = groups_or_files(runner.test_dataloader.dataset), ''
-    split = innermost(cfg.test_dataloader.dataset, 'split').get('split')
-    dataset = runner.test_dataloader.dataset
-    if ensemble:
-        unwrap_model(runner.model).load_state_dict(ensemble.model.state_dict())
-        with messages_for_mistakes():
-            check_no_leak(ensemble.members, groups)
-            for file, meta in ensemble.members.items():
-                check_trained_classes(meta, dataset, file)
-        meta = next(iter(ensemble.members.values()))
-        model_hash = ensemble.model_hash
-    else:  # strict: a checkpoint of another model must be an error
-        with safe_loading(), messages_for_mistakes():
-            try:
-                loaded = runner.load_checkpoint(str(checkpoint), strict=True)
-            except RuntimeError as error:  # from mmengine, with all keys
-                raise ValueError(
-                    f'{checkpoint} is no checkpoint of {args.config}: give the config '
-                    f'that it was trained with. {differing_keys(str(error))}'
-                ) from None
-        meta = loaded.get('meta', {})
-        with messages_for_mistakes():
-            check_trained_classes(meta, dataset, checkpoint)
-        model_hash = published_hash(loaded, cfg)
-        if split != 'train':
-            leak = describe_leak(meta, groups)
-        if leak:
-            print_log(leak, 'current', logging.WARNING)
+        dataset = runner.test_dataloader.dataset
+    with messages_for_mistakes():
+        if ensemble:
+            tested = load_ensemble_for_test(runner, ensemble)
+        else:
+            tested = load_checkpoint_for_test(runner, checkpoint, args.config)
+    leak = tested.leak if split != 'train' else ''
+    if leak:
+        print_log(leak, 'current', logging.WARNING)
     head = unwrap_model(runner.model).head if args.embeddings else None
     if args.tta:
         with messages_for_config_mistakes():
             average_views(runner)
     items = {file: item_of(file, args.out_item) for file in args.out}
-    scores, samples = KeepScores(runner.test_dataloader.dataset, head), KeepSamples()
+    scores, samples = KeepScores(dataset, head), KeepSamples()
     for item, kept in (('scores', scores), ('pred', samples)):
         if item in items.values():
             runner.test_loop.evaluator.metrics.append(kept)
@@ -216,22 +197,23 @@ def main() -> None:
         for file, item in items.items():
             if item == 'scores':
                 predictions_for(
-                    runner.test_dataloader.dataset,
+                    dataset,
                     scores.scores,
-                    meta.get('class_counts'),
+                    tested.meta.get('class_counts'),
                     scores.embeddings,
                     config=cfg.pretty_text,
                     checkpoint=str(checkpoint),
-                    model=model_hash,
+                    model=tested.hash,
                     tta=args.tta,
                     split=split,
                     leak=leak,
                     # A head of a sweep has no log: use that of its stage 1.
                     curves=read_curves(checkpoint.parent)
-                    or read_curves(Path(meta.get('stage1', checkpoint)).parent),
+                    or read_curves(Path(tested.meta.get('stage1', checkpoint)).parent),
                 ).save(file)
             else:
                 write(metrics if item == 'metrics' else samples.samples, file)
+            print(f'Written: {file}')
 
 
 def item_of(file: Path, out_item: str | None) -> str:

@@ -8,7 +8,6 @@ from pathlib import Path
 from mmimbal.command_line.flags import add_common_flags
 from mmimbal.command_line.quiet import without_upstream_noise
 from mmimbal.command_line.run_tool import (
-    message_of,
     messages_for_config_mistakes,
     messages_for_mistakes,
     stopped_by_hand,
@@ -65,6 +64,7 @@ def main() -> None:
         check_optimizer,
         drop_compile_without_compiler,
         load_config,
+        start_from,
         use_amp,
         warn_of_other_length,
         warn_unless_deterministic,
@@ -73,7 +73,6 @@ def main() -> None:
     from mmimbal.engine.hooks.work_dir_hook import check_work_dir
     from mmimbal.files.checkpoint import safe_loading
     from mmimbal.files.save_checkpoint import atomic_saving
-    from mmimbal.stage2.config import two_stage_hooks
 
     keep_memory()
     with messages_for_mistakes():
@@ -85,20 +84,13 @@ def main() -> None:
     if args.resume:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
+    if args.stage1:
+        with messages_for_mistakes():
+            start_from(cfg, args.stage1)
     if args.auto_scale_lr:
         cfg.merge_from_dict({'auto_scale_lr.enable': True})
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
-    if args.stage1:
-        stages = two_stage_hooks(cfg)
-        if not stages:
-            raise SystemExit(
-                message_of(
-                    f'--stage1 is for configs of stage 2, but {args.config} has no '
-                    'TwoStageHook'
-                )
-            )
-        stages[0].stage1 = args.stage1
     with (
         exit_on_sigterm(HOW_TO_CONTINUE),
         explain_dead_workers(),

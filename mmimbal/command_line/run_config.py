@@ -1,8 +1,6 @@
 """What command-line flags do to a config."""
 
 import argparse
-import atexit
-import gc
 import logging
 import os
 import shlex
@@ -10,7 +8,6 @@ import shutil
 from pathlib import Path
 
 import torch
-import torch.distributed as dist
 from mmengine.config import Config
 from mmengine.hooks import EMAHook
 from mmengine.logging import print_log
@@ -18,11 +15,13 @@ from mmpretrain.registry import HOOKS, OPTIMIZERS
 
 from mmimbal.command_line.compose import load_experiment
 from mmimbal.command_line.config_mistakes import unknown_type
+from mmimbal.command_line.cpu_ranks import start_on_cpu
 from mmimbal.command_line.fit_workers import fit_workers
 from mmimbal.command_line.options import check_custom_hooks, check_options
 from mmimbal.datasets.innermost import innermost
 from mmimbal.engine.amp import has_bf16, is_slower_in_bf16
 from mmimbal.files.atomic import check_is_no_file
+from mmimbal.files.work_dir import find_checkpoint
 from mmimbal.stage2.config import two_stage_hooks
 
 
@@ -57,36 +56,6 @@ def check_optimizer(cfg: Config) -> None:
     kind = ((cfg.get('optim_wrapper') or {}).get('optimizer') or {}).get('type')
     if isinstance(kind, str) and OPTIMIZERS.get(kind) is None:
         raise ValueError(unknown_type(kind, 'optimizer'))
-
-
-def start_on_cpu(cfg: Config) -> None:
-    """Start a gloo process group, and let DDP take tensors of the CPU."""
-    join_on_cpu()
-    wrapper = dict(
-        type='MMDistributedDataParallel',
-        find_unused_parameters=cfg.get('find_unused_parameters', False),
-    )
-    wrapper.update(cfg.get('model_wrapper_cfg') or {}, device_ids=None)
-    cfg.model_wrapper_cfg = wrapper
-
-
-def join_on_cpu() -> None:
-    """Start a gloo process group; mmengine's launchers need a GPU for each rank."""
-    dist.init_process_group('gloo')
-    atexit.register(end_on_cpu)
-
-
-def end_on_cpu() -> None:
-    """Destroy the process group and end its threads before Python exits.
-
-    A gloo thread that frees a tensor while Python exits would abort the process. The
-    destructor of gloo waits for its threads. The group must be the last one that holds
-    it: torch then lets other threads run Python meanwhile. A DDP that is collected
-    later would not, and wait forever for a thread that frees a tensor.
-    """
-    gc.collect()  # DDP is in reference cycles
-    if dist.is_initialized():
-        dist.destroy_process_group()
 
 
 def warn_unless_deterministic(cfg: Config) -> None:
@@ -188,6 +157,32 @@ def misfit(scheduler: dict, epochs: int) -> str:
         f'has its lowest learning rate after {lowest} of {epochs} epochs, {then}: '
         f'set T_max to {epochs - begin}'
     )
+
+
+def start_from(cfg: Config, stage1: str) -> None:
+    """Start stage 2 from another stage 1 than that of the config.
+
+    Args:
+        cfg: The config, which is changed.
+        stage1: A checkpoint or a work dir.
+
+    Raises:
+        FileNotFoundError: If there is no checkpoint.
+        ValueError: If the config is none of stage 2, or the work dir has best
+            checkpoints by several metrics.
+    """
+    stages = two_stage_hooks(cfg)
+    if not stages:
+        raise ValueError(
+            '--stage1 is for configs of stage 2, but this config has no TwoStageHook'
+        )
+    stages[0].stage1 = stage1
+    if cfg.get('resume'):  # which has the weights of its stage 1
+        return
+    try:
+        find_checkpoint(stage1)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f'--stage1: {error}') from None
 
 
 def choose_split(cfg: Config, split: str) -> None:

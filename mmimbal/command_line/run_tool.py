@@ -10,7 +10,7 @@ from mmimbal.command_line.failures import ToolFailedError
 from mmimbal.command_line.quiet import without_upstream_noise
 from mmimbal.command_line.sigterm import HOW_TO_CONTINUE, exit_on_sigterm
 from mmimbal.command_line.waiting import wait_briefly
-from mmimbal.files.unsafe import UnsafeCheckpointError
+from mmimbal.files.errors import ImageFileError, UnsafeCheckpointError
 
 MISTAKES = (OSError, ValueError, ImportError, ToolFailedError, UnsafeCheckpointError)
 
@@ -69,19 +69,30 @@ def messages_for_config_mistakes() -> Iterator[None]:
     """End the tool with a message if the config has a mistake, in a block.
 
     Training and testing themselves are in such a block, and in no other: an error of
-    somebody's own component needs its traceback.
+    somebody's own component needs its traceback. So are images that cannot be read.
 
     Raises:
         SystemExit: Instead of the errors that
-            :func:`~mmimbal.command_line.config_mistakes.mistake_in_config` knows.
+            :func:`~mmimbal.command_line.config_mistakes.mistake_in_config` and
+            :func:`unreadable_image` know.
     """
     try:
         yield
     except Exception as error:
-        sentence = mistake_in_config(error)
+        sentence = mistake_in_config(error) or unreadable_image(error)
         if sentence is None:
             raise
         raise SystemExit(message_of(sentence)) from None
+
+
+def unreadable_image(error: Exception) -> str | None:
+    """Return which image of a data set cannot be read, if an error is about that.
+
+    A loader repeats the error of a worker after the worker's traceback.
+    """
+    if not isinstance(error, ImageFileError):
+        return None
+    return str(error).split(f'{ImageFileError.__name__}: ')[-1].rstrip()
 
 
 def message_of(mistake: Exception | str) -> str:

@@ -1,16 +1,21 @@
 """Images listed in a CSV file: ``file,label[,group][,split]``."""
 
 import logging
+import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from mmcv.transforms import LoadImageFromFile
 from mmengine.logging import print_log
 from mmpretrain.datasets import BaseDataset
 
-from mmimbal.datasets.checking.check_result import REPORT, read_check_result
+from mmimbal.datasets.checking.check_result import (
+    read_check_result,
+    warn_unless_checked,
+)
 from mmimbal.datasets.image_cache import cache_images
 from mmimbal.datasets.index_file import (
     check_no_group_straddles,
@@ -22,6 +27,7 @@ from mmimbal.datasets.index_file import (
 )
 from mmimbal.datasets.labels_and_groups import check_no_class_is_empty
 from mmimbal.datasets.listed_files import check_files, check_paths
+from mmimbal.files.errors import ImageFileError
 from mmimbal.registry import DATASETS
 
 
@@ -52,7 +58,8 @@ class CSVDataset(BaseDataset):
         FileNotFoundError: If the folder, the CSV or an image is missing. Images are
             not searched for if the dataset has passed ``tools/check_dataset.py``.
         OSError: If memory or the disk is too small for the ``cache``.
-        RuntimeError: When an image cannot be loaded.
+        ImageFileError: When an image cannot be read or decoded. It is a RuntimeError,
+            as is the error of any other transform.
         ValueError: If the CSV is not in UTF-8; a column, a cell or the split is
             missing; a file is listed twice; a label is unknown; a path leaves the
             folder; the classes differ from those of ``dataset.json``; a group is in two
@@ -153,7 +160,8 @@ class CSVDataset(BaseDataset):
                 path = self.get_data_info(candidate)['img_path']
                 message = f'{path} cannot be loaded: {type(error).__name__}: {error}'
                 if self.test_mode or self.on_error == 'raise':
-                    raise RuntimeError(message) from error
+                    kind = ImageFileError if is_of_file(error) else RuntimeError
+                    raise kind(message) from error
                 self.broken.add(candidate)
                 print_log(
                     f'{message}. It is skipped ({len(self.broken)} images so far in '
@@ -161,7 +169,7 @@ class CSVDataset(BaseDataset):
                     'current',
                     logging.WARNING,
                 )
-        raise RuntimeError(
+        raise ImageFileError(
             f'no image of class {self.get_gt_labels()[idx]} can be loaded: check the '
             'dataset with tools/check_dataset.py'
         )
@@ -196,20 +204,12 @@ class CSVDataset(BaseDataset):
         return [f'Index: \t{self.ann_file}', f'Split: \t{split}']
 
 
-def warn_unless_checked(check_result: str, index: Path, split_column: str) -> None:
-    """Log a warning if a dataset was not checked or has failed its check."""
-    if check_result == 'checked':
-        return
-    problem = {
-        'failed': f'has failed its check: see {index.with_name(REPORT)}',
-        'unchecked': 'was not checked since its index was written',
-    }[check_result]
-    column = '' if split_column == 'split' else f' --split-column {split_column}'
-    print_log(
-        f'The dataset {index.parent} {problem}. Check it with: python '
-        f'tools/check_dataset.py {index.parent}{column}',
-        'current',
-        logging.WARNING,
+def is_of_file(error: Exception) -> bool:
+    """Return whether an error is that of reading a file, not of another transform."""
+    frames = traceback.walk_tb(error.__traceback__)
+    return any(
+        frame.f_globals.get('__name__') == LoadImageFromFile.__module__
+        for frame, _ in frames
     )
 
 

@@ -13,8 +13,8 @@ from mmengine.dist import barrier, get_local_rank
 from mmengine.runner import checkpoint as mmengine_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
 
+from mmimbal.files.errors import UnsafeCheckpointError
 from mmimbal.files.safe_globals import only_safe_globals
-from mmimbal.files.unsafe import UnsafeCheckpointError
 
 MMPRETRAIN = 'mmpretrain://'
 

@@ -11,6 +11,7 @@ from mmimbal.datasets.sources.walk import (
     BROKEN_LINKS,
     CANNOT_DECODE,
     OWN_FILES,
+    SUFFIXES,
     check_file_name,
     files_below,
     reason_to_leave_out,
@@ -67,10 +68,12 @@ def find_images(paths: Sequence[Path], split: str | None = None) -> list[str]:
 def judged_files(folder: Path) -> Iterator[tuple[PurePosixPath, str | None]]:
     """Yield each file of a folder, and why it is no image to predict, if so."""
     is_prepared = (folder / 'index.csv').is_file()
-    for file in files_below(folder):
+    files = [*files_below(folder)]
+    names = {f.with_suffix('') for f in files if f.suffix.lower() in SUFFIXES}
+    for file in files:
         if is_prepared and str(file) in OWN_FILES:
             continue
-        yield file, reason_to_leave_out(folder, file, set(), len(file.parts))
+        yield file, reason_to_leave_out(folder, file, names, len(file.parts))
 
 
 def is_unreadable_image(reason: str) -> bool:

@@ -1,31 +1,8 @@
-import gc
-import weakref
-
 import pytest
 from mmengine.config import Config
 
 from mmimbal.command_line import run_config
-from mmimbal.command_line.options import (
-    RUNNER_KEYS,
-    check_custom_hooks,
-    check_options,
-)
-from mmimbal.command_line.run_config import choose_split
-from tests.conftest import CONFIGS
-
-
-@pytest.fixture
-def cfg():
-    return Config.fromfile(CONFIGS / 'digits_lt/stage1_triplet.py')
-
-
-@pytest.mark.parametrize(
-    'option', ['model.head.metric_weight', 'train_cfg.max_epochs', 'work_dir', 'resume']
-)
-def test_what_the_runner_reads_passes(cfg, option):
-    assert option.split('.')[0] in RUNNER_KEYS
-    check_options([option], cfg)
-
+from mmimbal.command_line.run_config import choose_split, start_from
 
 COSINE = dict(type='CosineAnnealingLR', T_max=10)
 
@@ -89,37 +66,6 @@ def test_a_schedule_of_stage_2_of_another_length_is_said(monkeypatch):
     )
 
 
-@pytest.mark.parametrize(
-    ('option', 'hint'),
-    [
-        ('head.metric_weight', "Did you mean 'model.head.metric_weight'?"),
-        ('num_classes', "'num_classes' is a variable of the config files"),
-        ('modle.head', "Did you mean 'model'?"),
-        ('cfg', 'would have no effect'),
-        ('launcher', 'use --launcher'),
-        ('auto_scale_lr.enabled', 'auto_scale_lr has base_batch_size, enable'),
-        ('env_cfg.cudnn_benchmrk', 'env_cfg has cudnn_benchmark, '),
-    ],
-)
-def test_what_it_never_reads_is_an_error(cfg, option, hint):
-    with pytest.raises(ValueError, match='would have no effect') as error:
-        check_options([option], cfg)
-    assert hint in str(error.value)
-
-
-def test_starting_on_a_cpu_keeps_what_the_config_says_of_ddp(cfg, monkeypatch):
-    monkeypatch.setattr(run_config.dist, 'init_process_group', lambda backend: None)
-    cfg.find_unused_parameters = True
-    cfg.model_wrapper_cfg = dict(broadcast_buffers=False)
-    run_config.start_on_cpu(cfg)
-    assert cfg.model_wrapper_cfg == dict(
-        type='MMDistributedDataParallel',
-        find_unused_parameters=True,
-        broadcast_buffers=False,
-        device_ids=None,
-    )
-
-
 def test_another_split_is_tested_below_any_wrapper():
     images = dict(type='mmimbal.CSVDataset', data_root='x', split='test')
     wrapper = dict(type='RepeatDataset', times=1, dataset=images)
@@ -133,43 +79,15 @@ def test_another_split_is_tested_below_any_wrapper():
         choose_split(cfg, 'train')
 
 
-def test_what_holds_the_group_is_freed_before_it_is_destroyed(monkeypatch):
-    """DDP is in a cycle; if it held the group last, gloo could wait for ever."""
-
-    class Holder:
-        pass
-
-    holder, freed = Holder(), []
-    holder.itself, alive = holder, weakref.ref(holder)
-    monkeypatch.setattr(run_config.dist, 'is_initialized', lambda: True)
-    destroy = 'destroy_process_group'
-    monkeypatch.setattr(run_config.dist, destroy, lambda: freed.append(alive() is None))
-    gc.disable()  # it must not be freed by chance
-    try:
-        del holder
-        run_config.end_on_cpu()
-    finally:
-        gc.enable()
-    assert freed == [True]
-
-
-@pytest.mark.parametrize(
-    'options',
-    [
-        {'custom_hooks': ["dict(type='EMAHook')"]},  # as mmengine reads it
-        {'custom_hooks.0.type': 'EMAHook'},
-    ],
-)
-def test_hooks_cannot_be_written_on_the_command_line(cfg, options):
-    cfg.merge_from_dict(options)
-    with pytest.raises(ValueError, match='write them into a config file'):
-        check_custom_hooks(cfg)
-
-
-def test_hooks_that_are_there_can_be_changed_and_removed(cfg):
-    check_custom_hooks(cfg)
-    cfg.custom_hooks = [dict(type='EMAHook')]
-    cfg.merge_from_dict({'custom_hooks.0.momentum': 0.1})
-    check_custom_hooks(cfg)
-    cfg.merge_from_dict({'custom_hooks': []})
-    check_custom_hooks(cfg)
+def test_another_stage_1_must_be_there_unless_a_run_of_stage_2_goes_on(tmp_path):
+    hook = dict(type='mmimbal.TwoStageHook', stage1='old')
+    cfg = Config(dict(custom_hooks=[hook]))
+    with pytest.raises(FileNotFoundError, match=r'^--stage1: no checkpoint: nowhere '):
+        start_from(cfg, 'nowhere')
+    cfg.resume = True
+    start_from(cfg, 'nowhere')
+    assert cfg.custom_hooks[0].stage1 == 'nowhere'
+    (tmp_path / 'best_x_epoch_1.pth').touch()
+    cfg.resume = False
+    start_from(cfg, str(tmp_path))
+    assert cfg.custom_hooks[0].stage1 == str(tmp_path)

@@ -2,9 +2,11 @@ import os
 import signal
 
 import pytest
+from torch._utils import ExceptionWrapper
 
 from mmimbal.command_line.failures import ToolFailedError
 from mmimbal.command_line.run_tool import run_tool
+from mmimbal.files.errors import ImageFileError
 from tests.tools import explain
 
 
@@ -21,6 +23,20 @@ def test_a_mistake_is_a_message_with_the_name_of_the_tool(error, monkeypatch):
         raise error('no such file')
 
     assert code_of(main, monkeypatch) == 'report: no such file'
+
+
+@pytest.mark.parametrize('in_a_worker', [False, True])
+def test_an_image_that_cannot_be_read_is_named(in_a_worker, monkeypatch):
+    def main():
+        try:
+            raise ImageFileError('x.png cannot be loaded: FileNotFoundError: none')
+        except ImageFileError:
+            if in_a_worker:  # as a loader repeats it, with the worker's traceback
+                ExceptionWrapper(where='in worker 0').reraise()
+            raise
+
+    sentence = 'report: x.png cannot be loaded: FileNotFoundError: none'
+    assert code_of(main, monkeypatch) == sentence
 
 
 def test_a_fault_of_ours_keeps_its_traceback():

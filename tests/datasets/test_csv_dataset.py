@@ -8,6 +8,7 @@ from PIL import Image
 from mmimbal.datasets import CSVDataset, get_class_counts
 from mmimbal.datasets.checking.check_result import file_hash
 from mmimbal.datasets.index_file import read_index
+from mmimbal.files.errors import ImageFileError
 from tests.conftest import rows_of, write_index
 
 
@@ -263,8 +264,16 @@ def test_a_broken_image_is_named(folder):
     broken = folder / 'images/train_b_1.png'
     broken.write_bytes(b'')
     dataset = CSVDataset(str(folder), split='train', pipeline=LOAD)
-    with pytest.raises(RuntimeError, match=r'train_b_1\.png cannot be loaded'):
+    with pytest.raises(ImageFileError, match=r'train_b_1\.png cannot be loaded'):
         [dataset[index] for index in range(len(dataset))]
+
+
+def test_a_fault_of_a_transform_is_not_one_of_the_image(folder):
+    pipeline = [LOAD[0], lambda results: results['img'] / 'x']
+    dataset = CSVDataset(str(folder), split='train', pipeline=pipeline)
+    with pytest.raises(RuntimeError, match='cannot be loaded: UFunc') as caught:
+        dataset[0]
+    assert not isinstance(caught.value, ImageFileError)
 
 
 def test_a_broken_image_is_skipped_aloud(folder, messages):

@@ -417,7 +417,8 @@ def test_no_file_of_a_folder_vanishes(data, tmp_path):
     folder = tmp_path / 'mixed'
     folder.mkdir()
     image = cv2.imread(find_images([data / 'images'])[0])
-    for name in ('a.png', 'b.avif', 'c.HEIC', 'notes.txt', 'Thumbs.db'):
+    names = ('a.png', 'a_mask.png', 'z_mask.png', 'b.avif', 'c.HEIC', 'notes.txt')
+    for name in (*names, 'Thumbs.db'):
         target = folder / name
         if name.endswith('png'):
             cv2.imwrite(str(target), image)
@@ -425,10 +426,11 @@ def test_no_file_of_a_folder_vanishes(data, tmp_path):
             target.write_bytes(b'nothing')
     (folder / 'd.png').symlink_to(folder / 'gone.png')
     found = [Path(file).name for file in find_images([folder])]
-    assert found == ['a.png', 'b.avif', 'c.HEIC', 'd.png']
+    assert found == ['a.png', 'b.avif', 'c.HEIC', 'd.png', 'z_mask.png']
     assert files_left_out([folder, folder / 'a.png']) == {
         'no images (.txt)': 1,
         'files of the system': 1,
+        'masks': 1,  # of a.png; z_mask.png is that of no image
     }
 
 

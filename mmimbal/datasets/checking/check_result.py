@@ -2,7 +2,10 @@
 
 import hashlib
 import json
+import logging
 from pathlib import Path
+
+from mmengine.logging import print_log
 
 REPORT = 'check.json'
 
@@ -26,3 +29,20 @@ def read_check_result(index: Path, split_column: str) -> str:
         return 'failed' if report['errors'] else 'checked'
     except (FileNotFoundError, KeyError, TypeError, ValueError):  # damaged, too
         return 'unchecked'
+
+
+def warn_unless_checked(check_result: str, index: Path, split_column: str) -> None:
+    """Log a warning if a dataset was not checked or has failed its check."""
+    if check_result == 'checked':
+        return
+    problem = {
+        'failed': f'has failed its check: see {index.with_name(REPORT)}',
+        'unchecked': 'was not checked since its index was written',
+    }[check_result]
+    column = '' if split_column == 'split' else f' --split-column {split_column}'
+    print_log(
+        f'The dataset {index.parent} {problem}. Check it with: python '
+        f'tools/check_dataset.py {index.parent}{column}',
+        'current',
+        logging.WARNING,
+    )
