@@ -62,7 +62,7 @@ class LongTailDataset:
         kept = zip(names, np.minimum(counts, targets), counts, strict=True)
         print_log(
             f'LongTailDataset({profile}, ratio={ratio}) keeps '
-            + ', '.join(f'{name} {n} of {total}' for name, n, total in kept),
+            + ', '.join(f'{name}: {n} of {total}' for name, n, total in kept),
             logger='current',
         )
 

@@ -102,12 +102,12 @@ def caution(
             'reliable.'
         )
     counts = groups_by_class(groups, labels, classes)
-    few = [f'{name} {n}' for name, n in counts.items() if 0 < n < FEW_GROUPS]
+    few = [f'{name}: {n}' for name, n in counts.items() if 0 < n < FEW_GROUPS]
     certain = _all_or_none(labels, predicted, classes)
     reasons = []
     if few:
         reasons.append(
-            f'Classes with fewer than {FEW_GROUPS} groups: {", ".join(few)}.'
+            f'Classes with fewer than {FEW_GROUPS} groups ({", ".join(few)}).'
         )
     if certain:
         reasons.append(f'Classes with a recall of 0 or 100%: {", ".join(certain)}.')

@@ -145,7 +145,7 @@ def describe(decisions: Decisions) -> list[str]:
         lines.append(f'Calibrated by {calibration.method} scaling')
         if calibration.prevalence is not None:
             shares = zip(calibration.classes, calibration.prevalence, strict=True)
-            text = ', '.join(f'{name} {share:.4g}' for name, share in shares)
+            text = ', '.join(f'{name}: {share:.4g}' for name, share in shares)
             lines.append(f'Probabilities are for these shares of classes: {text}')
             if calibration.method == 'temperature':
                 lines.append(

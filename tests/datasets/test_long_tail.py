@@ -82,7 +82,7 @@ def test_built_from_a_config_it_reports_what_it_keeps(messages):
     dataset = LongTailDataset(dict(type='mmimbal.DigitsLT', split='val'), ratio=10)
     assert get_class_counts(dataset)[-1] == 2
     report = next(text for text in messages if text.startswith('LongTailDataset('))
-    assert 'keeps 0 20 of 20, 1 15 of 20' in report and '9 2 of 20' in report
+    assert 'keeps 0: 20 of 20, 1: 15 of 20' in report and '9: 2 of 20' in report
 
 
 @pytest.mark.parametrize(

@@ -141,7 +141,7 @@ def test_classes_of_few_groups_are_named():
     names = [f'g{n}' for n in range(50 + FEW_GROUPS)]
     groups = np.array([*names, *['one'] * 9, 'two', 'two', 'g0'])
     assert caution(groups, labels, 'abc').startswith(
-        f'Classes with fewer than {FEW_GROUPS} groups: c 3. '
+        f'Classes with fewer than {FEW_GROUPS} groups (c: 3). '
     )
     enough = 50 + FEW_GROUPS
     assert caution(groups[:enough], labels[:enough], 'abc') == ''

@@ -217,7 +217,9 @@ def test_a_class_of_few_groups_is_named(results, tmp_path):
         write_json(images | dict(groups=pack(groups)), file)
     page = tmp_path / 'results.md'
     write_page(results / 'study', page, resamples=20)
-    said = f'one: Classes with fewer than {FEW_GROUPS} groups: c 6. Intervals of means'
+    said = (
+        f'one: Classes with fewer than {FEW_GROUPS} groups (c: 6). Intervals of means'
+    )
     assert said in page.read_text() and '**+' not in page.read_text()
 
 

@@ -186,7 +186,7 @@ def test_classes_of_few_groups_are_named(runs, page):
     groups = np.where(runs['one'].labels == 2, 'same', runs['one'].groups)
     few = {n: dataclasses.replace(run, groups=groups) for n, run in runs.items()}
     said = build_report(few, resamples=20)
-    assert f'Classes with fewer than {FEW_GROUPS} groups: a &amp; b $x_1$ 1.' in said
+    assert f'Classes with fewer than {FEW_GROUPS} groups (a &amp; b $x_1$: 1).' in said
     assert '<span class="sure">' not in said and 'Classes with fewer' not in page
 
 

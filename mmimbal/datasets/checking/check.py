@@ -1,6 +1,7 @@
 """Checks of a dataset: its files, labels and splits."""
 
-from dataclasses import asdict, replace
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -73,8 +74,8 @@ def check_dataset(
     findings += identical(files, labels, facts)
     findings += _spellings(table, columns, classes)
     pairs = near_duplicates(np.stack(list(columns.values()), 1), facts)
-    for column, splits in columns.items():
-        of_column = [
+    found = {
+        column: [
             *_counts(labels, splits, classes),
             *_without_images(splits),
             *_straddling(groups, splits),
@@ -82,9 +83,9 @@ def check_dataset(
             *near_across(files, splits, pairs),
             *_in_no_split(files, splits),
         ]
-        if column != next(iter(columns)):
-            of_column = [replace(f, what=f'{f.what} ({column})') for f in of_column]
-        findings += of_column
+        for column, splits in columns.items()
+    }
+    findings += _merged(found)
     findings.sort(key=lambda finding: finding.level)
     splits = next(iter(columns.values()))
     return dict(
@@ -101,6 +102,27 @@ def check_dataset(
         errors=sum(finding.level == 'error' for finding in findings),
         findings=[asdict(finding) for finding in findings],
     )
+
+
+def _merged(found: Mapping[str, list[Finding]]) -> list[Finding]:
+    """Return the findings of all split columns, those with the same cases once.
+
+    Each names its columns, unless it is of the first one alone.
+    """
+    columns_of: dict[tuple, list[str]] = {}
+    for column, findings in found.items():
+        for finding in findings:
+            key = finding.level, finding.what, tuple(finding.examples)
+            columns_of.setdefault(key, []).append(column)
+    return [
+        Finding(
+            level,
+            what if columns == [*found][:1] else f'{what} ({", ".join(columns)})',
+            len(cases),
+            [*cases],
+        )
+        for (level, what, cases), columns in columns_of.items()
+    ]
 
 
 def _split_columns(
@@ -141,7 +163,7 @@ def _counts(
         where = f' in {split}' if split else ''
         empty = [name for name, n in zip(classes, counts, strict=True) if not n]
         small = [
-            f'{name} {n}'
+            f'{name}: {n}'
             for name, n in zip(classes, counts, strict=True)
             if 0 < n < FEW
         ]

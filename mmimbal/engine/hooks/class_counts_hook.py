@@ -46,7 +46,7 @@ class ClassCountsHook(Hook):
         if makes_onehot or getattr(preprocessor, 'batch_augments', None):
             _check_classes('data_preprocessor', preprocessor, names)
         runner.logger.info(
-            f'Training images per class: {", ".join(f"{n} {c}" for n, c in counted)}'
+            f'Training images per class: {", ".join(f"{n}: {c}" for n, c in counted)}'
         )
         self._set_counts(runner)
 

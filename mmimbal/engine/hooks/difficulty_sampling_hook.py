@@ -97,7 +97,7 @@ class DifficultySamplingHook(Hook):
         weights /= weights.mean()
         sampler.set_class_weights(weights, runner.epoch)
         texts = ', '.join(
-            f'{name} {weight:.2f}' for name, weight in zip(names, weights, strict=True)
+            f'{name}: {weight:.2f}' for name, weight in zip(names, weights, strict=True)
         )
         runner.logger.info(f'Class weights of the sampler: {texts}')
 

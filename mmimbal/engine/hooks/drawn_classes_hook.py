@@ -70,7 +70,7 @@ class DrawnClassesHook(Hook):
         if not drawn.any():
             return
         shares = ', '.join(
-            f'{name} {count} ({count / drawn.sum():.1%})'
+            f'{name}: {count} ({count / drawn.sum():.1%})'
             for name, count in zip(self.names, drawn.tolist(), strict=True)
         )
         runner.logger.info(f'Drawn in epoch {runner.epoch + 1}: {shares}')

@@ -113,7 +113,7 @@ class MetricMonitorHook(Hook):
         if self.counts is not None:
             distances = zip(*class_distances(self.sums, self.counts), strict=True)
             texts = ', '.join(
-                f'{name} {own:.2f}/{other:.2f}'
+                f'{name}: {own:.2f}/{other:.2f}'
                 for name, (own, other) in zip(self.names, distances, strict=True)
             )
             runner.logger.info(

@@ -26,7 +26,7 @@ WEIGHTED = dict(type='CrossEntropyLoss', class_weight=[1.0] * 10)
 
 def test_histogram_is_logged_each_epoch(tmp_path):
     log = log_of(train(config(tmp_path, BALANCED, dict(type='CrossEntropyLoss'))))
-    expected = ', '.join(f'{label} 20 (10.0%)' for label in range(10))
+    expected = ', '.join(f'{label}: 20 (10.0%)' for label in range(10))
     assert f'Drawn in epoch 1: {expected}' in log
     assert f'Drawn in epoch 2: {expected}' in log
     assert 'rebalance twice' not in log
@@ -59,12 +59,12 @@ def test_batches_of_p_x_k_in_a_runner(tmp_path):
 
 def _drawn_in_epoch_2(log):
     line = next(line for line in log.splitlines() if 'Drawn in epoch 2' in line)
-    return re.findall(r'\d (\d+) \(', line)
+    return re.findall(r'\d: (\d+) \(', line)
 
 
 def test_natural_histogram(tmp_path):
     log = log_of(train(tiny_digits('stage1_triplet', tmp_path, log_level='INFO')))
-    assert 'Drawn in epoch 1: 0 104 (35.7%), 1 67 (23.0%)' in log
+    assert 'Drawn in epoch 1: 0: 104 (35.7%), 1: 67 (23.0%)' in log
     assert 'rebalance twice' not in log
 
 

@@ -88,7 +88,7 @@ def test_distances_are_those_of_the_embeddings_of_the_epoch(tmp_path, monkeypatc
 
     monkeypatch.setattr(MetricMonitorHook, '_collect', spy)
     line = re.search('Distances in epoch 1 .*', log_of(train(cfg)))[0]
-    told = re.findall(r'(\d) (\d\.\d\d)/(\d\.\d\d)', line)
+    told = re.findall(r'(\d): (\d\.\d\d)/(\d\.\d\d)', line)
     embeddings = torch.cat([e for e, _ in seen])
     embeddings = embeddings / embeddings.norm(dim=1, keepdim=True)
     labels = torch.cat([labels for _, labels in seen])
