@@ -1,14 +1,15 @@
 """How often the nearest images have the same class."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
-from pytorch_metric_learning.distances import CosineSimilarity
 from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
-from pytorch_metric_learning.utils.inference import CustomKNN
+from torch.nn.functional import normalize
 
 BATCH = 256
+SAME = 1e-6  # largest difference of unit vectors that are rounded differently
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Retrieval:
             (K,).
 
     Both are NaN for a class with fewer than two images, and for all classes if the
-    embeddings have collapsed to one point.
+    embeddings have collapsed to one direction.
     """
 
     recall_at_1: np.ndarray
@@ -33,8 +34,9 @@ def retrieve(
 ) -> Retrieval:
     """Search each image among the others, by cosine (Musgrave et al., 2020).
 
-    Of each group, the first image alone is used: another photo of the same lesion
-    would be found too easily.
+    Of each group, the first image of a class alone is used, and those of its other
+    classes are not searched: another photo of the same lesion would be found too
+    easily. Images that are equally near are in random order.
 
     Args:
         embeddings: Outputs of backbone and neck, (N, D).
@@ -42,17 +44,18 @@ def retrieve(
         groups: Group of each image, (N,).
         classes: Number of classes, K.
     """
-    _, first = np.unique(groups, return_index=True)
-    first.sort()
+    names = np.unique(groups, return_inverse=True)[1]
+    _, first = np.unique(names * classes + labels, return_index=True)
+    first = np.random.default_rng(0).permutation(np.sort(first))
     counts = np.bincount(labels[first], minlength=classes)
     recall, precision = np.full((2, classes), np.nan)
-    if (counts > 1).any() and np.ptp(embeddings[first], axis=0).any():
+    if (counts > 1).any() and not have_collapsed(embeddings[first]):
         calculator = AccuracyCalculator(
             include=('precision_at_1', 'mean_average_precision_at_r'),
             k='max_bin_count',
             return_per_class=True,
             device=torch.device('cpu'),
-            knn_func=CustomKNN(CosineSimilarity(), batch_size=BATCH),
+            knn_func=partial(nearest_of_other_groups, torch.from_numpy(names[first])),
         )
         found = calculator.get_accuracy(
             torch.from_numpy(embeddings[first]).float(),
@@ -61,3 +64,41 @@ def retrieve(
         recall[counts > 1] = found['precision_at_1']
         precision[counts > 1] = found['mean_average_precision_at_r']
     return Retrieval(recall, precision)
+
+
+def nearest_of_other_groups(
+    groups: torch.Tensor,
+    query: torch.Tensor,
+    k: int,
+    reference: torch.Tensor,
+    ref_includes_query: bool,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Search images by cosine, as a ``knn_func`` of pytorch-metric-learning.
+
+    Args:
+        groups: Group of each image, (N,).
+        query: Embeddings of the images, (N, D).
+        k: Number of images to find for each.
+        reference: The same images.
+        ref_includes_query: Always true. An image is in its own group, so it is not
+            found.
+
+    Returns:
+        Cosines and indices of the nearest images, (N, k) each.
+    """
+    units = normalize(query)
+    found = []
+    for rows in torch.arange(len(query)).split(BATCH):
+        cosines = units[rows] @ units.T
+        found.append(
+            cosines.masked_fill_(groups[rows, None] == groups, -torch.inf).topk(k)
+        )
+    cosines, indices = zip(*found, strict=True)
+    return torch.cat(cosines), torch.cat(indices)
+
+
+def have_collapsed(embeddings: np.ndarray) -> bool:
+    """Return whether all embeddings, (N, D), that are not 0 have one direction."""
+    lengths = np.linalg.norm(embeddings.astype(float), axis=1, keepdims=True)
+    units = (embeddings / np.where(lengths > 0, lengths, 1))[lengths[:, 0] > 0]
+    return len(units) < 2 or np.ptp(units, axis=0).max() < SAME

@@ -142,7 +142,7 @@ def fit_threshold(
     if not number:
         raise ValueError(f'no calibration image of {what}: no {goal} can be fitted')
     bounds = promises(number, level)
-    allowed = int(np.floor(number * (1 - wanted) + 1e-9))
+    allowed = min(int(np.floor(number * (1 - wanted) + 1e-9)), number - 1)
     kept = np.flatnonzero(bounds >= wanted)
     if promise and not len(kept):
         raise TooFewGroupsError(

@@ -201,7 +201,7 @@ def _with_difference(
     bold = higher != lower and not comparison.caution(higher, lower)
     for metric in JUDGED_BY:
         values = comparison.metrics[name][metric]
-        cells.append(estimate(metric, values[0], np.minimum(values[1:], 100)))
+        cells.append(estimate(metric, values[0], np.clip(values[1:], 0, 100)))
         if higher == lower:
             cells += ['-', '-']
             continue

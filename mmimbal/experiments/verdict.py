@@ -111,7 +111,7 @@ def limits(data: OwnData, comparison: Comparison, quick: bool) -> list[str]:
 
 def _value(comparison: Comparison, name: str, metric: str) -> str:
     values = comparison.metrics[name][metric]
-    cell = estimate(metric, values[0], np.minimum(values[1:], 100))
+    cell = estimate(metric, values[0], np.clip(values[1:], 0, 100))
     return f'{cell.text} {cell.interval}'
 
 

@@ -65,7 +65,8 @@ class Wanted:
             raise ValueError(
                 'other prevalences need a calibration: vector or temperature'
             )
-        check_specificity(self)
+        if len(classes) > 2:  # else the other class is all of the others
+            check_specificity(self)
         if self.costs is not None:
             checked_costs(self.costs, classes)
 
@@ -151,14 +152,33 @@ def first_half_of_groups(
 ) -> np.ndarray:
     """Return a mask of the images in a random half of the groups, (N,), bool.
 
-    Of each class, every second group is in it. A group has the class of its first
-    image.
+    Of each class, every second group is in it. Groups of several classes are divided
+    first, by their rarest class; the others make up for what is then uneven.
     """
-    names, first, codes = np.unique(groups, return_index=True, return_inverse=True)
+    names, codes = np.unique(groups, return_inverse=True)
+    pairs = np.unique(np.stack([codes, labels], 1), axis=0)
+    sizes = np.bincount(pairs[:, 1])  # groups of each class
+    rarest_first = pairs[np.lexsort((pairs[:, 1], sizes[pairs[:, 1]], pairs[:, 0]))]
+    starts = np.flatnonzero(np.diff(rarest_first[:, 0], prepend=-1))
+    classes_of = [own.tolist() for own in np.split(rarest_first[:, 1], starts[1:])]
     random = np.random.default_rng(seed).permutation(len(names))
-    by_class = np.lexsort((random, labels[first]))
+    order = sorted(
+        range(len(names)),
+        key=lambda group: (
+            len(classes_of[group]) == 1,
+            [(sizes[each], each) for each in classes_of[group]]
+            if len(classes_of[group]) > 1
+            else classes_of[group],
+            random[group],
+        ),
+    )
     chosen = np.zeros(len(names), bool)
-    chosen[by_class[::2]] = True
+    more = np.zeros(len(sizes), int)  # groups of each class in this half, not the other
+    for place, group in enumerate(order):
+        own = classes_of[group]
+        uneven = next((more[each] for each in own if more[each]), None)
+        chosen[group] = place % 2 == 0 if uneven is None else uneven < 0
+        more[own] += 1 if chosen[group] else -1
     return chosen[codes]
 
 

@@ -133,6 +133,7 @@ def _take_steps(
     epochs = cfg.train_cfg.max_epochs
     schedulers = _build_schedulers(cfg, optim_wrapper, epochs, len(batches))
     model.train()
+    optim_wrapper.initialize_count_status(model, 0, epochs * len(batches))
     for epoch in range(epochs):
         sampler.set_epoch(epoch)
         give_epoch(head.modules(), epoch, epochs)

@@ -70,10 +70,42 @@ def test_no_class_has_two_images():
     assert np.isnan(found.recall_at_1).all() and np.isnan(found.map_at_r).all()
 
 
-def test_collapsed_embeddings_have_no_nearest_image():
+DEAD = np.eye(10, 4)
+DEAD[1:] = 0
+
+
+@pytest.mark.parametrize(
+    'collapsed',
+    [
+        np.ones((10, 4)),
+        np.zeros((10, 4)),
+        np.outer(np.arange(10), [1, 2, 3, 4]),  # of several lengths, one of them 0
+        np.ones((10, 4)) + 1e-7 * np.eye(10, 4),
+        DEAD,  # all but one are 0
+    ],
+)
+def test_collapsed_embeddings_have_no_nearest_image(collapsed):
     labels = np.repeat([0, 1], 5)
-    found = retrieve(np.ones((10, 4)), labels, np.arange(10), 2)
+    found = retrieve(collapsed.astype(np.float32), labels, np.arange(10), 2)
     assert np.isnan(found.recall_at_1).all() and np.isnan(found.map_at_r).all()
+
+
+def test_images_that_are_equally_near_are_found_by_chance():
+    """Two directions, and in each as many images of one class as of the other."""
+    labels, side = np.repeat([0, 1], 200), np.arange(400) % 2
+    found = retrieve(np.eye(2)[side], labels, np.arange(400), 2)
+    assert found.map_at_r == pytest.approx([0.25, 0.25], abs=0.05)  # half of half
+
+
+def test_a_patient_with_several_classes_has_an_image_of_each():
+    """Classes are apart, and images of one patient are nearer than all others."""
+    patients, labels = np.repeat(np.arange(12), 3), np.tile(np.arange(3), 12)
+    embeddings = np.concatenate(
+        [4 * np.eye(3)[labels], 9 * np.eye(12)[patients]], axis=1
+    )
+    for order in (np.arange(36), np.random.default_rng(0).permutation(36)):
+        found = retrieve(embeddings[order], labels[order], patients[order], 3)
+        assert (found.recall_at_1 == 1).all() and (found.map_at_r == 1).all()
 
 
 def test_a_class_with_several_images_of_one_group_has_no_neighbours():

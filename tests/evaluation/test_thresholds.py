@@ -86,6 +86,15 @@ def test_plain_threshold_is_that_of_scikit_learn():
     assert decided[labels == 1].mean() >= 0.8
 
 
+def test_a_tiny_goal_finds_a_group_nevertheless():
+    probabilities, labels = simulate(np.random.default_rng(2), 100)
+    options = dict(sensitivity=1e-12, promise=False)
+    fitted = fit_threshold(
+        probabilities, labels, own_groups(100), CLASSES, 'melanoma', **options
+    )
+    assert fitted.value == probabilities[labels == 1, 1].max()
+
+
 @pytest.mark.parametrize('label', [0, 1])
 def test_every_threshold_by_trying_all(label):
     random = np.random.default_rng(3)

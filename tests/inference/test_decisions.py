@@ -266,6 +266,8 @@ def test_a_specificity_at_other_prevalences_is_refused(images):
     with pytest.raises(ValueError, match=r'specificity of a depends on .* of b'):
         fit_decisions(images, wanted)
     fit_decisions(images, Wanted(specificity=dict(a=0.8), prevalence=dict(a=0.5)))
+    # Of two classes, there is one other class: its share says that of the first.
+    Wanted(specificity=dict(a=0.8), prevalence=dict(b=0.5)).check(('a', 'b'))
 
 
 @pytest.mark.parametrize('seed', range(20))
@@ -276,6 +278,23 @@ def test_every_class_is_in_both_halves(seed):
     for label, half in ((0, 20), (1, 4), (2, 2)):
         assert first[labels == label].sum() == half
     assert not set(groups[first]) & set(groups[~first])
+
+
+@pytest.mark.parametrize('seed', range(20))
+def test_groups_of_several_classes_are_divided_evenly(seed):
+    """Patients with a common image first: the rare classes must not go by chance."""
+    labels, groups = [0] * 30, [f'a{n}' for n in range(30)]
+    for n in range(6):
+        labels += [0, 1]
+        groups += [f'b{n}'] * 2
+    labels += [0, 2, 1, 2, 0, 3, 0, 3]
+    groups += ['c0', 'c0', 'c1', 'c1', 'd0', 'd0', 'd1', 'd1']
+    labels, groups = np.array(labels), np.array(groups)
+    first = first_half_of_groups(groups, labels, seed)
+    assert not set(groups[first]) & set(groups[~first])
+    for label in range(4):
+        halves = [len({*groups[half & (labels == label)]}) for half in (first, ~first)]
+        assert abs(halves[0] - halves[1]) <= 1
 
 
 def test_a_class_of_one_group_is_named(images):

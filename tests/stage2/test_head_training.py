@@ -46,18 +46,26 @@ class KeepFreshHead(Hook):
 FREEZE_BIAS = dict(custom_keys={'head.fc.bias': dict(lr_mult=0.0)})
 
 
+# The number of batches is odd: the last one makes a step of its own.
+TWO_STEPS = dict(optim_wrapper=dict(accumulative_counts=2))
+
+
 @pytest.mark.parametrize(
-    ('loss', 'paramwise'),
-    [(None, FREEZE_BIAS), (dict(type='mmimbal.LDAMLoss'), None)],
+    ('loss', 'changes'),
+    [
+        (None, dict(optim_wrapper=dict(paramwise_cfg=FREEZE_BIAS))),
+        (None, TWO_STEPS),
+        (dict(type='mmimbal.LDAMLoss'), {}),
+    ],
 )
-def test_it_equals_the_loop_of_a_runner(loss, paramwise, tmp_path):
+def test_it_equals_the_loop_of_a_runner(loss, changes, tmp_path):
     train(tiny_digits('stage1_ce', tmp_path / 'stage1'))
     cfg = tiny_digits('stage2_crt', tmp_path / 'stage2')
     cfg.default_hooks.two_stage.stage1 = str(tmp_path / 'stage1')
     cfg.train_cfg = dict(type='mmimbal.CachedFeaturesTrainLoop', max_epochs=3, views=2)
     if loss:
         cfg.model.head.loss = dict(loss, reweight_epoch=2)
-    cfg.optim_wrapper.paramwise_cfg = paramwise
+    cfg.merge_from_dict(changes)
     hook = KeepFreshHead()
     runner = Runner.from_cfg(cfg)
     runner.register_hook(hook)

@@ -31,7 +31,8 @@ def deal(groups: np.ndarray, k: int, random: np.random.Generator) -> np.ndarray:
 
     Images are sorted by group and dealt to the rows in turn, like cards. A group of n
     images then lies in n rows, or in all rows. If ``k`` does not divide N, some images
-    are dealt twice: first one image per group, of small groups first.
+    are dealt again, of groups that then still lie in different rows: first one image
+    per group, of small groups first.
 
     Args:
         groups: Group of each image, (N,), numbered from 0.
@@ -43,9 +44,28 @@ def deal(groups: np.ndarray, k: int, random: np.random.Generator) -> np.ndarray:
     """
     size, rows = len(groups), math.ceil(len(groups) / k)
     shuffled = random.permutation(size)
-    sizes = np.bincount(groups)[groups[shuffled]]
-    spare = shuffled[np.lexsort((sizes, cumcount(groups[shuffled])))]
-    images = np.concatenate([shuffled, np.resize(spare, rows * k - size)])
+    spare = shuffled[dealt_again(groups[shuffled], rows, rows * k - size)]
+    images = np.concatenate([shuffled, spare])
     order = random.permutation(groups.max() + 1)[groups[images]]
     dealt = images[np.argsort(order, kind='stable')]
     return random.permutation(dealt.reshape(k, rows).T)
+
+
+def dealt_again(groups: np.ndarray, rows: int, number: int) -> np.ndarray:
+    """Choose images of groups that have fewer images than there are rows.
+
+    If these are too few, all groups follow, in the same order.
+
+    Args:
+        groups: Group of each image, (N,), numbered from 0.
+        rows: Number of rows, to which a group may give one image each.
+        number: How many to choose; fewer than N.
+
+    Returns:
+        Their places in ``groups``, (number,).
+    """
+    sizes, places = np.bincount(groups)[groups], cumcount(groups)
+    turns = places + np.arange(number)[:, None] * sizes  # of an image in its group
+    times, fitting = np.nonzero(turns < rows - sizes)
+    first = fitting[np.lexsort((sizes[fitting], turns[times, fitting]))]
+    return np.resize(np.append(first, np.lexsort((sizes, places))), number)

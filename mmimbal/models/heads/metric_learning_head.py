@@ -202,7 +202,7 @@ class MetricLearningClsHead(LinearClsHead):
 
     def set_max_epochs(self, max_epochs: int) -> None:
         """Set the number of epochs, for the weight of the metric loss."""
-        self.metric_weight.max_epochs = max_epochs
+        self.metric_weight.set_max_epochs(max_epochs)
 
     def loss_arguments(
         self, features: torch.Tensor, samples: list[DataSample]

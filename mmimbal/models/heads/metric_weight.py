@@ -13,7 +13,8 @@ class MetricWeight:
     Attributes:
         start: The weight, >= 0. With 0, the control, there is no metric loss at all.
         final: Weight at the last epoch, in 0..start; it falls to this value by a
-            cosine. It does not fall if ``None``. A control ignores it.
+            cosine. It does not fall if ``None``, or in a training of one epoch. A
+            control ignores it.
         warmup_epochs: Number of epochs in which it grows, in equal steps above 0.
         epoch: The epoch, from 0 on.
         max_epochs: Number of epochs.
@@ -52,6 +53,19 @@ class MetricWeight:
     def changes(self) -> bool:
         """Whether the weight depends on the epoch."""
         return self.start > 0 and (self.warmup_epochs > 0 or self.final is not None)
+
+    def set_max_epochs(self, max_epochs: int) -> None:
+        """Set the number of epochs.
+
+        Raises:
+            ValueError: If the warm-up would never end.
+        """
+        if self.changes and self.warmup_epochs >= max_epochs:
+            raise ValueError(
+                f'warmup_epochs={self.warmup_epochs} leaves no epoch for the metric '
+                f'weight {self.start}: there are {max_epochs} epochs'
+            )
+        self.max_epochs = max_epochs
 
     def value(self) -> float:
         """Return the weight in this epoch.

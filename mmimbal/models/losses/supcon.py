@@ -24,7 +24,7 @@ class SupConLoss(losses.SupConLoss):
         ref_emb: torch.Tensor | None = None,
         ref_labels: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Compute the loss of a batch, averaged over the images with a positive.
+        """Compute the loss of a batch, averaged over the images with a loss above 0.
 
         Args:
             embeddings: (B, D); they are normalized here.
@@ -63,7 +63,8 @@ def supervised_contrastive(
     log_prob = cosine_logits_of_others(embeddings, temperature).log_softmax(1)
     of_images = mean_over_positives(log_prob, positive)
     has_two_classes = (labels != labels[0]).any()
-    return of_images.sum() * has_two_classes / positive.any(1).sum().clamp(min=1)
+    # As AvgNonZeroReducer: images whose loss is rounded to 0 do not count.
+    return of_images.sum() * has_two_classes / (of_images > 0).sum().clamp(min=1)
 
 
 MODELS.register_module('SupConLoss', module=from_config(SupConLoss))

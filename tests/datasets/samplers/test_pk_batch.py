@@ -143,6 +143,13 @@ def test_deal_covers_and_separates_groups_where_possible(groups, k, seed):
             assert len(set(groups[row].tolist())) == k
 
 
+@pytest.mark.parametrize('seed', range(10))
+def test_a_small_group_is_dealt_again_before_one_that_is_in_every_row(seed):
+    groups = np.array([0, 1, 1, 1, 2, 2, 2])
+    for row in deal(groups, 3, np.random.default_rng(seed)):
+        assert {*groups[row]} == {0, 1, 2}
+
+
 def test_distinct_groups(tmp_path):
     rows = [
         {'file': f'{name}{n}.png', 'label': name, 'group': f'{name}{n // 3}'}

@@ -30,6 +30,16 @@ def test_of_one_epoch_it_is_the_start():
     assert weights(1, start=2.0, final=0.5) == [2.0]
 
 
+def test_a_warm_up_that_never_ends_is_refused():
+    weight = MetricWeight(2.0, warmup_epochs=5)
+    with pytest.raises(ValueError, match='leaves no epoch for the metric weight 2'):
+        weight.set_max_epochs(5)
+    weight.set_max_epochs(6)
+    weight.epoch = 5
+    assert weight.value() == 2.0
+    MetricWeight(0.0, warmup_epochs=5).set_max_epochs(1)  # a control
+
+
 def test_without_changes_no_epoch_is_needed():
     assert MetricWeight(0.3).value() == 0.3
 

@@ -4,7 +4,11 @@ import pytest
 import torch
 from pytorch_metric_learning.distances import CosineSimilarity, LpDistance
 
-from mmimbal.models.losses.monitors import active_triplets, embedding_spread
+from mmimbal.models.losses.monitors import (
+    active_triplets,
+    class_distances,
+    embedding_spread,
+)
 
 
 def test_spread_is_zero_when_collapsed_and_one_when_even():
@@ -27,6 +31,17 @@ def test_share_equals_a_loop_over_all_triplets(distance, margin):
     ]
     share = active_triplets(embeddings, labels, distance, margin)
     assert share.item() == pytest.approx(sum(triplets) / len(triplets))
+
+
+def test_distances_of_near_class_means_are_exact():
+    """Of more than 25 classes, torch would compute them by a matrix product."""
+    random = torch.Generator().manual_seed(0)
+    means = torch.ones(40, 8) + 1e-4 * torch.randn(40, 8, generator=random)
+    means = torch.nn.functional.normalize(means)
+    _, nearest = class_distances(means, torch.ones(40))
+    pairs = (means.double()[:, None] - means.double()).norm(dim=2)
+    expected = pairs.fill_diagonal_(torch.inf).amin(1)
+    assert torch.allclose(nearest.double(), expected, rtol=1e-2)
 
 
 @pytest.mark.parametrize('labels', [[0, 0, 0], [0, 1, 2]])

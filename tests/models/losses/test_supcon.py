@@ -1,5 +1,7 @@
 """SupCon equals that of pytorch-metric-learning."""
 
+import math
+
 import pytest
 import torch
 from pytorch_metric_learning import losses
@@ -34,6 +36,14 @@ def test_it_equals_that_of_pml(labels):
     embeddings = torch.randn(len(labels), 5, generator=torch.Generator().manual_seed(0))
     expected = value_and_gradient(losses.SupConLoss(0.2), embeddings, labels)
     same(value_and_gradient(SupConLoss(0.2), embeddings, labels), expected)
+
+
+def test_images_whose_loss_is_rounded_to_0_do_not_count():
+    embeddings = torch.tensor([[1.0, 0], [1, 0], [-1, 0], [0, 1]])
+    labels = torch.tensor([0, 0, 1, 1])
+    expected = value_and_gradient(losses.SupConLoss(0.05), embeddings, labels)
+    assert expected[0] == pytest.approx(math.log(3))  # of one image: three equal ones
+    same(value_and_gradient(SupConLoss(0.05), embeddings, labels), expected)
 
 
 def test_it_is_the_mean_over_positives_of_the_log_softmax_of_others():
