@@ -10,6 +10,7 @@ from mmengine.config import Config
 
 from mmimbal.datasets.index_file import check_is_there
 from mmimbal.datasets.innermost import innermost, name_of
+from mmimbal.files.work_dir import last_checkpoint
 from mmimbal.stage2.config import two_stage_hooks
 from mmimbal.stage2.stage1 import find_stage1
 
@@ -43,9 +44,17 @@ def check_checkpoints(cfg: Config) -> None:
     for path in (cfg.get('load_from'), *pretrained_files(cfg.get('model'))):
         if path and '://' not in path and not Path(path).expanduser().is_file():
             raise FileNotFoundError(f'no checkpoint at {path}')
-    for hook in () if cfg.get('resume') else two_stage_hooks(cfg):
+    for hook in () if goes_on(cfg) else two_stage_hooks(cfg):
         if hook.get('stage1'):
             find_stage1(hook.stage1)
+
+
+def goes_on(cfg: Config) -> bool:
+    """Return whether a run resumes from a checkpoint: it needs no stage 1 then."""
+    work_dir = Path(cfg.get('work_dir') or '.')
+    return bool(
+        cfg.get('resume') and (cfg.get('load_from') or last_checkpoint(work_dir))
+    )
 
 
 def pretrained_files(cfg: object) -> Iterator[str | None]:

@@ -17,6 +17,7 @@ from mmimbal.command_line.compose import load_experiment
 from mmimbal.command_line.config_mistakes import unknown_type
 from mmimbal.command_line.cpu_ranks import start_on_cpu
 from mmimbal.command_line.fit_workers import fit_workers
+from mmimbal.command_line.missing_files import goes_on
 from mmimbal.command_line.options import check_custom_hooks, check_options
 from mmimbal.datasets.innermost import innermost
 from mmimbal.engine.amp import has_bf16, is_slower_in_bf16
@@ -177,7 +178,7 @@ def start_from(cfg: Config, stage1: str) -> None:
             '--stage1 is for configs of stage 2, but this config has no TwoStageHook'
         )
     stages[0].stage1 = stage1
-    if cfg.get('resume'):  # which has the weights of its stage 1
+    if goes_on(cfg):  # with the weights of its stage 1
         return
     try:
         find_checkpoint(stage1)

@@ -7,7 +7,7 @@ POINTER = 'last_checkpoint'  # written by mmengine
 
 
 def last_checkpoint(work_dir: Path) -> Path | None:
-    """Return the last checkpoint of a work dir, ``None`` if it has never had one.
+    """Return the last checkpoint of a work dir, ``None`` if it names none.
 
     mmengine writes its path at the time of training: the folder may have moved. With
     ``out_dir`` of ``CheckpointHook``, the file is in another folder. It may be missing.
@@ -16,6 +16,8 @@ def last_checkpoint(work_dir: Path) -> Path | None:
     if not pointer.is_file():
         return None
     written = Path(pointer.read_text(encoding='utf-8').strip())
+    if not written.name:  # a full disk, or a run that was killed
+        return None
     here = work_dir / written.name
     is_of_a_work_dir = (written.parent / POINTER).exists()
     if not here.is_file() and written.is_file() and not is_of_a_work_dir:

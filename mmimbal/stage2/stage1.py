@@ -1,6 +1,7 @@
 """Find the checkpoint of stage 1, and load its backbone and neck."""
 
 import logging
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from torch.utils.data import Dataset
 
 from mmimbal.datasets.labels_and_groups import check_trained_classes
 from mmimbal.files.checkpoint import load_from_local, safe_loading
-from mmimbal.files.work_dir import find_checkpoint
+from mmimbal.files.work_dir import find_checkpoint, last_checkpoint
 from mmimbal.stage2.freezing import FROZEN_PARTS
 
 CONFIGS = Path(__file__).resolve().parents[1] / '.mim' / 'configs'
@@ -102,11 +103,35 @@ def load_stage1(
         check_trained_classes(loaded.get('meta', {}), dataset, checkpoint)
     if hasattr(model.head, 'load_stage1'):
         model.head.load_stage1(head_of(stage1))
-    loss = loaded.get('meta', {}).get('rebalanced_by')
-    twice = warning_of_adjusting_twice(model.head, loss)
-    if twice:
-        print_log(twice, logger='current', level=logging.WARNING)
+    meta = loaded.get('meta', {})
+    for warning in (
+        warning_of_adjusting_twice(model.head, meta.get('rebalanced_by')),
+        warning_of_early_end(checkpoint, meta),
+    ):
+        if warning:
+            print_log(warning, logger='current', level=logging.WARNING)
     return stage1
+
+
+def warning_of_early_end(checkpoint: Path, meta: Mapping) -> str:
+    """Return a warning if stage 1 has not done all of its epochs.
+
+    Args:
+        checkpoint: That of stage 1; the best one may be of an early epoch.
+        meta: ``meta`` of it.
+    """
+    epochs = meta.get('numbers', {}).get('train_cfg.max_epochs')
+    last = last_checkpoint(checkpoint.parent)
+    number = re.fullmatch(r'epoch_(\d+)', last.stem) if last else None
+    if not epochs or (checkpoint.stem.startswith('best_') and not number):
+        return ''
+    done = max(meta.get('epoch', 0), int(number[1]) if number else 0)
+    if done >= epochs:
+        return ''
+    return (
+        f'{checkpoint} is of a training that has done {done} of {epochs} epochs: it '
+        'was stopped, or goes on still'
+    )
 
 
 def warning_of_adjusting_twice(head: nn.Module | None, loss: str | None) -> str:

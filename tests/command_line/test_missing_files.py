@@ -42,8 +42,13 @@ def test_weights_of_an_initializer_are_looked_for(kind, tmp_path):
         check_checkpoints(model(str(tmp_path / 'away.pth')))
 
 
-def test_a_resumed_stage_2_needs_no_stage_1():
+def test_a_resumed_stage_2_needs_no_stage_1(tmp_path):
     hooks = dict(two_stage=dict(type='mmimbal.TwoStageHook', stage1='nowhere'))
-    check_checkpoints(Config(dict(default_hooks=hooks, resume=True)))
+    cfg = dict(default_hooks=hooks, work_dir=str(tmp_path))
+    for resume in (True, False):  # there is nothing to resume
+        with pytest.raises(FileNotFoundError, match='nowhere does not exist'):
+            check_checkpoints(Config(dict(cfg, resume=resume)))
+    (tmp_path / 'last_checkpoint').write_text('epoch_1.pth')
+    check_checkpoints(Config(dict(cfg, resume=True)))
     with pytest.raises(FileNotFoundError, match='nowhere does not exist'):
-        check_checkpoints(Config(dict(default_hooks=hooks)))
+        check_checkpoints(Config(dict(cfg)))

@@ -81,10 +81,11 @@ def test_another_split_is_tested_below_any_wrapper():
 
 def test_another_stage_1_must_be_there_unless_a_run_of_stage_2_goes_on(tmp_path):
     hook = dict(type='mmimbal.TwoStageHook', stage1='old')
-    cfg = Config(dict(custom_hooks=[hook]))
+    cfg = Config(dict(custom_hooks=[hook], work_dir=str(tmp_path)))
     with pytest.raises(FileNotFoundError, match=r'^--stage1: no checkpoint: nowhere '):
         start_from(cfg, 'nowhere')
     cfg.resume = True
+    (tmp_path / 'last_checkpoint').write_text('epoch_1.pth')
     start_from(cfg, 'nowhere')
     assert cfg.custom_hooks[0].stage1 == 'nowhere'
     (tmp_path / 'best_x_epoch_1.pth').touch()

@@ -14,7 +14,7 @@ from mmengine.runner import checkpoint as mmengine_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import nn
 
-from mmimbal.engine.hooks.resume_hook import newest_loadable
+from mmimbal.engine.newest_checkpoint import newest_loadable
 from mmimbal.files.checkpoint import (
     UnsafeCheckpointError,
     load_from_local,

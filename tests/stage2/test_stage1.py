@@ -9,7 +9,7 @@ from mmimbal.datasets import DigitsLT
 from mmimbal.stage2 import stage1
 from mmimbal.stage2.freezing import freeze
 from mmimbal.stage2.fresh_head import build_fresh_head
-from mmimbal.stage2.stage1 import find_stage1, load_stage1
+from mmimbal.stage2.stage1 import find_stage1, load_stage1, warning_of_early_end
 from tests.conftest import tiny_digits
 
 BACKBONES = {
@@ -237,3 +237,23 @@ def test_adjusting_twice_is_said(tmp_path, monkeypatch, loss, tau, warns):
     load_stage1(MODELS.build(dict(cfg.model, head=head)), file)
     assert bool(said) == warns
     assert not warns or 'Set model.head.tau=0' in said[0]
+
+
+@pytest.mark.parametrize(
+    ('name', 'epoch', 'last', 'told'),
+    [
+        ('epoch_3.pth', 3, 'epoch_3.pth', 'has done 3 of 10 epochs'),
+        ('best_x_epoch_3.pth', 3, 'epoch_5.pth', 'has done 5 of 10 epochs'),
+        ('best_x_epoch_3.pth', 3, 'epoch_10.pth', None),
+        ('best_x_epoch_3.pth', 3, None, None),  # copied alone
+        ('epoch_10.pth', 10, None, None),
+        ('epoch_3.pth', 3, None, 'has done 3 of 10 epochs'),
+    ],
+)
+def test_a_stage_1_that_was_stopped_is_told(name, epoch, last, told, tmp_path):
+    meta = dict(epoch=epoch, numbers={'train_cfg.max_epochs': 10})
+    if last:
+        (tmp_path / 'last_checkpoint').write_text(str(tmp_path / last))
+    warning = warning_of_early_end(tmp_path / name, meta)
+    assert bool(warning) == bool(told) and (told or '') in warning
+    assert not warning_of_early_end(tmp_path / name, {})  # of another program

@@ -19,7 +19,8 @@ def check_batches(runner: Runner) -> None:
     check_precise_bn(runner)
     head = getattr(unwrap_model(runner.model), 'head', None)
     batches = runner.train_dataloader.batch_sampler
-    check_ranks(head, batches)
+    if head is not None:
+        check_ranks(head, batches)
     drawn, read = (getattr(part, 'separate_views', False) for part in (batches, head))
     is_used = getattr(getattr(head, 'metric_weight', None), 'start', 0)
     if drawn != read and (drawn or is_used):
@@ -67,13 +68,16 @@ def check_precise_bn(runner: Runner) -> None:
 def check_ranks(head: nn.Module, batches: Sampler) -> None:
     """Raise a ValueError if ranks would have batches of different sizes.
 
-    A metric loss compares the images of all ranks, and gathers as many of each.
+    What compares the images of all ranks gathers as many of each; it has an attribute
+    ``gathers``.
     """
     sampler, ranks = getattr(batches, 'sampler', None), get_world_size()
     is_uneven = not getattr(sampler, 'round_up', True) and len(sampler.dataset) % ranks
-    if is_uneven and hasattr(head, 'metric_loss'):
+    gathering = [m for m in head.modules() if getattr(m, 'gathers', False)]
+    if is_uneven and gathering:
         raise ValueError(
             f'{len(sampler.dataset)} images on {ranks} ranks, with round_up=False: the '
-            'last batch would have different sizes, but a metric loss needs as many '
-            'images of each rank. Set train_dataloader.sampler.round_up=True'
+            f'last batch would have different sizes, but {type(gathering[0]).__name__} '
+            'needs as many images of each rank. Set '
+            'train_dataloader.sampler.round_up=True'
         )

@@ -6,6 +6,7 @@ from mmengine.config import Config
 from mmengine.dataset import default_collate
 from mmengine.hooks import EMAHook, Hook
 from mmengine.runner import Runner
+from mmpretrain.engine import SwitchRecipeHook
 from mmpretrain.models.utils import ClsDataPreprocessor
 from torch import nn
 from torch.utils.data import Dataset
@@ -16,6 +17,7 @@ from mmimbal.models.multi_view import MultiViewDataPreprocessor
 from mmimbal.models.needs import (
     ADVICE,
     CLASS_COUNTS,
+    EPOCH,
     IMAGES,
     MIXTURES,
     ONE_LABEL,
@@ -40,6 +42,7 @@ def check_needs(runner: Runner) -> None:
     for need, module in needs_of(model).items():
         if need in ADVICE and need not in given:
             raise ValueError(missing(need, type(module).__name__))
+    check_switched_losses(runner)
     check_no_average(runner.hooks, model)
     plain = type(model.data_preprocessor) is ClsDataPreprocessor
     views = number_of_views(runner.train_dataloader.dataset)
@@ -55,6 +58,18 @@ def check_needs(runner: Runner) -> None:
             'default_collate cannot join images with one view and with several: set '
             "train_dataloader.collate_fn=dict(type='mmimbal.stack_images')"
         )
+
+
+def check_switched_losses(runner: Runner) -> None:
+    """Raise a ValueError if a loss that comes later lacks class counts or the epoch."""
+    given = {need for hook in runner.hooks for need in getattr(hook, 'gives', ())}
+    for hook in runner.hooks:
+        if not isinstance(hook, SwitchRecipeHook):
+            continue
+        for recipe in hook.schedule.values():
+            needs = needs_of(recipe['loss']) if 'loss' in recipe else {}
+            for need in {CLASS_COUNTS, EPOCH} & needs.keys() - given:
+                raise ValueError(missing(need, type(needs[need]).__name__))
 
 
 def check_one_preprocessor(cfg: Config) -> None:
@@ -83,7 +98,9 @@ def check_no_average(hooks: Iterable[Hook], model: nn.Module) -> None:
 def check_images_are_known(model: nn.Module, dataset: Dataset) -> None:
     """Raise a ValueError if a head takes different images for views of one image."""
     head = getattr(model, 'head', None)
-    while dataset is not None and 'images' in getattr(head, 'gives', ()):
+    if 'images' not in getattr(head, 'gives', ()) or not head.metric_weight.start:
+        return
+    while dataset is not None:
         if hasattr(dataset, 'datasets'):
             raise ValueError(
                 f'{type(dataset).__name__} joins data sets whose images have the same '

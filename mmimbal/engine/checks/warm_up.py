@@ -29,6 +29,8 @@ def warn_of_long_warm_up(runner: Runner) -> None:
 
 def warms_up(schedule: object) -> bool:
     """Return whether a schedule begins below the rate of the config, and ends at it."""
+    if schedule.param_name != 'lr':
+        return False
     if isinstance(schedule, LinearParamScheduler):  # it may also fall
         return schedule.start_factor < schedule.end_factor
-    return isinstance(schedule, ConstantParamScheduler)
+    return isinstance(schedule, ConstantParamScheduler) and schedule.factor < 1

@@ -1,7 +1,6 @@
 """Continue a stopped run as if it had never been stopped."""
 
 import random
-import re
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,13 @@ from mmengine.runner.checkpoint import find_latest_checkpoint
 from pytorch_metric_learning.losses import CrossBatchMemory
 
 from mmimbal.datasets.labels_and_groups import check_trained_classes
-from mmimbal.engine.hooks.stages import config_of_stage, first_epoch, single_run
+from mmimbal.engine.best_score import best_by, forget_best_score
+from mmimbal.engine.hooks.stages import (
+    config_of_stage,
+    first_epoch,
+    single_run,
+)
+from mmimbal.engine.newest_checkpoint import newest_loadable
 from mmimbal.engine.resumed_numbers import (
     SWITCH,
     check_seed,
@@ -24,10 +29,10 @@ from mmimbal.engine.resumed_numbers import (
     numbers_of_stage2,
 )
 from mmimbal.engine.resumed_optimizer import Stopped, resume_optimizer
-from mmimbal.files.checkpoint import load_from_local
 from mmimbal.registry import HOOKS
 
 VALIDATED = 'epoch_validated'  # beginning with val, it would be logged as a metric
+BEST_BY = 'best_by'
 
 
 @HOOKS.register_module()
@@ -94,6 +99,13 @@ class ResumeHook(Hook):
             )
         meta = checkpoint['meta']
         done = checkpoint.get('message_hub', {}).get('runtime_info', {})
+        chosen = best_by(runner.cfg)
+        if meta.get(BEST_BY, chosen) != chosen:
+            forget_best_score(done)
+            runner.logger.warning(
+                f'Resumed with another {meta[BEST_BY]} -> {chosen}: the best score '
+                'before does not count'
+            )
         self.pending = done.get(VALIDATED) != meta['epoch']
         switch = single_run(runner)
         if meta.get('stage') != 2 or switch is None:  # else it has built a new loader
@@ -169,6 +181,7 @@ class ResumeHook(Hook):
         meta = checkpoint['meta']
         meta['numbers'] = all_numbers(runner)
         meta['is_inside_epoch'] = self.is_inside_epoch
+        meta[BEST_BY] = best_by(runner.cfg)
 
     def _validate(self, runner: Runner) -> None:
         if not self.pending:
@@ -204,32 +217,6 @@ def all_numbers(runner: Runner) -> dict:
             others |= numbers_of_stage2(switch.config_of_stage2(runner))
     numbers = numbers_of(config_of_stage(runner), runner.train_loop, runner.world_size)
     return numbers | others
-
-
-def newest_loadable(work_dir: Path, logger, unit: str = 'epoch') -> Path | None:
-    """Return the newest checkpoint of a run that can be loaded; warn of damaged ones.
-
-    Args:
-        work_dir: Work dir of the run.
-        logger: Gets the warnings.
-        unit: What the training loop counts, ``'epoch'`` or ``'iter'``: checkpoints are
-            named by it. In a loop of epochs, others were written inside an epoch.
-
-    Raises:
-        UnsafeCheckpointError: If a checkpoint contains more than plain data.
-    """
-    numbers = {
-        file: int(number[1])
-        for file in work_dir.glob('*.pth')
-        if (number := re.fullmatch(rf'{unit}_(\d+)', file.stem))
-    }
-    for file in sorted(numbers, key=numbers.get, reverse=True):
-        try:
-            load_from_local(file, 'cpu')
-            return file
-        except ValueError as error:
-            logger.warning(f'Skipped: {error}')
-    return None
 
 
 def seed_all(*parts: int) -> None:

@@ -1,6 +1,6 @@
 """Keep batch norm statistics equal on all ranks."""
 
-from mmengine.hooks import EMAHook, Hook
+from mmengine.hooks import CheckpointHook, EMAHook, Hook
 from mmengine.runner import Runner
 from torch.nn.modules.batchnorm import _NormBase
 
@@ -10,7 +10,9 @@ from mmimbal.registry import HOOKS
 
 @HOOKS.register_module()
 class SyncBuffersHook(Hook):
-    """Average norm statistics over ranks after each epoch and before each validation.
+    """Average norm statistics over ranks, as they are validated and saved.
+
+    It does so after each epoch, before a validation and before a checkpoint.
 
     mmengine's hook with this name averages all buffers. Its rounding errors would
     change buffers that are equal on all ranks, such as frozen statistics and the
@@ -24,6 +26,13 @@ class SyncBuffersHook(Hook):
         """Collect the norm layers in training mode, at the first step."""
         if self.layers is None:
             self.layers = norms_in_training(runner.model)
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch=None, outputs=None
+    ) -> None:
+        """Average before a checkpoint is written inside an epoch."""
+        if any(saves_now(hook, runner) for hook in runner.hooks):
+            self._average(runner)
 
     def before_val_epoch(self, runner: Runner) -> None:
         """Average before a validation inside an epoch, in a loop over iterations."""
@@ -39,6 +48,14 @@ class SyncBuffersHook(Hook):
             if isinstance(hook, EMAHook) and self.layers:
                 average_statistics_of_ema(hook, self.layers)
         self.layers = None
+
+
+def saves_now(hook: Hook, runner: Runner) -> bool:
+    """Return whether a hook writes a checkpoint after this iteration."""
+    if not isinstance(hook, CheckpointHook) or hook.by_epoch:
+        return False
+    is_due = hook.every_n_train_iters(runner, hook.interval, hook.save_begin)
+    return is_due or (hook.save_last and hook.is_last_train_iter(runner))
 
 
 def average_statistics_of_ema(hook: EMAHook, layers: list[_NormBase]) -> None:

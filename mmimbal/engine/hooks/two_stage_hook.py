@@ -6,6 +6,7 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import nn
 
 from mmimbal.datasets import get_sampler
+from mmimbal.engine.best_score import forget_best_score
 from mmimbal.engine.ddp import (
     average_statistics,
     norms_in_training,
@@ -150,9 +151,7 @@ class TwoStageHook(Hook):
         """Begin stage 2 of a single run, at its first epoch."""
         if self.epoch is not None and self.stage == 1 and runner.epoch >= self.epoch:
             # The best score of stage 1 belongs to the old head: it does not count.
-            info = runner.message_hub.runtime_info
-            for key in [key for key in info if key.startswith('best_score')]:
-                info.pop(key)
+            forget_best_score(runner.message_hub.runtime_info)
             # Frozen statistics would stay those of the images of each rank.
             runner.model.train()
             average_statistics(norms_in_training(runner.model))

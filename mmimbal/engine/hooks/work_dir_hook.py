@@ -14,7 +14,14 @@ from mmimbal.files.work_dir import last_checkpoint
 from mmimbal.registry import HOOKS
 
 # Config keys that say how a run is started, not what it computes.
-LAUNCH_KEYS = ('launcher', 'load_from', 'resume', 'model_wrapper_cfg', 'work_dir')
+LAUNCH_KEYS = (
+    'experiment_name',
+    'launcher',
+    'load_from',
+    'model_wrapper_cfg',
+    'resume',
+    'work_dir',
+)
 
 
 @HOOKS.register_module()
@@ -36,6 +43,16 @@ class WorkDirHook(Hook):
         if not runner._resume:
             check_work_dir(Path(runner.work_dir), runner.cfg)
 
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Log the lines of the config that differ from those of a resumed run."""
+        old = checkpoint.get('meta', {}).get('cfg')
+        lines = differing_lines(old, runner.cfg.pretty_text) if old else []
+        if runner._resume and lines:
+            runner.logger.info(
+                'The config has changed since this checkpoint (- then, + now):\n'
+                + '\n'.join(lines)
+            )
+
 
 def check_work_dir(work_dir: Path, cfg: Config) -> None:
     """Check that a work dir has no checkpoint of another config.
@@ -47,9 +64,14 @@ def check_work_dir(work_dir: Path, cfg: Config) -> None:
         FileExistsError: As :class:`WorkDirHook` does.
     """
     checkpoint = last_checkpoint(work_dir)
-    if not checkpoint or not checkpoint.is_file():
+    if not checkpoint or not checkpoint.is_file():  # a run may have been killed early
+        written = sorted(work_dir.glob('*.pth'), key=lambda file: file.stat().st_mtime)
+        if not written:
+            return
+        checkpoint = written[-1]
+    meta = load_from_local(checkpoint, 'cpu').get('meta', {})
+    if 'cfg' not in meta:  # that of another program
         return
-    meta = load_from_local(checkpoint, 'cpu')['meta']
     differences = differing_lines(meta['cfg'], cfg.pretty_text)
     if differences:
         raise FileExistsError(

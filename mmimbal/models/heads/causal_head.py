@@ -34,6 +34,8 @@ class CausalClsHead(LinearClsHead):
             into equal parts.
     """
 
+    gathers = True  # features of all ranks
+
     def __init__(
         self,
         num_classes: int,

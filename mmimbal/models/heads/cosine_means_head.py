@@ -25,6 +25,7 @@ class CosineMeansClsHead(CosineClsHead):
     """
 
     needs = (EPOCH, ONE_LABEL)
+    gathers = True  # features of all ranks
     sets_weights = True  # an average with earlier weights (EMA) would be no classifier
 
     def __init__(self, *args, **kwargs) -> None:
@@ -35,7 +36,7 @@ class CosineMeansClsHead(CosineClsHead):
 
     def set_epoch(self, epoch: int) -> None:
         """Make the means the weights, after the first epoch; it is counted from 0."""
-        if epoch == 0:
+        if epoch == 0 and self.phase != 0:  # else a run goes on inside the first epoch
             self.sums.zero_()  # those of an earlier training, in weights to begin with
         if epoch > 0 and self.phase == 0:
             self.fc.weight.data.copy_(self._weights())

@@ -6,6 +6,8 @@ from mmpretrain.models import LinearClsHead
 
 from mmimbal.registry import MODELS
 
+ROUNDING = 1e-6  # of a norm, relative
+
 
 @MODELS.register_module()
 class MaxNormClsHead(LinearClsHead):
@@ -51,6 +53,10 @@ def set_back(head: MaxNormClsHead, *_) -> None:
 
 
 def bounded(weights: torch.Tensor, max_norm: float) -> torch.Tensor:
-    """Return weights, (K, D), with no row longer than ``max_norm``."""
+    """Return weights, (K, D), with no row longer than ``max_norm``.
+
+    Rows of bounded weights stay as they are: ranks may call it more or less often.
+    """
     norms = weights.norm(dim=1, keepdim=True).clamp(min=1e-12)
-    return weights * (max_norm / norms).clamp(max=1.0)
+    is_bounded = norms <= max_norm * (1 + ROUNDING)
+    return torch.where(is_bounded, weights, weights * (max_norm / norms))

@@ -79,6 +79,7 @@ class MetricLearningClsHead(LinearClsHead):
     """
 
     gives: tuple[str, ...] = ()  # names of what loss_arguments returns
+    gathers = True  # embeddings of all ranks
 
     def __init__(
         self,

@@ -26,6 +26,7 @@ class LADELoss(LogitAdjustmentLoss):
         ValueError: If an option is negative.
     """
 
+    gathers = True  # logits of all ranks
     takes_mixtures = False
 
     def __init__(self, alpha: float = 0.1, penalty: float = 0.1) -> None:

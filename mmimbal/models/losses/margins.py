@@ -1,6 +1,7 @@
 """Cross-entropy with margins that depend on class counts, for cosine heads."""
 
 import torch
+from mmengine.dist import all_reduce
 
 from mmimbal.models.losses.class_counts_loss import ClassCountsLoss, cross_entropy
 from mmimbal.models.losses.phases import FirstPhase
@@ -78,7 +79,9 @@ class LDAMLoss(ClassCountsLoss):
         if self.phase is None or self.phase.is_now():
             return losses
         weights = effective_number_weights(counts, self.beta).to(logits)[labels]
-        return weights / weights.mean() * losses
+        mean = weights.mean()
+        all_reduce(mean, 'mean')  # over ranks, as if their images were one batch
+        return weights / mean * losses
 
 
 @MODELS.register_module()

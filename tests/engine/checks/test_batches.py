@@ -2,6 +2,7 @@
 
 import pytest
 from mmengine.dataset import DefaultSampler
+from mmpretrain.registry import MODELS
 
 from mmimbal.engine.checks import batches
 from mmimbal.engine.checks.batches import check_ranks
@@ -27,8 +28,9 @@ def test_heads_of_mmpretrain_see_whole_batches(tmp_path):
     assert train(cfg).epoch == 1
 
 
-class Head:
-    metric_loss = None
+def head_with(loss):
+    cfg = dict(type='LinearClsHead', num_classes=2, in_channels=3, loss=loss)
+    return MODELS.build(cfg)
 
 
 class Uneven:
@@ -36,14 +38,32 @@ class Uneven:
         self.sampler = DefaultSampler(range(7), round_up=round_up)
 
 
-def test_ranks_with_batches_of_other_sizes(monkeypatch):
+SIZES = dict(num_classes=2, in_channels=4)
+METRIC = dict(metric_loss=dict(type='mmimbal.SupConLoss'))
+
+
+@pytest.mark.parametrize(
+    ('name', 'cfg'),
+    [
+        ('MetricLearningClsHead', dict(SIZES, **METRIC)),
+        ('CausalClsHead', SIZES),
+        ('CosineMeansClsHead', SIZES),
+        ('LADELoss', None),
+    ],
+)
+def test_ranks_with_batches_of_other_sizes(name, cfg, monkeypatch):
+    if cfg:
+        head = MODELS.build(dict(cfg, type=f'mmimbal.{name}'))
+    else:
+        head = head_with(dict(type=f'mmimbal.{name}'))
     monkeypatch.setattr(batches, 'get_world_size', lambda: 2)
-    check_ranks(Head(), Uneven(round_up=True))
-    check_ranks(object(), Uneven(round_up=False))  # no metric loss
-    with pytest.raises(ValueError, match='7 images on 2 ranks, with round_up=False'):
-        check_ranks(Head(), Uneven(round_up=False))
+    check_ranks(head, Uneven(round_up=True))
+    plain = head_with(dict(type='CrossEntropyLoss'))
+    check_ranks(plain, Uneven(round_up=False))
+    with pytest.raises(ValueError, match=f'7 images on 2 ranks, .* but {name} needs'):
+        check_ranks(head, Uneven(round_up=False))
     monkeypatch.setattr(batches, 'get_world_size', lambda: 1)
-    check_ranks(Head(), Uneven(round_up=False))
+    check_ranks(head, Uneven(round_up=False))
 
 
 def test_precise_bn_needs_a_batch_size(tmp_path):

@@ -143,6 +143,25 @@ def test_what_is_missing_is_said_before_the_first_step(
 
 
 @pytest.mark.parametrize(
+    ('loss', 'lacking', 'need'),
+    [
+        (dict(type='mmimbal.BalancedSoftmaxLoss'), NO_COUNTS, 'class counts'),
+        (dict(type='mmimbal.LDAMLoss', reweight_epoch=0.5), NO_EPOCH, 'the epoch'),
+        (dict(type='mmimbal.BalancedSoftmaxLoss'), {}, None),
+    ],
+)
+def test_a_loss_that_comes_later_is_asked_too(loss, lacking, need, tmp_path):
+    schedule = [dict(action_epoch=2, loss=loss)]
+    hooks = dict(custom_hooks=[dict(type='SwitchRecipeHook', schedule=schedule)])
+    if need is None:
+        started('ce', tmp_path, **hooks, **lacking)
+        return
+    message = f'{loss["type"].split(".")[1]} needs {need}'
+    with pytest.raises(ValueError, match=message):
+        started('ce', tmp_path, **hooks, **lacking)
+
+
+@pytest.mark.parametrize(
     ('word', 'options'),
     [
         ('triplet', NO_EPOCH | NO_COUNTS),
@@ -150,6 +169,7 @@ def test_what_is_missing_is_said_before_the_first_step(
         ('kcl', ONE_VIEW | {'model.head.metric_weight': 0.0}),
         ('bcl_views', MIXED),
         ('bcl_views', CONTROL | UNMARKED),
+        ('bcl_views', CONTROL | UNMARKED | WRAPPED),
         ('etf', MIXED),
         ('experts', MIXED),
     ],

@@ -33,3 +33,17 @@ def test_a_warm_up_that_is_most_of_the_training(
     assert (text in log_of(runner)) == is_told
     advice = f'param_scheduler.0.end={max(1, steps // 10)}'
     assert (advice in log_of(runner)) == is_told
+
+
+@pytest.mark.parametrize(
+    ('schedule', 'is_told'),
+    [
+        (dict(type='ConstantLR', factor=0.5), True),
+        (dict(type='ConstantLR', factor=1.0), False),
+        (dict(type='LinearMomentum', start_factor=0.9), False),
+    ],
+)
+def test_only_a_lower_learning_rate_is_one(tmp_path, schedule, is_told):
+    cfg = tiny_digits('stage1_ce', tmp_path, log_level='INFO')
+    cfg.param_scheduler = [dict(schedule, by_epoch=False, end=10_000)]
+    assert ('The warm-up has 10000 steps' in log_of(train(cfg))) == is_told

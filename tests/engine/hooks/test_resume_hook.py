@@ -1,3 +1,4 @@
+import os
 from types import SimpleNamespace
 
 import pytest
@@ -7,7 +8,8 @@ from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from mmimbal.engine.hooks import resume_hook
-from mmimbal.engine.hooks.resume_hook import newest_loadable, seed_all
+from mmimbal.engine.hooks.resume_hook import seed_all
+from mmimbal.engine.newest_checkpoint import newest_loadable
 from mmimbal.files.checkpoint import UnsafeCheckpointError, load_from_local
 from tests.conftest import log_of, tiny_digits, train
 
@@ -78,6 +80,34 @@ def test_the_newest_loadable_checkpoint(tmp_path):
     (tmp_path / 'epoch_10.pth').write_bytes(cut)
     assert newest_loadable(tmp_path, Log()).name == 'epoch_9.pth'
     assert 'epoch_11.pth' in said[0] and 'epoch_10.pth' in said[1]
+
+
+def test_checkpoints_of_an_earlier_run_are_not_resumed(tmp_path):
+    for epoch, written in ((2, 5), (3, 6), (1, 10)):
+        file = tmp_path / f'epoch_{epoch}.pth'
+        torch.save(dict(epoch=epoch), file)
+        os.utime(file, (written, written))
+    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_1.pth'))
+    assert newest_loadable(tmp_path, None).name == 'epoch_1.pth'
+    os.utime(tmp_path / 'epoch_2.pth', (11, 11))  # killed before it wrote the pointer
+    assert newest_loadable(tmp_path, None).name == 'epoch_2.pth'
+    (tmp_path / 'last_checkpoint').write_text('')
+    assert newest_loadable(tmp_path, None).name == 'epoch_3.pth'
+
+
+def test_scores_by_another_metric_are_not_compared(tmp_path):
+    cfg = tiny_digits('stage1_ce', tmp_path, train_cfg__max_epochs=1)
+    cfg.default_hooks.checkpoint.save_best = 'specificity'
+    train(cfg)
+    cfg.default_hooks.checkpoint.save_best = 'macro_f1'
+    cfg.merge_from_dict({'resume': True, 'train_cfg.max_epochs': 2})
+    cfg.log_level = 'INFO'
+    log = log_of(train(cfg))
+    assert 'Resumed with another save_best=specificity' in log
+    assert "+        save_best='macro_f1'" in log  # as all lines that have changed
+    assert [file.name for file in tmp_path.glob('best*')] == [
+        'best_macro_f1_epoch_2.pth'
+    ]
 
 
 def test_a_dangerous_checkpoint_is_not_passed_over(tmp_path):

@@ -38,7 +38,7 @@ def test_norm_statistics_are_averaged_after_each_epoch(tmp_path, averaged):
 def test_loops_that_count_iterations_average_at_their_end(tmp_path, averaged):
     """Also where they end with a validation, which leaves the model in eval mode."""
     cfg = tiny_digits('stage1_ce', tmp_path)
-    cfg.default_hooks.checkpoint.by_epoch = False
+    cfg.default_hooks.checkpoint.update(by_epoch=False, interval=100)
     cfg.train_cfg = dict(by_epoch=False, max_iters=6, val_interval=6)
     cfg.param_scheduler = None
     model = train(cfg).model
@@ -65,7 +65,7 @@ def test_ranks_begin_stage_2_with_the_same_statistics(tmp_path, averaged):
 def test_validations_between_iterations_see_averaged_statistics(tmp_path, averaged):
     """Once for each validation, and once for the steps after the last one."""
     cfg = tiny_digits('stage1_ce', tmp_path)
-    cfg.default_hooks.checkpoint.by_epoch = False
+    cfg.default_hooks.checkpoint.update(by_epoch=False, interval=100)
     cfg.train_cfg = dict(by_epoch=False, max_iters=7, val_interval=3)
     cfg.param_scheduler = None
     calls = []
@@ -81,6 +81,24 @@ def test_validations_between_iterations_see_averaged_statistics(tmp_path, averag
     runner.train()
     assert calls[:2] == [1, 2]
     assert len(averaged) == 3
+
+
+def test_checkpoints_between_iterations_have_averaged_statistics(tmp_path, monkeypatch):
+    def average(buffers, op):
+        for buffer in buffers:
+            buffer.fill_(3)
+
+    monkeypatch.setattr(ddp, 'all_reduce_params', average)
+    cfg = tiny_digits('stage1_ce', tmp_path, val_cfg=None, val_dataloader=None)
+    cfg.val_evaluator = None
+    cfg.default_hooks.checkpoint.update(by_epoch=False, interval=2, save_best=None)
+    cfg.train_cfg = dict(by_epoch=False, max_iters=3)
+    cfg.param_scheduler = None
+    model = train(cfg).model
+    norms = [n for n, m in model.named_modules() if isinstance(m, _NormBase)]
+    for iteration in (2, 3):
+        saved = load_from_local(tmp_path / f'iter_{iteration}.pth')['state_dict']
+        assert all((saved[f'{name}.running_mean'] == 3).all() for name in norms)
 
 
 @pytest.mark.parametrize('update_buffers', [False, True])

@@ -25,6 +25,16 @@ def test_the_same_config_may_run_again_and_resume_may_change(tmp_path):
     assert train(cfg).epoch == 3
 
 
+@pytest.mark.parametrize('pointer', [None, ''])
+def test_a_run_that_was_killed_early_is_protected_too(tmp_path, pointer):
+    train(tiny_digits('stage1_ce', tmp_path, train_cfg__max_epochs=1))
+    (tmp_path / 'last_checkpoint').unlink()
+    if pointer is not None:  # on a full disk
+        (tmp_path / 'last_checkpoint').write_text(pointer)
+    with pytest.raises(FileExistsError, match='contains a run with another config'):
+        train(tiny_digits('stage1_triplet', tmp_path))
+
+
 def test_another_spelling_of_the_work_dir_is_the_same(tmp_path):
     train(tiny_digits('stage1_ce', tmp_path))
     train(tiny_digits('stage1_ce', f'{tmp_path}/'))

@@ -67,6 +67,18 @@ def test_a_resumed_run_goes_on_to_the_bit(epoch):
     assert resumed((batches[0],)).equal(head((batches[0],)))
 
 
+def test_a_run_that_goes_on_inside_the_first_epoch_keeps_its_sums():
+    """A loop over iterations resumes anywhere."""
+    head, batches = build(), [torch.randn(6, D) for _ in range(2)]
+    train(head, batches[:1])
+    resumed = build(-1)
+    resumed.load_state_dict(copy.deepcopy(head.state_dict()))
+    resumed.set_epoch(0)
+    for one in (head, resumed):
+        train(one, batches[1:])
+    assert resumed.sums.equal(head.sums)
+
+
 def test_validation_adds_nothing():
     head = build().eval()
     head.loss((torch.randn(6, D),), SAMPLES)

@@ -5,6 +5,7 @@ import torch
 from mmpretrain.structures import DataSample
 from torch import nn
 
+from mmimbal.models.heads.max_norm_head import bounded
 from mmimbal.registry import MODELS
 
 K, D = 3, 4
@@ -33,6 +34,14 @@ def test_long_rows_are_shortened_and_others_stay():
     torch.testing.assert_close(found, features @ expected.T + head.fc.bias)
     torch.testing.assert_close(head.fc.weight.data, expected)
     assert head((features,)).equal(found)
+
+
+def test_bounded_weights_stay_to_the_bit():
+    """One rank writes checkpoints, and so sets its weights back more often."""
+    weights = torch.randn(1000, 16, generator=torch.Generator().manual_seed(0))
+    once = bounded(weights, 1.0)
+    assert (once.norm(dim=1) <= 1 + 1e-6).all() and not once.equal(weights)
+    assert bounded(once, 1.0).equal(once)
 
 
 def test_it_is_projected_gradient_descent():

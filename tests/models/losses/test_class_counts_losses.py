@@ -12,6 +12,7 @@ from mmimbal.models import losses
 from mmimbal.models.needs import give_epoch
 from mmimbal.registry import MODELS
 from tests.conftest import CONFIGS, tiny_digits, train
+from tests.distributed import run_on_ranks
 
 COUNTS = np.array([200, 50, 7, 1])
 K = len(COUNTS)
@@ -316,3 +317,23 @@ def test_the_factor_of_the_class_imbalance_loss_has_no_gradient():
     shares, true = logits.detach().softmax(1), F.one_hot(labels, 3)
     factor = weights[labels] * (1 - (shares * true).sum(1))
     torch.testing.assert_close(logits.grad, factor[:, None] * (shares - true) / 6)
+
+
+def reweighted(rank, world_size):
+    """Return the loss of the images of a rank, in the reweighted phase of LDAM."""
+    loss = MODELS.build(dict(type='mmimbal.LDAMLoss', reweight_epoch=0))
+    loss.set_class_counts(np.array([500, 50, 5]))
+    loss.set_max_epochs(2)
+    loss.set_epoch(1)
+    random = torch.Generator().manual_seed(0)
+    logits = 30 * torch.rand(16, 3, generator=random)
+    labels = torch.tensor([0] * 8 + [0, 1, 2, 2, 1, 0, 2, 2])
+    own = slice(8 * rank, 8 * rank + 8) if world_size == 2 else slice(16)
+    return loss(logits[own], labels[own])
+
+
+def test_ranks_weight_images_as_one_process_does():
+    alone = reweighted(0, 1)
+    both = torch.stack(run_on_ranks(2, reweighted, 2))
+    torch.testing.assert_close(both.mean(), alone)
+    assert not both[0].isclose(both[1])
