@@ -50,6 +50,14 @@ def parse_args() -> argparse.Namespace:
         'too',
     )
     parser.add_argument(
+        '--range',
+        nargs=2,
+        type=float,
+        metavar=('LOW', 'HIGH'),
+        help='values of images of more than 8 bits that become 0 and 255: those of '
+        'tools/prepare_dataset.py for the training images',
+    )
+    parser.add_argument(
         '--neighbours',
         type=at_least(1),
         metavar='N',
@@ -100,6 +108,7 @@ def main() -> None:
     from mmengine.dist import is_main_process
 
     from mmimbal.command_line.memory import keep_memory
+    from mmimbal.datasets.sources.walk import own_files
     from mmimbal.inference.find_images import (
         files_left_out,
         find_images,
@@ -114,7 +123,8 @@ def main() -> None:
     keep_memory()
     folders = [args.images, *args.more_images]
     files = find_images(folders, args.split)
-    read = [*args.models, args.images / 'index.csv', *filter(None, [args.index])]
+    of_data = [file for folder in folders for file in own_files(folder)]
+    read = [*args.models, *of_data, *filter(None, [args.index])]
     check_can_be_file(args.out, *read, *map(Path, files))
     join_ranks()
     predictor = load_predictor(args.models, get_device())
@@ -135,6 +145,7 @@ def main() -> None:
         args.workers,
         args.tta,
         neighbours,
+        args.range and tuple(args.range),
     )
     if not is_main_process():
         return

@@ -50,13 +50,15 @@ def main() -> None:
     """Read predictions, and write the page."""
     args = parse_args()
     # Imported here, so that --help is quick.
+    from mmimbal.datasets.sources.walk import own_files
     from mmimbal.evaluation.runs import files_of_runs, load_runs
     from mmimbal.inference.predictor import load_predictor
     from mmimbal.inference.stored_decisions import load_decisions
     from mmimbal.inference.worst_errors import model_of, show_errors
     from mmimbal.visualization.report import build_report
 
-    read = filter(None, (args.decisions, args.model))
+    read = [*filter(None, (args.decisions, args.model))]
+    read += own_files(args.images) if args.images else []
     check_can_be_file(args.out, *files_of_runs(args.runs).values(), *read)
     runs = load_runs(args.runs)
     first = next(iter(runs.values()))

@@ -111,7 +111,7 @@ def main() -> None:
     from mmengine.runner import Runner
 
     from mmimbal.command_line.memory import keep_memory
-    from mmimbal.command_line.missing_files import check_data
+    from mmimbal.command_line.missing_files import check_data, check_is_no_data
     from mmimbal.command_line.run_config import (
         can_use_amp,
         choose_split,
@@ -157,6 +157,7 @@ def main() -> None:
         if args.split:
             choose_split(cfg, args.split)
         check_data(cfg, 'test_dataloader')
+        check_is_no_data(cfg, args.out)
         if args.tta:
             load_views(cfg, args.tta)
     if not args.work_dir or holds_training(Path(cfg.work_dir)):

@@ -6,11 +6,14 @@ from joblib import cpu_count
 from mmengine.config import Config
 from mmengine.logging import print_log
 
+OF_WORKERS = ('persistent_workers', 'prefetch_factor', 'timeout')
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
 def fit_workers(cfg: Config) -> None:
     """Give each loader no more workers than this process has cores; log a line.
+
+    Without workers, a loader has no options of them.
 
     The processes that ``torchrun`` starts on a machine share its cores.
 
@@ -25,6 +28,10 @@ def fit_workers(cfg: Config) -> None:
     }
     for name in fitted:
         cfg[name].num_workers = cores
+    for name in LOADERS:
+        if cfg.get(name) and not cfg[name].get('num_workers', 0):
+            for option in OF_WORKERS:  # torch refuses them without workers
+                cfg[name].pop(option, None)
     if fitted:
         numbers = ', '.join(f'{name} {number}' for name, number in fitted.items())
         print_log(

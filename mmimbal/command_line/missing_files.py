@@ -3,13 +3,15 @@
 A Runner finds them too, but after a page of log, and with a traceback.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from mmengine.config import Config
 
 from mmimbal.datasets.index_file import check_is_there
 from mmimbal.datasets.innermost import innermost, name_of
+from mmimbal.datasets.sources.walk import own_files
+from mmimbal.files.atomic import check_can_be_file
 from mmimbal.files.work_dir import last_checkpoint
 from mmimbal.stage2.config import two_stage_hooks
 from mmimbal.stage2.stage1 import find_stage1
@@ -30,6 +32,18 @@ def check_data(cfg: Config, *loaders: str) -> None:
         if name_of(dataset) == 'CSVDataset':
             file = dataset.get('ann_file', 'index.csv')
             check_is_there(Path(dataset['data_root'], file))
+
+
+def check_is_no_data(cfg: Config, files: Iterable[Path]) -> None:
+    """Raise a FileExistsError if a file to write describes the data set of a test.
+
+    Args:
+        cfg: The config.
+        files: The files.
+    """
+    dataset = innermost(cfg.test_dataloader.dataset, 'data_root', True)
+    for file in files:
+        check_can_be_file(file, *own_files(Path(dataset.get('data_root') or '.')))
 
 
 def check_checkpoints(cfg: Config) -> None:

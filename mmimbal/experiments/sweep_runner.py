@@ -1,5 +1,6 @@
 """Run a sweep: train all methods of stage 2 on the features of one stage 1."""
 
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -141,7 +142,8 @@ def write_checkpoints(
             continue
         file = folder / f'{method}_seed{seed}.pth'
         sweep.save_checkpoint(runs[method][seed], file)
-        yield f'python tools/test.py {file.with_suffix(".py")} {file}'
+        config = shlex.quote(str(file.with_suffix('.py')))
+        yield f'python tools/test.py {config} {shlex.quote(str(file))}'
 
 
 def write_predictions(

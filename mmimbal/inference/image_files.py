@@ -13,13 +13,9 @@ from torch.utils.data import Dataset
 
 from mmimbal.datasets.checking.image_facts import LOADER
 from mmimbal.datasets.checking.unreadable import why_unreadable
-from mmimbal.datasets.checking.values import (
-    how_to_map,
-    is_plain,
-    range_of,
-    read_unchanged,
-)
+from mmimbal.datasets.checking.values import is_plain, read_unchanged
 from mmimbal.datasets.sources.dicom import is_dicom, read_dicom
+from mmimbal.datasets.sources.pixel_range import read_in_range
 
 
 class ImageFiles(Dataset):
@@ -33,6 +29,9 @@ class ImageFiles(Dataset):
         size: Height and width that it makes of them, if they are the same for all:
             then an image that ends with another size, because it is too small, is a
             problem. In a batch, it would be padded to the size of the others.
+        value_range: Values that become 0 and 255, as ``--range`` of
+            ``tools/prepare_dataset.py``; an image of more than 8 bits is a problem if
+            ``None``.
     """
 
     def __init__(
@@ -40,10 +39,12 @@ class ImageFiles(Dataset):
         files: Sequence[str],
         pipeline: list[dict],
         size: tuple[int, int] | None = None,
+        value_range: tuple[float, float] | None = None,
     ) -> None:
         self.files = files
         self.pipeline = Compose(pipeline)
         self.size = size
+        self.value_range = value_range
 
     def __len__(self) -> int:
         return len(self.files)
@@ -51,9 +52,10 @@ class ImageFiles(Dataset):
     def __getitem__(self, index: int) -> dict:
         """Return ``index`` and ``item``, what the pipeline makes, or ``problem``."""
         try:
-            if problem := deeper_than_8_bits(self.files[index]):
+            problem = deeper_than_8_bits(self.files[index])
+            if problem and not self.value_range:
                 return dict(index=index, problem=problem)
-            with decodable(self.files[index]) as file:
+            with decodable(self.files[index], self.value_range) as file:
                 item = self.pipeline(dict(img_path=file))
         except Exception as error:  # decoders raise errors of any type
             return dict(index=index, problem=problem_of(self.files[index], error))
@@ -69,14 +71,25 @@ class ImageFiles(Dataset):
 
 
 @contextmanager
-def decodable(file: str) -> Iterator[str]:
-    """Give the path of an image for a pipeline; that of a PNG file for a DICOM file."""
-    if not is_dicom(Path(file)):
+def decodable(
+    file: str, value_range: tuple[float, float] | None = None
+) -> Iterator[str]:
+    """Give the path of an image of 8 bits for a pipeline: if need be, of a PNG file.
+
+    Args:
+        file: The image. A DICOM file has its own range.
+        value_range: Values that become 0 and 255, if any.
+    """
+    if is_dicom(Path(file)):
+        pixels = read_dicom(Path(file))
+    elif value_range:
+        pixels = read_in_range(Path(file), *value_range)
+    else:
         yield file
         return
     with tempfile.TemporaryDirectory() as folder:
         png = str(Path(folder, 'image.png'))
-        cv2.imwrite(png, read_dicom(Path(file)))
+        cv2.imwrite(png, pixels)
         yield png
 
 
@@ -100,7 +113,10 @@ def deeper_than_8_bits(file: str) -> str:
     stored = None if is_plain(content) else read_unchanged(content)
     if stored is None or stored.dtype == np.uint8:
         return ''
-    return f'{stored.dtype} values: {how_to_map(str(stored.dtype), *range_of(stored))}'
+    return (
+        f'{stored.dtype} values: give tools/predict.py the --range LOW HIGH that the '
+        'training images were prepared with'
+    )
 
 
 def collate(items: list[dict]) -> dict:

@@ -37,12 +37,14 @@ def predict_files(
     workers: int = 2,
     tta: str | None = None,
     neighbours: Neighbours | None = None,
+    value_range: tuple[float, float] | None = None,
 ) -> int:
     """Write a CSV file with a row for each image.
 
     Columns are ``file``, ``predicted``, the probability of each class, those of the
     decisions of a calibrated model, those of the neighbours, and ``problem``: why an
-    image could not be predicted. The same call goes on where an earlier one was
+    image could not be predicted. A class with the name of another column has ``class``
+    before it. The same call goes on where an earlier one was
     stopped. Each process of a distributed run predicts every W-th image.
 
     Args:
@@ -53,6 +55,7 @@ def predict_files(
         workers: Number of processes that read images.
         tta: Views of each image to average over, ``'flips'`` or ``'crops'``.
         neighbours: The images of which the nearest are named, if any.
+        value_range: As for :class:`mmimbal.inference.image_files.ImageFiles`.
 
     Returns:
         Number of images that could not be predicted; 0 in other processes than the
@@ -73,10 +76,13 @@ def predict_files(
             '--tta, or with the model as it was before tools/calibrate.py'
         )
     inputs = None
-    columns = [*predictor.classes, *decisions.columns]
+    others = [*decisions.columns]
     if neighbours:
         inputs = _head_inputs(predictor, tta)
-        columns += neighbours.columns
+        others += neighbours.columns
+    taken = {'file', 'predicted', *others, 'problem'}
+    of_classes = [f'class {n}' if n in taken else n for n in predictor.classes]
+    columns = [*of_classes, *others]
     header = ('file', 'predicted', *columns, 'problem')
     settings = dict(
         model=predictor.model_hash,
@@ -86,6 +92,7 @@ def predict_files(
         decisions=_hash(decisions.to_dict()),
         index=neighbours and state_hash(dict(embeddings=neighbours.embeddings)),
         columns=columns,
+        range=value_range and list(value_range),
     )
     own = range(rank, len(files), world_size)
     with locked_once(out) if rank == 0 else nullcontext():
@@ -94,7 +101,9 @@ def predict_files(
         with tqdm(
             total=len(own), initial=done, unit=' images', disable=None
         ) as progress:
-            batches = _batches(predictor, files, own[done:], batch_size, workers, tta)
+            batches = _batches(
+                predictor, files, own[done:], batch_size, workers, tta, value_range
+            )
             for scores, problems, kept in batches:
                 found = _cells(list(scores.values()), decisions)
                 if inputs and found:
@@ -176,6 +185,7 @@ def _batches(
     batch_size: int,
     workers: int,
     tta: str | None,
+    value_range: tuple[float, float] | None = None,
 ) -> Iterator[tuple[dict[int, np.ndarray], dict[int, str], list[int]]]:
     """Yield probabilities, (K,), and problems of images, by index.
 
@@ -191,7 +201,7 @@ def _batches(
         model = MODELS.build(dict(type=AverageScores), default_args=dict(module=model))
         model.eval()
     loader = DataLoader(
-        Subset(ImageFiles(files, pipeline, size), indices),
+        Subset(ImageFiles(files, pipeline, size, value_range), indices),
         batch_size=batch_size,
         num_workers=workers,
         collate_fn=collate,

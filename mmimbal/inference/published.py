@@ -26,7 +26,7 @@ def check_place(out: Path, suffixes: Sequence[str], *inputs: Path) -> None:
     Raises:
         OSError: If one of these is a folder, in a file, or an input.
         ValueError: If the file does not end in ``.pth``, is in a work dir, or beside it
-            are files of an earlier model that would stay.
+            are files of an earlier model that would stay, or of no model.
     """
     if out.suffix != '.pth':
         raise ValueError(
@@ -34,11 +34,17 @@ def check_place(out: Path, suffixes: Sequence[str], *inputs: Path) -> None:
         )
     for suffix in suffixes:
         check_can_be_file(out.with_suffix(suffix), *inputs)
-    others = [out.with_suffix(each) for each in OF_A_MODEL if each not in suffixes]
+    beside = [out.with_suffix(each) for each in OF_A_MODEL]
+    others = [file for file in beside if file.suffix not in suffixes]
     if stale := [str(file) for file in others if file.exists()]:
         raise ValueError(
             f'{" and ".join(stale)} would not fit the new {out.name}: name another '
             'file, or move what is there'
+        )
+    if not out.exists() and (others := [str(f) for f in beside if f.exists()]):
+        raise ValueError(
+            f'{" and ".join(others)} would be replaced, without a {out.name} to which '
+            'it could belong: name another file, or move what is there'
         )
     if last_checkpoint(out.parent):
         raise ValueError(

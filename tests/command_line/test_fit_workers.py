@@ -33,6 +33,13 @@ def test_loaders_without_workers_stay_so(monkeypatch):
     assert cfg.train_dataloader.num_workers == 0
 
 
+def test_loaders_without_workers_have_no_options_of_them():
+    loader = dict(num_workers=0, persistent_workers=True, prefetch_factor=2)
+    cfg = Config(dict(test_dataloader=dict(loader, batch_size=3)))
+    fit_workers(cfg)
+    assert cfg.test_dataloader == dict(num_workers=0, batch_size=3)
+
+
 @pytest.mark.parametrize('profile', ['224px', 'convnext', 'dinov2', '144px_resnet50'])
 def test_profiles_for_a_gpu_have_workers_for_it(profile):
     cfg = compose(parse_experiment(f'isic2018/{profile}/ce'))

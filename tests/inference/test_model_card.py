@@ -88,7 +88,7 @@ def test_other_shares_of_classes_are_named_and_not_measured(predictions):
     card = model_card(
         'skin', ('mel', 'nv'), CFG, [{}], PIPELINE, decisions, predictions
     )
-    assert 'for these shares of classes: mel 0.9, nv 0.1' in card
+    assert 'for these shares of classes: mel: 0.9, nv: 0.1' in card
     assert 'after rebalanced training, probabilities for other shares are wrong' in card
     same = replace(decisions.calibration, prevalence=None)
     scores = same.apply(predictions.scores.astype(float))

@@ -6,6 +6,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from mmimbal.command_line.missing_files import check_is_no_data
 from mmimbal.files.checkpoint import load_from_local
 from mmimbal.files.work_dir import find_checkpoint, find_config, holds_training
 from tests.tools import explain
@@ -58,6 +59,8 @@ def test_what_is_read_is_not_written(trained, published, data, tmp_path, capsys)
     assert explain('test', config, trained, *flags) is None
     images = shutil.copytree(data, tmp_path / 'images')
     image = next(images.rglob('*.png'))
+    described = images / 'dataset.json'
+    described.write_text('{"classes": ["a", "b", "c"]}')
     before = contents(tmp_path)
     for out, tool, arguments in (
         (scores, 'report', [scores]),
@@ -66,10 +69,15 @@ def test_what_is_read_is_not_written(trained, published, data, tmp_path, capsys)
         (published, 'predict', [published, images]),
         (image, 'predict', [published, images]),
         (images / 'index.csv', 'predict', [published, images, '--split', 'test']),
+        (described, 'predict', [published, image, '--more-images', images]),
+        (described, 'report', [scores, '--images', images]),
         (published, 'calibrate', [published, images]),
     ):
         message = explain(tool, *arguments, '--out', out)
         assert f'{out} is read, so the output cannot be written there' in message
+    cfg = Config(dict(test_dataloader=dict(dataset=dict(data_root=str(images)))))
+    with pytest.raises(FileExistsError, match=r'dataset\.json is read'):
+        check_is_no_data(cfg, [described])
     copy = shutil.copy(published, tmp_path / 'x.pkl')
     assert explain('test', config, copy, '--out', copy) == 2
     assert f'{copy} is read' in capsys.readouterr().err
@@ -99,6 +107,17 @@ def test_no_file_of_an_earlier_model_stays_beside_a_new_one(published, members):
     onnx.write_text('of the earlier model')
     message = explain('publish', members / 'fold1', published)
     assert f'{onnx} would not fit the new x.pth' in message
+
+
+@pytest.mark.parametrize('suffix', ['.py', '.md'])
+def test_files_of_a_user_are_not_replaced(suffix, published, data, members, tmp_path):
+    (tmp_path / f'mine{suffix}').write_text('mine')
+    out = tmp_path / 'mine.pth'
+    message = explain('publish', members / 'fold0', out)
+    assert f'mine{suffix} would be replaced, without a mine.pth' in message
+    message = explain('calibrate', published, data, '--out', out)
+    assert f'mine{suffix} would ' in message
+    assert [*tmp_path.glob('mine*')] == [tmp_path / f'mine{suffix}']
 
 
 def test_nothing_is_published_if_onnx_is_impossible(members, tmp_path, monkeypatch):

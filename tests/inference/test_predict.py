@@ -325,8 +325,35 @@ def test_what_cannot_be_predicted_alike_in_any_batch_is_a_problem(
     assert first['problem'] == 'it has 5 x 8 pixels, and the model takes 8 x 8'
     assert not second['problem'] and second['predicted']
     assert 'uint16 values' in third['problem']
-    assert '--range 4095 4095 maps them to 8 bits' in third['problem']
+    assert 'the --range LOW HIGH that the training images were' in third['problem']
     assert not first['predicted'] and not third['predicted']
+
+
+def test_a_range_is_that_of_the_training_images(data, members, tmp_path):
+    """Images of 8 bits stay as they are, as in tools/prepare_dataset.py."""
+    shallow = cv2.imread(find_images([data / 'images'])[0])
+    files = [str(tmp_path / f'{bits}.png') for bits in (8, 16)]
+    cv2.imwrite(files[0], shallow)
+    cv2.imwrite(files[1], shallow.astype(np.uint16) * 8 + 100)
+    predictor, out = load_predictor([members / 'fold0']), tmp_path / 'o.csv'
+    value_range = (100, 100 + 8 * 255)
+    assert not predict_files(predictor, files, out, workers=0, value_range=value_range)
+    first, second = read_table(out)
+    assert first.pop('file') != second.pop('file') and first == second
+
+
+def test_a_class_may_have_the_name_of_another_column(data, members, tmp_path):
+    predictor = load_predictor([members / 'fold0'])
+    names = ('file', 'problem', *predictor.classes[2:])
+    renamed = replace(predictor, classes=names)
+    files = find_images([data / 'images'])[:2]
+    assert not predict_files(renamed, files, tmp_path / 'o.csv', workers=0)
+    predict_files(predictor, files, tmp_path / 'p.csv', workers=0)
+    usual = read_table(tmp_path / 'p.csv')
+    for row, expected in zip(read_table(tmp_path / 'o.csv'), usual, strict=True):
+        assert row['file'] == expected['file'] and row['problem'] == ''
+        for name, old in zip(names[:2], predictor.classes, strict=False):
+            assert row[f'class {name}'] == expected[old]
 
 
 def test_an_ensemble_in_an_ensemble_is_refused(members, tmp_path):

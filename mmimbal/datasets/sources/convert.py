@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from mmimbal.datasets.sources.dicom import is_dicom, patient_of, read_dicom
-from mmimbal.datasets.sources.pixel_range import read_in_range
+from mmimbal.datasets.sources.pixel_range import check_one_depth, read_in_range
 from mmimbal.datasets.sources.source import Image, Source
 from mmimbal.datasets.spelling import check_near_equal
 
@@ -27,8 +27,12 @@ def with_conversions(
     Raises:
         FileNotFoundError: If an image is missing.
         ImportError: If there are DICOM files, but pydicom is not installed.
-        ValueError: If a DICOM file cannot be read, or a patient has two spellings.
+        ValueError: If a DICOM file cannot be read, a patient has two spellings, or the
+            range would be that of images of 8 bits and of others.
     """
+    if value_range:
+        paths = (image.path for image in source.images if image.pixels is None)
+        check_one_depth((p for p in paths if not is_dicom(p)), *value_range)
     images, patients, converted = [], [], 0
     for image in source.images:
         if image.pixels is None and image.path.is_file() and is_dicom(image.path):

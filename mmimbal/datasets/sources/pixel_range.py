@@ -1,9 +1,13 @@
 """Read images of more than 8 bits: a range of their values becomes 0 to 255."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
 import numpy as np
+
+from mmimbal.datasets.checking.header import JPEG, PNG
+from mmimbal.datasets.checking.values import IHDR_BITS
 
 
 def read_in_range(path: Path, low: float, high: float) -> np.ndarray:
@@ -40,6 +44,37 @@ def read_in_range(path: Path, low: float, high: float) -> np.ndarray:
     is_shown = values.dtype == np.uint8 and high > np.iinfo(np.uint8).max
     pixels = values if is_shown else to_8_bits(values, low, high)
     return pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
+
+
+def check_one_depth(paths: Iterable[Path], low: float, high: float) -> None:
+    """Raise a ValueError if a range would be that of images of 8 bits and of others.
+
+    Args:
+        paths: The images.
+        low: The value that becomes 0.
+        high: The value that becomes 255. Above 255, it is not for images of 8 bits.
+    """
+    first: dict[bool, Path] = {}
+    for path in paths if high <= np.iinfo(np.uint8).max else ():
+        if path.is_file():
+            first.setdefault(has_8_bits(path), path)
+        if len(first) == 2:
+            raise ValueError(
+                f'--range {low:g} {high:g} would be for all images, but {first[True]} '
+                f'has 8 bits, and {first[False]} has more: bring each kind to 8 bits '
+                'in a folder of its own, then join the folders'
+            )
+
+
+def has_8_bits(path: Path) -> bool:
+    """Return whether an image has at most 8 bits a channel."""
+    with open(path, 'rb') as file:
+        start = file.read(IHDR_BITS + 1)
+    if start.startswith(JPEG):
+        return True
+    if start.startswith(PNG):
+        return start[IHDR_BITS] <= 8
+    return read_values(path).dtype == np.uint8
 
 
 def read_values(path: Path) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Splits beside that of 70/10/20: folds, and parts of the training images."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -40,8 +40,14 @@ def with_calibration(
             most = round(share * len(of_class))
             most = most if len(of_class) >= FEWEST_FOR_VALIDATION else 0
             moved -= set([group for group in of_class if group in moved][most:])
+    moved |= of_classes_without(moved, members, share, seed)
     new = np.array(splits, dtype='<U5')
     new[train[np.isin(own, list(moved))]] = 'cal'
+    if 'cal' not in new:
+        raise ValueError(
+            '--calibration finds no groups to move: all of them have images of a class '
+            f'of fewer than {FEWEST_FOR_VALIDATION} groups, which stay in train'
+        )
     warnings = []
     for label, name in enumerate(classes):
         images = new[train[labels[train] == label]]
@@ -52,6 +58,33 @@ def with_calibration(
                 f'its images are in cal, and {share:.1%} were asked for'
             )
     return new.tolist(), warnings
+
+
+def of_classes_without(
+    moved: set[str], members: Mapping[int, np.ndarray], share: float, seed: int
+) -> set[str]:
+    """Return groups to move of classes with enough groups, of which none has moved.
+
+    So it is where groups have images of several classes, and those that were chosen
+    had to stay for a rare class.
+
+    Args:
+        moved: Groups that have moved.
+        members: Groups of each class.
+        share: Share of the groups of a class that should move.
+        seed: Seed of the choice.
+    """
+    rare = [own for own in members.values() if len(own) < FEWEST_FOR_VALIDATION]
+    staying = {group for own in rare for group in own}
+    random = np.random.default_rng(seed)
+    found: set[str] = set()
+    for own in sorted(members.values(), key=len):
+        wanted = 0
+        if len(own) >= FEWEST_FOR_VALIDATION and not (moved | found) & {*own}:
+            wanted = max(1, round(share * len(own)))
+        free = [group for group in random.permutation(own) if group not in staying]
+        found |= {*free[:wanted]}
+    return found
 
 
 def folds_beside_test(

@@ -41,6 +41,11 @@ LABELS = frozenset(('label', 'labels'))
 PREVIEW_ENDING = re.compile(r'[ _.-](preview|thumb|thumbnail)$', re.IGNORECASE)
 
 
+def own_files(folder: Path) -> list[Path]:
+    """Return the files that describe a prepared data set, whether or not it is one."""
+    return [folder / name for name in sorted(OWN_FILES)]
+
+
 def files_below(folder: Path) -> Iterator[PurePosixPath]:
     """Yield all files below a folder, sorted; linked folders are followed.
 

@@ -75,9 +75,6 @@ def test_images_of_8_bits_stay_as_they_are_beside_others(tmp_path):
     found = {image.label: image.pixels()[..., 0] for image in source.images}
     assert np.array_equal(found['a'], shown)
     assert np.array_equal(found['b'], np.rint(deep * (255 / 4095)).astype(np.uint8))
-    source = with_conversions(read_folders(tmp_path / 'a' / '..'), (0, 100))
-    found = {image.label: image.pixels()[..., 0] for image in source.images}
-    assert found['a'].max() == 255 and (found['a'] == 255).mean() > 0.4
 
 
 def test_dicom_files_are_written_as_png_with_their_patients(export, tmp_path):
@@ -120,3 +117,22 @@ def test_a_range_becomes_eight_bits(tmp_path):
     assert image.pixels()[0, :, 0].tolist() == [0, round(100 / 4095 * 255), 255, 255]
     same, _ = with_conversions(read_folders(tmp_path / 'src')).images
     assert same.pixels is None
+
+
+@pytest.mark.parametrize('suffix', ['png', 'tif', 'jpg'])
+def test_a_range_of_images_of_two_depths_is_refused(suffix, tmp_path):
+    """It would make nearly all values of those of 8 bits white."""
+    for name, values in (
+        (f'a/1.{suffix}', np.full((4, 4), 200, np.uint8)),
+        ('b/2.tif', np.full((4, 4), 0.5, np.float32)),
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        assert cv2.imwrite(str(tmp_path / name), values)
+    source = read_folders(tmp_path)
+    message = rf'--range 0 1 would be for all images, .*1\.{suffix} has 8 bits, and .*2'
+    with pytest.raises(ValueError, match=message):
+        with_conversions(source, (0, 1))
+    with_conversions(source, (0, 256))  # for the others alone
+    (tmp_path / f'a/1.{suffix}').unlink()
+    cv2.imwrite(str(tmp_path / 'a/1.tif'), np.full((4, 4), 0.2, np.float32))
+    with_conversions(read_folders(tmp_path), (0, 1))

@@ -4,10 +4,12 @@ import re
 import unicodedata
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from mmimbal.datasets import CSVDataset
 from mmimbal.datasets.sources import plan_dataset, read_csv, write_dataset
+from mmimbal.datasets.sources.plan_splits import with_calibration
 from tests.conftest import write_index
 
 
@@ -301,6 +303,31 @@ def test_thousands_of_names_make_no_endless_message(tmp_path):
     with pytest.raises(ValueError, match='; and 290 more') as error:
         read_csv(tmp_path)
     assert len(str(error.value)) < 2000
+
+
+def test_patients_of_a_rare_class_leave_calibration_images_of_the_others():
+    """Nine patients with both common classes, of which two have the rare one, too."""
+    labels, groups = [], []
+    for patient in range(9):
+        own = [0, 1] + [2] * (patient % 4 == 0)
+        labels += own
+        groups += [f'p{patient}'] * len(own)
+    for seed in range(5):
+        splits, said = with_calibration(
+            np.array(labels), groups, ['train'] * len(labels), 0.2, seed, 'xyz'
+        )
+        moved = {g for g, split in zip(groups, splits, strict=True) if split == 'cal'}
+        assert 1 <= len(moved) <= 3 and not moved & {'p0', 'p4', 'p8'}
+        assert [line[:5] for line in said] == ['z has']
+    with pytest.raises(ValueError, match='--calibration finds no groups to move'):
+        with_calibration(
+            np.repeat([0, 1, 2, 3], [8, 4, 4, 0]),
+            [f'p{n}' for n in range(8)] * 2,
+            ['train'] * 16,
+            0.2,
+            0,
+            'xyz',
+        )
 
 
 # Groups to train on of the classes, and how many of them --calibration takes.
