@@ -113,7 +113,7 @@ def test_obvious_mistakes_are_explained(tmp_path, monkeypatch):
     message = fail(
         'tools/train.py', leaf, '--stage1', 'nowhere', '--work-dir', tmp_path / 'run'
     )
-    assert message == 'train: --stage1: no checkpoint: nowhere does not exist'
+    assert message == 'train: --stage1: no checkpoint: nowhere does not exist\n'
     assert not (tmp_path / 'run').exists()
     message = explain('train', 'configs/digits_lt/stage1_ce.py', '--resume', 'no.pth')
     assert message == 'train: no checkpoint at no.pth'

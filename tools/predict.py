@@ -108,6 +108,8 @@ def main() -> None:
     from mmengine.dist import is_main_process
 
     from mmimbal.command_line.memory import keep_memory
+    from mmimbal.datasets.sources.dicom import is_dicom
+    from mmimbal.datasets.sources.pixel_range import check_one_depth
     from mmimbal.datasets.sources.walk import own_files
     from mmimbal.inference.find_images import (
         files_left_out,
@@ -126,6 +128,8 @@ def main() -> None:
     of_data = [file for folder in folders for file in own_files(folder)]
     read = [*args.models, *of_data, *filter(None, [args.index])]
     check_can_be_file(args.out, *read, *map(Path, files))
+    if args.range:
+        check_one_depth((p for p in map(Path, files) if not is_dicom(p)), *args.range)
     join_ranks()
     predictor = load_predictor(args.models, get_device())
     members = number_of_members(predictor.model_cfg)

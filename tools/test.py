@@ -177,10 +177,9 @@ def main() -> None:
         if ensemble:
             tested = load_ensemble_for_test(runner, ensemble)
         else:
-            tested = load_checkpoint_for_test(runner, checkpoint, args.config)
-    leak = tested.leak if split != 'train' else ''
-    if leak:
-        print_log(leak, 'current', logging.WARNING)
+            tested = load_checkpoint_for_test(runner, checkpoint, args.config, split)
+    if tested.leak:
+        print_log(tested.leak, 'current', logging.WARNING)
     head = unwrap_model(runner.model).head if args.embeddings else None
     if args.tta:
         with messages_for_config_mistakes():
@@ -207,7 +206,7 @@ def main() -> None:
                     model=tested.hash,
                     tta=args.tta,
                     split=split,
-                    leak=leak,
+                    leak=tested.leak,
                     # A head of a sweep has no log: use that of its stage 1.
                     curves=read_curves(checkpoint.parent)
                     or read_curves(Path(tested.meta.get('stage1', checkpoint)).parent),

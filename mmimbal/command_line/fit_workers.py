@@ -6,7 +6,12 @@ from joblib import cpu_count
 from mmengine.config import Config
 from mmengine.logging import print_log
 
-OF_WORKERS = ('persistent_workers', 'prefetch_factor', 'timeout')
+OF_WORKERS = (
+    'multiprocessing_context',
+    'persistent_workers',
+    'prefetch_factor',
+    'timeout',
+)
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 

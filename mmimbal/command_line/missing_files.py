@@ -12,7 +12,7 @@ from mmimbal.datasets.index_file import check_is_there
 from mmimbal.datasets.innermost import innermost, name_of
 from mmimbal.datasets.sources.walk import own_files
 from mmimbal.files.atomic import check_can_be_file
-from mmimbal.files.work_dir import last_checkpoint
+from mmimbal.files.work_dir import can_resume
 from mmimbal.stage2.config import two_stage_hooks
 from mmimbal.stage2.stage1 import find_stage1
 
@@ -41,7 +41,8 @@ def check_is_no_data(cfg: Config, files: Iterable[Path]) -> None:
         cfg: The config.
         files: The files.
     """
-    dataset = innermost(cfg.test_dataloader.dataset, 'data_root', True)
+    dataset = (cfg.get('test_dataloader') or {}).get('dataset') or {}
+    dataset = innermost(dataset, 'data_root', first_of_several=True)
     for file in files:
         check_can_be_file(file, *own_files(Path(dataset.get('data_root') or '.')))
 
@@ -66,9 +67,7 @@ def check_checkpoints(cfg: Config) -> None:
 def goes_on(cfg: Config) -> bool:
     """Return whether a run resumes from a checkpoint: it needs no stage 1 then."""
     work_dir = Path(cfg.get('work_dir') or '.')
-    return bool(
-        cfg.get('resume') and (cfg.get('load_from') or last_checkpoint(work_dir))
-    )
+    return bool(cfg.get('resume') and (cfg.get('load_from') or can_resume(work_dir)))
 
 
 def pretrained_files(cfg: object) -> Iterator[str | None]:

@@ -45,14 +45,15 @@ def load_ensemble_for_test(runner: Runner, ensemble: Predictor) -> LoadedModel:
 
 
 def load_checkpoint_for_test(
-    runner: Runner, checkpoint: Path, config: str
+    runner: Runner, checkpoint: Path, config: str, split: str | None
 ) -> LoadedModel:
     """Load the weights of a checkpoint.
 
     Args:
-        runner: Its test split may be the training images.
+        runner: The runner.
         checkpoint: The file.
         config: Name of the config, for messages.
+        split: That of the images. Training images are no leak.
 
     Raises:
         ValueError: If the checkpoint is that of another model, or was trained on other
@@ -72,5 +73,6 @@ def load_checkpoint_for_test(
             ) from None
     meta = loaded.get('meta', {})
     check_trained_classes(meta, dataset, checkpoint)
-    leak = describe_leak(meta, groups_or_files(dataset))
+    groups = None if split == 'train' else groups_or_files(dataset)
+    leak = describe_leak(meta, groups)
     return LoadedModel(meta, published_hash(loaded, runner.cfg), leak)

@@ -169,7 +169,7 @@ class CSVDataset(BaseDataset):
                     'current',
                     logging.WARNING,
                 )
-        raise ImageFileError(
+        raise RuntimeError(
             f'no image of class {self.get_gt_labels()[idx]} can be loaded: check the '
             'dataset with tools/check_dataset.py'
         )

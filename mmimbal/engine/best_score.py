@@ -1,16 +1,20 @@
 """The best score of a run, which decides on its best checkpoint."""
 
-from mmengine.config import Config
+from collections.abc import Iterable
 
-from mmimbal.engine.resumed_numbers import plain
+from mmengine.hooks import CheckpointHook, Hook
 
 
-def best_by(cfg: Config) -> str:
-    """Return by which metrics and rules the best checkpoint of a run is chosen."""
-    checkpoint = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
-    keys = ('save_best', 'rule', 'greater_keys', 'less_keys')
-    chosen = {key: plain(checkpoint[key]) for key in keys if checkpoint.get(key)}
-    return ', '.join(f'{key}={value}' for key, value in chosen.items())
+def best_by(hooks: Iterable[Hook]) -> dict[str, str]:
+    """Return the metrics that choose the best checkpoint of a run, with their rules.
+
+    Empty if there is no best one, or before ``save_best='auto'`` has chosen a metric.
+    """
+    savers = [h for h in hooks if isinstance(h, CheckpointHook) and h.save_best]
+    found = {}
+    for saver in savers:
+        found |= dict(zip(saver.key_indicators, saver.rules, strict=True))
+    return {} if 'auto' in found else found
 
 
 def forget_best_score(info: dict) -> None:

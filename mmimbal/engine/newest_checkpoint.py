@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from mmimbal.files.checkpoint import load_from_local
-from mmimbal.files.work_dir import last_checkpoint
+from mmimbal.files.work_dir import POINTER, last_checkpoint
 
 
 def newest_loadable(work_dir: Path, logger, unit: str = 'epoch') -> Path | None:
@@ -21,20 +21,21 @@ def newest_loadable(work_dir: Path, logger, unit: str = 'epoch') -> Path | None:
     Raises:
         UnsafeCheckpointError: If a checkpoint contains more than plain data.
     """
+    name = re.compile(rf'{unit}_(\d+)')
     numbers = {
         file: int(number[1])
         for file in work_dir.glob('*.pth')
-        if (number := re.fullmatch(rf'{unit}_(\d+)', file.stem))
+        if (number := name.fullmatch(file.stem))
     }
     last = last_checkpoint(work_dir)
-    if last in numbers:
+    if last and (number := name.fullmatch(last.stem)):
         # A higher number was written after it by a run that was killed then, or before
-        # it by an earlier run.
-        written = last.stat().st_mtime
+        # it by an earlier run. If it is gone, it was there when the pointer was.
+        dated = last if last.is_file() else work_dir / POINTER
         numbers = {
-            file: number
-            for file, number in numbers.items()
-            if number <= numbers[last] or file.stat().st_mtime >= written
+            file: each
+            for file, each in numbers.items()
+            if each <= int(number[1]) or file.stat().st_mtime >= dated.stat().st_mtime
         }
     for file in sorted(numbers, key=numbers.get, reverse=True):
         try:

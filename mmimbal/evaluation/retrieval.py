@@ -99,6 +99,12 @@ def nearest_of_other_groups(
 
 def have_collapsed(embeddings: np.ndarray) -> bool:
     """Return whether all embeddings, (N, D), that are not 0 have one direction."""
-    lengths = np.linalg.norm(embeddings.astype(float), axis=1, keepdims=True)
-    units = (embeddings / np.where(lengths > 0, lengths, 1))[lengths[:, 0] > 0]
-    return len(units) < 2 or np.ptp(units, axis=0).max() < SAME
+    number, bounds = 0, []
+    for start in range(0, len(embeddings), BATCH):
+        part = embeddings[start : start + BATCH].astype(float)
+        part = part[part.any(1)]
+        if len(part):
+            units = part / np.linalg.norm(part, axis=1, keepdims=True)
+            bounds += [units.min(0), units.max(0)]
+            number += len(part)
+    return number < 2 or np.ptp(bounds, axis=0).max() < SAME

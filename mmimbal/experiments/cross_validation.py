@@ -19,7 +19,7 @@ from mmimbal.experiments.jobs import Job, Step
 from mmimbal.experiments.progress import share_of_training
 from mmimbal.files.config_text import read_config
 from mmimbal.files.lock import is_work_dir_in_use
-from mmimbal.files.work_dir import last_checkpoint
+from mmimbal.files.work_dir import can_resume
 from mmimbal.stage2.config import follows_stage1
 
 USUAL_FOLDS = 5
@@ -181,7 +181,7 @@ class FoldJob(Job):
             options = ['--cfg-options', *self._options(stage)]
             command = [str(self.tools / 'train.py'), stage.config]
             command += ['--work-dir', str(work_dir), *stage1]
-            if last_checkpoint(work_dir):
+            if can_resume(work_dir):
                 command.append('--resume')
             yield [*command, *self.flags, *options]
             stage1 = ['--stage1', str(work_dir)]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mmimbal.command_line.fit_workers import LOADERS
 from mmimbal.experiments.run_settings import NOT_IN_RESULT
-from mmimbal.files.work_dir import last_checkpoint
+from mmimbal.files.work_dir import can_resume
 
 FEATURE_VIEWS = 4
 
@@ -70,7 +70,7 @@ class GridRun:
         work_dir = folder / 'train'
         command = [str(tools / 'train.py'), self.experiment]
         command += ['--work-dir', str(work_dir), *self.flags]
-        if last_checkpoint(work_dir):
+        if can_resume(work_dir):
             command.append('--resume')
         return [
             *command,

@@ -25,6 +25,21 @@ def last_checkpoint(work_dir: Path) -> Path | None:
     return here
 
 
+def can_resume(work_dir: Path) -> bool:
+    """Return whether a run in a work dir can go on, also if it names no checkpoint."""
+    last = last_checkpoint(work_dir)
+    return bool(last and last.is_file()) or any(
+        not file.name.startswith('best_') for file in checkpoints_of_run(work_dir)
+    )
+
+
+def checkpoints_of_run(work_dir: Path) -> list[Path]:
+    """Return the checkpoints with the names that mmengine gives, the oldest first."""
+    usual = re.compile(r'(best_.*_)?(epoch|iter)_\d+\.pth')
+    files = [file for file in work_dir.glob('*.pth') if usual.fullmatch(file.name)]
+    return sorted(files, key=lambda file: file.stat().st_mtime)
+
+
 def holds_training(folder: Path) -> bool:
     """Return whether a folder has, or will have, checkpoints of a training."""
     has_lock = (folder / 'train.lock').is_file()

@@ -15,7 +15,7 @@ from mmimbal.datasets.checking.image_facts import LOADER
 from mmimbal.datasets.checking.unreadable import why_unreadable
 from mmimbal.datasets.checking.values import is_plain, read_unchanged
 from mmimbal.datasets.sources.dicom import is_dicom, read_dicom
-from mmimbal.datasets.sources.pixel_range import read_in_range
+from mmimbal.datasets.sources.pixel_range import MOST, has_8_bits, read_in_range
 
 
 class ImageFiles(Dataset):
@@ -82,7 +82,7 @@ def decodable(
     """
     if is_dicom(Path(file)):
         pixels = read_dicom(Path(file))
-    elif value_range:
+    elif value_range and not (value_range[1] > MOST and has_8_bits(Path(file))):
         pixels = read_in_range(Path(file), *value_range)
     else:
         yield file

@@ -81,7 +81,11 @@ def predict_files(
         inputs = _head_inputs(predictor, tta)
         others += neighbours.columns
     taken = {'file', 'predicted', *others, 'problem'}
-    of_classes = [f'class {n}' if n in taken else n for n in predictor.classes]
+    of_classes: list[str] = []
+    for name in predictor.classes:
+        while name in taken or name in of_classes:
+            name = f'class {name}'
+        of_classes.append(name)
     columns = [*of_classes, *others]
     header = ('file', 'predicted', *columns, 'problem')
     settings = dict(

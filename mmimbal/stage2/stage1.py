@@ -117,20 +117,22 @@ def warning_of_early_end(checkpoint: Path, meta: Mapping) -> str:
     """Return a warning if stage 1 has not done all of its epochs.
 
     Args:
-        checkpoint: That of stage 1; the best one may be of an early epoch.
+        checkpoint: That of stage 1; the best one may be of an early epoch. Nothing is
+            known of one that lies alone, or has another name.
         meta: ``meta`` of it.
     """
     epochs = meta.get('numbers', {}).get('train_cfg.max_epochs')
     last = last_checkpoint(checkpoint.parent)
-    number = re.fullmatch(r'epoch_(\d+)', last.stem) if last else None
-    if not epochs or (checkpoint.stem.startswith('best_') and not number):
+    is_of_run = re.fullmatch(r'(best_.*_)?epoch_\d+', checkpoint.stem)
+    number = re.fullmatch(r'epoch_(\d+)', last.stem) if last and is_of_run else None
+    if not epochs or not number:
         return ''
-    done = max(meta.get('epoch', 0), int(number[1]) if number else 0)
+    done = max(meta.get('epoch', 0), int(number[1]))
     if done >= epochs:
         return ''
     return (
         f'{checkpoint} is of a training that has done {done} of {epochs} epochs: it '
-        'was stopped, or goes on still'
+        'was stopped, ended early, or goes on still'
     )
 
 

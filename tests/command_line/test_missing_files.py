@@ -48,7 +48,7 @@ def test_a_resumed_stage_2_needs_no_stage_1(tmp_path):
     for resume in (True, False):  # there is nothing to resume
         with pytest.raises(FileNotFoundError, match='nowhere does not exist'):
             check_checkpoints(Config(dict(cfg, resume=resume)))
-    (tmp_path / 'last_checkpoint').write_text('epoch_1.pth')
+    (tmp_path / 'epoch_1.pth').touch()
     check_checkpoints(Config(dict(cfg, resume=True)))
     with pytest.raises(FileNotFoundError, match='nowhere does not exist'):
         check_checkpoints(Config(dict(cfg)))

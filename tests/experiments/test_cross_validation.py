@@ -86,7 +86,7 @@ def test_commands_of_a_fold(tmp_path):
         assert [part.split('=')[1] for part in options[:3]] == 3 * ['fold2']
         assert options[3:] == [own] and '--amp' in command
     (tmp_path / 'fold2').mkdir(exist_ok=True)
-    (tmp_path / 'fold2' / 'last_checkpoint').touch()
+    (tmp_path / 'fold2' / 'epoch_1.pth').touch()
     commands = list(job.steps(1))
     assert ['--resume' in command for command in commands] == [False, True, False]
     job.predictions.touch()

@@ -122,7 +122,7 @@ def test_commands_say_what_differs(write, tmp_path):
         assert f'{split}_dataloader.dataset.split_column=fold1' in options
     assert '--resume' not in train
     (tmp_path / 'train').mkdir()
-    (tmp_path / 'train' / 'last_checkpoint').touch()
+    (tmp_path / 'train' / 'epoch_1.pth').touch()
     assert '--resume' in run.train_command(TOOLS, tmp_path)
 
     compare = run.sweep_command(TOOLS, tmp_path, True, 3)

@@ -247,7 +247,8 @@ def test_adjusting_twice_is_said(tmp_path, monkeypatch, loss, tau, warns):
         ('best_x_epoch_3.pth', 3, 'epoch_10.pth', None),
         ('best_x_epoch_3.pth', 3, None, None),  # copied alone
         ('epoch_10.pth', 10, None, None),
-        ('epoch_3.pth', 3, None, 'has done 3 of 10 epochs'),
+        ('epoch_3.pth', 3, None, None),
+        ('mine.pth', 3, 'epoch_3.pth', None),  # of another run, perhaps
     ],
 )
 def test_a_stage_1_that_was_stopped_is_told(name, epoch, last, told, tmp_path):

@@ -1,5 +1,6 @@
 """Decisions are measured on test images, and nothing is fitted there."""
 
+import math
 import re
 from dataclasses import replace
 
@@ -86,7 +87,7 @@ def test_operating_points_image_by_image(measured, decisions, run, calibrated):
             return estimate_of(function, run, 100)
 
         assert row['wanted'].startswith(f'{fitted.name}: {fitted.goal} ')
-        assert row['promised'] == f'{100 * fitted.bound:.1f}'
+        assert row['promised'] == str(math.floor(1000 * fitted.bound) / 10)
         assert row['threshold, 0 to 1'] == threshold_text(fitted.value, fitted.goal)
         assert close(row['sensitivity'], share(said, present))
         assert close(row['specificity'], share(~said, ~present))

@@ -65,7 +65,12 @@ def dealt_again(groups: np.ndarray, rows: int, number: int) -> np.ndarray:
         Their places in ``groups``, (number,).
     """
     sizes, places = np.bincount(groups)[groups], cumcount(groups)
-    turns = places + np.arange(number)[:, None] * sizes  # of an image in its group
-    times, fitting = np.nonzero(turns < rows - sizes)
-    first = fitting[np.lexsort((sizes[fitting], turns[times, fitting]))]
-    return np.resize(np.append(first, np.lexsort((sizes, places))), number)
+    found: list[int] = []
+    for turn in range(number):  # one image of each group that has room
+        fits = np.flatnonzero((places == turn % sizes) & (turn < rows - sizes))
+        found += fits[np.argsort(sizes[fits], kind='stable')][:number].tolist()
+        if len(found) >= number or not len(fits):
+            break
+    if len(found) < number:
+        found += np.lexsort((sizes, places))[:number].tolist()
+    return np.resize(np.array(found, int), number)

@@ -9,6 +9,8 @@ import numpy as np
 from mmimbal.datasets.checking.header import JPEG, PNG
 from mmimbal.datasets.checking.values import IHDR_BITS
 
+MOST = np.iinfo(np.uint8).max  # a range above it is for images of more than 8 bits
+
 
 def read_in_range(path: Path, low: float, high: float) -> np.ndarray:
     """Read an image, and map the values ``low`` to ``high`` to 0 to 255.
@@ -30,20 +32,25 @@ def read_in_range(path: Path, low: float, high: float) -> np.ndarray:
         ValueError: If ``low`` is not below ``high``, or the file is no image that
             OpenCV can decode, or holds NaN.
     """
-    if not (np.isfinite([low, high]).all() and low < high):
-        raise ValueError(
-            f'the range is {low:g} to {high:g}: give two finite numbers, the lower one '
-            'first'
-        )
+    check_range(low, high)
     values = read_values(path)
     if np.isnan(values).any():
         raise ValueError(
             f'{path} holds NaN in {np.isnan(values).sum()} of {values.size} values: '
             'replace them by a number, or leave out this image'
         )
-    is_shown = values.dtype == np.uint8 and high > np.iinfo(np.uint8).max
+    is_shown = values.dtype == np.uint8 and high > MOST
     pixels = values if is_shown else to_8_bits(values, low, high)
     return pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
+
+
+def check_range(low: float, high: float) -> None:
+    """Raise a ValueError if two numbers are no range."""
+    if not (np.isfinite([low, high]).all() and low < high):
+        raise ValueError(
+            f'the range is {low:g} to {high:g}: give two finite numbers, the lower one '
+            'first'
+        )
 
 
 def check_one_depth(paths: Iterable[Path], low: float, high: float) -> None:
@@ -55,7 +62,8 @@ def check_one_depth(paths: Iterable[Path], low: float, high: float) -> None:
         high: The value that becomes 255. Above 255, it is not for images of 8 bits.
     """
     first: dict[bool, Path] = {}
-    for path in paths if high <= np.iinfo(np.uint8).max else ():
+    check_range(low, high)
+    for path in paths if high <= MOST else ():
         if path.is_file():
             first.setdefault(has_8_bits(path), path)
         if len(first) == 2:
@@ -72,7 +80,7 @@ def has_8_bits(path: Path) -> bool:
         start = file.read(IHDR_BITS + 1)
     if start.startswith(JPEG):
         return True
-    if start.startswith(PNG):
+    if start.startswith(PNG) and len(start) > IHDR_BITS:
         return start[IHDR_BITS] <= 8
     return read_values(path).dtype == np.uint8
 

@@ -40,7 +40,7 @@ def with_calibration(
             most = round(share * len(of_class))
             most = most if len(of_class) >= FEWEST_FOR_VALIDATION else 0
             moved -= set([group for group in of_class if group in moved][most:])
-    moved |= of_classes_without(moved, members, share, seed)
+    moved |= of_classes_without(moved, members, share, rough.denominator, seed)
     new = np.array(splits, dtype='<U5')
     new[train[np.isin(own, list(moved))]] = 'cal'
     if 'cal' not in new:
@@ -61,7 +61,11 @@ def with_calibration(
 
 
 def of_classes_without(
-    moved: set[str], members: Mapping[int, np.ndarray], share: float, seed: int
+    moved: set[str],
+    members: Mapping[int, np.ndarray],
+    share: float,
+    parts: int,
+    seed: int,
 ) -> set[str]:
     """Return groups to move of classes with enough groups, of which none has moved.
 
@@ -72,18 +76,32 @@ def of_classes_without(
         moved: Groups that have moved.
         members: Groups of each class.
         share: Share of the groups of a class that should move.
+        parts: A class of fewer than twice as many groups gives no more than its share.
         seed: Seed of the choice.
     """
-    rare = [own for own in members.values() if len(own) < FEWEST_FOR_VALIDATION]
-    staying = {group for own in rare for group in own}
     random = np.random.default_rng(seed)
+    most = {
+        label: round(share * len(own)) if len(own) >= FEWEST_FOR_VALIDATION else 0
+        for label, own in members.items()
+        if len(own) < 2 * parts
+    }
+    classes_of: dict[str, list[int]] = {}
+    for label in most:
+        for group in members[label].tolist():
+            classes_of.setdefault(group, []).append(label)
+    count = {label: len(moved & {*members[label].tolist()}) for label in most}
     found: set[str] = set()
     for own in sorted(members.values(), key=len):
-        wanted = 0
-        if len(own) >= FEWEST_FOR_VALIDATION and not (moved | found) & {*own}:
-            wanted = max(1, round(share * len(own)))
-        free = [group for group in random.permutation(own) if group not in staying]
-        found |= {*free[:wanted]}
+        if len(own) < FEWEST_FOR_VALIDATION or (moved | found) & {*own.tolist()}:
+            continue
+        for group in random.permutation(own).tolist():
+            if len(found & {*own.tolist()}) == round(share * len(own)):
+                break
+            limited = classes_of.get(group, [])
+            if all(count[label] < most[label] for label in limited):
+                found.add(group)
+                for label in limited:
+                    count[label] += 1
     return found
 
 

@@ -1,5 +1,8 @@
 """Check before training that the batches are those that the head expects."""
 
+from collections.abc import Iterable
+from itertools import chain
+
 from mmengine.dist import get_world_size
 from mmengine.runner import Runner
 from mmpretrain.engine import PreciseBNHook
@@ -7,6 +10,7 @@ from torch import nn
 from torch.utils.data import BatchSampler, Sampler
 
 from mmimbal.datasets.views import makes_separate_views
+from mmimbal.engine.checks.needs import switched_losses
 from mmimbal.engine.ddp import unwrap_model
 
 
@@ -20,7 +24,7 @@ def check_batches(runner: Runner) -> None:
     head = getattr(unwrap_model(runner.model), 'head', None)
     batches = runner.train_dataloader.batch_sampler
     if head is not None:
-        check_ranks(head, batches)
+        check_ranks([head, *switched_losses(runner.hooks)], batches)
     drawn, read = (getattr(part, 'separate_views', False) for part in (batches, head))
     is_used = getattr(getattr(head, 'metric_weight', None), 'start', 0)
     if drawn != read and (drawn or is_used):
@@ -65,7 +69,7 @@ def check_precise_bn(runner: Runner) -> None:
         )
 
 
-def check_ranks(head: nn.Module, batches: Sampler) -> None:
+def check_ranks(modules: Iterable[nn.Module], batches: Sampler) -> None:
     """Raise a ValueError if ranks would have batches of different sizes.
 
     What compares the images of all ranks gathers as many of each; it has an attribute
@@ -73,7 +77,8 @@ def check_ranks(head: nn.Module, batches: Sampler) -> None:
     """
     sampler, ranks = getattr(batches, 'sampler', None), get_world_size()
     is_uneven = not getattr(sampler, 'round_up', True) and len(sampler.dataset) % ranks
-    gathering = [m for m in head.modules() if getattr(m, 'gathers', False)]
+    parts = chain.from_iterable(module.modules() for module in modules)
+    gathering = [part for part in parts if getattr(part, 'gathers', False)]
     if is_uneven and gathering:
         raise ValueError(
             f'{len(sampler.dataset)} images on {ranks} ranks, with round_up=False: the '

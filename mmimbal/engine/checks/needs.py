@@ -1,6 +1,6 @@
 """Check before training that a run gives its model what it needs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from mmengine.config import Config
 from mmengine.dataset import default_collate
@@ -63,13 +63,20 @@ def check_needs(runner: Runner) -> None:
 def check_switched_losses(runner: Runner) -> None:
     """Raise a ValueError if a loss that comes later lacks class counts or the epoch."""
     given = {need for hook in runner.hooks for need in getattr(hook, 'gives', ())}
-    for hook in runner.hooks:
-        if not isinstance(hook, SwitchRecipeHook):
-            continue
-        for recipe in hook.schedule.values():
-            needs = needs_of(recipe['loss']) if 'loss' in recipe else {}
-            for need in {CLASS_COUNTS, EPOCH} & needs.keys() - given:
+    for loss in switched_losses(runner.hooks):
+        needs = needs_of(loss)
+        by_hand = getattr(needs.get(CLASS_COUNTS), 'class_counts', None) is not None
+        for need in {CLASS_COUNTS, EPOCH} & needs.keys() - given:
+            if need == EPOCH or not by_hand:
                 raise ValueError(missing(need, type(needs[need]).__name__))
+
+
+def switched_losses(hooks: Iterable[Hook]) -> Iterator[nn.Module]:
+    """Yield the losses that SwitchRecipeHooks will put in."""
+    for hook in hooks:
+        if isinstance(hook, SwitchRecipeHook):
+            recipes = hook.schedule.values()
+            yield from (each['loss'] for each in recipes if 'loss' in each)
 
 
 def check_one_preprocessor(cfg: Config) -> None:
@@ -98,9 +105,8 @@ def check_no_average(hooks: Iterable[Hook], model: nn.Module) -> None:
 def check_images_are_known(model: nn.Module, dataset: Dataset) -> None:
     """Raise a ValueError if a head takes different images for views of one image."""
     head = getattr(model, 'head', None)
-    if 'images' not in getattr(head, 'gives', ()) or not head.metric_weight.start:
-        return
-    while dataset is not None:
+    is_used = getattr(getattr(head, 'metric_weight', None), 'start', 1)
+    while dataset is not None and is_used and 'images' in getattr(head, 'gives', ()):
         if hasattr(dataset, 'datasets'):
             raise ValueError(
                 f'{type(dataset).__name__} joins data sets whose images have the same '

@@ -99,12 +99,12 @@ class ResumeHook(Hook):
             )
         meta = checkpoint['meta']
         done = checkpoint.get('message_hub', {}).get('runtime_info', {})
-        chosen = best_by(runner.cfg)
-        if meta.get(BEST_BY, chosen) != chosen:
+        before, now = meta.get(BEST_BY), best_by(runner.hooks)
+        if before and now and before != now:
             forget_best_score(done)
             runner.logger.warning(
-                f'Resumed with another {meta[BEST_BY]} -> {chosen}: the best score '
-                'before does not count'
+                f'Resumed with another save_best: {", ".join(before)} -> '
+                f'{", ".join(now)}. The best score before does not count'
             )
         self.pending = done.get(VALIDATED) != meta['epoch']
         switch = single_run(runner)
@@ -181,7 +181,7 @@ class ResumeHook(Hook):
         meta = checkpoint['meta']
         meta['numbers'] = all_numbers(runner)
         meta['is_inside_epoch'] = self.is_inside_epoch
-        meta[BEST_BY] = best_by(runner.cfg)
+        meta[BEST_BY] = best_by(runner.hooks)
 
     def _validate(self, runner: Runner) -> None:
         if not self.pending:

@@ -21,6 +21,13 @@ class SetEpochHook(Hook):
     gives = (EPOCH,)
     epoch: int | None = None  # of the run, not of the stage
 
+    def before_train(self, runner: Runner) -> None:
+        """Call ``begin_training()``, unless the run goes on."""
+        if not runner._resume:
+            for module in runner.model.modules():
+                if hasattr(module, 'begin_training'):
+                    module.begin_training()
+
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None):
         """Set the epoch, if a new one has begun."""
         epoch, first = current_epoch(runner), first_epoch(runner)

@@ -10,7 +10,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmimbal.files.checkpoint import load_from_local
-from mmimbal.files.work_dir import last_checkpoint
+from mmimbal.files.work_dir import checkpoints_of_run, last_checkpoint
 from mmimbal.registry import HOOKS
 
 # Config keys that say how a run is started, not what it computes.
@@ -46,8 +46,9 @@ class WorkDirHook(Hook):
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Log the lines of the config that differ from those of a resumed run."""
         old = checkpoint.get('meta', {}).get('cfg')
-        lines = differing_lines(old, runner.cfg.pretty_text) if old else []
-        if runner._resume and lines:
+        if not runner._resume or not isinstance(old, str):
+            return
+        if lines := differing_lines(old, runner.cfg.pretty_text):
             runner.logger.info(
                 'The config has changed since this checkpoint (- then, + now):\n'
                 + '\n'.join(lines)
@@ -63,16 +64,13 @@ def check_work_dir(work_dir: Path, cfg: Config) -> None:
     Raises:
         FileExistsError: As :class:`WorkDirHook` does.
     """
-    checkpoint = last_checkpoint(work_dir)
-    if not checkpoint or not checkpoint.is_file():  # a run may have been killed early
-        written = sorted(work_dir.glob('*.pth'), key=lambda file: file.stat().st_mtime)
-        if not written:
-            return
-        checkpoint = written[-1]
-    meta = load_from_local(checkpoint, 'cpu').get('meta', {})
-    if 'cfg' not in meta:  # that of another program
+    last = last_checkpoint(work_dir)
+    written = checkpoints_of_run(work_dir)  # a run may have been killed early
+    checkpoint = last if last and last.is_file() else written[-1] if written else None
+    old = config_of(checkpoint) if checkpoint else None
+    if old is None:
         return
-    differences = differing_lines(meta['cfg'], cfg.pretty_text)
+    differences = differing_lines(old, cfg.pretty_text)
     if differences:
         raise FileExistsError(
             f'{work_dir} contains a run with another config. Choose another '
@@ -80,6 +78,15 @@ def check_work_dir(work_dir: Path, cfg: Config) -> None:
             '--resume. Lines that differ (- there, + now):\n'
             + '\n'.join(differences[:10])
         )
+
+
+def config_of(checkpoint: Path) -> str | None:
+    """Return the config in a checkpoint, ``None`` without one or if it is damaged."""
+    try:
+        config = load_from_local(checkpoint, 'cpu').get('meta', {}).get('cfg')
+    except ValueError:
+        return None
+    return config if isinstance(config, str) else None
 
 
 def differing_lines(old: str, new: str) -> list[str]:

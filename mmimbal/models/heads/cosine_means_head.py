@@ -34,10 +34,14 @@ class CosineMeansClsHead(CosineClsHead):
         # -1: the epoch is not known; 0: means are averaged; 1: weights are trained.
         self.register_buffer('phase', torch.tensor(-1))
 
+    def begin_training(self) -> None:
+        """Forget the phase of an earlier training, in weights to begin with."""
+        self.phase.fill_(-1)
+
     def set_epoch(self, epoch: int) -> None:
         """Make the means the weights, after the first epoch; it is counted from 0."""
         if epoch == 0 and self.phase != 0:  # else a run goes on inside the first epoch
-            self.sums.zero_()  # those of an earlier training, in weights to begin with
+            self.sums.zero_()
         if epoch > 0 and self.phase == 0:
             self.fc.weight.data.copy_(self._weights())
         self.phase.fill_(min(epoch, 1))

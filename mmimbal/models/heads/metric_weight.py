@@ -63,7 +63,7 @@ class MetricWeight:
         if self.changes and self.warmup_epochs >= max_epochs:
             raise ValueError(
                 f'warmup_epochs={self.warmup_epochs} leaves no epoch for the metric '
-                f'weight {self.start}: there are {max_epochs} epochs'
+                f'weight {self.start}: max_epochs is {max_epochs}'
             )
         self.max_epochs = max_epochs
 

@@ -305,6 +305,14 @@ def test_thousands_of_names_make_no_endless_message(tmp_path):
     assert len(str(error.value)) < 2000
 
 
+def test_a_small_share_takes_nothing_of_a_rare_class():
+    labels = np.repeat([0, 1], [100, 6])
+    groups = [f'g{n}' for n in range(106)]
+    splits, _ = with_calibration(labels, groups, ['train'] * 106, 0.05, 0, 'xy')
+    assert [splits[n] for n in range(100, 106)] == ['train'] * 6
+    assert 'cal' in splits
+
+
 def test_patients_of_a_rare_class_leave_calibration_images_of_the_others():
     """Nine patients with both common classes, of which two have the rare one, too."""
     labels, groups = [], []

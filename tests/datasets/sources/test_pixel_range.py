@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmimbal.datasets.sources.pixel_range import read_in_range
+from mmimbal.datasets.checking.header import PNG
+from mmimbal.datasets.sources.pixel_range import check_one_depth, read_in_range
 
 RANDOM = np.random.default_rng(0)
 
@@ -74,3 +75,11 @@ def test_what_cannot_be_mapped(tmp_path):
         read_in_range(write(tmp_path / 'x.tif', holes), 0, 1)
     with pytest.raises(FileNotFoundError, match=r'none\.png'):
         read_in_range(tmp_path / 'none.png', 0, 1)
+
+
+def test_a_file_that_is_cut_is_named(tmp_path):
+    (tmp_path / 'x.png').write_bytes(PNG)
+    with pytest.raises(ValueError, match=r'x\.png cannot be decoded'):
+        check_one_depth([tmp_path / 'x.png'], 0, 1)
+    with pytest.raises(ValueError, match='the lower one first'):
+        check_one_depth([], 1, 0)

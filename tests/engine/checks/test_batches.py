@@ -57,13 +57,13 @@ def test_ranks_with_batches_of_other_sizes(name, cfg, monkeypatch):
     else:
         head = head_with(dict(type=f'mmimbal.{name}'))
     monkeypatch.setattr(batches, 'get_world_size', lambda: 2)
-    check_ranks(head, Uneven(round_up=True))
+    check_ranks([head], Uneven(round_up=True))
     plain = head_with(dict(type='CrossEntropyLoss'))
-    check_ranks(plain, Uneven(round_up=False))
+    check_ranks([plain], Uneven(round_up=False))
     with pytest.raises(ValueError, match=f'7 images on 2 ranks, .* but {name} needs'):
-        check_ranks(head, Uneven(round_up=False))
+        check_ranks([head], Uneven(round_up=False))
     monkeypatch.setattr(batches, 'get_world_size', lambda: 1)
-    check_ranks(head, Uneven(round_up=False))
+    check_ranks([head], Uneven(round_up=False))
 
 
 def test_precise_bn_needs_a_batch_size(tmp_path):

@@ -1,6 +1,7 @@
 import pytest
+import torch
 
-from mmimbal.engine.hooks.work_dir_hook import differing_lines
+from mmimbal.engine.hooks.work_dir_hook import check_work_dir, differing_lines
 from tests.conftest import tiny_digits, train
 
 
@@ -47,3 +48,16 @@ def test_differing_lines():
         'a = 1\nmodel_wrapper_cfg = dict(\n    x=1,\n    type=2)\nb = dict(\n    x=2)'
     )
     assert differing_lines('a = 1\nb = dict(\n    x=2)', wrapped) == []
+
+
+def test_weights_of_others_are_no_run(tmp_path):
+    cfg = tiny_digits('stage1_ce', tmp_path, train_cfg__max_epochs=1)
+    torch.save(dict(state_dict={}, meta=dict(cfg='a = 1')), tmp_path / 'pretrained.pth')
+    cut = (tmp_path / 'pretrained.pth').read_bytes()[:100]
+    (tmp_path / 'epoch_9.pth').write_bytes(cut)
+    check_work_dir(tmp_path, cfg)
+    torch.save(dict(state_dict={}, meta=dict(cfg={})), tmp_path / 'epoch_9.pth')
+    check_work_dir(tmp_path, cfg)
+    torch.save(dict(state_dict={}, meta=dict(cfg='a = 1')), tmp_path / 'epoch_9.pth')
+    with pytest.raises(FileExistsError, match='contains a run with another config'):
+        check_work_dir(tmp_path, cfg)

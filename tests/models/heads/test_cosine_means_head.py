@@ -6,6 +6,8 @@ from mmpretrain.structures import DataSample
 from torch.nn import functional as F
 
 from mmimbal.registry import MODELS
+from tests.conftest import tiny_digits
+from tests.conftest import train as run
 from tests.distributed import run_on_ranks
 
 K, D = 3, 5
@@ -117,6 +119,18 @@ def test_a_new_training_begins_with_new_means():
     head.set_epoch(0)
     assert not head.sums.any()
     torch.testing.assert_close(head((batches[1],)), logits_of(batches[1], learned))
+
+
+def test_a_new_training_from_the_first_epoch_of_another_has_new_means(tmp_path):
+    cfg = tiny_digits('stage1_ce', tmp_path, train_cfg__max_epochs=1)
+    head = dict(type='mmimbal.CosineMeansClsHead', num_classes=10)
+    cfg.model.head = dict(head, in_channels=cfg.model.head.in_channels)
+    first = run(cfg).model.head
+    assert first.phase == 0 and first.sums.any()
+    cfg.load_from, cfg.work_dir = str(tmp_path / 'epoch_1.pth'), str(tmp_path / 'next')
+    again = run(cfg).model.head
+    norms = [head.sums.norm() for head in (first, again)]
+    assert norms[1] < 1.5 * norms[0]  # not those of two epochs
 
 
 def logits_of(features, weights):
