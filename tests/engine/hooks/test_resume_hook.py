@@ -105,6 +105,7 @@ def test_scores_by_another_metric_are_not_compared(tmp_path):
     cfg.default_hooks.checkpoint.save_best = 'specificity'
     train(cfg)
     cfg.default_hooks.checkpoint.save_best = 'macro_f1'
+    cfg.experiment_name = 'next'  # runs of one second and name share what they know
     cfg.merge_from_dict({'resume': True, 'train_cfg.max_epochs': 2})
     cfg.log_level = 'INFO'
     log = log_of(train(cfg))
