@@ -128,6 +128,7 @@ def test_a_new_training_from_the_first_epoch_of_another_has_new_means(tmp_path):
     first = run(cfg).model.head
     assert first.phase == 0 and first.sums.any()
     cfg.load_from, cfg.work_dir = str(tmp_path / 'epoch_1.pth'), str(tmp_path / 'next')
+    cfg.experiment_name = 'next'  # runs of one second and name share what they know
     again = run(cfg).model.head
     norms = [head.sums.norm() for head in (first, again)]
     assert norms[1] < 1.5 * norms[0]  # not those of two epochs
