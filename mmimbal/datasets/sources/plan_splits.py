@@ -35,18 +35,21 @@ def with_calibration(
         )
     folds = folds_by_group(labels[train], own, rough.denominator, seed)
     moved = {g for fold in folds[: rough.numerator] for g in own[fold == 'test']}
-    for of_class in members.values():
-        if len(of_class) < 2 * rough.denominator:
-            most = round(share * len(of_class))
-            most = most if len(of_class) >= FEWEST_FOR_VALIDATION else 0
-            moved -= set([group for group in of_class if group in moved][most:])
-    moved |= of_classes_without(moved, members, share, rough.denominator, seed)
+    most = {
+        label: round(share * len(own)) if len(own) >= FEWEST_FOR_VALIDATION else 0
+        for label, own in members.items()
+        if len(own) < 2 * rough.denominator
+    }
+    for label, number in most.items():
+        moved -= set([group for group in members[label] if group in moved][number:])
+    moved |= of_classes_without(moved, members, most, share, seed)
     new = np.array(splits, dtype='<U5')
     new[train[np.isin(own, list(moved))]] = 'cal'
     if 'cal' not in new:
         raise ValueError(
-            '--calibration finds no groups to move: all of them have images of a class '
-            f'of fewer than {FEWEST_FOR_VALIDATION} groups, which stay in train'
+            f'--calibration {share:g} moves no group: of each class, that share of its '
+            'groups would move, rounded, but groups with images of a class of fewer '
+            f'than {FEWEST_FOR_VALIDATION} groups stay in train. Try a larger share'
         )
     warnings = []
     for label, name in enumerate(classes):
@@ -63,8 +66,8 @@ def with_calibration(
 def of_classes_without(
     moved: set[str],
     members: Mapping[int, np.ndarray],
+    most: Mapping[int, int],
     share: float,
-    parts: int,
     seed: int,
 ) -> set[str]:
     """Return groups to move of classes with enough groups, of which none has moved.
@@ -75,16 +78,11 @@ def of_classes_without(
     Args:
         moved: Groups that have moved.
         members: Groups of each class.
+        most: How many groups of each rare class may move.
         share: Share of the groups of a class that should move.
-        parts: A class of fewer than twice as many groups gives no more than its share.
         seed: Seed of the choice.
     """
     random = np.random.default_rng(seed)
-    most = {
-        label: round(share * len(own)) if len(own) >= FEWEST_FOR_VALIDATION else 0
-        for label, own in members.items()
-        if len(own) < 2 * parts
-    }
     classes_of: dict[str, list[int]] = {}
     for label in most:
         for group in members[label].tolist():

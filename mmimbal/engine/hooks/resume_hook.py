@@ -14,11 +14,7 @@ from pytorch_metric_learning.losses import CrossBatchMemory
 
 from mmimbal.datasets.labels_and_groups import check_trained_classes
 from mmimbal.engine.best_score import best_by, forget_best_score
-from mmimbal.engine.hooks.stages import (
-    config_of_stage,
-    first_epoch,
-    single_run,
-)
+from mmimbal.engine.hooks.stages import config_of_stage, first_epoch, single_run
 from mmimbal.engine.newest_checkpoint import newest_loadable
 from mmimbal.engine.resumed_numbers import (
     SWITCH,
