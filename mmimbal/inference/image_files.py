@@ -52,8 +52,8 @@ class ImageFiles(Dataset):
     def __getitem__(self, index: int) -> dict:
         """Return ``index`` and ``item``, what the pipeline makes, or ``problem``."""
         try:
-            problem = deeper_than_8_bits(self.files[index])
-            if problem and not self.value_range:
+            problem = self.value_range is None and deeper_than_8_bits(self.files[index])
+            if problem:
                 return dict(index=index, problem=problem)
             with decodable(self.files[index], self.value_range) as file:
                 item = self.pipeline(dict(img_path=file))
