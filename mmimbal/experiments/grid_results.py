@@ -11,6 +11,7 @@ from mmimbal.experiments.plug_in import PlugInEffect, plug_in_effect
 from mmimbal.experiments.rows import (
     Row,
     chosen_on_validation,
+    finished_seeds,
     read_rows,
     read_runs,
     results_not_in_grid,
@@ -27,6 +28,7 @@ class GridResults:
         about: Content of ``grid.json``: title, notes, experiments, ...
         devices: Number of experiments on each device.
         not_in_grid: Names of results whose experiments are no longer in the grid.
+        unfinished: Seeds that are left out because folds are missing, in words.
         remarks: What to know of single rows and experiments.
         tables: For each data set, all rows by name.
         comparisons: Comparison of each data set whose test images were read; none if
@@ -37,6 +39,7 @@ class GridResults:
     about: Mapping
     devices: Mapping[str, int]
     not_in_grid: Sequence[str]
+    unfinished: Sequence[str]
     remarks: Sequence[str]
     tables: Mapping[str, Mapping[str, Row]]
     comparisons: Mapping[str, Comparison]
@@ -90,7 +93,8 @@ def read_grid_results(folder: Path, resamples: int) -> GridResults:
     """
     about = read_json(folder / 'grid.json')
     results = read_runs(folder)
-    tables = read_rows(results, about['metric'])
+    finished, unfinished = finished_seeds(results)
+    tables = read_rows(finished, about['metric'])
     comparisons = {
         dataset: compare(rows, folder, dataset, resamples)
         for dataset, rows in tables.items()
@@ -101,6 +105,7 @@ def read_grid_results(folder: Path, resamples: int) -> GridResults:
         about,
         Counter(result['device'] for result in results),
         results_not_in_grid(folder),
+        unfinished,
         sorted({each for result in results for each in result.get('remarks', [])}),
         tables,
         comparisons,

@@ -120,6 +120,7 @@ def _section(grid: GridResults, picture: str, effects: Mapping[str, str]) -> dic
         devices=dict(sorted(grid.devices.items())),
         notes=grid.about['notes'],
         not_shown=grid.not_in_grid,
+        unfinished=grid.unfinished,
         remarks=grid.remarks,
         plug_in=dict(table=plug_in(plugged, grid.comparisons), pictures=effects)
         if plugged

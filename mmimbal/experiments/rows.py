@@ -67,6 +67,38 @@ def results_not_in_grid(folder: Path) -> list[str]:
     return sorted(names - _experiments(folder))
 
 
+def finished_seeds(results: Sequence[Mapping]) -> tuple[list[Mapping], list[str]]:
+    """Leave out seeds that have fewer folds than another of their method and data set.
+
+    A mean over folds and seeds would count the folds that are there more than others.
+
+    Args:
+        results: Results of experiments, from :func:`read_runs`.
+
+    Returns:
+        The results of the other seeds; and each seed that is left out, in words.
+    """
+    folds: dict[tuple, dict[int, int]] = {}
+    for each in results:
+        numbers = folds.setdefault((each['dataset'], each['method']), {})
+        numbers[each['seed']] = numbers.get(each['seed'], 0) + 1
+    left_out = {
+        (
+            *of,
+            seed,
+        ): f'{of[0]}, {of[1]}, seed {seed} ({number} of {max(numbers.values())})'
+        for of, numbers in sorted(folds.items())
+        for seed, number in sorted(numbers.items())
+        if number < max(numbers.values())
+    }
+    kept = [
+        each
+        for each in results
+        if (each['dataset'], each['method'], each['seed']) not in left_out
+    ]
+    return kept, list(left_out.values())
+
+
 def read_rows(
     results: Sequence[Mapping], metric_methods: Sequence[str]
 ) -> dict[str, dict[str, Row]]:

@@ -91,6 +91,24 @@ def test_rows_that_lack_runs_say_so_and_are_not_compared(results, tmp_path):
     assert not any(row[0].startswith('triplet') for row in last)
 
 
+def test_a_seed_that_is_not_finished_changes_nothing_but_a_line(results, tmp_path):
+    """All rows are chosen and compared with the seeds that are finished."""
+    runs = results / 'study/runs'
+    for file in runs.glob('*_seed1.json'):
+        file.unlink()
+    write_page(results / 'study', tmp_path / 'results.md', resamples=20)
+    before = (tmp_path / 'results.md').read_text()
+    second = json.loads((runs / 'one_fold0_triplet_seed0.json').read_text())
+    write_json(second | dict(seed=1), runs / 'one_fold0_triplet_seed1.json')
+    write_page(results / 'study', tmp_path / 'results.md', resamples=20)
+    line = 'Seeds that are not shown yet, because folds are missing: '
+    after = (tmp_path / 'results.md').read_text()
+    assert f'{line}one, triplet, seed 1 (1 of 2).\n' in after
+    kept = [each for each in after.split('\n\n') if not each.startswith(line)]
+    for one, other in zip(before.split('\n\n'), kept, strict=True):
+        assert one == other or 'Experiments: 12 of 24' in one
+
+
 def test_results_that_the_grid_no_longer_contains_are_named_and_not_shown(
     results, tmp_path
 ):

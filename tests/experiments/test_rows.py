@@ -1,7 +1,12 @@
 import numpy as np
 import pytest
 
-from mmimbal.experiments.rows import chosen_on_validation, read_rows, read_runs
+from mmimbal.experiments.rows import (
+    chosen_on_validation,
+    finished_seeds,
+    read_rows,
+    read_runs,
+)
 from tests.example_results import METRIC, RIGHT, change_results, write_results
 
 
@@ -74,3 +79,18 @@ def test_seeds_of_its_own_do_not_put_a_method_in_front(folder):
     assert chosen_on_validation(tables)[0] == 'ce'
     del tables[0]['ce'].runs[0, 0], tables[0]['ce + crt'].runs[0, 0]
     assert chosen_on_validation(tables)[-1].startswith('ce')
+
+
+def test_a_seed_with_fewer_folds_than_another_is_left_out(folder):
+    """Only in its own data set, and only of its own method."""
+    (folder / 'runs/one_fold1_ce_seed1.json').unlink()
+    for seed in (0, 1):  # no seed of it has more folds
+        (folder / f'runs/two_fold1_triplet_seed{seed}.json').unlink()
+    results = read_runs(folder)
+    kept, left_out = finished_seeds(results)
+    assert left_out == ['one, ce, seed 1 (1 of 2)']
+    missing = [each for each in results if each not in kept]
+    assert [(r['dataset'], r['method'], r['seed']) for r in missing] == [
+        ('one', 'ce', 1)
+    ]
+    assert len(kept) == len(results) - 1
