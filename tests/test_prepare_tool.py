@@ -1,6 +1,7 @@
 """tools/prepare_dataset.py says what it takes, from where, and what it is unsure of."""
 
 import os
+import shutil
 import signal
 
 import numpy as np
@@ -120,7 +121,11 @@ def test_the_table_stays_short(tmp_path):
 
 @pytest.mark.parametrize(
     ('out', 'message'),
-    [('src/out', 'is inside of --src'), ("it's", "cannot name a folder with '")],
+    [
+        ('src/out', 'is inside of --src'),
+        ("it's", "cannot name a folder with '"),
+        ('digits_lt', 'means the digits of scikit-learn'),
+    ],
 )
 def test_a_folder_that_makes_trouble_later_is_refused(download, out, message):
     target = download.parent / out
@@ -141,3 +146,19 @@ def test_a_stopped_run_leaves_nothing_and_says_so(
     assert explain('prepare_dataset', 'folders', '--src', download, '--out', out) == 143
     assert 'SIGTERM: nothing was written' in capfd.readouterr().out
     assert list(out.parent.iterdir()) == []
+
+
+def test_what_a_killed_run_has_unpacked_is_removed_by_the_next(download, tmp_path):
+    archive = shutil.make_archive(str(tmp_path / 'images'), 'zip', download)
+    out = tmp_path / 'made' / 'out'
+    left = out.with_name('.unpacked-out.1-1.unfinished')
+    left.mkdir(parents=True)
+    succeed(TOOL, 'folders', '--src', archive, '--out', out)
+    assert [path.name for path in out.parent.iterdir()] == ['out']
+
+
+def test_an_archive_is_not_unpacked_for_flags_of_folders(download, tmp_path):
+    archive = shutil.make_archive(str(tmp_path / 'images'), 'zip', download)
+    os.truncate(archive, 9)
+    flags = ('--src', archive, '--out', tmp_path / 'out', '--link')
+    assert '--link needs' in explain('prepare_dataset', 'folders', *flags)

@@ -202,6 +202,7 @@ def test_samples_are_those_of_mmpretrain(net, tmp_path):
     [
         (['--out-item', 'pred'], '--out-item needs --out'),
         (['--cfg-options', 'a.b', '1'], '--cfg-options a.b: expected KEY=VALUE'),
+        (['--cfg-options', 'model.a=[1,2'], '--cfg-options model.a=[1,2: Imbalanced'),
         (['--cfg-options', "a=[dict(type='x',y=1)]"], 'a value cannot hold a dict'),
         (['--out', 'x.txt'], 'x.txt must end in one of .json, '),
         (['--out', 'x.json', '--embeddings'], '--embeddings needs --out FILE.npz'),

@@ -1,17 +1,16 @@
 """Turn images and labels into data/<name>/: images, index.csv and dataset.json."""
 
 import argparse
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from mmimbal.command_line.flag_types import at_least
-from mmimbal.command_line.prepared import check_name
+from mmimbal.command_line.prepared import check_new_name, root_of_data
 from mmimbal.command_line.run_tool import run_tool
 from mmimbal.command_line.sigterm import exit_on_sigterm
-from mmimbal.files.atomic import check_is_new
+from mmimbal.files.atomic import check_is_new, scratch_folder
 
 # The keys of READERS, whose import takes seconds.
 SOURCES = (
@@ -144,15 +143,21 @@ def options_of_reader(args: argparse.Namespace) -> dict:
 
 @contextmanager
 def opened(src: Path, near: Path | None, encoding: str | None) -> Iterator[Path]:
-    """Yield the folder of a download; an archive is unpacked to a temporary folder."""
+    """Yield the folder of a download; an archive is unpacked to a temporary folder.
+
+    Args:
+        src: A folder or an archive.
+        near: The folder is made beside this path; if ``None``, where the system has
+            its temporary files.
+        encoding: That of names in a zip file.
+    """
     from mmimbal.datasets.sources.archive import unpack
 
     if not src.is_file() or src.suffix == '.npz':
         yield src
         return
-    if near:
-        near.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix='.unpacked-', dir=near) as folder:
+    unpacked = near and near.with_name(f'.unpacked-{near.name}')
+    with scratch_folder(unpacked) if near else TemporaryDirectory() as folder:
         yield unpack(src, Path(folder), encoding)
 
 
@@ -170,10 +175,10 @@ def main() -> None:
     )
     from mmimbal.evaluation.table import format_table
 
-    out = args.out or Path(os.environ.get('MMIMBAL_DATA', 'data'), args.name)
+    out = args.out or root_of_data() / args.name
     if out.is_symlink() or not out.name:  # it is replaced whole: see where it leads
         out = out.resolve()
-    check_name(out)
+    check_new_name(out)
     if args.src.is_dir() and out.resolve().is_relative_to(args.src.resolve()):
         raise ValueError(
             f'--out {out} is inside of --src: the next time, its images would be taken '
@@ -188,17 +193,15 @@ def main() -> None:
         )
     if args.keep_test and not args.folds:
         raise ValueError('--keep-test needs --folds, e.g. --folds 5')
+    if args.zip_encoding and args.src.is_dir():
+        raise ValueError('--zip-encoding is for a zip file, but --src is a folder')
+    if args.link and (args.src.is_file() or args.range):
+        raise ValueError('--link needs --src to be a folder, and no --range')
     options = options_of_reader(args)
     with (
         exit_on_sigterm('nothing was written, and the same command starts anew'),
-        opened(
-            args.src, None if args.dry_run else out.parent, args.zip_encoding
-        ) as src,
+        opened(args.src, None if args.dry_run else out, args.zip_encoding) as src,
     ):
-        if args.zip_encoding and src == args.src:
-            raise ValueError('--zip-encoding is for a zip file, but --src is a folder')
-        if args.link and (src != args.src or args.range):
-            raise ValueError('--link needs --src to be a folder, and no --range')
         source = with_conversions(READERS[args.name](src, **options), args.range)
         plan = plan_dataset(
             source,

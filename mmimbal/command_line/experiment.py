@@ -127,6 +127,11 @@ class Experiment:
             )
         if self.stage1 is None and self.stage2 is None:
             raise ValueError(f'{self}: name a method of stage 1 or of stage 2')
+        if self.single_run and self.stage1 is None:
+            raise ValueError(
+                f'{self}: a single run of both stages needs a stage 1. For one stage, '
+                f'write {replace(self, single_run=False)}'
+            )
         if self.stage2 and (self.single_run or self.stage1 is None):
             self._check_one_run()
 

@@ -24,7 +24,14 @@ def fit_workers(cfg: Config) -> None:
 
     Args:
         cfg: The config, which is changed.
+
+    Raises:
+        ValueError: If a number of workers is no whole number.
     """
+    for name in LOADERS:
+        workers = (cfg.get(name) or {}).get('num_workers', 0)
+        if not isinstance(workers, int):
+            raise ValueError(f'{name}.num_workers={workers!r} must be a whole number')
     cores = max(1, cpu_count() // int(os.environ.get('LOCAL_WORLD_SIZE', 1)))
     fitted = {
         name: cfg[name].num_workers

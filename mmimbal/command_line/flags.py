@@ -24,6 +24,8 @@ class KeyValues(DictAction):
                 parser.error(f'{option_string} {value}: expected KEY=VALUE')
         try:
             super().__call__(parser, namespace, values, option_string)
+        except AssertionError as error:  # of mmengine
+            parser.error(f'{option_string} {" ".join(values)}: {error}')
         except RecursionError:  # of mmengine
             parser.error(
                 f'{option_string} {" ".join(values)}: a value cannot hold a dict. '

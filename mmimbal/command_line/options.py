@@ -2,7 +2,7 @@
 
 import difflib
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from mmengine.config import Config
 from mmengine.runner import Runner
@@ -23,6 +23,7 @@ RUNNER_KEYS = {
 KNOWN_PARTS = dict(
     auto_scale_lr=('base_batch_size', 'enable'),
     env_cfg=('cudnn_benchmark', 'dist_cfg', 'mp_cfg', 'resource_limit'),
+    randomness=tuple(inspect.signature(Runner.set_randomness).parameters)[1:],
 )
 
 
@@ -58,6 +59,21 @@ def check_options(options: Iterable[str], cfg: Config) -> None:
             hint = f"Did you mean '{near[0]}'?" if near else ''
         message = f'--cfg-options {option} would have no effect. {hint}'
         raise ValueError(message.rstrip())
+
+
+def merge_options(cfg: Config, options: Mapping[str, object]) -> None:
+    """Merge ``--cfg-options`` into a config, which is changed.
+
+    Raises:
+        ValueError: If one names a place that the config does not have, such as an
+            element after the end of a list.
+    """
+    try:
+        cfg.merge_from_dict(options)
+    except (KeyError, TypeError) as error:  # of mmengine
+        raise ValueError(
+            f'--cfg-options {" ".join(options)}: {error.args[0]}'
+        ) from None
 
 
 def check_custom_hooks(cfg: Config) -> None:

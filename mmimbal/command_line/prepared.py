@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 OWN = 'own'  # the base that theirs are copied from
+WITHOUT_FOLDER = 'digits_lt'  # a base whose images are in a Python package
 
 
 def data_folder(word: str) -> Path:
@@ -12,9 +13,31 @@ def data_folder(word: str) -> Path:
     Raises:
         ValueError: If a config cannot name it.
     """
-    folder = Path(os.environ.get('MMIMBAL_DATA', 'data'), word)
+    folder = root_of_data() / word
     check_name(folder)
     return folder
+
+
+def root_of_data() -> Path:
+    """Return the folder that holds the data sets: ``$MMIMBAL_DATA``, or ``data``.
+
+    Raises:
+        ValueError: If the variable is set, but empty.
+    """
+    root = os.environ.get('MMIMBAL_DATA', 'data')
+    if not root:
+        raise ValueError('MMIMBAL_DATA is empty: unset it, or let it name a folder')
+    return Path(root)
+
+
+def check_new_name(folder: Path) -> None:
+    """Raise a ValueError if no experiment can name a new data set in a folder."""
+    check_name(folder)
+    if folder.name == WITHOUT_FOLDER:
+        raise ValueError(
+            f'{folder}: the word {WITHOUT_FOLDER} means the digits of scikit-learn. '
+            'Choose another name'
+        )
 
 
 def check_name(folder: Path) -> None:

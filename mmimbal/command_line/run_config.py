@@ -18,7 +18,11 @@ from mmimbal.command_line.config_mistakes import unknown_type
 from mmimbal.command_line.cpu_ranks import start_on_cpu
 from mmimbal.command_line.fit_workers import fit_workers
 from mmimbal.command_line.missing_files import goes_on
-from mmimbal.command_line.options import check_custom_hooks, check_options
+from mmimbal.command_line.options import (
+    check_custom_hooks,
+    check_options,
+    merge_options,
+)
 from mmimbal.datasets.innermost import innermost
 from mmimbal.engine.amp import has_bf16, is_slower_in_bf16
 from mmimbal.files.atomic import check_is_no_file
@@ -39,7 +43,7 @@ def load_config(args: argparse.Namespace) -> Config:
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = load_experiment(args.config, args.profile, args.base)
     check_options(args.cfg_options, cfg)
-    cfg.merge_from_dict(args.cfg_options)
+    merge_options(cfg, args.cfg_options)
     check_custom_hooks(cfg)
     fit_workers(cfg)
     if args.work_dir:

@@ -3,7 +3,6 @@
 import logging
 import traceback
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ from mmimbal.datasets.checking.check_result import (
     warn_unless_checked,
 )
 from mmimbal.datasets.image_cache import cache_images
+from mmimbal.datasets.image_list import ImageList
 from mmimbal.datasets.index_file import (
     check_no_group_straddles,
     encode_labels,
@@ -85,6 +85,11 @@ class CSVDataset(BaseDataset):
                     f'CSVDataset takes no {option}: files are relative to data_root, '
                     'and processes share the annotations already. Remove it'
                 )
+        if split is not None and not isinstance(split, str):
+            raise ValueError(
+                f'split={split!r} must be the name of one split. For several, use '
+                'ConcatDataset'
+            )
         self.split = split
         self.split_column = split_column
         self.on_error = on_error
@@ -107,7 +112,7 @@ class CSVDataset(BaseDataset):
                 self.cache,
             )
 
-    def load_data_list(self) -> 'ImageList':
+    def load_data_list(self) -> ImageList:
         """Read the rows of the split: ``img_path``, ``gt_label`` and ``group``."""
         index = Path(self.ann_file)
         table = read_index(index)
@@ -128,7 +133,10 @@ class CSVDataset(BaseDataset):
         if not self.test_mode:
             warn_unless_checked(check_result, index, self.split_column)
             counts = np.bincount(labels, minlength=len(classes))
-            where = f' in split {self.split!r} of {index}'
+            of = f'split {self.split!r} of {index}' if self.split else index
+            where = f' in {of}'
+            if classes == tuple(map(str, range(len(classes)))):
+                where += ', whose classes are 0 to the highest number'
             check_no_class_is_empty(counts, classes, where)
         columns = table['file'], groups_of_rows(table)
         columns = (column.combine_chunks() for column in columns)
@@ -182,7 +190,7 @@ class CSVDataset(BaseDataset):
         others = np.roll(same, -np.searchsorted(same, idx, 'right')).tolist()
         yield from map(type(idx), others)  # an index that is marked stays marked
 
-    def _get_unserialized_subset(self, indices: int | Sequence[int]) -> 'ImageList':
+    def _get_unserialized_subset(self, indices: int | Sequence[int]) -> ImageList:
         """Return the first or last N images, or a selection, as mmengine asks for."""
         if isinstance(indices, int):
             return self.data_list[indices:] if indices < 0 else self.data_list[:indices]
@@ -211,35 +219,3 @@ def is_of_file(error: Exception) -> bool:
         frame.f_globals.get('__name__') == LoadImageFromFile.__module__
         for frame, _ in frames
     )
-
-
-@dataclass(frozen=True)
-class ImageList(Sequence):
-    """A list of dicts, one per image, kept in arrays that processes can share.
-
-    Attributes:
-        root: The folder of the images.
-        labels: Class index of each image, (N,).
-        files: Path of each image, relative to ``root``, (N,).
-        groups: Group of each image, (N,).
-    """
-
-    root: str
-    labels: np.ndarray
-    files: pa.Array
-    groups: pa.Array
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def __getitem__(self, index):
-        """Return ``img_path``, ``gt_label`` and ``group``, or a list for a slice."""
-        if isinstance(index, int | np.integer):
-            return dict(
-                img_path=f'{self.root}/{self.files[index]}',
-                gt_label=int(self.labels[index]),
-                group=str(self.groups[index]),
-            )
-        chosen = pa.array(np.arange(len(self))[index])
-        columns = (self.files.take(chosen), self.groups.take(chosen))
-        return ImageList(self.root, self.labels[index], *columns)

@@ -1,12 +1,15 @@
 """A cache of decoded images for all workers and epochs."""
 
 import hashlib
+import logging
 import os
+import shutil
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
+from zipfile import BadZipFile
 
 import mmcv.transforms as mmcv
 import mmpretrain.datasets as mmpretrain
@@ -14,6 +17,7 @@ import numpy as np
 from joblib import cpu_count
 from mmcv.transforms import BaseTransform
 from mmengine.dist import is_main_process
+from mmengine.logging import print_log
 from tqdm import tqdm
 
 from mmimbal.files.atomic import atomic_folder
@@ -140,14 +144,38 @@ def cache_images(
         return [CachedImages(replaced, paths, name, table, file), *rest]
     folder = Path(cache, _key(replaced, paths))
     with locked(folder):
+        _remove_if_cut(folder)
         if not folder.is_dir():
             with atomic_folder(folder) as unfinished:
                 with open(unfinished / 'pixels.bin', 'wb') as file:
                     table = _decode(replaced, paths, file)
                 np.savez(unfinished / 'table.npz', **table)
-    with np.load(folder / 'table.npz', allow_pickle=False) as saved:
-        table = dict(saved)
+    table = _read_table(folder)
     return [CachedImages(replaced, paths, str(folder / 'pixels.bin'), table), *rest]
+
+
+def _read_table(folder: Path) -> dict[str, np.ndarray]:
+    with np.load(folder / 'table.npz', allow_pickle=False) as saved:
+        return dict(saved)
+
+
+def _remove_if_cut(folder: Path) -> None:
+    """Remove a cache whose files are gone or too short; say so."""
+    if not folder.is_dir():
+        return
+    try:
+        table = _read_table(folder)
+        needed = (table['start'] + table['shape'].prod(axis=1)).max(initial=1)
+        is_whole = (folder / 'pixels.bin').stat().st_size >= needed
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        is_whole = False
+    if not is_whole:
+        print_log(
+            f'The cache of images {folder} is damaged: they are decoded again',
+            'current',
+            logging.WARNING,
+        )
+        shutil.rmtree(folder)
 
 
 def fingerprint(path: str) -> str:
@@ -173,9 +201,9 @@ def _decode(
         try:
             for transform in transforms:
                 results = transform(results)
+            image = results['img']
         except Exception:  # raised again, with the path, when the image is loaded
             return None
-        image = results['img']
         return results if image.dtype == np.uint8 and image.ndim == 3 else None
 
     size = len(paths)

@@ -1,6 +1,7 @@
 """Write files and folders atomically: they are complete, or they do not exist."""
 
 import os
+import re
 import shutil
 import stat
 import threading
@@ -13,7 +14,7 @@ try:
 except ImportError:  # Windows, where an open file cannot be removed or renamed anyway
     fcntl = None
 
-UNFINISHED = '.unfinished'
+UNFINISHED = re.compile(r'\.\d+-\d+\.unfinished$')  # of a process and a thread
 
 
 def check_can_be_file(path: Path, *inputs: Path) -> None:
@@ -90,11 +91,11 @@ def atomic_write(path: Path) -> Iterator[Path]:
         yield target
         return
     with _path_in_errors(path), _unfinished(target, Path.touch) as unfinished:
-        if target.exists():
-            os.chmod(unfinished, stat.S_IMODE(target.stat().st_mode))
         try:
             yield unfinished
             sync_to_disk(unfinished)
+            if target.exists():
+                os.chmod(unfinished, stat.S_IMODE(target.stat().st_mode))
             os.replace(unfinished, target)
             _sync_entries(target.parent)
         finally:
@@ -133,10 +134,24 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             shutil.rmtree(unfinished, ignore_errors=True)
 
 
+@contextmanager
+def scratch_folder(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder beside a path; it is removed at the end.
+
+    That of a killed process is removed by the next one with the same path.
+    """
+    with _path_in_errors(path), _unfinished(path, Path.mkdir) as folder:
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def remove_leftovers(folder: Path) -> None:
     """Remove unfinished files in a folder whose writers were killed."""
-    for path in folder.glob(f'*{UNFINISHED}'):
-        _remove_unless_locked(path)
+    for path in folder.iterdir():
+        if UNFINISHED.search(path.name):
+            _remove_unless_locked(path)
 
 
 def sync_to_disk(path: Path) -> None:
@@ -169,10 +184,11 @@ def _unfinished(target: Path, create: Callable[[Path], None]) -> Iterator[Path]:
     # File names have at most 255 bytes.
     stem = os.fsdecode(os.fsencode(target.name)[:200])
     for leftover in target.parent.iterdir():
-        if leftover.name.startswith(f'{stem}.') and leftover.suffix == UNFINISHED:
+        rest = leftover.name.removeprefix(stem)
+        if rest != leftover.name and UNFINISHED.fullmatch(rest):
             _remove_unless_locked(leftover)
     writer = f'{os.getpid()}-{threading.get_ident()}'
-    unfinished = target.with_name(f'{stem}.{writer}{UNFINISHED}')
+    unfinished = target.with_name(f'{stem}.{writer}.unfinished')
     create(unfinished)
     if fcntl is None:
         yield unfinished

@@ -13,12 +13,17 @@ def read_config(file: Path | str) -> Config:
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If it, or one of its bases, is not Python; the message names the
-            file and the line.
+            file and the line. If a variable of the environment that it names is not
+            set, or empty.
     """
     try:
         return Config.fromfile(file)
     except SyntaxError as error:
         raise ValueError(_say(error, str(file))) from None
+    except KeyError as error:
+        if 'os.environ' not in str(error):
+            raise
+        raise ValueError(f'{file}: {error.args[0]} An empty one is none') from None
 
 
 def _say(error: SyntaxError, file: str) -> str:

@@ -51,6 +51,7 @@ def test_every_pair_of_a_stage_2_has_a_file_name_of_its_own():
         ('isic2018/64px/triplet/qqq', r'no qqq in stage2. Known are balanced_softmax'),
         ('isic2018/64px', 'neither a config file nor DATASET/PROFILE/STAGE1'),
         ('isic2018//triplet', 'neither a config file nor'),
+        ('isic2018/64px/none+crt', 'For one stage, write isic2018/64px/none/crt$'),
         ('isic2018/64px/none', 'name a method of stage 1 or of stage 2'),
         ('digits_lt/64px/triplet', 'not for images of digits_lt; use digits'),
         ('isic2018/digits/triplet', 'not for images of isic2018'),

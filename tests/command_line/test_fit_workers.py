@@ -45,3 +45,9 @@ def test_profiles_for_a_gpu_have_workers_for_it(profile):
     cfg = compose(parse_experiment(f'isic2018/{profile}/ce'))
     loaders = cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader
     assert [loader.num_workers for loader in loaders] == [8, 8, 8]
+
+
+@pytest.mark.parametrize('workers', ['two', 1.5, None])
+def test_a_number_that_is_none_is_named(workers):
+    with pytest.raises(ValueError, match=r'train_dataloader\.num_workers=.* whole'):
+        fit_workers(Config(dict(train_dataloader=dict(num_workers=workers))))

@@ -5,6 +5,7 @@ from mmimbal.command_line.options import (
     RUNNER_KEYS,
     check_custom_hooks,
     check_options,
+    merge_options,
 )
 from tests.conftest import CONFIGS
 
@@ -32,6 +33,7 @@ def test_what_the_runner_reads_passes(cfg, option):
         ('launcher', 'use --launcher'),
         ('auto_scale_lr.enabled', 'auto_scale_lr has base_batch_size, enable'),
         ('env_cfg.cudnn_benchmrk', 'env_cfg has cudnn_benchmark, '),
+        ('randomness.sed', 'randomness has seed, '),
     ],
 )
 def test_what_it_never_reads_is_an_error(cfg, option, hint):
@@ -60,3 +62,14 @@ def test_hooks_that_are_there_can_be_changed_and_removed(cfg):
     check_custom_hooks(cfg)
     cfg.merge_from_dict({'custom_hooks': []})
     check_custom_hooks(cfg)
+
+
+@pytest.mark.parametrize('option', ['param_scheduler.9.T_max', 'model.backbone.type.x'])
+def test_a_place_that_is_not_there_is_named(cfg, option):
+    with pytest.raises(ValueError, match=f'--cfg-options {option}: '):
+        merge_options(cfg, {option: 1})
+
+
+def test_options_are_merged_together(cfg):
+    merge_options(cfg, {'model.head._delete_': True, 'model.head.type': 'A'})
+    assert cfg.model.head == dict(type='A')

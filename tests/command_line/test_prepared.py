@@ -6,6 +6,7 @@ import pytest
 
 from mmimbal.command_line.compose import compose
 from mmimbal.command_line.experiment import parse_experiment
+from mmimbal.command_line.prepared import data_folder
 
 
 @pytest.fixture
@@ -53,3 +54,9 @@ def test_a_broken_description_is_named(data):
     (data / 'skin' / 'dataset.json').write_text('{}')
     with pytest.raises(ValueError, match=r'dataset\.json must name the classes'):
         parse_experiment('skin/64px/ce')
+
+
+def test_an_empty_folder_of_data_sets_is_no_folder(monkeypatch):
+    monkeypatch.setenv('MMIMBAL_DATA', '')
+    with pytest.raises(ValueError, match='MMIMBAL_DATA is empty'):
+        data_folder('own')

@@ -401,6 +401,54 @@ def test_a_missing_quotation_mark_is_named(tmp_path, column):
             read_index(index)
 
 
+REMARKS = 'file,label,note\na.png,x,ok\n'
+
+
+@pytest.mark.parametrize(
+    'rows',
+    [
+        'b.png,y,"5 mm\nc.png,x,ok\n',  # to the end of the file
+        'b.png,y,"5 mm\nc.png,x,"7 mm\nd.png,x,ok\n',  # to the next one
+        'b.png,y,"5 mm\nc.png,x,"ok"\n',
+    ],
+)
+def test_a_missing_quotation_mark_of_a_remark_is_named(tmp_path, rows):
+    """The rows between would be taken for a part of the remark."""
+    index = tmp_path / 'index.csv'
+    index.write_text(REMARKS + rows)
+    with pytest.raises(ValueError, match='in the row that begins in line 3'):
+        read_index(index)
+
+
+def test_remarks_may_have_several_lines(tmp_path):
+    index = tmp_path / 'index.csv'
+    index.write_text(REMARKS + 'b.png,y,"5 mm,\n""round"", red"\nc.png,y,\n')
+    assert read_index(index)['file'].to_pylist() == ['a.png', 'b.png', 'c.png']
+    index.write_text(REMARKS + '"b\n.png",y,\n')
+    with pytest.raises(ValueError, match=r"the file of 'b\\n\.png' has a line break"):
+        read_index(index)
+
+
+def test_a_split_is_one_name(folder):
+    with pytest.raises(ValueError, match=r"split=\['train'\] must be the name of one"):
+        CSVDataset(str(folder), split=['train'])
+
+
+@pytest.mark.parametrize(
+    ('split', 'where'), [(None, ''), ('train', "split 'train' of ")]
+)
+def test_labels_that_begin_at_1_are_explained(tmp_path, split, where):
+    index = tmp_path / 'index.csv'
+    index.write_text('file,label,split\na.png,1,train\nb.png,2,train\n')
+    for name in 'ab':
+        (tmp_path / f'{name}.png').touch()
+    said = (
+        rf'class 0 in {where}\S*index\.csv, whose classes are 0 to the highest number'
+    )
+    with pytest.raises(ValueError, match=said):
+        CSVDataset(str(tmp_path), split=split)
+
+
 def test_empty_columns_at_the_end_are_named(tmp_path):
     index = tmp_path / 'index.csv'
     index.write_text('file,label,,\na.png,x,,\n')

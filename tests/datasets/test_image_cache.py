@@ -189,3 +189,28 @@ def test_images_of_several_chunks_keep_their_pixels(tmp_path, monkeypatch):
     for path in paths:
         found, expected = step(dict(img_path=path)), load(dict(img_path=path))
         assert np.array_equal(found['img'], expected['img'])
+
+
+@pytest.mark.parametrize('file', ['pixels.bin', 'table.npz'])
+@pytest.mark.parametrize('damage', ['cut', 'gone'])
+def test_a_damaged_folder_is_decoded_again(folder, tmp_path, counted, file, damage):
+    """A message that blames the images would be wrong, and to skip them, too."""
+    cache = str(tmp_path / 'decoded')
+    pipeline = PIPELINES['plain']
+    expected = CSVDataset(str(folder), 'train', pipeline=pipeline, cache=cache)[11]
+    (path,) = Path(cache).glob(f'*/{file}')
+    if damage == 'cut':
+        os.truncate(path, path.stat().st_size // 2)
+    else:
+        path.unlink()
+    again = CSVDataset(str(folder), 'train', pipeline=pipeline, cache=cache)
+    assert len(counted) == 24
+    assert_same(again[11], expected)
+
+
+def test_an_image_that_a_pipeline_leaves_out_is_not_kept(folder, cache):
+    """LoadImageFromFile(ignore_empty=True) returns None for it."""
+    (folder / 'images/train_a_1.png').write_bytes(b'')
+    pipeline = [dict(LOAD, ignore_empty=True), RESIZE, PACK]
+    dataset = CSVDataset(str(folder), 'train', pipeline=pipeline, cache=cache)
+    assert dataset[0]['inputs'].shape == (3, 8, 12)

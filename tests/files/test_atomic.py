@@ -11,6 +11,8 @@ from mmimbal.files.atomic import (
     atomic_folder,
     atomic_write,
     check_is_no_file,
+    remove_leftovers,
+    scratch_folder,
     write_text,
 )
 
@@ -174,3 +176,39 @@ def test_a_folder_that_another_process_has_written_meanwhile(tmp_path):
         (tmp_path / 'set').mkdir()
         (tmp_path / 'set' / 'b').write_text('')
     assert [file.name for file in tmp_path.rglob('*')] == ['set', 'b']
+
+
+def test_only_what_a_writer_has_left_is_removed(tmp_path):
+    """A user's own names may end in the same way."""
+    own = [
+        'kept.v2.unfinished',
+        'kept.unfinished',
+        'kept.1.unfinished',
+        'my.unfinished',
+    ]
+    for name in own:
+        (tmp_path / name).mkdir()
+    (tmp_path / 'kept.12-34.unfinished').touch()
+    write_text('whole', tmp_path / 'kept')
+    (tmp_path / 'other.12-34.unfinished').touch()
+    remove_leftovers(tmp_path)
+    assert names(tmp_path) == sorted([*own, 'kept'])
+
+
+def test_a_scratch_folder_goes_at_the_end_also_of_a_killed_process(tmp_path):
+    left = tmp_path / 'kept.1-1.unfinished'
+    left.mkdir()
+    with scratch_folder(tmp_path / 'kept') as folder:
+        (folder / 'file').touch()
+        assert folder.parent == tmp_path and not left.exists()
+    assert names(tmp_path) == []
+
+
+def test_a_file_that_nobody_may_write_is_written_before_it_is_so(tmp_path):
+    path = tmp_path / 'kept'
+    path.touch(mode=0o444)
+    with atomic_write(path) as unfinished:
+        assert unfinished.stat().st_mode & stat.S_IWUSR
+        unfinished.write_text('whole')
+    assert stat.S_IMODE(path.stat().st_mode) == 0o444
+    assert path.read_text() == 'whole'

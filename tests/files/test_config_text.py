@@ -1,6 +1,7 @@
+import pytest
 from mmengine.config import Config
 
-from mmimbal.files.config_text import CachedTextConfig
+from mmimbal.files.config_text import CachedTextConfig, read_config
 
 
 def test_a_config_is_formatted_again_only_if_it_has_changed(monkeypatch):
@@ -19,3 +20,16 @@ def test_a_config_is_formatted_again_only_if_it_has_changed(monkeypatch):
     assert cfg.pretty_text == first.replace('ResNet', 'VGG') and len(formatted) == 2
     cfg.model.type = 'ResNet'
     assert cfg.pretty_text == first
+
+
+@pytest.mark.parametrize(('value', 'usual'), [('', 'x'), (None, '')])
+def test_a_missing_variable_of_the_environment_is_named(
+    tmp_path, monkeypatch, value, usual
+):
+    monkeypatch.delenv('SOMEWHERE', raising=False)
+    if value is not None:
+        monkeypatch.setenv('SOMEWHERE', value)
+    file = tmp_path / 'config.py'
+    file.write_text(f"data_root = '{{{{$SOMEWHERE:{usual}}}}}'\n")
+    with pytest.raises(ValueError, match=r'config\.py: .*SOMEWHERE'):
+        read_config(file)

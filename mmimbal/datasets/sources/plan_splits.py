@@ -173,7 +173,8 @@ def check_folds(folds: Sequence[np.ndarray]) -> None:
     for number, fold in enumerate(folds):
         for split in ('val', 'test'):
             if split not in fold:
+                how = 'Use fewer folds' if len(folds) > 2 else 'Leave out --folds'
                 raise ValueError(
                     f'--folds {len(folds)}: fold{number} would have no {split} images, '
-                    'as there are too few groups. Use fewer folds'
+                    f'as there are too few groups. {how}'
                 )

@@ -6,6 +6,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmimbal.engine.checks.batches import check_batches
+from mmimbal.engine.checks.checkpoint_options import check_checkpoint_options
 from mmimbal.engine.checks.head_loss import check_head_loss
 from mmimbal.engine.checks.last_batch import check_last_batch
 from mmimbal.engine.checks.needed_metrics import check_needed_metrics
@@ -22,10 +23,11 @@ class CheckRunHook(Hook):
     It warns of a warm-up that takes more than half of the training.
 
     Raises:
-        ValueError: When training begins, if ``save_best`` or another hook wants a
-            metric that ``mmimbal.ImbalanceMetric`` cannot report on the validation
-            images or with the wrong rule, if the run does not give what losses and
-            heads need, such as views, if the loss of the head is one of embeddings, or
+        ValueError: When training begins, if ``CheckpointHook`` has an unknown option,
+            if ``save_best`` or another hook wants a metric that
+            ``mmimbal.ImbalanceMetric`` cannot report on the validation images or with
+            the wrong rule, if the run does not give what losses and heads need, such
+            as views, if the loss of the head is one of embeddings, or
             if ``PreciseBNHook`` meets a batch sampler.
             When training or a stage begins, if ``natural_size`` or ``separate_views``
             differs between batch sampler and head, or if the last batch has one image
@@ -38,6 +40,7 @@ class CheckRunHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Check the run, and the batches of its first stage."""
+        check_checkpoint_options(runner)
         check_needed_metrics(runner)
         check_needs(runner)
         check_head_loss(unwrap_model(runner.model))

@@ -409,3 +409,10 @@ def test_a_name_with_a_line_break_is_refused(tmp_path, name):
     paint(tmp_path, 'a', f'b/{name}')
     with pytest.raises(ValueError, match='has a line break'):
         read_folders(tmp_path)
+
+
+def test_two_folds_cannot_be_fewer(tmp_path):
+    paint(tmp_path, *grid(('p0', 'p1'), 'ab'))
+    source = read_folders(tmp_path, group_folders=True)
+    with pytest.raises(ValueError, match=r'too few groups\. Leave out --folds'):
+        plan_dataset(source, folds=2)

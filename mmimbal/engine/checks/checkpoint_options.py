@@ -1,0 +1,24 @@
+"""Check before training that a checkpoint can be written with the given options."""
+
+import inspect
+
+from mmengine.hooks import CheckpointHook
+from mmengine.runner import Runner
+
+
+def check_checkpoint_options(runner: Runner) -> None:
+    """Raise a ValueError if CheckpointHook has an option that nothing takes.
+
+    It hands unknown ones to ``Runner.save_checkpoint`` at the end of the first epoch,
+    with all that this method takes. Only a Runner of somebody's own takes more.
+    """
+    known = inspect.signature(runner.save_checkpoint).parameters.keys()
+    known -= inspect.signature(Runner.save_checkpoint).parameters.keys()
+    for hook in runner.hooks:
+        if isinstance(hook, CheckpointHook) and (unknown := hook.args.keys() - known):
+            options = sorted(inspect.signature(CheckpointHook).parameters)
+            options.remove('kwargs')
+            raise ValueError(
+                f'CheckpointHook has no option {", ".join(sorted(unknown))}. It has '
+                f'{", ".join(options)}'
+            )
