@@ -100,17 +100,20 @@ def main() -> None:
         '--page': args.page,
     }
     flags = ''.join(f' {flag} {path}' for flag, path in given.items() if path)
-    write_page(folders.results, page, flags=flags)
+    command = args.grid.name if args.grid.is_absolute() else args.grid.as_posix()
+    write_page(folders.results, page, command=command + flags)
     if not args.page and is_usual:
         write_index(args.results, INDEX)
     print(f'Written: {page}, from the results in {folders.results}')
     if args.per_image:
-        comparisons = read_grid_results(folders.results, resamples=1).comparisons
+        found = read_grid_results(folders.results, resamples=1)
+        comparisons = found.comparisons
         for file in write_per_image(comparisons, args.per_image):
             print(f'Written: {file}')
         missing = {n for each in comparisons.values() for n in each.not_compared}
+        missing.update(found.unfinished)
         if missing:
-            print(f'Not in them, for lack of runs: {", ".join(sorted(missing))}')
+            print(f'Not in them, for lack of runs: {"; ".join(sorted(missing))}')
         if not comparisons:
             print('No predictions for test images, so no file for each image')
     if failed:

@@ -10,9 +10,12 @@ import torch
 
 @contextmanager
 def kept_random_state() -> Iterator[None]:
-    """Restore the random states of Python, NumPy and torch (CPU and GPU) at the end."""
+    """Restore the random states of Python, NumPy and torch (CPU and GPU) at the end.
+
+    A process that was forked from one with a GPU has none: its GPU is not asked.
+    """
     states = random.getstate(), np.random.get_state()
-    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    devices = [torch.cuda.current_device()] if torch.cuda.is_initialized() else []
     try:
         with torch.random.fork_rng(devices=devices):
             yield

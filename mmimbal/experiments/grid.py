@@ -10,6 +10,7 @@ from mmimbal.experiments.grid_checks import (
     GRID,
     METHOD,
     check_keys,
+    check_method_name,
     check_plain_values,
     check_stage2,
 )
@@ -79,6 +80,7 @@ def load_grid(path: Path) -> Grid:
     for dataset, about in grid['datasets'].items():
         check_keys(f'{path}, data set {dataset}', about, DATASET)
     for method, about in grid['methods'].items():
+        check_method_name(path, method)
         check_keys(f'{path}, method {method}', about, METHOD)
     runs = [
         run

@@ -1,5 +1,6 @@
 """Checks of a grid file: its keys, and what their values must be."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 
 from mmimbal.experiments.sweep_methods import files_of_methods
@@ -17,17 +18,25 @@ def _is_list(value: object, fits: Callable = lambda each: True) -> bool:
     return isinstance(value, list | tuple | range) and all(map(fits, value))
 
 
+def _are_numbers(value: object, fits: Callable = lambda each: False) -> bool:
+    """Return whether a value lists whole numbers from 0 on, each once."""
+    is_list = _is_list(value, lambda n: fits(n) or (_is_whole(n) and n >= 0))
+    return is_list and len(set(value)) == len(value)
+
+
 # What a value must be, in words, and whether it is.
 TEXT = ('a text in quotation marks', _is_text)
 COUNT = ('a whole number above 0', lambda value: _is_whole(value) and value > 0)
 BOOL = ('True or False', lambda value: isinstance(value, bool))
 DICT = ('a dict', lambda value: isinstance(value, Mapping))
 LIST = ('a list', _is_list)
-NUMBERS = ('a list of whole numbers', lambda value: _is_list(value, _is_whole))
+NUMBERS = ('a list of whole numbers from 0 on, each once', _are_numbers)
 FOLDS = (
-    'a list of whole numbers, or of None for the split',
-    lambda value: _is_list(value, lambda fold: fold is None or _is_whole(fold)),
+    'a list of whole numbers from 0 on, each once, or of None for the split',
+    lambda value: _are_numbers(value, lambda fold: fold is None),
 )
+# Names of files and of rows of tables, where ' + ' stands before a stage 2.
+METHOD_NAME = re.compile(r'\w[\w.-]*')
 WORDS = (
     'a list of words, or a word',
     lambda value: _is_text(value) or _is_list(value, _is_text),
@@ -96,6 +105,15 @@ def check_keys(
             raise ValueError(f'{where}: {key} must be {text}, got {value!r}')
         if key in NOT_EMPTY and not value:
             raise ValueError(f'{where}: {key}={value!r} must not be empty')
+
+
+def check_method_name(where: object, method: object) -> None:
+    """Raise a ValueError if files and tables cannot have the name of a method."""
+    if not (isinstance(method, str) and METHOD_NAME.fullmatch(method)):
+        raise ValueError(
+            f'{where}: the name of a method must have letters, digits, _, - and . '
+            f'alone, such as ce_mixup, got {method!r}'
+        )
 
 
 def check_plain_values(where: object, options: Mapping) -> None:

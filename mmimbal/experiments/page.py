@@ -29,7 +29,7 @@ SPLIT_NAMES = {'val': 'validation', 'test': 'test'}
 
 
 def write_page(
-    folder: Path, page: Path, resamples: int = RESAMPLES, flags: str = ''
+    folder: Path, page: Path, resamples: int = RESAMPLES, command: str = ''
 ) -> None:
     """Write a Markdown page with the results of a grid, and its figures.
 
@@ -37,8 +37,8 @@ def write_page(
         folder: Folder of the results of the grid.
         page: File to write; figures are written to the same folder.
         resamples: Number of resamples of groups (bootstrap).
-        flags: Flags of ``tools/benchmark.py`` that write this page, but for
-            ``--page-only``.
+        command: What follows ``tools/benchmark.py`` to write this page, but for
+            ``--page-only``; default: the file in ``configs/grids/``.
 
     Raises:
         FileNotFoundError: If there are no results.
@@ -60,8 +60,9 @@ def write_page(
     shown = folder.name if folder.is_absolute() else folder.as_posix()
     pictures = {TITLES[metric]: file.name for metric, file in effects.items()}
     section = _section(grid, picture.name, pictures)
+    command = command or f'configs/grids/{grid.name}.py'
     text = render(
-        'mmimbal.experiments', 'grid.md', results=shown, grid=section, flags=flags
+        'mmimbal.experiments', 'grid.md', results=shown, grid=section, command=command
     )
     write_text(text, page)
 
@@ -112,7 +113,6 @@ def _section(grid: GridResults, picture: str, effects: Mapping[str, str]) -> dic
     several = len(grid.tables) > 1 or grid.split == 'test'
     return dict(
         title=grid.about['title'],
-        name=grid.name,
         split=grid.split,
         search=grid.about.get('search', True),
         done=done,

@@ -68,35 +68,38 @@ def results_not_in_grid(folder: Path) -> list[str]:
 
 
 def finished_seeds(results: Sequence[Mapping]) -> tuple[list[Mapping], list[str]]:
-    """Leave out seeds that have fewer folds than another of their method and data set.
+    """Leave out seeds that lack folds which another seed of their method has.
 
     A mean over folds and seeds would count the folds that are there more than others.
+    Kept are, of each method and data set, the seeds with the largest set of folds; of
+    several such sets, that of the smallest seed.
 
     Args:
         results: Results of experiments, from :func:`read_runs`.
 
     Returns:
-        The results of the other seeds; and each seed that is left out, in words.
+        The results of these seeds; and each other seed, in words.
     """
-    folds: dict[tuple, dict[int, int]] = {}
+    found: dict[tuple, dict[int, set]] = {}
     for each in results:
-        numbers = folds.setdefault((each['dataset'], each['method']), {})
-        numbers[each['seed']] = numbers.get(each['seed'], 0) + 1
-    left_out = {
-        (
-            *of,
-            seed,
-        ): f'{of[0]}, {of[1]}, seed {seed} ({number} of {max(numbers.values())})'
-        for of, numbers in sorted(folds.items())
-        for seed, number in sorted(numbers.items())
-        if number < max(numbers.values())
+        seeds = found.setdefault((each['dataset'], each['method']), {})
+        seeds.setdefault(each['seed'], set()).add(each['fold'])
+    largest = {
+        of: max((folds for _, folds in sorted(seeds.items())), key=len)
+        for of, seeds in found.items()
     }
-    kept = [
-        each
-        for each in results
-        if (each['dataset'], each['method'], each['seed']) not in left_out
-    ]
-    return kept, list(left_out.values())
+
+    def is_kept(each: Mapping) -> bool:
+        of = each['dataset'], each['method']
+        return found[of][each['seed']] == largest[of]
+
+    left_out = []
+    for (dataset, method), seeds in sorted(found.items()):
+        for seed, folds in sorted(seeds.items()):
+            if folds != largest[dataset, method]:
+                has = ', '.join(sorted(map(str, folds)))
+                left_out.append(f'{dataset}, {method}, seed {seed} (has fold {has})')
+    return [each for each in results if is_kept(each)], left_out
 
 
 def read_rows(

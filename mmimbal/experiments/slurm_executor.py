@@ -75,4 +75,5 @@ def _problem(submitted) -> str:
     try:
         return submitted.result()
     except Exception as error:  # any error on the other machine
-        return f'{str(error).strip().splitlines()[-1]} (see {submitted.paths.stderr})'
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        return f'{lines[-1]} (see {submitted.paths.stderr})'

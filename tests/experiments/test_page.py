@@ -72,9 +72,9 @@ def test_how_the_page_is_written_and_whether_anything_was_searched(results, tmp_
     assert 'of stage 2 are chosen on validation images.' in text
     grid = json.loads((results / 'study' / 'grid.json').read_text())
     write_json(dict(grid, search=False), results / 'study' / 'grid.json')
-    write_page(results / 'study', page, resamples=20, flags=' --page x.md')
+    write_page(results / 'study', page, resamples=20, command='my/g.py --page x.md')
     text = page.read_text()
-    assert 'configs/grids/study.py --page x.md --page-only`' in text
+    assert '`tools/benchmark.py my/g.py --page x.md --page-only`' in text
     assert 'of stage 2 are those of the configs.' in text
 
 
@@ -103,7 +103,7 @@ def test_a_seed_that_is_not_finished_changes_nothing_but_a_line(results, tmp_pat
     write_page(results / 'study', tmp_path / 'results.md', resamples=20)
     line = 'Seeds that are not shown yet, because folds are missing: '
     after = (tmp_path / 'results.md').read_text()
-    assert f'{line}one, triplet, seed 1 (1 of 2).\n' in after
+    assert f'{line}one, triplet, seed 1 (has fold 0).\n' in after
     kept = [each for each in after.split('\n\n') if not each.startswith(line)]
     for one, other in zip(before.split('\n\n'), kept, strict=True):
         assert one == other or 'Experiments: 12 of 24' in one

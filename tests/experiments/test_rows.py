@@ -88,9 +88,20 @@ def test_a_seed_with_fewer_folds_than_another_is_left_out(folder):
         (folder / f'runs/two_fold1_triplet_seed{seed}.json').unlink()
     results = read_runs(folder)
     kept, left_out = finished_seeds(results)
-    assert left_out == ['one, ce, seed 1 (1 of 2)']
+    assert left_out == ['one, ce, seed 1 (has fold 0)']
     missing = [each for each in results if each not in kept]
     assert [(r['dataset'], r['method'], r['seed']) for r in missing] == [
         ('one', 'ce', 1)
     ]
     assert len(kept) == len(results) - 1
+
+
+def test_seeds_with_other_folds_are_not_mixed(folder):
+    """Fold 1 would count twice, and folds 0 and 2 once."""
+    results = [
+        dict(dataset='one', method='ce', seed=seed, fold=fold)
+        for seed, fold in [(1, 1), (1, 2), (0, 0), (0, 1), (2, 0), (2, 1)]
+    ]
+    kept, left_out = finished_seeds(results)
+    assert [each['seed'] for each in kept] == [0, 0, 2, 2]
+    assert left_out == ['one, ce, seed 1 (has fold 1, 2)']

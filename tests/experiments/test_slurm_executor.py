@@ -11,6 +11,7 @@ from mmimbal.command_line.flags import add_executor_flags
 from mmimbal.experiments.executors import build_executor
 from mmimbal.experiments.jobs import run_jobs
 from mmimbal.experiments.local_executor import LocalExecutor
+from mmimbal.experiments.slurm_executor import _problem
 from tests.experiments.example_jobs import CommandJob
 
 COMMANDS = {
@@ -106,3 +107,13 @@ def test_an_unknown_option_is_named(slurm, tmp_path):
 
 def test_without_a_cluster_jobs_run_here(tmp_path):
     assert isinstance(executor_of(tmp_path), LocalExecutor)
+
+
+def test_an_error_without_a_text_has_the_name_of_its_class():
+    class Submitted:
+        paths = argparse.Namespace(stderr='log')
+
+        def result(self):
+            raise KeyError
+
+    assert _problem(Submitted()) == 'KeyError (see log)'

@@ -64,6 +64,7 @@ class ResumeHook(Hook):
     priority = 'VERY_HIGH'
     pending = False
     stopped: Stopped | None = None
+    warned_of_gradients = False
     is_inside_epoch = False
 
     def before_run(self, runner: Runner) -> None:
@@ -139,6 +140,7 @@ class ResumeHook(Hook):
                 f'divide the {len(loader)} iterations of an epoch, and checkpoints do '
                 'not contain the gradients of the last iterations'
             )
+            self.warned_of_gradients = True
         if any(isinstance(each, CrossBatchMemory) for each in runner.model.modules()):
             runner.logger.warning(
                 'A resumed run will differ: checkpoints do not contain the memory of '
@@ -163,6 +165,17 @@ class ResumeHook(Hook):
     def after_train_epoch(self, runner: Runner) -> None:
         """Note that it has ended, before the checkpoint is written."""
         self.is_inside_epoch = False
+        steps = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
+        # Each stage of a single run has epochs of its own length.
+        between_updates = runner.iter % steps and runner.iter < runner.max_iters
+        if between_updates and not self.warned_of_gradients:
+            self.warned_of_gradients = True
+            runner.logger.warning(
+                f'A resumed run will differ: epoch {runner.epoch + 1} has ended after '
+                f'{runner.iter} iterations, accumulative_counts={steps} does not '
+                'divide them, and checkpoints do not contain the gradients of the last '
+                'iterations'
+            )
 
     def after_train(self, runner: Runner) -> None:
         """Validate the last epoch, if that is missing."""

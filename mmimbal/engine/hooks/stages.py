@@ -1,6 +1,8 @@
 """Which stage and epoch a run is in; a single run may have two stages."""
 
 from mmengine.config import Config
+from mmengine.dataset import InfiniteSampler
+from mmengine.dist import get_world_size
 from mmengine.runner import Runner
 
 from mmimbal.engine.hooks.two_stage_hook import TwoStageHook
@@ -20,11 +22,19 @@ def config_of_stage(runner: Runner) -> Config:
     return switch.config_of_stage2(runner) if in_stage2 else runner.cfg
 
 
+def iterations_of_pass(runner: Runner) -> int:
+    """Return the number of iterations in which all ranks see each image once."""
+    length = len(runner.train_dataloader)
+    if isinstance(runner.train_dataloader.sampler, InfiniteSampler):
+        return -(-length // get_world_size())  # it has the length of all ranks
+    return length
+
+
 def current_epoch(runner: Runner) -> int:
     """Return the epoch, from 0 on; in loops that count iterations, number of passes."""
     if counts_epochs(runner.train_loop):
         return runner.epoch
-    return runner.iter // len(runner.train_dataloader)
+    return runner.iter // iterations_of_pass(runner)
 
 
 def first_epoch(runner: Runner) -> int:
@@ -36,7 +46,7 @@ def first_epoch(runner: Runner) -> int:
 def last_epoch(runner: Runner) -> int:
     """Return the epoch after the last of the current stage."""
     if not counts_epochs(runner.train_loop):
-        return -(-runner.max_iters // len(runner.train_dataloader))
+        return -(-runner.max_iters // iterations_of_pass(runner))
     switch = single_run(runner)
     in_stage1 = switch is not None and switch.stage == 1
     return switch.epoch if in_stage1 else runner.max_epochs

@@ -6,9 +6,10 @@ import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
+from torch import nn
 
 from mmimbal.engine.hooks import resume_hook
-from mmimbal.engine.hooks.resume_hook import seed_all
+from mmimbal.engine.hooks.resume_hook import ResumeHook, seed_all
 from mmimbal.engine.newest_checkpoint import newest_loadable
 from mmimbal.files.checkpoint import UnsafeCheckpointError, load_from_local
 from tests.conftest import log_of, tiny_digits, train
@@ -143,6 +144,48 @@ def test_what_cannot_be_resumed_is_warned_of(tmp_path):
     log = log_of(train(cfg))
     assert 'accumulative_counts=3 does not divide the 5 iterations' in log
     assert 'EarlyStoppingHook counts from 0 again' in log
+
+
+@pytest.mark.parametrize(
+    ('lengths', 'counts', 'line'),
+    [
+        ((4, 5), 2, 'epoch 2 has ended after 9 iterations'),  # stage 2 alone is odd
+        ((5, 4), 2, 'does not divide the 5 iterations of an epoch'),
+        ((4, 6), 2, None),
+        ((4, 5, 9), 9, 'does not divide the 4 iterations'),
+    ],
+)
+def test_each_stage_with_gradients_at_the_end_of_an_epoch_is_warned_of(
+    lengths, counts, line
+):
+    """Of each run, one line; the loader of stage 2 has another length."""
+    said = []
+    loop = EpochBasedTrainLoop.__new__(EpochBasedTrainLoop)
+
+    class Loader(SimpleNamespace):
+        def __len__(self):
+            return lengths[0]
+
+    runner = SimpleNamespace(
+        train_loop=loop,
+        train_dataloader=Loader(num_workers=0),
+        optim_wrapper=SimpleNamespace(_accumulative_counts=counts),
+        model=nn.Linear(1, 1),
+        hooks=[],
+        logger=SimpleNamespace(warning=said.append),
+        epoch=0,
+        iter=0,
+        max_iters=sum(lengths) + 1,
+    )
+
+    hook = ResumeHook()
+    hook.before_train(runner)
+    for epoch, length in enumerate(lengths):
+        runner.epoch = epoch
+        runner.iter += length
+        hook.after_train_epoch(runner)
+    assert len(said) == (line is not None)
+    assert line is None or line in said[0]
 
 
 def test_nothing_to_resume_is_warned_of(tmp_path):
