@@ -129,7 +129,8 @@ def main() -> None:
     read = [*args.models, *of_data, *filter(None, [args.index])]
     check_can_be_file(args.out, *read, *map(Path, files))
     if args.range:
-        check_one_depth((p for p in map(Path, files) if not is_dicom(p)), *args.range)
+        images = [p for p in map(Path, files) if p.is_file() and not is_dicom(p)]
+        check_one_depth(images, *args.range)
     join_ranks()
     predictor = load_predictor(args.models, get_device())
     members = number_of_members(predictor.model_cfg)

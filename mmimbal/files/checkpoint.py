@@ -192,9 +192,14 @@ def _explain(filename: str, error: pickle.UnpicklingError) -> str:
             names = torch.serialization.get_unsafe_globals_in_checkpoint(filename)
     except Exception:  # a legacy file, a URL, or not a checkpoint
         names = []
-    reason = f'it refers to {", ".join(names)}' if names else str(error).split('\n')[0]
+    refused = f'{filename} was not loaded, and no code in it was run: it'
+    if not names:
+        return (
+            f'{refused} is no checkpoint of torch, or in an old format. Name the .pth '
+            'file; one of your own, load and save it with a newer torch'
+        )
     return (
-        f'{filename} was not loaded, and no code in it was run: {reason}. A checkpoint '
-        'may contain only tensors, numbers, strings and containers. If you wrote it '
-        "yourself, save it again as {'state_dict': model.state_dict()}."
+        f'{refused} refers to {", ".join(names)}. A checkpoint may contain only '
+        'tensors, numbers, strings and containers. If you wrote it yourself, save it '
+        "again as {'state_dict': model.state_dict()}."
     )

@@ -61,6 +61,14 @@ class Wanted:
         for what, share in dict(accuracy=self.accuracy, sets=self.confidence).items():
             if share is not None:
                 check_share(what, share)
+        values = self.accuracy, self.confidence, self.costs
+        has_goal = self.sensitivity or self.specificity
+        has_goal = has_goal or any(value is not None for value in values)
+        if self.method == 'none' and not (has_goal or self.prevalence):
+            raise ValueError(
+                'nothing to fit: with the method none, ask for thresholds, abstention, '
+                'sets or costs'
+            )
         if self.prevalence and self.method == 'none':
             raise ValueError(
                 'other prevalences need a calibration: vector or temperature'

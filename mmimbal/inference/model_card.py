@@ -11,7 +11,7 @@ from mmimbal.evaluation.bootstrap import (
 from mmimbal.evaluation.metrics import NAMES, summarise
 from mmimbal.evaluation.origin import doubts
 from mmimbal.evaluation.predictions import Predictions
-from mmimbal.evaluation.recalibration import calibrated
+from mmimbal.evaluation.recalibration import Calibration, calibrated
 from mmimbal.inference.decisions import Decisions, describe
 from mmimbal.inference.image_size import size_of_images
 from mmimbal.inference.members import number_of_members
@@ -37,6 +37,9 @@ def model_card(
         decisions: What was fitted on calibration images, if anything was.
         predictions: Predictions for test images, before calibration.
     """
+    calibration = decisions.calibration if decisions else None
+    if predictions is not None and calibration:
+        predictions = calibrated(predictions, calibration)
     counts = [meta['class_counts'] for meta in metas if meta.get('class_counts')]
     parts = [
         f'# {name}',
@@ -49,7 +52,7 @@ def model_card(
         '## Calibration and decisions',
         _decisions(decisions),
         '## Results',
-        _results(predictions, decisions),
+        _results(predictions, calibration),
         '## Limits',
         _limits(predictions),
     ]
@@ -123,14 +126,14 @@ def _decisions(decisions: Decisions | None) -> str:
     return '\n'.join(f'- {line}' for line in lines)
 
 
-def _results(predictions: Predictions | None, decisions: Decisions | None) -> str:
+def _results(predictions: Predictions | None, calibration: Calibration | None) -> str:
+    """Return a table of metrics; with a calibration, predictions are calibrated."""
     if predictions is None:
         return 'Not measured here. Give predictions with `--predictions`.'
     remark = ''
-    if decisions and decisions.calibration:
-        predictions = calibrated(predictions, decisions.calibration)
+    if calibration:
         remark = ' Probabilities are calibrated.'
-        if decisions.calibration.prevalence is not None:
+        if calibration.prevalence is not None:
             remark = (
                 ' Probabilities are calibrated, but without the shares of classes that '
                 'decisions use: these images have others.'

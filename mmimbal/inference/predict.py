@@ -72,8 +72,8 @@ def predict_files(
     decisions = predictor.decisions or Decisions(predictor.classes)
     if tta and predictor.decisions:
         raise ValueError(
-            'the model is calibrated for one view of each image: predict without '
-            '--tta, or with the model as it was before tools/calibrate.py'
+            'the decisions of the model are for one view of each image: predict '
+            'without --tta, or with the model as it was before tools/calibrate.py'
         )
     inputs = None
     others = [*decisions.columns]

@@ -80,6 +80,12 @@ def show_errors(
             f'the model has the classes {", ".join(predictor.classes)}, but the '
             f'predictions have {", ".join(run.classes)}: name their model with --model'
         )
+    made_by = run.about.get('model')  # older predictions do not tell it
+    if made_by and made_by != predictor.model_hash:
+        raise ValueError(
+            f'the model is not that of the predictions, {run.about.get("checkpoint")}: '
+            'name their model with --model'
+        )
     chosen = worst_errors(run, number)
     if not len(chosen):
         return []

@@ -13,7 +13,7 @@ from mmimbal.evaluation.confusion import divide
 from mmimbal.evaluation.predictions import Predictions
 from mmimbal.evaluation.ranking import ranked
 from mmimbal.visualization.figure import Figure
-from mmimbal.visualization.names import columns_of, legend_name, plain_names
+from mmimbal.visualization.names import columns_of, legend_name, plain_names, wrapped
 from mmimbal.visualization.style import line_of
 
 Runs = Mapping[str, Predictions]
@@ -124,10 +124,12 @@ def draw_precision_recall(runs: Runs) -> Figure:
 def draw_embedding(places: np.ndarray, run: Predictions) -> Figure:
     """Draw images at their 2D positions, (N, 2), with a colour for each class."""
     columns = -(-len(run.classes) // 20)
-    figure = Figure(figsize=(4 + 2 * columns, 5), layout='constrained')
+    names = plain_names(run.classes)
+    has_legend = len(run.classes) <= MOST_CLASSES
+    legend = columns * max(2, 0.6 + 0.08 * max(map(columns_of, names)))
+    figure = Figure(figsize=(4 + has_legend * legend, 5), layout='constrained')
     axes = figure.subplots()
     map_ = colormaps['tab10' if len(run.classes) <= 10 else 'tab20']
-    names = plain_names(run.classes)
     common_first = np.argsort(-np.bincount(run.labels, minlength=len(run.classes)))
     for label in common_first:
         chosen = run.labels == label
@@ -143,7 +145,7 @@ def draw_embedding(places: np.ndarray, run: Predictions) -> Figure:
             )
     axes.set_xticks([])
     axes.set_yticks([])
-    if len(run.classes) <= MOST_CLASSES:
+    if has_legend:
         figure.legend(
             loc='outside right center', ncols=columns, frameon=False, markerscale=2
         )
@@ -189,14 +191,17 @@ def _panels(runs: Runs, curve, xlabel: str, ylabel: str) -> Figure:
     """Draw one panel for each of the largest classes that have images."""
     first = next(iter(runs.values()))
     counts = np.bincount(first.labels, minlength=len(first.classes))
-    names = plain_names(first.classes, 26)
+    titles = [
+        wrapped(f'{name} ({count})', 30)
+        for name, count in zip(plain_names(first.classes, 26), counts, strict=True)
+    ]
     present = [k for k in np.argsort(-counts) if 0 < counts[k] < len(first.labels)]
     present = present[:MOST_CLASSES]
     columns = min(2, max(1, len(present)))  # readable on a phone
     lines = -(-max(1, len(present)) // columns)
-    figure = Figure(
-        figsize=(2.6 * columns, 2.7 * lines + 0.22 * len(runs)), layout='constrained'
-    )
+    more = max(title.count('\n') for title in titles)  # lines of text
+    height = lines * (2.7 + 0.16 * more) + 0.22 * len(runs)
+    figure = Figure(figsize=(2.6 * columns, height), layout='constrained')
     grid = figure.subplots(lines, columns, squeeze=False).ravel()
     for axes, label in zip(grid, present, strict=False):
         for number, (name, run) in enumerate(_named(runs)):
@@ -208,7 +213,7 @@ def _panels(runs: Runs, curve, xlabel: str, ylabel: str) -> Figure:
                 linewidth=1.3,
                 label=legend_name(name),
             )
-        axes.set_title(f'{names[label]} ({counts[label]})', fontsize=10)
+        axes.set_title(titles[label], fontsize=10)
         axes.set_xlim(0, 1)
         axes.set_ylim(0, 1.02)
         _tidy(axes)

@@ -32,6 +32,22 @@ def plain_names(names: Iterable[str], columns: int = COLUMNS) -> list[str]:
         columns *= 2
 
 
+def wrapped(name: str, columns: int) -> str:
+    """Return a name over as many lines as it needs, of at most some columns each."""
+    lines = ['']
+    for word in name.split(' '):
+        while columns_of(word) > columns:  # a word that no line can hold
+            start = _start(word, columns)
+            lines.append(start)
+            word = word[len(start) :]
+        joined = f'{lines[-1]} {word}' if lines[-1] else word
+        if columns_of(joined) <= columns:
+            lines[-1] = joined
+        else:
+            lines.append(word)
+    return '\n'.join(filter(None, lines))
+
+
 def legend_name(name: str) -> str:
     """Return a name for a legend: matplotlib hides names that begin with ``_``."""
     return f' {name}' if name.startswith('_') else name

@@ -31,8 +31,9 @@ def draw_recall_by_count(
     places = np.arange(len(order))
     shown = plain_names(classes)
     longest = max(map(columns_of, shown))
+    widest = max(longest, *(len(str(count)) for count in counts))  # below the name
     named = len(classes) <= MOST_NAMES
-    crowded = named and longest * len(classes) > CROWDED
+    crowded = named and (widest + 1) * len(classes) > CROWDED
     width = max(7.5, 0.5 * len(classes)) if crowded else 7.5
     height = 4.2 + 0.055 * max(0, longest - 16) if crowded else 4.2
     figure = Figure(figsize=(width, height), layout='constrained')

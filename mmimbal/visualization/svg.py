@@ -46,7 +46,9 @@ def picture(caption: str, draw: Callable[..., Figure], *arguments) -> Picture:
         prepare_texts(figure)  # of any figure
         figure.savefig(content, format='svg', transparent=True, metadata={'Date': None})
     svg = content.getvalue()
-    svg = svg[svg.index('<svg') :].replace(INK, 'currentColor')
+    svg = _in_tags(
+        svg[svg.index('<svg') :], lambda tag: tag.replace(INK, 'currentColor')
+    )
     svg = _with_smallest_width(svg)
     return Picture(caption, Markup(_with_unique_ids(svg, caption)))
 
@@ -61,5 +63,14 @@ def _with_smallest_width(svg: str) -> str:
 def _with_unique_ids(svg: str, caption: str) -> str:
     """Make ids unique among all figures of the page."""
     prefix = f'f{zlib.crc32(f"{caption} {svg}".encode()):x}'
-    svg = re.sub(r'\bid="', f'id="{prefix}-', svg)
-    return re.sub(r'(href="|url\()#', rf'\1#{prefix}-', svg)
+
+    def rename(tag: str) -> str:
+        tag = re.sub(r'\bid="', f'id="{prefix}-', tag)
+        return re.sub(r'(href="|url\()#', rf'\1#{prefix}-', tag)
+
+    return _in_tags(svg, rename)
+
+
+def _in_tags(svg: str, change: Callable[[str], str]) -> str:
+    """Change the tags of an SVG, and no text between them, which may be a name."""
+    return re.sub(r'<[^>]*>', lambda tag: change(tag[0]), svg)

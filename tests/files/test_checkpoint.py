@@ -308,3 +308,11 @@ def test_files_of_mmengine_are_whole_in_a_block_alone(tmp_path):
         assert backend() is AtomicBackend
         raise KeyError
     assert backend() is LocalBackend
+
+
+def test_a_text_is_no_checkpoint_and_needs_no_unsafe_way(tmp_path):
+    """Torch would advise to load it without weights_only."""
+    (tmp_path / 'model.py').write_text("model = dict(type='ImageClassifier')")
+    with pytest.raises(UnsafeCheckpointError, match=r'Name the \.pth file') as error:
+        load_from_local(tmp_path / 'model.py')
+    assert 'weights_only' not in str(error.value)

@@ -10,6 +10,8 @@ from sklearn.metrics import balanced_accuracy_score
 
 from mmimbal.evaluation.metrics import summarise
 from mmimbal.evaluation.predictions import Predictions
+from mmimbal.evaluation.recalibration import Calibration
+from mmimbal.inference.decisions import Decisions
 from mmimbal.inference.fit_decisions import Wanted, fit_decisions
 from mmimbal.inference.members import ENSEMBLE
 from mmimbal.inference.model_card import model_card
@@ -66,6 +68,26 @@ def test_results_of_a_calibrated_model_are_calibrated(predictions):
     assert 'Probabilities are calibrated' in card
     assert '- Calibrated by vector scaling' in card
     assert '- Answers from a confidence of' in card and '- Fitted on 20 groups' in card
+
+
+@pytest.mark.parametrize('shift', [8.0, -8.0])
+def test_limits_are_those_of_the_results(predictions, shift):
+    """A calibration by vector scaling changes which class is predicted.
+
+    A shift of 8 makes all images mel; one of -8 takes that back.
+    """
+    predictions = replace(predictions, groups=predictions.files)  # enough groups
+    if shift < 0:
+        odds = predictions.scores * np.exp([-shift, 0])
+        scores = (odds / odds.sum(axis=1, keepdims=True)).astype(np.float32)
+        assert not scores.argmax(1).any()
+        predictions = replace(predictions, scores=scores)
+    classes = ('mel', 'nv')
+    calibration = Calibration(classes, 'vector', (1, 1), (shift, 0), (0.5, 0.5))
+    decisions = Decisions(classes, calibration)
+    card = model_card('skin', classes, CFG, [{}], PIPELINE, decisions, predictions)
+    assert ('| recall/mel | 100.0' in card) == (shift > 0)
+    assert ('Classes with a recall of 0 or 100%' in card) == (shift > 0)
 
 
 def test_without_a_calibration_none_is_claimed(predictions):

@@ -144,6 +144,21 @@ def test_broken_images_are_rows_with_their_reason(data, members, tmp_path, worke
     assert 'FileNotFoundError' in problems[2] and table[2]['predicted'] == ''
 
 
+def test_a_range_of_floats_stops_at_no_broken_image(members, tmp_path):
+    folder = tmp_path / 'floats'
+    folder.mkdir()
+    cv2.imwrite(str(folder / 'a.tiff'), np.full((8, 8, 3), 0.5, np.float32))
+    whole = (folder / 'a.tiff').read_bytes()
+    (folder / 'cut.tiff').write_bytes(whole[: len(whole) // 2])
+    (folder / 'gone.tiff').symlink_to('nowhere.tiff')
+    out = tmp_path / 'o.csv'
+    words = [members / 'fold0', folder, '--range', '0', '1', '--out', out]
+    assert explain('predict', *words) is None
+    table = {Path(row['file']).name: row['problem'] for row in read_table(out)}
+    assert not table.pop('a.tiff') and all(table.values())
+    assert list(table) == ['cut.tiff', 'gone.tiff']
+
+
 class Stop(Exception):
     """Stands for a kill."""
 

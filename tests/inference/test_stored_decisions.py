@@ -99,4 +99,4 @@ def test_predictions_of_another_model_or_of_views_are_refused(calibrated, run):
 def test_several_views_of_a_calibrated_model_are_refused(calibrated, data, tmp_path):
     file, out = calibrated[0] / 'y.pth', tmp_path / 'o.csv'
     message = explain('predict', file, data / 'images', '--tta', '--out', out)
-    assert 'calibrated for one view' in message and not out.exists()
+    assert 'are for one view' in message and not out.exists()

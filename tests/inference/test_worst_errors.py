@@ -78,9 +78,12 @@ def test_without_errors_there_is_nothing_to_show(predictor, run, data, tmp_path)
 
 def test_the_model_must_be_that_of_the_predictions(predictor, run, data, members):
     other = load_predictor([members / 'fold1'])
-    sure = replace(run, scores=np.eye(3)[run.scores.argmax(1)])
+    sure = replace(run, scores=np.eye(3)[run.scores.argmax(1)], about={})
     with pytest.raises(ValueError, match=r'is not that of the predictions: for .*png'):
         show_errors(other, sure, data)
+    near = replace(run, about=dict(model='1f', checkpoint='epoch_1.pth'))
+    with pytest.raises(ValueError, match=r'not that of the predictions, epoch_1\.pth:'):
+        show_errors(predictor, near, data)  # although it gives what is stored
     renamed = replace(run, classes=('x', 'y', 'z'))
     with pytest.raises(ValueError, match='the model has the classes a, b, c, but'):
         show_errors(predictor, renamed, data)

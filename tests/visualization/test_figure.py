@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import cv2
@@ -241,6 +242,39 @@ def test_legends_fit_and_leave_room(draw):
     for axes in drawn.axes:
         if axes.get_visible():
             assert axes.bbox.height > 80 and axes.bbox.width > 80
+
+
+ALIKE = [f'benign lesion of the upper trunk, kind {k}, {"seen " * 5}' for k in 'AB']
+
+
+@pytest.mark.parametrize('draw', [figures.draw_roc, figures.draw_precision_recall])
+def test_titles_of_panels_do_not_meet(draw):
+    """Also names that are alike at both ends, which are not shortened."""
+    run = replace(long_run(4), classes=(*ALIKE, 'c', 'd'))
+    drawn = draw({'one': run})
+    drawn.draw_without_rendering()
+    boxes = [axes.title.get_window_extent() for axes in drawn.axes]
+    for box, axes in zip(boxes, drawn.axes, strict=True):
+        assert box.x0 >= 0 and box.x1 <= drawn.bbox.x1 and axes.bbox.height > 80
+    assert boxes[0].x1 < boxes[1].x0
+
+
+@pytest.mark.parametrize('names', [ALIKE, [f'{n} {"o" * 36}' for n in range(30)]])
+def test_a_legend_of_long_names_leaves_room_for_the_points(names):
+    count = len(names)
+    run = replace(long_run(count), classes=tuple(names))
+    drawn = figures.draw_embedding(np.eye(count)[:, :2], run)
+    drawn.draw_without_rendering()
+    (legend,), (axes,) = drawn.legends, drawn.axes
+    assert axes.bbox.width > 2.5 * drawn.dpi
+    assert legend.get_window_extent().x0 >= axes.bbox.x1
+
+
+def test_a_name_that_looks_like_a_tag_stays_as_it_is():
+    names = ['a id="x"', 'href="#x"', '#010203']
+    svg = picture('caption', lambda: draw_class_counts({'a': [1, 2, 3]}, names)).svg
+    texts = [each.text for each in ElementTree.fromstring(svg).iter()]
+    assert set(names) <= {(text or '').strip() for text in texts}
 
 
 def test_a_pair_has_one_colour_in_all_panels_and_in_the_legend():

@@ -2,7 +2,13 @@ from xml.etree import ElementTree
 
 import pytest
 
-from mmimbal.visualization.names import columns_of, legend_name, plain, plain_names
+from mmimbal.visualization.names import (
+    columns_of,
+    legend_name,
+    plain,
+    plain_names,
+    wrapped,
+)
 
 
 @pytest.mark.parametrize(
@@ -43,3 +49,10 @@ def test_names_stay_different():
 def test_names_that_a_legend_would_hide():
     assert legend_name('_a').strip() == '_a' and not legend_name('_a').startswith('_')
     assert legend_name('a_') == 'a_'
+
+
+def test_a_long_name_has_several_lines():
+    assert wrapped('a finding of the skin', 10) == 'a finding\nof the\nskin'
+    assert wrapped('a finding', 30) == 'a finding'
+    assert wrapped('abcdefgh (3)', 4) == 'abcd\nefgh\n(3)'
+    assert wrapped('黑色素瘤', 4) == '黑色\n素瘤'

@@ -20,11 +20,17 @@ def test_picture_has_something_in_it(tmp_path, runs):
     assert pixels.shape[0] > 300 and pixels.std() > 5
 
 
-@pytest.mark.parametrize('size', [7, 12, 30])
-def test_names_of_classes_do_not_meet(size):
-    classes = [f'{"a rather long name"[: 170 // size]} {n}' for n in range(size)]
+@pytest.mark.parametrize(
+    ('size', 'start', 'most'),
+    [
+        *((size, 'a rather long name'[: 170 // size], size) for size in (7, 12, 30)),
+        *((26, '', 4800), (16, '', 99_999)),  # counts are wider than names
+    ],
+)
+def test_names_of_classes_do_not_meet(size, start, most):
+    classes = [f'{start} {n}' for n in range(size)]
     recalls = {'one': np.full((1, size), 50.0)}
-    figure = draw_recall_by_count(recalls, np.arange(size)[::-1], classes)
+    figure = draw_recall_by_count(recalls, most - np.arange(size), classes)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     labels = figure.axes[0].get_xticklabels()

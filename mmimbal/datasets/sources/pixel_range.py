@@ -1,6 +1,7 @@
 """Read images of more than 8 bits: a range of their values becomes 0 to 255."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -60,11 +61,13 @@ def check_one_depth(paths: Iterable[Path], low: float, high: float) -> None:
         paths: The images.
         low: The value that becomes 0.
         high: The value that becomes 255. Above 255, it is not for images of 8 bits.
+
+    Images that cannot be read are passed over: whoever reads them says so.
     """
     first: dict[bool, Path] = {}
     check_range(low, high)
     for path in paths if high <= MOST else ():
-        if path.is_file():
+        with suppress(OSError, ValueError):
             first.setdefault(has_8_bits(path), path)
         if len(first) == 2:
             raise ValueError(

@@ -77,9 +77,15 @@ def test_what_cannot_be_mapped(tmp_path):
         read_in_range(tmp_path / 'none.png', 0, 1)
 
 
-def test_a_file_that_is_cut_is_named(tmp_path):
+def test_whether_a_range_fits_is_asked_of_images_that_can_be_read(tmp_path):
+    """The others have a message of their own, in a table or where they are read."""
     (tmp_path / 'x.png').write_bytes(PNG)
-    with pytest.raises(ValueError, match=r'x\.png cannot be decoded'):
-        check_one_depth([tmp_path / 'x.png'], 0, 1)
+    (tmp_path / 'x.tif').write_bytes(b'II*')
+    paths = [tmp_path / name for name in ('x.png', 'x.tif', 'gone.tif')]
+    check_one_depth(paths, 0, 1)
+    paths.append(write(tmp_path / 'y.tif', np.zeros((2, 2), np.float32)))
+    paths.append(write(tmp_path / 'z.png', np.zeros((2, 2), np.uint8)))
+    with pytest.raises(ValueError, match=r'z\.png has 8 bits, and \S*y\.tif has more'):
+        check_one_depth(paths, 0, 1)
     with pytest.raises(ValueError, match='the lower one first'):
         check_one_depth([], 1, 0)
