@@ -21,12 +21,13 @@ from _machine import describe_machine, name_of
 from PIL import Image
 
 from mmimbal.command_line.memory import keep_memory
+from mmimbal.command_line.prepared import root_of_data
 from mmimbal.datasets import CSVDataset
 from mmimbal.evaluation.table import format_table
 from mmimbal.files.json_file import read_json, write_json
 
 ISIC2018 = np.array([229, 359, 769, 80, 779, 4693, 100])  # training images per class
-ISIC = Path(os.environ.get('MMIMBAL_DATA', 'data'), 'isic2018')
+ISIC = root_of_data() / 'isic2018'
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
 # Start method for processes in tiny runs: fork is faster, but cannot use CUDA.

@@ -100,7 +100,9 @@ def main() -> None:
         '--page': args.page,
     }
     flags = ''.join(f' {flag} {path}' for flag, path in given.items() if path)
-    command = args.grid.name if args.grid.is_absolute() else args.grid.as_posix()
+    here = args.grid.resolve()
+    is_inside = here.is_relative_to(Path.cwd())
+    command = here.relative_to(Path.cwd()).as_posix() if is_inside else here.name
     write_page(folders.results, page, command=command + flags)
     if not args.page and is_usual:
         write_index(args.results, INDEX)

@@ -79,8 +79,7 @@ def read_costs(file: Path, classes: tuple[str, ...]) -> list[list[float]]:
     """
     try:
         with open(file, newline='', encoding='utf-8-sig') as opened:
-            rows = [row for row in csv.reader(opened, strict=True) if row]
-            header, *rows = rows or [[]]
+            header, *rows = [row for row in csv.reader(opened) if row] or [[]]
     except (UnicodeDecodeError, csv.Error):
         raise ValueError(f'{file} is not a CSV file in UTF-8') from None
     for what, names in dict(row=[row[0] for row in rows], column=header[1:]).items():

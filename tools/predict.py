@@ -108,8 +108,7 @@ def main() -> None:
     from mmengine.dist import is_main_process
 
     from mmimbal.command_line.memory import keep_memory
-    from mmimbal.datasets.sources.dicom import is_dicom
-    from mmimbal.datasets.sources.pixel_range import check_one_depth
+    from mmimbal.datasets.sources.depth import check_one_depth
     from mmimbal.datasets.sources.walk import own_files
     from mmimbal.inference.find_images import (
         files_left_out,
@@ -129,8 +128,7 @@ def main() -> None:
     read = [*args.models, *of_data, *filter(None, [args.index])]
     check_can_be_file(args.out, *read, *map(Path, files))
     if args.range:
-        images = [p for p in map(Path, files) if p.is_file() and not is_dicom(p)]
-        check_one_depth(images, *args.range)
+        check_one_depth(map(Path, files), *args.range)
     join_ranks()
     predictor = load_predictor(args.models, get_device())
     members = number_of_members(predictor.model_cfg)

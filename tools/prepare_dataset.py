@@ -193,8 +193,8 @@ def main() -> None:
         )
     if args.keep_test and not args.folds:
         raise ValueError('--keep-test needs --folds, e.g. --folds 5')
-    if args.zip_encoding and args.src.is_dir():
-        raise ValueError('--zip-encoding is for a zip file, but --src is a folder')
+    if args.zip_encoding and (args.src.is_dir() or args.src.suffix == '.npz'):
+        raise ValueError(f'--zip-encoding is for a zip file, but not for {args.src}')
     if args.link and (args.src.is_file() or args.range):
         raise ValueError('--link needs --src to be a folder, and no --range')
     options = options_of_reader(args)

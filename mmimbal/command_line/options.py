@@ -1,5 +1,6 @@
 """Refuse values of ``--cfg-options`` that a Runner would not read."""
 
+import copy
 import difflib
 import inspect
 from collections.abc import Iterable, Mapping
@@ -19,6 +20,7 @@ RUNNER_KEYS = {
     'tta_model',
     'tta_pipeline',
 } - {'self', 'cfg'}
+MERGE_ERRORS = (AttributeError, KeyError, TypeError)  # of mmengine
 # Keys of dicts that a Runner reads without checking that it knows all of them.
 KNOWN_PARTS = dict(
     auto_scale_lr=('base_batch_size', 'enable'),
@@ -68,11 +70,19 @@ def merge_options(cfg: Config, options: Mapping[str, object]) -> None:
         ValueError: If one names a place that the config does not have, such as an
             element after the end of a list.
     """
+    before = copy.deepcopy(cfg)
     try:
         cfg.merge_from_dict(options)
-    except (KeyError, TypeError) as error:  # of mmengine
+    except MERGE_ERRORS as error:
+        place, reason = ' '.join(options), error
+        for option, value in options.items():
+            try:
+                copy.deepcopy(before).merge_from_dict({option: value})
+            except MERGE_ERRORS as of_option:
+                place, reason = option, of_option
+                break
         raise ValueError(
-            f'--cfg-options {" ".join(options)}: {error.args[0]}'
+            f'--cfg-options {place}: the config has no such place ({reason})'
         ) from None
 
 

@@ -19,15 +19,8 @@ def data_folder(word: str) -> Path:
 
 
 def root_of_data() -> Path:
-    """Return the folder that holds the data sets: ``$MMIMBAL_DATA``, or ``data``.
-
-    Raises:
-        ValueError: If the variable is set, but empty.
-    """
-    root = os.environ.get('MMIMBAL_DATA', 'data')
-    if not root:
-        raise ValueError('MMIMBAL_DATA is empty: unset it, or let it name a folder')
-    return Path(root)
+    """Return the folder that holds the data sets: ``$MMIMBAL_DATA``, or ``data``."""
+    return Path(os.environ.get('MMIMBAL_DATA') or 'data')
 
 
 def check_new_name(folder: Path) -> None:

@@ -135,7 +135,8 @@ class CSVDataset(BaseDataset):
             counts = np.bincount(labels, minlength=len(classes))
             of = f'split {self.split!r} of {index}' if self.split else index
             where = f' in {of}'
-            if classes == tuple(map(str, range(len(classes)))):
+            has_names = index.with_name('dataset.json').is_file()
+            if not has_names and classes == tuple(map(str, range(len(classes)))):
                 where += ', whose classes are 0 to the highest number'
             check_no_class_is_empty(counts, classes, where)
         columns = table['file'], groups_of_rows(table)

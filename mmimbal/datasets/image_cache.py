@@ -33,6 +33,10 @@ DETERMINISTIC = (
     mmpretrain.ResizeEdge,
 )
 SHARED_MEMORY = '/dev/shm'
+DAMAGED = (
+    *(FileNotFoundError, ValueError, KeyError, EOFError),
+    *(BadZipFile, NotImplementedError, RuntimeError),  # of zipfile
+)
 CHUNK = 256  # images decoded before they are written together
 
 
@@ -67,12 +71,14 @@ class CachedImages:
         self.open_file = open_file
         self.pixels = np.memmap(pixels, np.uint8, 'r')
 
-    def __call__(self, results: dict) -> dict:
+    def __call__(self, results: dict) -> dict | None:
         """Add ``img`` and its shapes to ``results``."""
         row = self.rows.get(results['img_path'])
         if row is None or not self.table['shape'][row].any():
             for transform in self.transforms:
                 results = transform(results)
+                if results is None:  # the pipeline leaves out this image
+                    return None
             return results
         start, shape = self.table['start'][row], self.table['shape'][row]
         flat = self.pixels[start : start + np.prod(shape)]
@@ -167,7 +173,7 @@ def _remove_if_cut(folder: Path) -> None:
         table = _read_table(folder)
         needed = (table['start'] + table['shape'].prod(axis=1)).max(initial=1)
         is_whole = (folder / 'pixels.bin').stat().st_size >= needed
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+    except DAMAGED:  # not an error of the disk: the cache may be whole
         is_whole = False
     if not is_whole:
         print_log(

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow.csv import ConvertOptions, ParseOptions, read_csv
 
-from mmimbal.datasets.index_header import COLUMNS, check_header, require_columns
+from mmimbal.datasets.index_header import check_header, require_columns
+from mmimbal.datasets.quotation_marks import check_quotation_marks
 from mmimbal.datasets.spelling import (
     UNKNOWN_WORDS,
     check_near_equal,
@@ -75,39 +76,6 @@ def read_index(index: Path) -> pa.Table:
         repeated = counts.filter(pc.greater(counts.field('counts'), 1))[0]['values']
         raise ValueError(f'{index} lists {repeated.as_py()!r} more than once')
     return table
-
-
-def check_quotation_marks(table: pa.Table, index: Path) -> None:
-    """Raise a ValueError if a cell is not ended where its quotation marks should be.
-
-    Such a cell would take in the rows that follow. A line break is right in columns
-    that are not read, such as remarks.
-    """
-    broken = [
-        name
-        for name in table.column_names
-        if pc.any(pc.match_substring(table[name], '\n')).as_py()
-    ]
-    for name in COLUMNS:
-        if name in broken:
-            breaks = pc.match_substring(table[name], '\n')
-            file = table['file'][pc.index(breaks, True).as_py()].as_py()
-            raise ValueError(
-                f'{index}: the {name} of {file!r} has a line break. Is a quotation '
-                'mark missing at its end?'
-            )
-    if not broken:
-        return
-    with open(index, newline='', encoding='utf-8-sig') as file:
-        rows = csv.reader(file, strict=True)
-        try:
-            for _ in rows:
-                before = rows.line_num
-        except csv.Error:
-            raise ValueError(
-                f'{index}: a quotation mark is missing, or one too many, in the row '
-                f'that begins in line {before + 1}'
-            ) from None
 
 
 def with_plain_paths(table: pa.Table) -> pa.Table:

@@ -10,9 +10,10 @@ import torch
 
 @contextmanager
 def kept_random_state() -> Iterator[None]:
-    """Restore the random states of Python, NumPy and torch (CPU and GPU) at the end.
+    """Restore the random states of Python, NumPy and torch at the end.
 
-    A process that was forked from one with a GPU has none: its GPU is not asked.
+    That of the GPU is restored if the process has begun to use one. One that was forked
+    from such a process has not: there, any call to the GPU is an error.
     """
     states = random.getstate(), np.random.get_state()
     devices = [torch.cuda.current_device()] if torch.cuda.is_initialized() else []

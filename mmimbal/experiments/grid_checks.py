@@ -35,8 +35,8 @@ FOLDS = (
     'a list of whole numbers from 0 on, each once, or of None for the split',
     lambda value: _are_numbers(value, lambda fold: fold is None),
 )
-# Names of files and of rows of tables, where ' + ' stands before a stage 2.
-METHOD_NAME = re.compile(r'\w[\w.-]*')
+# In names of files; and of rows of tables, where ' + ' stands before a stage 2.
+NOT_IN_METHODS = re.compile(r'^[.-]|/|\\| \+ |^$')
 WORDS = (
     'a list of words, or a word',
     lambda value: _is_text(value) or _is_list(value, _is_text),
@@ -109,10 +109,10 @@ def check_keys(
 
 def check_method_name(where: object, method: object) -> None:
     """Raise a ValueError if files and tables cannot have the name of a method."""
-    if not (isinstance(method, str) and METHOD_NAME.fullmatch(method)):
+    if not isinstance(method, str) or NOT_IN_METHODS.search(method):
         raise ValueError(
-            f'{where}: the name of a method must have letters, digits, _, - and . '
-            f'alone, such as ce_mixup, got {method!r}'
+            f'{where}: the name of a method, {method!r}, must be a text without / or '
+            "\\ or ' + ', and must not begin with . or -"
         )
 
 

@@ -90,12 +90,15 @@ def atomic_write(path: Path) -> Iterator[Path]:
     if target.exists() and not target.is_file():
         yield target
         return
+    mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else None
     with _path_in_errors(path), _unfinished(target, Path.touch) as unfinished:
+        if mode is not None:  # from the start: others must not read what is private
+            os.chmod(unfinished, mode | stat.S_IRUSR | stat.S_IWUSR)
         try:
             yield unfinished
             sync_to_disk(unfinished)
-            if target.exists():
-                os.chmod(unfinished, stat.S_IMODE(target.stat().st_mode))
+            if mode is not None:
+                os.chmod(unfinished, mode)
             os.replace(unfinished, target)
             _sync_entries(target.parent)
         finally:
@@ -140,7 +143,7 @@ def scratch_folder(path: Path) -> Iterator[Path]:
 
     That of a killed process is removed by the next one with the same path.
     """
-    with _path_in_errors(path), _unfinished(path, Path.mkdir) as folder:
+    with _unfinished(path, Path.mkdir) as folder:
         try:
             yield folder
         finally:

@@ -2,6 +2,7 @@
 
 import errno
 import pickle
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -187,19 +188,24 @@ def _without_config(checkpoint: object, filename: str | Path) -> dict:
 
 
 def _explain(filename: str, error: pickle.UnpicklingError) -> str:
+    return (
+        f'{filename} was not loaded, and no code in it was run: '
+        f'{_reason(filename, str(error))}. A checkpoint may contain only tensors, '
+        'numbers, strings and containers. If you wrote it yourself, save it again as '
+        "{'state_dict': model.state_dict()}."
+    )
+
+
+def _reason(filename: str, message: str) -> str:
+    """Return why torch refuses a file, without its advice to load it unsafely."""
     try:
         with only_safe_globals():
             names = torch.serialization.get_unsafe_globals_in_checkpoint(filename)
     except Exception:  # a legacy file, a URL, or not a checkpoint
-        names = []
-    refused = f'{filename} was not loaded, and no code in it was run: it'
-    if not names:
-        return (
-            f'{refused} is no checkpoint of torch, or in an old format. Name the .pth '
-            'file; one of your own, load and save it with a newer torch'
-        )
-    return (
-        f'{refused} refers to {", ".join(names)}. A checkpoint may contain only '
-        'tensors, numbers, strings and containers. If you wrote it yourself, save it '
-        "again as {'state_dict': model.state_dict()}."
-    )
+        names = re.findall(r'Unsupported global: GLOBAL (\S+)', message)
+    if names:
+        return f'it refers to {", ".join(names)}'
+    found = re.search(r'WeightsUnpickler error:\s*(.+)', message)
+    if not found or found[1].startswith('Unsupported operand'):  # an unknown byte
+        return 'it is no file that torch.save writes'
+    return found[1]

@@ -23,7 +23,9 @@ def read_config(file: Path | str) -> Config:
     except KeyError as error:
         if 'os.environ' not in str(error):
             raise
-        raise ValueError(f'{file}: {error.args[0]} An empty one is none') from None
+        raise ValueError(
+            f'{file}: {error.args[0]} An empty value counts as not set'
+        ) from None
 
 
 def _say(error: SyntaxError, file: str) -> str:

@@ -66,8 +66,8 @@ class Wanted:
         has_goal = has_goal or any(value is not None for value in values)
         if self.method == 'none' and not (has_goal or self.prevalence):
             raise ValueError(
-                'nothing to fit: with the method none, ask for thresholds, abstention, '
-                'sets or costs'
+                'nothing to fit: with --method none, ask for --sensitivity, '
+                '--specificity, --accuracy, --sets or --costs'
             )
         if self.prevalence and self.method == 'none':
             raise ValueError(

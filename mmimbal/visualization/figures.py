@@ -199,7 +199,7 @@ def _panels(runs: Runs, curve, xlabel: str, ylabel: str) -> Figure:
     present = present[:MOST_CLASSES]
     columns = min(2, max(1, len(present)))  # readable on a phone
     lines = -(-max(1, len(present)) // columns)
-    more = max(title.count('\n') for title in titles)  # lines of text
+    more = max((titles[label].count('\n') for label in present), default=0)
     height = lines * (2.7 + 0.16 * more) + 0.22 * len(runs)
     figure = Figure(figsize=(2.6 * columns, height), layout='constrained')
     grid = figure.subplots(lines, columns, squeeze=False).ravel()

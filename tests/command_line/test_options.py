@@ -64,10 +64,12 @@ def test_hooks_that_are_there_can_be_changed_and_removed(cfg):
     check_custom_hooks(cfg)
 
 
-@pytest.mark.parametrize('option', ['param_scheduler.9.T_max', 'model.backbone.type.x'])
+@pytest.mark.parametrize(
+    'option', ['param_scheduler.9.T_max', 'model.backbone.type.x', 'param_scheduler.0']
+)
 def test_a_place_that_is_not_there_is_named(cfg, option):
     with pytest.raises(ValueError, match=f'--cfg-options {option}: '):
-        merge_options(cfg, {option: 1})
+        merge_options(cfg, {'model.head.type': 'A', option: 1})
 
 
 def test_options_are_merged_together(cfg):

@@ -1,3 +1,4 @@
+import csv
 import json
 
 import cv2
@@ -418,6 +419,23 @@ def test_a_missing_quotation_mark_of_a_remark_is_named(tmp_path, rows):
     index.write_text(REMARKS + rows)
     with pytest.raises(ValueError, match='in the row that begins in line 3'):
         read_index(index)
+
+
+def test_a_quotation_mark_of_the_header_is_named(tmp_path):
+    index = tmp_path / 'index.csv'
+    index.write_text('file,label,"no"te\na.png,x,"two\nlines"\n')
+    assert len(read_index(index)) == 1  # it takes in no row
+    index.write_text('file,label,"note\na.png,x,"two\nlines"\n')
+    with pytest.raises(ValueError, match=r'index\.csv'):
+        read_index(index)
+
+
+def test_remarks_may_have_any_length_and_blanks_after_them(tmp_path):
+    index = tmp_path / 'index.csv'
+    long = 'o' * 200_000
+    index.write_text(f'{REMARKS}b.png,y,"two\nlines"\nc.png,y,"k" \nd.png,y,{long}\n')
+    limit = csv.field_size_limit()
+    assert len(read_index(index)) == 4 and csv.field_size_limit() == limit
 
 
 def test_remarks_may_have_several_lines(tmp_path):

@@ -212,5 +212,12 @@ def test_an_image_that_a_pipeline_leaves_out_is_not_kept(folder, cache):
     """LoadImageFromFile(ignore_empty=True) returns None for it."""
     (folder / 'images/train_a_1.png').write_bytes(b'')
     pipeline = [dict(LOAD, ignore_empty=True), RESIZE, PACK]
-    dataset = CSVDataset(str(folder), 'train', pipeline=pipeline, cache=cache)
-    assert dataset[0]['inputs'].shape == (3, 8, 12)
+    plain = CSVDataset(str(folder), 'train', pipeline=pipeline, test_mode=True)
+    kept = CSVDataset(
+        str(folder), 'train', pipeline=pipeline, test_mode=True, cache=cache
+    )
+    files = plain.get_files()
+    empty = files.index('images/train_a_1.png')
+    assert plain.pipeline(plain.get_data_info(empty)) is None
+    assert kept.pipeline(kept.get_data_info(empty)) is None
+    assert_same(plain[empty - 1], kept[empty - 1])

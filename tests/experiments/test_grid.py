@@ -173,8 +173,13 @@ def test_commands_say_what_differs(write, tmp_path):
         ),
         (
             '    ce=dict(',
+            "    **{'': dict(stage1='ce')}, ce=dict(",
+            'must be a text without /',
+        ),
+        (
+            '    ce=dict(',
             "    **{'../ce': dict(stage1='ce')}, ce=dict(",
-            'letters, digits',
+            'must be a text without /',
         ),
         ('folds = [0, 1]', 'folds = 5', 'folds must be a list of whole numbers from 0'),
         ("flags = ['--amp']", "flags = '--amp'", "flags must be a list, got '--amp'"),

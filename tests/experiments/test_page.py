@@ -101,7 +101,7 @@ def test_a_seed_that_is_not_finished_changes_nothing_but_a_line(results, tmp_pat
     second = json.loads((runs / 'one_fold0_triplet_seed0.json').read_text())
     write_json(second | dict(seed=1), runs / 'one_fold0_triplet_seed1.json')
     write_page(results / 'study', tmp_path / 'results.md', resamples=20)
-    line = 'Seeds that are not shown yet, because folds are missing: '
+    line = 'Seeds that are not shown, because they lack folds of another seed: '
     after = (tmp_path / 'results.md').read_text()
     assert f'{line}one, triplet, seed 1 (has fold 0).\n' in after
     kept = [each for each in after.split('\n\n') if not each.startswith(line)]

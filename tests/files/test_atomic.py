@@ -204,6 +204,14 @@ def test_a_scratch_folder_goes_at_the_end_also_of_a_killed_process(tmp_path):
     assert names(tmp_path) == []
 
 
+def test_a_private_file_is_private_from_the_start(tmp_path):
+    path = tmp_path / 'kept'
+    path.touch(mode=0o600)
+    with atomic_write(path) as unfinished:
+        assert stat.S_IMODE(unfinished.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
 def test_a_file_that_nobody_may_write_is_written_before_it_is_so(tmp_path):
     path = tmp_path / 'kept'
     path.touch(mode=0o444)

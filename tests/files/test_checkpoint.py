@@ -310,9 +310,28 @@ def test_files_of_mmengine_are_whole_in_a_block_alone(tmp_path):
     assert backend() is LocalBackend
 
 
-def test_a_text_is_no_checkpoint_and_needs_no_unsafe_way(tmp_path):
+@pytest.mark.parametrize(
+    ('content', 'reason'),
+    [
+        (b"model = dict(type='ImageClassifier')", 'no file that torch.save writes'),
+        (Attack, 'it refers to '),
+        (HistoryAttack, 'is not allowed'),
+    ],
+)
+@pytest.mark.parametrize('legacy', [False, True])
+def test_what_was_found_is_said_without_the_unsafe_way(
+    tmp_path, content, reason, legacy
+):
     """Torch would advise to load it without weights_only."""
-    (tmp_path / 'model.py').write_text("model = dict(type='ImageClassifier')")
-    with pytest.raises(UnsafeCheckpointError, match=r'Name the \.pth file') as error:
-        load_from_local(tmp_path / 'model.py')
-    assert 'weights_only' not in str(error.value)
+    path = tmp_path / 'model.pth'
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        torch.save(
+            {'x': content(tmp_path / 'trace')},
+            path,
+            _use_new_zipfile_serialization=not legacy,
+        )
+    with pytest.raises(UnsafeCheckpointError, match='no code in it was run') as error:
+        load_from_local(path)
+    assert reason in str(error.value) and 'weights_only' not in str(error.value)

@@ -191,7 +191,7 @@ def test_a_calibrated_model_is_not_a_member(calibrated, members):
         (['--accuracy', '2'], 'accuracy must be between 0 and 1'),
         (['--prevalence', 'z=0.5'], 'prevalence of z, which is not a class: a, b, c'),
         (['--no-promise'], '--no-promise is for --sensitivity or --specificity'),
-        (['--method', 'none'], 'nothing to fit: with the method none, ask for'),
+        (['--method', 'none'], 'nothing to fit: with --method none, ask for'),
         (['--split', 'nowhere'], "no split 'nowhere'"),
     ],
 )

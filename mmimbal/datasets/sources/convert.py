@@ -5,8 +5,9 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 
+from mmimbal.datasets.sources.depth import check_one_depth
 from mmimbal.datasets.sources.dicom import is_dicom, patient_of, read_dicom
-from mmimbal.datasets.sources.pixel_range import check_one_depth, read_in_range
+from mmimbal.datasets.sources.pixel_range import read_in_range
 from mmimbal.datasets.sources.source import Image, Source
 from mmimbal.datasets.spelling import check_near_equal
 
@@ -32,7 +33,7 @@ def with_conversions(
     """
     if value_range:
         paths = (image.path for image in source.images if image.pixels is None)
-        check_one_depth((p for p in paths if not is_dicom(p)), *value_range)
+        check_one_depth(paths, *value_range)
     images, patients, converted = [], [], 0
     for image in source.images:
         if image.pixels is None and image.path.is_file() and is_dicom(image.path):

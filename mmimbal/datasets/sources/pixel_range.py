@@ -1,14 +1,9 @@
 """Read images of more than 8 bits: a range of their values becomes 0 to 255."""
 
-from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 
 import cv2
 import numpy as np
-
-from mmimbal.datasets.checking.header import JPEG, PNG
-from mmimbal.datasets.checking.values import IHDR_BITS
 
 MOST = np.iinfo(np.uint8).max  # a range above it is for images of more than 8 bits
 
@@ -52,40 +47,6 @@ def check_range(low: float, high: float) -> None:
             f'the range is {low:g} to {high:g}: give two finite numbers, the lower one '
             'first'
         )
-
-
-def check_one_depth(paths: Iterable[Path], low: float, high: float) -> None:
-    """Raise a ValueError if a range would be that of images of 8 bits and of others.
-
-    Args:
-        paths: The images.
-        low: The value that becomes 0.
-        high: The value that becomes 255. Above 255, it is not for images of 8 bits.
-
-    Images that cannot be read are passed over: whoever reads them says so.
-    """
-    first: dict[bool, Path] = {}
-    check_range(low, high)
-    for path in paths if high <= MOST else ():
-        with suppress(OSError, ValueError):
-            first.setdefault(has_8_bits(path), path)
-        if len(first) == 2:
-            raise ValueError(
-                f'--range {low:g} {high:g} would be for all images, but {first[True]} '
-                f'has 8 bits, and {first[False]} has more: bring each kind to 8 bits '
-                'in a folder of its own, then join the folders'
-            )
-
-
-def has_8_bits(path: Path) -> bool:
-    """Return whether an image has at most 8 bits a channel."""
-    with open(path, 'rb') as file:
-        start = file.read(IHDR_BITS + 1)
-    if start.startswith(JPEG):
-        return True
-    if start.startswith(PNG) and len(start) > IHDR_BITS:
-        return start[IHDR_BITS] <= 8
-    return read_values(path).dtype == np.uint8
 
 
 def read_values(path: Path) -> np.ndarray:

@@ -76,16 +76,14 @@ def read_rows(path: Path, key: str) -> dict[str, dict[str, str]]:
         The rows, by the names of that column.
 
     Raises:
-        ValueError: If the column is missing, a name occurs twice, or the file is no CSV
-            file in UTF-8.
+        ValueError: If the column is missing, a name occurs twice, or the file is not in
+            UTF-8.
     """
     try:
         with open(path, newline='', encoding='utf-8-sig') as file:
-            rows = list(csv.DictReader(file, strict=True))
+            rows = list(csv.DictReader(file))
     except UnicodeDecodeError as error:
         raise ValueError(f'{path} is not in UTF-8: {error}') from None
-    except csv.Error as error:
-        raise ValueError(f'{path} is no CSV file: {error}') from None
     if not rows or key not in rows[0]:
         columns = ', '.join(rows[0]) if rows else 'none, as there are no rows'
         raise ValueError(f'{path} has no column {key}; its columns are: {columns}')

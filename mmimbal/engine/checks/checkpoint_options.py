@@ -12,13 +12,15 @@ def check_checkpoint_options(runner: Runner) -> None:
     It hands unknown ones to ``Runner.save_checkpoint`` at the end of the first epoch,
     with all that this method takes. Only a Runner of somebody's own takes more.
     """
-    known = inspect.signature(runner.save_checkpoint).parameters.keys()
-    known -= inspect.signature(Runner.save_checkpoint).parameters.keys()
+    taken = inspect.signature(runner.save_checkpoint).parameters
+    if any(each.kind is each.VAR_KEYWORD for each in taken.values()):
+        return
+    known = taken.keys() - inspect.signature(Runner.save_checkpoint).parameters.keys()
     for hook in runner.hooks:
         if isinstance(hook, CheckpointHook) and (unknown := hook.args.keys() - known):
-            options = sorted(inspect.signature(CheckpointHook).parameters)
-            options.remove('kwargs')
+            options = inspect.signature(type(hook)).parameters.keys()
+            options |= inspect.signature(CheckpointHook).parameters.keys()
             raise ValueError(
-                f'CheckpointHook has no option {", ".join(sorted(unknown))}. It has '
-                f'{", ".join(options)}'
+                f'{type(hook).__name__} has no option {", ".join(sorted(unknown))}. It '
+                f'has {", ".join(sorted(options - {"kwargs"}))}'
             )

@@ -24,8 +24,9 @@ def config_of_stage(runner: Runner) -> Config:
 
 def iterations_of_pass(runner: Runner) -> int:
     """Return the number of iterations in which all ranks see each image once."""
-    length = len(runner.train_dataloader)
-    if isinstance(runner.train_dataloader.sampler, InfiniteSampler):
+    loader = runner.train_dataloader
+    length = len(loader)
+    if isinstance(getattr(loader.batch_sampler, 'sampler', None), InfiniteSampler):
         return -(-length // get_world_size())  # it has the length of all ranks
     return length
 

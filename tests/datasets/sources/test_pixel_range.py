@@ -4,7 +4,8 @@ import pytest
 from PIL import Image
 
 from mmimbal.datasets.checking.header import PNG
-from mmimbal.datasets.sources.pixel_range import check_one_depth, read_in_range
+from mmimbal.datasets.sources.depth import check_one_depth
+from mmimbal.datasets.sources.pixel_range import read_in_range
 
 RANDOM = np.random.default_rng(0)
 

@@ -28,8 +28,18 @@ class TakesNotes(Runner):
         super().save_checkpoint(*args, **kwargs)
 
 
-def test_options_of_another_runner_pass(tmp_path):
+@RUNNERS.register_module()
+class TakesAll(TakesNotes):
+    """The same, without its name."""
+
+    def save_checkpoint(self, *args, **kwargs):
+        """Write a note, too."""
+        super().save_checkpoint(*args, **kwargs)
+
+
+@pytest.mark.parametrize('kind', [TakesNotes, TakesAll])
+def test_options_of_another_runner_pass(tmp_path, kind):
     cfg = tiny_digits('stage1_ce', tmp_path)
     cfg.default_hooks.checkpoint.note = 'mine'
-    TakesNotes.from_cfg(cfg).train()
+    kind.from_cfg(cfg).train()
     assert Path(tmp_path, 'note').read_text() == 'mine'
