@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mmimbal.datasets import index_file
+from mmimbal.datasets.index_header import COLUMNS
 from mmimbal.datasets.listed_files import check_paths
 from mmimbal.datasets.sources.dicom import is_dicom
 from mmimbal.datasets.sources.source import Image, Source, missing_file
@@ -65,7 +66,7 @@ def read_csv(
     if group:
         table = table.drop_columns(['group'] if 'group' in table.column_names else [])
         table = table.rename_columns({group: 'group'})
-    others = [n for n in table.column_names if n not in index_file.COLUMNS]
+    others = [n for n in table.column_names if n not in COLUMNS]
     unsure = [f'columns that are not used: {", ".join(others)}'] if others else []
     if others and 'group' not in table.column_names:
         unsure[0] += '. If one of them names patients or lesions, call it group'
