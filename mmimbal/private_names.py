@@ -36,6 +36,7 @@ PRIVATE_NAMES = {
     'mmpretrain.models.ClsDataPreprocessor': ('_enable_normalize',),
     'mmpretrain.models.LinearClsHead': ('_get_loss',),
     'pytorch_metric_learning.losses.TupletMarginLoss': ('_compute_loss',),
+    'torch.utils.data.DataLoader': ('_iterator',),
     'torch.nn.Module': ('_load_from_state_dict', '_modules'),
     'torch.nn.modules.batchnorm': ('_NormBase',),
 }

@@ -39,6 +39,7 @@ def instances(tmp_path_factory) -> dict:
         optim_wrapper,
         runner.model.data_preprocessor,
         runner.model.head,
+        runner.train_dataloader,
     )
     return {cls: each for each in objects for cls in type(each).__mro__}
 

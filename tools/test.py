@@ -110,6 +110,7 @@ def main() -> None:
     from mmengine.logging import print_log
     from mmengine.runner import Runner
 
+    from mmimbal.command_line.end_workers import end_workers
     from mmimbal.command_line.memory import keep_memory
     from mmimbal.command_line.missing_files import check_data, check_is_no_data
     from mmimbal.command_line.run_config import (
@@ -191,6 +192,7 @@ def main() -> None:
             runner.test_loop.evaluator.metrics.append(kept)
     with messages_for_config_mistakes():
         metrics = runner.test()
+        end_workers(runner)
     if not is_main_process():
         return
     with messages_for_mistakes():

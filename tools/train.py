@@ -58,6 +58,7 @@ def main() -> None:
     # Imported here, so that --help is quick.
     from mmengine.runner import Runner
 
+    from mmimbal.command_line.end_workers import end_workers
     from mmimbal.command_line.memory import keep_memory
     from mmimbal.command_line.missing_files import check_checkpoints, check_data
     from mmimbal.command_line.run_config import (
@@ -112,6 +113,7 @@ def main() -> None:
             runner = Runner.from_cfg(cfg)
             warn_unless_deterministic(cfg)
             runner.train()
+            end_workers(runner)
 
 
 if __name__ == '__main__':
