@@ -70,20 +70,23 @@ def merge_options(cfg: Config, options: Mapping[str, object]) -> None:
         ValueError: If one names a place that the config does not have, such as an
             element after the end of a list.
     """
-    before = copy.deepcopy(cfg)
     try:
         cfg.merge_from_dict(options)
     except MERGE_ERRORS as error:
-        place, reason = ' '.join(options), error
-        for option, value in options.items():
-            try:
-                copy.deepcopy(before).merge_from_dict({option: value})
-            except MERGE_ERRORS as of_option:
-                place, reason = option, of_option
-                break
+        wrong = [option for option in options if not _fits(cfg, option, options)]
         raise ValueError(
-            f'--cfg-options {place}: the config has no such place ({reason})'
+            f'--cfg-options {" ".join(wrong or options)}: the config has no such place '
+            f'({error})'
         ) from None
+
+
+def _fits(cfg: Config, option: str, options: Mapping[str, object]) -> bool:
+    """Return whether an option alone can be merged into a config."""
+    try:
+        copy.deepcopy(cfg).merge_from_dict({option: options[option]})
+    except MERGE_ERRORS:
+        return False
+    return True
 
 
 def check_custom_hooks(cfg: Config) -> None:

@@ -35,7 +35,7 @@ DETERMINISTIC = (
 SHARED_MEMORY = '/dev/shm'
 DAMAGED = (
     *(FileNotFoundError, ValueError, KeyError, EOFError),
-    *(BadZipFile, NotImplementedError, RuntimeError),  # of zipfile
+    *(BadZipFile, RuntimeError),  # of zipfile
 )
 CHUNK = 256  # images decoded before they are written together
 
@@ -150,38 +150,32 @@ def cache_images(
         return [CachedImages(replaced, paths, name, table, file), *rest]
     folder = Path(cache, _key(replaced, paths))
     with locked(folder):
-        _remove_if_cut(folder)
-        if not folder.is_dir():
+        table = _read_table(folder) if folder.is_dir() else None
+        if table is None:
             with atomic_folder(folder) as unfinished:
                 with open(unfinished / 'pixels.bin', 'wb') as file:
                     table = _decode(replaced, paths, file)
                 np.savez(unfinished / 'table.npz', **table)
-    table = _read_table(folder)
     return [CachedImages(replaced, paths, str(folder / 'pixels.bin'), table), *rest]
 
 
-def _read_table(folder: Path) -> dict[str, np.ndarray]:
-    with np.load(folder / 'table.npz', allow_pickle=False) as saved:
-        return dict(saved)
-
-
-def _remove_if_cut(folder: Path) -> None:
-    """Remove a cache whose files are gone or too short; say so."""
-    if not folder.is_dir():
-        return
+def _read_table(folder: Path) -> dict[str, np.ndarray] | None:
+    """Return the table of a cache. One that is cut is removed: then return ``None``."""
     try:
-        table = _read_table(folder)
+        with np.load(folder / 'table.npz', allow_pickle=False) as saved:
+            table = dict(saved)
         needed = (table['start'] + table['shape'].prod(axis=1)).max(initial=1)
-        is_whole = (folder / 'pixels.bin').stat().st_size >= needed
+        if (folder / 'pixels.bin').stat().st_size >= needed:
+            return table
     except DAMAGED:  # not an error of the disk: the cache may be whole
-        is_whole = False
-    if not is_whole:
-        print_log(
-            f'The cache of images {folder} is damaged: they are decoded again',
-            'current',
-            logging.WARNING,
-        )
-        shutil.rmtree(folder)
+        pass
+    print_log(
+        f'The cache of images {folder} is damaged: they are decoded again',
+        'current',
+        logging.WARNING,
+    )
+    shutil.rmtree(folder)
+    return None
 
 
 def fingerprint(path: str) -> str:

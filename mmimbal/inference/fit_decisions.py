@@ -61,17 +61,17 @@ class Wanted:
         for what, share in dict(accuracy=self.accuracy, sets=self.confidence).items():
             if share is not None:
                 check_share(what, share)
-        values = self.accuracy, self.confidence, self.costs
-        has_goal = self.sensitivity or self.specificity
-        has_goal = has_goal or any(value is not None for value in values)
-        if self.method == 'none' and not (has_goal or self.prevalence):
-            raise ValueError(
-                'nothing to fit: with --method none, ask for --sensitivity, '
-                '--specificity, --accuracy, --sets or --costs'
-            )
         if self.prevalence and self.method == 'none':
             raise ValueError(
                 'other prevalences need a calibration: vector or temperature'
+            )
+        goals = self.sensitivity, self.specificity
+        values = self.accuracy, self.confidence, self.costs
+        is_nothing = not any(goals) and all(value is None for value in values)
+        if is_nothing and self.method == 'none':
+            raise ValueError(
+                'nothing to fit: with --method none, ask for --sensitivity, '
+                '--specificity, --accuracy, --sets or --costs'
             )
         if len(classes) > 2:  # else the other class is all of the others
             check_specificity(self)
