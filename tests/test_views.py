@@ -168,9 +168,14 @@ def test_averages_beside_losses_with_class_counts_and_buffers(stage1, tmp_path):
     assert not last.equal(average)
 
 
-def test_the_tested_weights_are_the_averages(tmp_path):
+@pytest.mark.parametrize('is_default', [False, True])
+def test_the_tested_weights_are_the_averages(is_default, tmp_path):
     cfg = recipe(tmp_path / 'run')
-    cfg.custom_hooks = [dict(type='EMAHook', momentum=0.1)]
+    hook = dict(type='EMAHook', momentum=0.1)
+    if is_default:
+        cfg.default_hooks.averages = hook
+    else:
+        cfg.custom_hooks = [hook]
     train(cfg)
     checkpoint, out = tmp_path / 'run' / 'epoch_2.pth', tmp_path / 'out.npz'
     cfg.dump(tmp_path / 'config.py')

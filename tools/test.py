@@ -123,7 +123,6 @@ def main() -> None:
         load_checkpoint_for_test,
         load_ensemble_for_test,
     )
-    from mmimbal.datasets.innermost import innermost
     from mmimbal.engine.ddp import unwrap_model
     from mmimbal.engine.test_run.curves import read_curves
     from mmimbal.engine.test_run.draw_images import drawing_hook
@@ -131,6 +130,7 @@ def main() -> None:
     from mmimbal.engine.test_run.keep_scores import KeepScores
     from mmimbal.engine.test_run.tta import average_views, load_views
     from mmimbal.evaluation.predictions import predictions_for
+    from mmimbal.files.dataset_config import innermost
     from mmimbal.files.work_dir import holds_training
     from mmimbal.inference.members import find_members
     from mmimbal.inference.predictor import load_ensemble

@@ -9,9 +9,9 @@ from pathlib import Path
 from mmengine.config import Config
 
 from mmimbal.datasets.index_file import check_is_there
-from mmimbal.datasets.innermost import innermost, name_of
 from mmimbal.datasets.sources.walk import own_files
 from mmimbal.files.atomic import check_can_be_file
+from mmimbal.files.dataset_config import index_of, innermost, name_of
 from mmimbal.files.work_dir import can_resume
 from mmimbal.stage2.config import two_stage_hooks
 from mmimbal.stage2.stage1 import find_stage1
@@ -29,9 +29,9 @@ def check_data(cfg: Config, *loaders: str) -> None:
     for key in loaders:
         dataset = (cfg.get(key) or {}).get('dataset') or {}
         dataset = innermost(dataset, 'data_root', first_of_several=True)
-        if name_of(dataset) == 'CSVDataset':
-            file = dataset.get('ann_file', 'index.csv')
-            check_is_there(Path(dataset['data_root'], file))
+        index = index_of(dataset)
+        if index and name_of(dataset) == 'CSVDataset':
+            check_is_there(index)
 
 
 def check_is_no_data(cfg: Config, files: Iterable[Path]) -> None:

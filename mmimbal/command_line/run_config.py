@@ -23,9 +23,9 @@ from mmimbal.command_line.options import (
     check_options,
     merge_options,
 )
-from mmimbal.datasets.innermost import innermost
 from mmimbal.engine.amp import has_bf16, is_slower_in_bf16
 from mmimbal.files.atomic import check_is_no_file
+from mmimbal.files.dataset_config import innermost
 from mmimbal.files.work_dir import find_checkpoint
 from mmimbal.stage2.config import two_stage_hooks
 
@@ -217,9 +217,11 @@ def drop_averaging(cfg: Config) -> None:
     """
 
     def averages(hook: dict) -> bool:
-        kind = (
-            HOOKS.get(hook['type']) if isinstance(hook['type'], str) else hook['type']
-        )
+        kind = hook['type']
+        kind = HOOKS.get(kind) if isinstance(kind, str) else kind
         return isinstance(kind, type) and issubclass(kind, EMAHook)
 
     cfg.custom_hooks = [h for h in cfg.get('custom_hooks') or () if not averages(h)]
+    default = cfg.get('default_hooks') or {}
+    for key in [key for key, hook in default.items() if hook and averages(hook)]:
+        del default[key]

@@ -11,9 +11,9 @@ from mmengine.config import Config
 from mmimbal.command_line.compose import read_experiment
 from mmimbal.command_line.experiment import Experiment, parse_experiment
 from mmimbal.command_line.flags import FLAGS_OF_TRAINING
-from mmimbal.datasets.index_file import check_is_there, read_index
-from mmimbal.datasets.innermost import name_of
-from mmimbal.experiments.data_hash import dataset_of_config, index_of_config
+from mmimbal.command_line.missing_files import check_data
+from mmimbal.datasets.index_file import read_index
+from mmimbal.experiments.data_hash import index_of_config
 from mmimbal.experiments.grid_run import fold_options
 from mmimbal.experiments.jobs import Job, Step
 from mmimbal.experiments.progress import share_of_training
@@ -54,8 +54,7 @@ def number_of_folds(cfg: Config, wanted: int | None, options: Sequence[str]) -> 
     if index is None:
         return wanted or USUAL_FOLDS
     if not index.is_file():
-        if name_of(dataset_of_config(cfg)) == 'CSVDataset':
-            check_is_there(index)
+        check_data(cfg, 'train_dataloader')
         return wanted or USUAL_FOLDS  # a data set of somebody else
     columns = read_index(index).column_names
     there = next(n for n in count() if f'fold{n}' not in columns)

@@ -1,7 +1,7 @@
 """A hash of the rows of an index, to notice that a data set has changed."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -9,9 +9,9 @@ from mmengine.config import Config
 
 from mmimbal.command_line.prepared import data_folder
 from mmimbal.datasets.index_file import read_index
-from mmimbal.datasets.innermost import innermost
 from mmimbal.experiments.grid_run import GridRun
 from mmimbal.files.config_text import read_config
+from mmimbal.files.dataset_config import index_of
 
 
 def index_of_run(run: GridRun) -> Path | None:
@@ -27,18 +27,13 @@ def index_of_config(cfg: Config, options: Iterable[str]) -> Path | None:
 
     Args:
         cfg: The config.
-        options: Options that change it; if they name another folder, ``None`` is
-            returned.
+        options: Options that change it; if they name another folder or file, ``None``
+            is returned.
     """
-    if any('data_root' in option for option in options):
+    if any(key in option for option in options for key in ('data_root', 'ann_file')):
         return None
-    return Path(dataset_of_config(cfg).get('data_root') or '', 'index.csv')
-
-
-def dataset_of_config(cfg: Config) -> Mapping:
-    """Return the config of the training images, without wrappers."""
     loader = cfg.get('train_dataloader') or {}
-    return innermost(loader.get('dataset') or {}, 'data_root')
+    return index_of(loader.get('dataset') or {})
 
 
 def hash_of_fold(index: Path | None, fold: int | None) -> str | None:

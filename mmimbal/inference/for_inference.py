@@ -6,7 +6,7 @@ from mmengine.config import Config
 from mmpretrain.registry import MODELS
 
 import mmimbal
-from mmimbal.datasets.innermost import innermost
+from mmimbal.files.dataset_config import innermost
 from mmimbal.models.heads import MetricLearningClsHead
 from mmimbal.stage2.config import trained_model
 from mmimbal.stage2.freezing import FROZEN_PARTS
@@ -34,7 +34,8 @@ def inference_config(cfg: Config) -> Config:
         model=model,
         test_dataloader=dict(dataset=dict(pipeline=find_pipeline(cfg))),
     )
-    imports = list(cfg.get('custom_imports', {}).get('imports', []))
+    imports = (cfg.get('custom_imports') or {}).get('imports') or []
+    imports = [imports] if isinstance(imports, str) else list(imports)
     if "'mmimbal." in repr(published) and 'mmimbal' not in imports:
         imports.append('mmimbal')
     if imports:

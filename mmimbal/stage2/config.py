@@ -5,18 +5,14 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-TWO_STAGES = 'mmimbal.TwoStageHook'
+from mmimbal.files.dataset_config import name_of
 
 
 def two_stage_hooks(cfg: Config) -> list[dict]:
     """Return the TwoStageHooks among the hooks of a config."""
-    hooks = [*cfg.get('default_hooks', {}).values(), *cfg.get('custom_hooks', [])]
-    return [hook for hook in hooks if hook and is_two_stage(hook.get('type'))]
-
-
-def is_two_stage(kind: str | type | None) -> bool:
-    """Return whether the type of a hook is TwoStageHook; new configs have classes."""
-    return kind == TWO_STAGES or getattr(kind, '__name__', '') == 'TwoStageHook'
+    default, custom = cfg.get('default_hooks') or {}, cfg.get('custom_hooks') or ()
+    hooks = filter(None, (*default.values(), *custom))
+    return [hook for hook in hooks if name_of(hook) == 'TwoStageHook']
 
 
 def follows_stage1(cfg: Config) -> bool:
@@ -45,7 +41,7 @@ def stage2_config(
     cfg.default_scope = 'mmpretrain'
     cfg.custom_hooks = []
     cfg.default_hooks = dict(
-        cfg.get('default_hooks', {}),
+        cfg.get('default_hooks') or {},
         class_counts=dict(type='mmimbal.ClassCountsHook'),
         set_epoch=dict(type='mmimbal.SetEpochHook'),
         two_stage=dict(type='mmimbal.TwoStageHook', stage1=str(checkpoint)),
@@ -105,8 +101,6 @@ def with_one_view(part):
 
     Strong augmentation (RandAugment, ...) is left out, as Mixup is: it is for features.
     """
-    from mmimbal.datasets.innermost import name_of  # --help reads this file: no torch
-
     if isinstance(part, dict):
         return type(part)({key: with_one_view(value) for key, value in part.items()})
     if not isinstance(part, list | tuple):

@@ -117,6 +117,23 @@ def test_as_many_folds_as_the_index_has(tmp_path, capsys):
     assert number_of_folds(cfg, None, other) == number_of_folds(Config(), None, []) == 5
 
 
+def test_folds_are_those_of_the_index_that_the_config_names(tmp_path, monkeypatch):
+    """Neither those of index.csv beside it, nor those of the current folder."""
+    one_fold, two_folds = 'file,label,fold0\na,b,test', 'file,label,fold0,fold1\na,b,,'
+    (tmp_path / 'index.csv').write_text(one_fold)
+    (tmp_path / 'mine.csv').write_text(two_folds)
+    dataset = dict(type='mmimbal.CSVDataset', data_root=str(tmp_path))
+    cfg = Config(
+        dict(train_dataloader=dict(dataset=dict(dataset, ann_file='mine.csv')))
+    )
+    assert number_of_folds(cfg, None, []) == 2
+    other = ['train_dataloader.dataset.ann_file=other.csv']
+    assert number_of_folds(cfg, None, other) == 5
+    monkeypatch.chdir(tmp_path)
+    digits = Config(dict(train_dataloader=dict(dataset=dict(type='mmimbal.DigitsLT'))))
+    assert number_of_folds(digits, None, []) == 5
+
+
 def test_a_data_set_that_is_not_there_starts_no_fold(tmp_path):
     dataset = dict(type='mmimbal.CSVDataset', data_root=str(tmp_path), split='train')
     cfg = Config(dict(train_dataloader=dict(dataset=dataset)))

@@ -34,3 +34,19 @@ def test_a_model_without_a_head_is_not_published():
     model = dict(type='ImageClassifier', backbone=RESNET)
     cfg = Config(dict(model=model, test_dataloader=IMAGES))
     assert published_hash(dict(state_dict={}), cfg) is None
+
+
+@pytest.mark.parametrize(
+    ('imports', 'published'),
+    [
+        (dict(imports='my_package'), ['my_package']),  # mmengine takes a text, too
+        (dict(imports=['a', 'b']), ['a', 'b']),
+        (dict(imports=None), None),
+        (None, None),
+    ],
+)
+def test_packages_to_import_stay(imports, published):
+    model = dict(type='ImageClassifier', backbone=RESNET)
+    cfg = Config(dict(model=model, test_dataloader=IMAGES, custom_imports=imports))
+    found = inference_config(cfg).get('custom_imports')
+    assert found == (published and dict(imports=published))

@@ -101,3 +101,10 @@ def test_a_hook_given_as_a_class_is_found():
     hook = dict(type=TwoStageHook, stage1='best.pth')
     assert two_stage_hooks(Config(dict(custom_hooks=[hook]))) == [hook]
     assert two_stage_hooks(Config(dict(custom_hooks=[dict(type='EMAHook')]))) == []
+
+
+def test_hooks_may_be_none_as_mmengine_allows():
+    assert two_stage_hooks(Config(dict(custom_hooks=None, default_hooks=None))) == []
+    hook = dict(type='mmimbal.TwoStageHook', stage1='best.pth')
+    cfg = Config(dict(custom_hooks=None, default_hooks=dict(logger=None, two=hook)))
+    assert two_stage_hooks(cfg) == [hook]

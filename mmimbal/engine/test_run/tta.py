@@ -9,7 +9,7 @@ from mmpretrain.models import AverageClsScoreTTA
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
-from mmimbal.datasets.innermost import innermost, name_of
+from mmimbal.files.dataset_config import innermost, name_of
 
 FLIPS = tuple(dict(type='RandomFlip', prob=prob) for prob in (1.0, 0.0))
 PLACES = ((0, 0), (1, 0), (0, 1), (1, 1), (0.5, 0.5))  # the corners, and the middle
