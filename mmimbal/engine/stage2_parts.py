@@ -2,7 +2,7 @@
 
 import copy
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from types import SimpleNamespace
 
 from mmengine.config import Config
@@ -10,15 +10,15 @@ from mmengine.hooks import EarlyStoppingHook, EMAHook, Hook
 from mmengine.optim import build_optim_wrapper
 from mmengine.runner import Runner
 from mmpretrain.engine import SwitchRecipeHook
-from mmpretrain.registry import DATA_SAMPLERS, PARAM_SCHEDULERS
 from torch import nn
-from torch.utils.data import BatchSampler, Dataset, Sampler
+from torch.utils.data import Sampler
 
 from mmimbal.datasets import get_class_counts
 from mmimbal.engine.checks.batches import check_batches
 from mmimbal.engine.checks.needs import check_needs
 from mmimbal.engine.ddp import unwrap_model
 from mmimbal.models.needs import give_class_counts, wants_class_counts
+from mmimbal.stage2.batches_and_schedule import build_batches, build_schedule
 
 EXCLUDED = {
     EMAHook: 'would average the heads of stage 1 and stage 2',
@@ -69,37 +69,20 @@ def check_parts(runner: Runner, cfg: Config, head: nn.Module, epochs: int) -> No
     trial._modules = dict(trial._modules, head=head)
     length = len(runner.train_dataloader)
     if loader.dataset == runner.cfg.train_dataloader.dataset:
-        batches = _try('train_dataloader', _build_batches, loader, dataset)
+        _, batches = _try('train_dataloader', build_batches, loader, dataset)
         length = len(batches)
         check_go_together(runner, trial, batches)
     optimizer = _try('optim_wrapper', build_optim_wrapper, trial, cfg.optim_wrapper)
-    for part in with_ends(cfg.get('param_scheduler') or [], epochs, length):
-        try:
-            _try('param_scheduler', _build_schedule, part, optimizer, length)
-        except ValueError as error:
-            if cfg.param_scheduler != runner.cfg.get('param_scheduler'):
-                raise
-            raise ValueError(
-                f'{error}. This is the schedule of stage 1: give stage2 of the '
-                'TwoStageHook a param_scheduler of its own, or None'
-            ) from error
-
-
-def with_ends(
-    schedule: Mapping | Sequence[Mapping], epochs: int, length: int
-) -> list[dict]:
-    """Return the parts of a schedule; one without an end lasts as long as stage 2.
-
-    Args:
-        schedule: A part, or several.
-        epochs: Epochs of stage 2.
-        length: Batches in an epoch.
-    """
-    parts = [schedule] if isinstance(schedule, Mapping) else schedule
-    return [
-        {'end': epochs if part.get('by_epoch', True) else epochs * length, **part}
-        for part in parts
-    ]
+    schedule = cfg.get('param_scheduler')
+    try:
+        _try('param_scheduler', build_schedule, schedule, optimizer, epochs, length)
+    except ValueError as error:
+        if schedule != runner.cfg.get('param_scheduler'):
+            raise
+        raise ValueError(
+            f'{error}. This is the schedule of stage 1: give stage2 of the '
+            'TwoStageHook a param_scheduler of its own, or None'
+        ) from error
 
 
 def check_go_together(runner: Runner, model: nn.Module, batches: Sampler) -> None:
@@ -161,22 +144,3 @@ def _try(part: str, build: Callable, *args):
         ) from error
     finally:
         logging.disable(before)
-
-
-def _build_batches(loader: dict, dataset: Dataset) -> Sampler:
-    """Build sampler and batch sampler."""
-    sampler = DATA_SAMPLERS.build(
-        loader.sampler, default_args=dict(dataset=dataset, seed=0)
-    )
-    if loader.get('batch_sampler'):
-        return DATA_SAMPLERS.build(
-            loader.batch_sampler,
-            default_args=dict(sampler=sampler, batch_size=loader.batch_size),
-        )
-    return BatchSampler(sampler, loader.batch_size, loader.get('drop_last', False))
-
-
-def _build_schedule(part: dict, optimizer: object, length: int) -> None:
-    PARAM_SCHEDULERS.build(
-        part, default_args=dict(optimizer=optimizer, epoch_length=length)
-    )

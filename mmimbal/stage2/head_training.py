@@ -6,15 +6,15 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.model import BaseModel
-from mmengine.optim import OptimWrapper, build_optim_wrapper
-from mmpretrain.registry import DATA_SAMPLERS, PARAM_SCHEDULERS
+from mmengine.optim import build_optim_wrapper
 from mmpretrain.structures import DataSample
 from torch import nn
-from torch.utils.data import BatchSampler, Dataset
+from torch.utils.data import Dataset
 
 from mmimbal.datasets import get_class_counts, get_labels
 from mmimbal.datasets.random_state import kept_random_state
 from mmimbal.models.needs import give_class_counts, give_epoch
+from mmimbal.stage2.batches_and_schedule import build_batches, build_schedule
 from mmimbal.stage2.fresh_head import build_seeded
 
 
@@ -116,24 +116,15 @@ def _take_steps(
     labels: torch.Tensor,
     seed: int,
 ) -> None:
-    loader = cfg.train_dataloader
-    batches = sampler = DATA_SAMPLERS.build(
-        loader.sampler, default_args=dict(dataset=dataset, seed=seed)
-    )
-    if loader.get('batch_sampler'):
-        batches = DATA_SAMPLERS.build(
-            loader.batch_sampler,
-            default_args=dict(sampler=sampler, batch_size=loader.batch_size),
-        )
-    else:
-        last = loader.get('drop_last', False)
-        batches = BatchSampler(sampler, loader.batch_size, last)
+    sampler, batches = build_batches(cfg.train_dataloader, dataset, seed)
+    length = len(batches)
     model = HeadModel(head)  # paramwise_cfg names parameters as in a Runner: head.fc
     optim_wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
     epochs = cfg.train_cfg.max_epochs
-    schedulers = _build_schedulers(cfg, optim_wrapper, epochs, len(batches))
+    schedule = cfg.get('param_scheduler')
+    schedulers = build_schedule(schedule, optim_wrapper, epochs, length)
     model.train()
-    optim_wrapper.initialize_count_status(model, 0, epochs * len(batches))
+    optim_wrapper.initialize_count_status(model, 0, epochs * length)
     for epoch in range(epochs):
         sampler.set_epoch(epoch)
         give_epoch(head.modules(), epoch, epochs)
@@ -150,23 +141,6 @@ def _take_steps(
         for scheduler in schedulers:
             if scheduler.by_epoch:
                 scheduler.step()
-
-
-def _build_schedulers(
-    cfg: Config, optim_wrapper: OptimWrapper, epochs: int, batches: int
-) -> list:
-    """Build the schedules; one without ``end`` lasts to the last step."""
-    configs = cfg.get('param_scheduler') or []
-    schedulers = []
-    for scheduler in [configs] if isinstance(configs, dict) else configs:
-        end = epochs if scheduler.get('by_epoch', True) else epochs * batches
-        schedulers.append(
-            PARAM_SCHEDULERS.build(
-                dict(end=end) | dict(scheduler),
-                default_args=dict(optimizer=optim_wrapper, epoch_length=batches),
-            )
-        )
-    return schedulers
 
 
 @torch.no_grad()

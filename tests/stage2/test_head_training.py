@@ -9,9 +9,9 @@ from mmengine.runner import Runner
 from mmpretrain.models import LinearClsHead
 from mmpretrain.registry import MODELS
 
+from mmimbal.stage2.batches_and_schedule import build_schedule
 from mmimbal.stage2.feature_cache import open_cache
 from mmimbal.stage2.head_training import (
-    _build_schedulers,
     build_head,
     probabilities,
     train_head,
@@ -121,7 +121,7 @@ def test_schedules_end_where_those_of_a_runner_do(schedule, tmp_path):
     head = LinearClsHead(3, 4)
     optim_wrapper = build_optim_wrapper(head, cfg.optim_wrapper)
     batches = len(runner.train_dataloader)
-    for step in _build_schedulers(cfg, optim_wrapper, 2, batches):
+    for step in build_schedule(schedule, optim_wrapper, 2, batches):
         steps = 2 if step.by_epoch else 2 * batches
         for _ in range(steps):
             step.step()

@@ -18,9 +18,9 @@ from mmimbal.engine.stage2_parts import (
     check_parts,
     merged,
     warn_of_schedule,
-    with_ends,
 )
 from mmimbal.registry import HOOKS
+from mmimbal.stage2.batches_and_schedule import with_ends
 from mmimbal.stage2.freezing import (
     check_has_parts,
     check_head_learns,
