@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from mmimbal.evaluation.metrics import metrics_of
+from mmimbal.evaluation.metrics import measured_once, metrics_of
 from mmimbal.evaluation.predictions import Predictions
 
 RESAMPLES = 2000
@@ -16,22 +16,22 @@ FEW_GROUPS = 30
 BIASED = ('ece', 'worst_recall')  # noise moves a distance or a minimum in one direction
 
 
-def resampled_metrics(
-    predictions: Predictions, resamples: int = RESAMPLES, seed: int = 0
-) -> dict[str, np.ndarray]:
-    """Return all metrics for all resamples, (R,) each, in 0..1.
-
-    Groups (lesions, patients) are drawn with replacement, because images of the same
-    group are not independent. With the same seed and the same images, all predictions
-    get the same resamples, so that differences are paired.
+def metrics_with_intervals(
+    predictions: Predictions,
+) -> dict[str, tuple[float, float, float]]:
+    """Return each metric that is defined, with the bounds of its interval, in %.
 
     Args:
         predictions: Predictions for N images.
-        resamples: Number of resamples, R.
-        seed: Seed of the draws.
     """
     measure = metrics_of(predictions.scores, predictions.labels, predictions.classes)
-    return resample(measure, predictions.groups, resamples, seed)
+    resampled = resample(measure, predictions.groups)
+    groups_of = groups_of_shares(predictions)
+    found = {}
+    for name, value in measured_once(measure, len(predictions.labels)).items():
+        values, groups = 100 * resampled[name], groups_of.get(name)
+        found[name] = (value, *interval_of(name, value, values, groups=groups))
+    return found
 
 
 def resample(
@@ -41,6 +41,10 @@ def resample(
     seed: int = 0,
 ) -> dict[str, np.ndarray]:
     """Return what a function measures on all resamples of the groups, (R,) each.
+
+    Groups (lesions, patients) are drawn with replacement, because images of the same
+    group are not independent. With the same seed and the same images, all predictions
+    get the same resamples, so that differences are paired.
 
     Args:
         measure: Returns values, (B,) each, for weights of the images, (B, N).

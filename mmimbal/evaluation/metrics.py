@@ -35,38 +35,59 @@ def summarise(
     classes: Sequence[str],
     groups: Mapping[str, list[int]] | None = None,
 ) -> dict[str, float]:
-    """Return the metrics of scores, in %; see :func:`weighted_metrics`.
+    """Return the metrics of scores, in %, of images that count once.
 
     Metrics that are not defined, such as the recall of a class without images, are
     missing in the result.
-    """
-    once = np.ones((1, len(labels)))
-    metrics = weighted_metrics(scores, labels, classes, once, groups)
-    return {
-        name: 100 * float(values[0])
-        for name, values in metrics.items()
-        if not np.isnan(values[0])
-    }
-
-
-def weighted_metrics(
-    scores: np.ndarray,
-    labels: np.ndarray,
-    classes: Sequence[str],
-    weights: np.ndarray,
-    groups: Mapping[str, list[int]] | None = None,
-) -> dict[str, np.ndarray]:
-    """Return all metrics of scores, (B,) each, for B different weights of the images.
 
     Args:
         scores: Probabilities, (N, K).
         labels: True class of each image, (N,).
         classes: K class names.
-        weights: How often each image counts, (B, N).
         groups: Class indices of each group, such as ``tail``.
 
     Returns:
-        ``balanced_accuracy``, ``macro_f1``, ``accuracy``, ``mcc``, ``kappa``,
+        The metrics of :func:`metrics_of`, 100 times as high.
+
+    Raises:
+        ValueError: As there.
+    """
+    return measured_once(metrics_of(scores, labels, classes, groups), len(labels))
+
+
+def measured_once(
+    measure: Callable[[np.ndarray], Mapping[str, np.ndarray]], images: int
+) -> dict[str, float]:
+    """Return what a function measures if each image counts once, in %, if defined.
+
+    Args:
+        measure: Returns values, (B,) each, for weights of the images, (B, N).
+        images: Number of images, N.
+    """
+    values = {name: each[0] for name, each in measure(np.ones((1, images))).items()}
+    return {name: 100 * float(v) for name, v in values.items() if not np.isnan(v)}
+
+
+def metrics_of(
+    scores: np.ndarray,
+    labels: np.ndarray,
+    classes: Sequence[str],
+    groups: Mapping[str, list[int]] | None = None,
+) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+    """Return a function that measures all metrics for weights of the images.
+
+    It needs about as much memory as float32 scores. What does not depend on weights is
+    computed once.
+
+    Args:
+        scores: Probabilities, (N, K).
+        labels: True class of each image, (N,).
+        classes: K class names.
+        groups: Class indices of each group, such as ``tail``.
+
+    Returns:
+        A function of weights, (B, N), how often each image counts. It returns, (B,)
+        each, ``balanced_accuracy``, ``macro_f1``, ``accuracy``, ``mcc``, ``kappa``,
         ``g_mean``, ``worst_recall``, ``specificity``; ``auroc`` and
         ``average_precision``, one against the rest, means over classes; ``ece`` and
         ``brier`` (lower is better); ``<group>_recall`` and ``recall/<class>``. They
@@ -77,23 +98,6 @@ def weighted_metrics(
     Raises:
         ValueError: If a score is not finite, a label is not one of 0..K-1, or there are
             no images.
-    """
-    return metrics_of(scores, labels, classes, groups)(weights)
-
-
-def metrics_of(
-    scores: np.ndarray,
-    labels: np.ndarray,
-    classes: Sequence[str],
-    groups: Mapping[str, list[int]] | None = None,
-) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
-    """Return a function that returns :func:`weighted_metrics` for some weights.
-
-    It needs about as much memory as float32 scores. What does not depend on weights is
-    computed once.
-
-    Raises:
-        ValueError: As there.
     """
     check_scores(scores, len(labels), len(classes))
     labels = checked_labels(labels, classes)

@@ -3,13 +3,8 @@
 from collections.abc import Sequence
 from statistics import mean, stdev
 
-from mmimbal.evaluation.bootstrap import (
-    caution,
-    groups_of_shares,
-    interval_of,
-    resampled_metrics,
-)
-from mmimbal.evaluation.metrics import NAMES, RANKING_METRICS, summarise
+from mmimbal.evaluation.bootstrap import caution, metrics_with_intervals
+from mmimbal.evaluation.metrics import RANKING_METRICS, summarise
 from mmimbal.evaluation.origin import doubts
 from mmimbal.evaluation.pooling import averaged, pooled
 from mmimbal.evaluation.predictions import Predictions
@@ -42,24 +37,18 @@ def report(parts: Sequence[Predictions]) -> tuple[dict, str]:
     title = 'ensemble' if same_test else 'pooled'
     apart = () if same_test or len(parts) == 1 else WITHIN_FOLDS
     together = averaged(parts) if same_test else pooled(parts)
-    measured = summarise(together.scores, together.labels, together.classes)
-    resampled, groups_of = resampled_metrics(together), groups_of_shares(together)
-    recalls = [f'recall/{name}' for name in together.classes]
     rows, summary = [], {}
-    for name in (*NAMES, *recalls):
+    for name, (value, *bounds) in metrics_with_intervals(together).items():
         values = [fold[name] for fold in folds if name in fold]
-        if name not in measured or not values:
+        if not values:
             continue
         cell = mean_and_spread(values)
         if len(values) < len(folds):
             cell += f' ({len(values)} of {len(folds)})'
         members = [f'{fold[name]:.1f}' if name in fold else '-' for fold in folds]
-        value, bounds, cells = None, None, ('-', '-')
-        if name not in apart:
-            value = measured[name]
-            groups = groups_of.get(name)
-            low, high = interval_of(name, value, 100 * resampled[name], groups=groups)
-            bounds, cells = [low, high], (f'{value:.1f}', f'{low:.1f} .. {high:.1f}')
+        cells = (f'{value:.1f}', '{:.1f} .. {:.1f}'.format(*bounds))
+        if name in apart:
+            value, bounds, cells = None, None, ('-', '-')
         rows.append((name, *(members if same_test else ()), cell, *cells))
         summary[name] = dict(
             folds=[fold.get(name) for fold in folds],

@@ -2,13 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from mmimbal.evaluation.bootstrap import (
-    caution,
-    groups_of_shares,
-    interval_of,
-    resampled_metrics,
-)
-from mmimbal.evaluation.metrics import NAMES, summarise
+from mmimbal.evaluation.bootstrap import caution, metrics_with_intervals
 from mmimbal.evaluation.origin import doubts
 from mmimbal.evaluation.predictions import Predictions
 from mmimbal.evaluation.recalibration import Calibration, calibrated
@@ -138,21 +132,11 @@ def _results(predictions: Predictions | None, calibration: Calibration | None) -
                 ' Probabilities are calibrated, but without the shares of classes that '
                 'decisions use: these images have others.'
             )
-    measured = summarise(predictions.scores, predictions.labels, predictions.classes)
-    resampled = resampled_metrics(predictions)
-    groups_of = groups_of_shares(predictions)
-    recalls = [f'recall/{name}' for name in predictions.classes]
-    rows = []
-    for metric in (*NAMES, *recalls):
-        if metric in measured and metric in resampled:
-            low, high = interval_of(
-                metric,
-                measured[metric],
-                100 * resampled[metric],
-                groups=groups_of.get(metric),
-            )
-            value = f'{measured[metric]:.1f} [{low:.1f}, {high:.1f}]'
-            rows.append(_row(metric, value))
+    measured = metrics_with_intervals(predictions)
+    rows = [
+        _row(metric, f'{value:.1f} [{low:.1f}, {high:.1f}]')
+        for metric, (value, low, high) in measured.items()
+    ]
     groups = len(set(predictions.groups.tolist()))
     about = (
         f'{len(predictions.labels)} {predictions.about.get("split") or "test"} images '

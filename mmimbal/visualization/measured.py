@@ -1,16 +1,12 @@
 """Metrics of a run, measured and resampled, as cells of tables."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from mmimbal.evaluation.bootstrap import (
-    groups_of_shares,
-    resample,
-    resampled_metrics,
-)
-from mmimbal.evaluation.metrics import summarise
+from mmimbal.evaluation.bootstrap import groups_of_shares, resample
+from mmimbal.evaluation.metrics import measured_once, metrics_of
 from mmimbal.evaluation.predictions import Predictions
 from mmimbal.visualization.tables import Cell, estimate, estimate_difference
 
@@ -54,10 +50,9 @@ class RunMetrics:
 
 def measure_run(run: Predictions, resamples: int) -> RunMetrics:
     """Return all metrics of a run, measured and resampled."""
-    measured = summarise(run.scores, run.labels, run.classes)
-    return RunMetrics(
-        measured, resampled_metrics(run, resamples), groups_of_shares(run)
-    )
+    metrics = metrics_of(run.scores, run.labels, run.classes)
+    of_run = measure(metrics, run.groups, resamples)
+    return replace(of_run, groups=groups_of_shares(run))
 
 
 def measure(
@@ -69,10 +64,5 @@ def measure(
 
     Arguments are those of :func:`mmimbal.evaluation.bootstrap.resample`.
     """
-    once = function(np.ones((1, len(groups))))
-    measured = {
-        name: 100 * float(values[0])
-        for name, values in once.items()
-        if not np.isnan(values[0])
-    }
+    measured = measured_once(function, len(groups))
     return RunMetrics(measured, resample(function, groups, resamples))

@@ -10,10 +10,10 @@ from mmimbal.evaluation.bootstrap import (
     groups_of_shares,
     interval,
     interval_of,
+    metrics_with_intervals,
     resample,
-    resampled_metrics,
 )
-from mmimbal.evaluation.metrics import summarise
+from mmimbal.evaluation.metrics import metrics_of, summarise
 from mmimbal.evaluation.predictions import Predictions
 
 
@@ -25,6 +25,11 @@ def simulate(random, groups, recalls=(0.9, 0.6), size=3):
     names = np.repeat(np.arange(groups), size).astype(str)
     files = np.arange(groups * size).astype(str)
     return Predictions(np.eye(2)[predicted], labels, files, names, ('a', 'b'))
+
+
+def resampled_metrics(run, resamples):
+    measure = metrics_of(run.scores, run.labels, run.classes)
+    return resample(measure, run.groups, resamples)
 
 
 def test_intervals_cover_the_truth():
@@ -215,3 +220,21 @@ def test_the_interval_of_a_worst_recall_of_0_contains_the_resamples():
     """Some resamples miss the images of the class."""
     values = np.repeat([0.0, 50.0], [900, 100])
     assert interval_of('worst_recall', 0.0, values, groups=40) == (0.0, 50.0)
+
+
+def test_each_metric_that_is_defined_with_its_interval():
+    random = np.random.default_rng(0)
+    two = simulate(random, 60, (1.0, 0.6))
+    found = Predictions(  # the third class has no images
+        np.pad(two.scores, ((0, 0), (0, 1))), two.labels, two.files, two.groups, 'abc'
+    )
+    measured = summarise(found.scores, found.labels, found.classes)
+    drawn = resampled_metrics(found, 2000)
+    assert metrics_with_intervals(found).keys() == measured.keys() < drawn.keys()
+    of_a = len(set(found.groups[found.labels == 0]))
+    groups = {'recall/a': of_a}
+    for name in ('macro_f1', 'worst_recall', 'recall/a', 'recall/b', 'ece'):
+        values = 100 * drawn[name]
+        low, high = interval_of(name, measured[name], values, groups=groups.get(name))
+        assert metrics_with_intervals(found)[name] == (measured[name], low, high)
+    assert metrics_with_intervals(found)['recall/a'][1] < 95  # exact, not 100

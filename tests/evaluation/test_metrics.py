@@ -5,9 +5,9 @@ from sklearn import metrics as sklearn
 from mmimbal.evaluation.metrics import (
     LOWER_IS_BETTER,
     NAMES,
+    metrics_of,
     never_predicted,
     summarise,
-    weighted_metrics,
 )
 
 CLASSES = ('a', 'b', 'c', 'd')
@@ -52,7 +52,7 @@ def test_percent_of_what_scikit_learn_finds(images):
 def test_weights_are_how_often_an_image_counts(images):
     scores, labels = images
     times = np.random.default_rng(1).integers(0, 3, (3, 200))
-    found = weighted_metrics(*images, CLASSES, times.astype(float))
+    found = metrics_of(*images, CLASSES)(times.astype(float))
     for row, repeats in enumerate(times):
         again = summarise(
             np.repeat(scores, repeats, 0), np.repeat(labels, repeats), CLASSES

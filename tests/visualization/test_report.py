@@ -6,8 +6,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from mmimbal.evaluation.bootstrap import BIASED, FEW_GROUPS, interval, resampled_metrics
-from mmimbal.evaluation.metrics import LOWER_IS_BETTER, NAMES, summarise
+from mmimbal.evaluation.bootstrap import BIASED, FEW_GROUPS, interval, resample
+from mmimbal.evaluation.metrics import LOWER_IS_BETTER, NAMES, metrics_of, summarise
 from mmimbal.evaluation.predictions import Predictions
 from mmimbal.evaluation.retrieval import retrieve
 from mmimbal.visualization.figures import draw_precision_recall, draw_roc
@@ -116,7 +116,10 @@ def test_metrics_and_intervals_are_those_of_the_predictions(page, runs):
     assert [row[0].split()[0] for row in metrics[1:]] == list(NAMES)
     run = runs['two & <i>']
     value = summarise(run.scores, run.labels, run.classes)['balanced_accuracy']
-    drawn = {n: resampled_metrics(r, 100)['balanced_accuracy'] for n, r in runs.items()}
+    drawn = {}
+    for name, each in runs.items():
+        measure = metrics_of(each.scores, each.labels, each.classes)
+        drawn[name] = resample(measure, each.groups, 100)['balanced_accuracy']
     low, high = interval(100 * drawn['two & <i>'])
     assert metrics[1][2] == f'{value:.1f} [{low:.1f}, {high:.1f}]'
     low, high = interval(100 * (drawn['two & <i>'] - drawn['one']))
