@@ -244,7 +244,4 @@ def load_experiment(
         experiment, folder = read_experiment(Path(name))
     else:
         experiment, folder = parse_experiment(name), None
-    replaced = list(bases or [])
-    if profile:
-        replaced.append(f'profiles/{experiment.profile}=profiles/{profile}')
-    return compose(experiment.with_bases(replaced), folder)
+    return compose(experiment.with_bases(bases or [], profile), folder)

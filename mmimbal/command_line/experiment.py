@@ -1,6 +1,7 @@
 """An experiment, named by four words: data set, profile, stage 1, stage 2."""
 
 import difflib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -78,12 +79,15 @@ class Experiment:
         """The experiment of stage 1 that this stage 2 starts from."""
         return replace(self, stage2=None)
 
-    def with_bases(self, replacements: list[str]) -> 'Experiment':
+    def with_bases(
+        self, replacements: Sequence[str], profile: str | None = None
+    ) -> 'Experiment':
         """Return the experiment with other words.
 
         Args:
             replacements: Pairs of bases, ``OLD=NEW``, such as
                 ``stage1/triplet=stage1/circle``.
+            profile: Another profile, if any.
 
         Raises:
             ValueError: If OLD is not a base of the experiment, or NEW is not in the
@@ -100,7 +104,7 @@ class Experiment:
                 )
             key = next(key for key, value in GROUPS.items() if value == group)
             changed = replace(changed, **{key: word})
-        return changed
+        return replace(changed, profile=profile) if profile else changed
 
     def check(self) -> None:
         """Check that all words are known and can be combined.

@@ -19,6 +19,7 @@ from mmimbal.datasets.spelling import (
     split_of,
 )
 from mmimbal.datasets.splits import check_groups
+from mmimbal.files.json_file import read_json
 
 HOW_TO_SPLIT = dict(
     cal='tools/prepare_dataset.py makes it with --calibration 0.15',
@@ -101,10 +102,7 @@ def read_description(index: Path) -> dict | None:
     file = index.with_name('dataset.json')
     if not file.is_file():
         return None
-    try:
-        description = json.loads(file.read_text(encoding='utf-8'))
-    except ValueError as error:
-        raise ValueError(f'{file} is no JSON file in UTF-8: {error}') from None
+    description = read_json(file)
     classes = description.get('classes') if isinstance(description, dict) else None
     are_names = isinstance(classes, list) and all(isinstance(c, str) for c in classes)
     if not are_names or not classes or len(set(classes)) < len(classes):

@@ -54,7 +54,7 @@ def refuse_other_spellings(header: list[str], index: Path) -> None:
             )
 
 
-def fold_columns(columns: Iterable[str]) -> list[str]:
-    """Return the columns ``fold0``, ``fold1``, ..., by their numbers."""
-    folds = [name for name in columns if FOLD.fullmatch(name)]
+def names_of_folds(names: Iterable[str]) -> list[str]:
+    """Return the names ``fold0``, ``fold1``, ... among some, by their numbers."""
+    folds = [name for name in names if FOLD.fullmatch(name)]
     return sorted(folds, key=lambda name: int(name.removeprefix('fold')))

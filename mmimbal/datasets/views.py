@@ -12,6 +12,7 @@ from mmpretrain.datasets import KFoldDataset, MultiView
 from mmpretrain.structures import DataSample
 from torch.utils.data import Dataset
 
+from mmimbal.datasets.whole_number import whole_number
 from mmimbal.registry import TRANSFORMS
 
 # Packages whose transforms make one view, but for MultiView and ViewsByLoss.
@@ -56,10 +57,7 @@ class ViewsByLoss(BaseTransform):
         strong: Sequence[dict] = (),
         metric_views: int = 2,
     ) -> None:
-        if metric_views < 1 or metric_views != int(metric_views):
-            raise ValueError(
-                f'metric_views={metric_views} must be a whole number of at least 1'
-            )
+        metric_views = whole_number('metric_views', metric_views)
         is_list = isinstance(transforms, list | tuple) and len(transforms) == 1
         if not is_list or not isinstance(transforms[0], list | tuple):
             raise ValueError(
@@ -69,7 +67,7 @@ class ViewsByLoss(BaseTransform):
         if not isinstance(strong, list | tuple):
             raise ValueError(f'strong={strong!r} of ViewsByLoss must be a list')
         self.cross_entropy = Compose([*transforms[0], *strong])
-        self.metric = MultiView(transforms, int(metric_views))
+        self.metric = MultiView(transforms, metric_views)
 
     def transform(self, results: dict) -> dict:
         """Return one view for cross-entropy, or a list of views for the metric loss."""

@@ -94,10 +94,7 @@ def stages_of(
     """
     experiment = _experiment_of(config, bool(profile or bases))
     if experiment:
-        replaced = list(bases)
-        if profile:
-            replaced.append(f'profiles/{experiment.profile}=profiles/{profile}')
-        experiment = experiment.with_bases(replaced)
+        experiment = experiment.with_bases(bases, profile)
         experiment.check()
         config = str(experiment)
         if experiment.stage1 and experiment.stage2 and not experiment.single_run:

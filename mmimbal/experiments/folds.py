@@ -66,8 +66,7 @@ def groups_of(folds: Mapping[int | None, Images]) -> np.ndarray:
 
 def predictions_of(row: Row, folds: Mapping[int | None, Images]) -> list[np.ndarray]:
     """Return the predictions of each seed for the images of all folds, (N,) each."""
-    seeds = sorted({seed for _, seed in row.runs})
     return [
         np.concatenate([unpack(row.runs[fold, seed]['predicted']) for fold in folds])
-        for seed in seeds
+        for seed in row.seeds
     ]

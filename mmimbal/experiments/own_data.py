@@ -21,16 +21,14 @@ from mmimbal.datasets.index_file import (
     read_index,
     require_columns,
 )
-from mmimbal.datasets.index_header import fold_columns
+from mmimbal.datasets.index_header import names_of_folds
 from mmimbal.datasets.sources.plan import OF_DOWNLOAD
+from mmimbal.datasets.sources.walk import MADE_FROM, OWN_FILES
 from mmimbal.datasets.spelling import SPLITS
 from mmimbal.datasets.splits import content_hash, folds_by_group, join_groups
 from mmimbal.files.atomic import atomic_folder
 from mmimbal.files.config_text import read_config
 from mmimbal.files.json_file import read_json, write_json
-
-MADE_FROM = 'made_from.json'  # beside folds that were made here
-OF_INDEX = ('index.csv', 'check.json', 'class_counts.png', MADE_FROM)
 
 
 @dataclass(frozen=True)
@@ -108,7 +106,7 @@ def describe_data(folder: Path) -> OwnData:
     classes = read_classes(folder / 'index.csv', table)
     check_is_no_other(folder, classes)
     labels = encode_labels(table, classes, folder / 'index.csv')
-    folds = fold_columns(table.column_names)
+    folds = names_of_folds(table.column_names)
     column = folds[0] if folds else 'split'
     # An index without a split gives way to folds, too.
     no_split = column not in table.column_names
@@ -228,7 +226,7 @@ def with_folds(folder: Path, out: Path, folds: int, seed: int = 0) -> Path:
     columns = table.to_pydict() | by_fold
     with atomic_folder(target) as unfinished:
         for entry in folder.resolve().iterdir():
-            if entry.name not in OF_INDEX:
+            if entry.name not in OWN_FILES - {'dataset.json'}:
                 (unfinished / entry.name).symlink_to(entry)
         with open(unfinished / 'index.csv', 'w', newline='', encoding='utf-8') as file:
             writer = csv.writer(file, lineterminator='\n')

@@ -141,8 +141,7 @@ def _headline(grid: GridResults, picture: str) -> dict:
         plain=plain,
         compared=max(len(rows) for rows in grid.judged.values()),
         seeds=any(
-            len({seed for _, seed in each.rows[recipe].runs}) > 1
-            for each in grid.comparisons.values()
+            len(each.rows[recipe].seeds) > 1 for each in grid.comparisons.values()
         ),
         cautions={
             name: caution for name, each in comparisons if (caution := each.caution())

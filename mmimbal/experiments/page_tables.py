@@ -152,7 +152,7 @@ def devices(rows: Mapping[str, Row]) -> str:
 
 def _number_of_seeds(rows: Iterable[Row]) -> int:
     """Return the smallest number of seeds above 1 of any row; 1 if all have one."""
-    numbers = {len({seed for _, seed in row.runs}) for row in rows}
+    numbers = {len(row.seeds) for row in rows}
     return min(numbers - {1}, default=1)
 
 

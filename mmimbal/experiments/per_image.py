@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mmimbal.experiments.comparison import Comparison
-from mmimbal.experiments.results import unpack
+from mmimbal.experiments.folds import labels_of, predictions_of
 from mmimbal.files.atomic import atomic_write, check_is_no_file
 
 
@@ -53,10 +53,9 @@ def columns_of(comparison: Comparison) -> dict[str, np.ndarray]:
         fold=np.concatenate([numbers for numbers, _ in parts]),
         image=np.concatenate([np.arange(len(images.labels)) for _, images in parts]),
         group=np.concatenate([images.groups for _, images in parts]),
-        label=classes[np.concatenate([images.labels for _, images in parts])],
+        label=classes[labels_of(folds)],
     )
     for name, row in comparison.rows.items():
-        for seed in sorted({seed for _, seed in row.runs}):
-            predicted = [unpack(row.runs[fold, seed]['predicted']) for fold in folds]
-            columns[f'{name}, seed {seed}'] = classes[np.concatenate(predicted)]
+        for seed, predicted in zip(row.seeds, predictions_of(row, folds), strict=True):
+            columns[f'{name}, seed {seed}'] = classes[predicted]
     return columns

@@ -36,6 +36,11 @@ class Row:
         return {fold for fold, _ in self.runs}
 
     @property
+    def seeds(self) -> list[int]:
+        """Seeds of its runs, sorted."""
+        return sorted({seed for _, seed in self.runs})
+
+    @property
     def predicted(self) -> set[tuple]:
         """Fold and seed of the runs that have predictions for test images."""
         return {key for key, run in self.runs.items() if 'predicted' in run}
@@ -129,8 +134,10 @@ def expected_runs(method: str, rows: Mapping[str, Row]) -> int:
     It is the number of folds of all rows, times the number of seeds of this method.
     """
     folds = max(len(row.folds) for row in rows.values())
-    runs_of_method = (row.runs for row in rows.values() if row.method == method)
-    return folds * len({seed for runs in runs_of_method for _, seed in runs})
+    seeds = {
+        seed for row in rows.values() if row.method == method for seed in row.seeds
+    }
+    return folds * len(seeds)
 
 
 def chosen_on_validation(tables: Sequence[Mapping[str, Row]]) -> list[str]:

@@ -100,7 +100,7 @@ def limits(data: OwnData, comparison: Comparison, quick: bool) -> list[str]:
             'Validation images of one fold are test images of another. The choice of '
             'the first row has used their labels, so its value may be too high.'
         )
-    seeds = {seed for row in comparison.rows.values() for _, seed in row.runs}
+    seeds = {seed for row in comparison.rows.values() for seed in row.seeds}
     if len(seeds) == 1:
         sentences.append(
             'Each method was trained with one seed: how much results vary with the '

@@ -7,10 +7,11 @@ import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
 
+from mmimbal.files.safe_globals import ARRAYS
+
 EXACT = (str, bytes, int, float, complex, bool, type(None))
 TORCH = (torch.Tensor, torch.dtype, torch.device, torch.Size, HistoryBuffer)
 PLAIN = (*EXACT, *TORCH, np.ndarray, np.generic)
-ARRAYS = ('f4', 'f8', 'i4', 'i8', '?')  # that torch loads safely
 
 
 def plain_content(content):

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
 
+ARRAYS = ('f4', 'f8', 'i4', 'i8', '?')  # types of arrays that may be loaded
 HISTORY_METHODS = ('min', 'max', 'mean', 'current')
 _lock = threading.RLock()
 
@@ -41,7 +42,7 @@ def _safe_globals() -> list:
         (_history_method, 'builtins.getattr'),
         np.ndarray,
         np.dtype,
-        *{type(np.dtype(kind)) for kind in ('f4', 'f8', 'i4', 'i8', '?')},
+        *{type(np.dtype(kind)) for kind in ARRAYS},
         *_numpy_constructors(),
     ]
 

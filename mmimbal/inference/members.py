@@ -1,6 +1,5 @@
 """Checkpoints that predict alone, or together as an ensemble."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import torch
 from mmengine.config import Config
 
+from mmimbal.datasets.index_header import names_of_folds
 from mmimbal.datasets.sources.walk import SUFFIXES
 from mmimbal.files.checkpoint import load_from_local
 from mmimbal.files.config_text import read_config
@@ -18,7 +18,6 @@ from mmimbal.inference.for_inference import (
     inference_config,
 )
 
-FOLD = re.compile(r'fold\d+')
 ENSEMBLE = 'mmimbal.EnsembleClassifier'
 
 
@@ -67,13 +66,9 @@ def find_members(path: Path) -> list[Path]:
         )
     if path.suffix == '.py' and path.is_file():
         raise ValueError(f'{path} is a config, but a checkpoint is expected here')
-    folds = [
-        folder
-        for folder in (path.iterdir() if path.is_dir() else ())
-        if folder.is_dir() and FOLD.fullmatch(folder.name)
-    ]
-    folds.sort(key=lambda folder: int(folder.name.removeprefix('fold')))
-    return [find_checkpoint(str(folder)) for folder in folds or [path]]
+    folders = path.iterdir() if path.is_dir() else ()
+    folds = names_of_folds(folder.name for folder in folders if folder.is_dir())
+    return [find_checkpoint(str(path / name)) for name in folds or ['']]
 
 
 def load_member(checkpoint: Path, config: str | None = None) -> Member:

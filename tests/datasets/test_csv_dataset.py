@@ -165,7 +165,7 @@ def test_a_broken_index_is_explained(tmp_path, text, message):
 @pytest.mark.parametrize(
     ('text', 'message'),
     [
-        ('{"classes": ["a"', 'is no JSON file'),
+        ('{"classes": ["a"', 'is not a complete JSON file'),
         ('{}', 'must name the classes'),
         ('[]', 'must name the classes'),
         ('{"classes": "abc"}', 'must name the classes'),

@@ -25,7 +25,7 @@ from mmimbal.datasets.index_file import (
     read_index,
     require_columns,
 )
-from mmimbal.datasets.index_header import fold_columns
+from mmimbal.datasets.index_header import names_of_folds
 from mmimbal.datasets.listed_files import check_paths, missing_files
 from mmimbal.datasets.spelling import SPLITS, is_unknown, near_equal, split_of
 from mmimbal.datasets.splits import straddling_groups
@@ -134,7 +134,7 @@ def _split_columns(
         names = [column]
     else:
         names = ['split'] if 'split' in table.column_names else []
-        names += fold_columns(table.column_names)
+        names += names_of_folds(table.column_names)
     if not names:
         return {'split': np.full(len(table), '')}
     return {name: np.array(table[name].to_pylist()) for name in names}

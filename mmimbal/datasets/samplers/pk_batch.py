@@ -23,6 +23,7 @@ from mmimbal.datasets.samplers.permutations import (
     endless_permutations,
 )
 from mmimbal.datasets.views import MetricIndex
+from mmimbal.datasets.whole_number import whole_number
 from mmimbal.registry import DATA_SAMPLERS
 
 BLOCK = 512  # batches drawn at once
@@ -96,10 +97,7 @@ class PKBatchSampler(Sampler):
             )
         self.rank, self.world_size = get_dist_info()
         size = (batch_size - natural_size) * self.world_size
-        if k < 2 or k != int(k):
-            raise ValueError(
-                f'k={k} must be an integer of at least 2: a metric loss needs pairs'
-            )
+        k = whole_number('k', k, smallest=2)  # a metric loss needs pairs
         if separate_views and not natural_size:
             raise ValueError(
                 'separate_views=True needs natural_size: the images of cross-entropy'
@@ -109,7 +107,6 @@ class PKBatchSampler(Sampler):
                 f'no slot of k={k} fits into {size} images: (batch_size={batch_size} '
                 f'- natural_size={natural_size}) * {self.world_size} ranks'
             )
-        k = int(k)  # 2.0 is 2
         self.sampler = sampler
         self.batch_size = batch_size
         self.natural_size = natural_size

@@ -6,6 +6,7 @@ from mmengine.dataset import InfiniteSampler
 from torch.utils.data import BatchSampler, Sampler
 
 from mmimbal.datasets.views import MetricIndex
+from mmimbal.datasets.whole_number import whole_number
 from mmimbal.registry import DATA_SAMPLERS
 
 
@@ -37,11 +38,10 @@ class ViewsBatchSampler(BatchSampler):
         metric_images: int,
         drop_last: bool = True,
     ) -> None:
-        whole = metric_images == int(metric_images)
-        if not (whole and 2 <= metric_images <= batch_size):
+        self.metric_images = whole_number('metric_images', metric_images, smallest=2)
+        if metric_images > batch_size:
             raise ValueError(
-                f'metric_images={metric_images} must be a whole number of at least 2 '
-                f'and at most batch_size={batch_size}'
+                f'metric_images={metric_images} must be at most batch_size={batch_size}'
             )
         ends = not isinstance(sampler, InfiniteSampler)
         if ends and drop_last and len(sampler) < batch_size:
@@ -50,7 +50,6 @@ class ViewsBatchSampler(BatchSampler):
                 'drop_last=True: lower batch_size, or set drop_last=False'
             )
         super().__init__(sampler, batch_size, drop_last)
-        self.metric_images = int(metric_images)
 
     def __iter__(self) -> Iterator[list[int]]:
         """Yield ``batch_size`` indices, then the first ``metric_images`` again."""

@@ -18,8 +18,9 @@ SUFFIXES = frozenset(
 OTHER_IMAGES = frozenset(
     f'.{name}' for name in ('heic', 'heif', 'avif', 'tga', 'ico', 'svg', 'psd', 'nii')
 )
+MADE_FROM = 'made_from.json'  # beside folds that were made of an index
 # Of a prepared data set.
-OWN_FILES = {'index.csv', 'dataset.json', 'check.json', 'class_counts.png'}
+OWN_FILES = {'index.csv', 'dataset.json', 'check.json', 'class_counts.png', MADE_FROM}
 CANNOT_DECODE = 'images that OpenCV cannot decode'
 BROKEN_LINKS = 'broken links'
 MASK_FOLDER = re.compile(

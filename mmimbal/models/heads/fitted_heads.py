@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from mmpretrain.models.heads import ClsHead
 
+from mmimbal.datasets.whole_number import whole_number
 from mmimbal.registry import MODELS
 
 
@@ -93,10 +94,8 @@ class KNNClsHead(FittedHead, ClsHead):
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
-        if k < 1 or k != int(k):
-            raise ValueError(f'k={k} must be a whole number of at least 1')
         self.num_classes = num_classes
-        self.k = int(k)
+        self.k = whole_number('k', k)
         self.balanced = balanced
         self.register_buffer('features', torch.zeros(0, in_channels))
         self.register_buffer('labels', torch.zeros(0, dtype=torch.long))

@@ -4,6 +4,7 @@ import torch
 from pytorch_metric_learning.losses import CrossBatchMemory
 from torch import nn
 
+from mmimbal.datasets.whole_number import whole_number
 from mmimbal.models.losses.pairs import pair_masks
 from mmimbal.models.losses.precision import in_full_precision
 from mmimbal.registry import MODELS, build_if_config
@@ -44,8 +45,7 @@ class ClassBalancedMemory(nn.Module):
         miner: nn.Module | dict | None = None,
     ) -> None:
         super().__init__()
-        if slots < 1 or slots != int(slots):
-            raise ValueError(f'slots={slots} must be a whole number of at least 1')
+        slots = whole_number('slots', slots)
         self.loss = build_if_config(loss)
         if type(self.loss).__name__ not in LOSSES:
             raise ValueError(
@@ -60,7 +60,7 @@ class ClassBalancedMemory(nn.Module):
                 f'{type(self.miner).__name__} chooses each image as its own '
                 "positive: use 'hard' or 'all'"
             )
-        empty = torch.full((num_classes, int(slots), embedding_size), torch.inf)
+        empty = torch.full((num_classes, slots, embedding_size), torch.inf)
         self.register_buffer('memory', empty)
         self.register_buffer('written', torch.zeros(num_classes, dtype=torch.long))
 

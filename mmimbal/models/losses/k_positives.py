@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from mmimbal.datasets.whole_number import whole_number
 from mmimbal.models.losses.contrast import cosine_logits_of_others, mean_over_positives
 from mmimbal.models.losses.known_numbers import KnownNumbers
 from mmimbal.models.losses.pairs import refuse_miner
@@ -31,12 +32,9 @@ class KPositivesLoss(KnownNumbers):
 
     def __init__(self, k: int = 6, temperature: float = 0.1) -> None:
         super().__init__()
-        if k < 1 or k != int(k) or temperature <= 0:
-            raise ValueError(
-                f'k={k} must be a whole number of at least 1, and '
-                f'temperature={temperature} must be positive'
-            )
-        self.k = int(k)
+        if temperature <= 0:
+            raise ValueError(f'temperature={temperature} must be positive')
+        self.k = whole_number('k', k)
         self.temperature = temperature
         self.register_buffer('draws', torch.zeros((), dtype=torch.long))
 

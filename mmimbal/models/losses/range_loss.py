@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from mmimbal.datasets.whole_number import whole_number
 from mmimbal.models.losses.by_class import first_of_class, sum_over_classes
 from mmimbal.models.losses.pairs import refuse_miner
 from mmimbal.registry import MODELS
@@ -38,13 +39,12 @@ class RangeLoss(nn.Module):
         between_weight: float = 1.0,
     ) -> None:
         super().__init__()
-        if k < 1 or k != int(k) or min(margin, within_weight, between_weight) < 0:
+        if min(margin, within_weight, between_weight) < 0:
             raise ValueError(
-                f'k={k} must be a whole number of at least 1, and margin={margin}, '
-                f'within_weight={within_weight} and between_weight={between_weight} '
-                'must not be negative'
+                f'margin={margin}, within_weight={within_weight} and '
+                f'between_weight={between_weight} must not be negative'
             )
-        self.k = int(k)
+        self.k = whole_number('k', k)
         self.margin = margin
         self.within_weight = within_weight
         self.between_weight = between_weight

@@ -229,7 +229,7 @@ def test_ranks_share_a_global_batch(monkeypatch, world_size):
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        (dict(k=1), 'k=1 must be an integer of at least 2'),
+        (dict(k=1), 'k=1 must be a whole number of at least 2'),
         (dict(k=17), 'no slot of k=17 fits into 16 images'),
         (dict(k=4, natural_size=13), 'natural_size=13'),
         (dict(k=4, natural_size=-1), 'natural_size=-1'),
