@@ -63,7 +63,7 @@ def read_csv(
     description = {} if classes else index_file.read_description(index) or {}
     classes = classes or tuple(description.get('classes') or _classes(table, index))
     labels = index_file.encode_labels(table, classes, index)
-    if group:
+    if group and group != 'group':
         table = table.drop_columns(['group'] if 'group' in table.column_names else [])
         table = table.rename_columns({group: 'group'})
     others = [n for n in table.column_names if n not in COLUMNS]

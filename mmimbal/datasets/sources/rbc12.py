@@ -71,11 +71,17 @@ def crop(smear: Path, x: int, y: int) -> np.ndarray:
     """Cut a square out of a smear around a point; the border is reflected.
 
     Raises:
-        ValueError: If the smear cannot be decoded.
+        ValueError: If the smear cannot be decoded, or the point is outside of it.
     """
     pixels = cv2.imread(str(smear))
     if pixels is None:
         raise ValueError(f'image {smear} cannot be decoded')
+    height, width = pixels.shape[:2]
+    if not (0 <= x <= width and 0 <= y <= height):
+        raise ValueError(
+            f'{smear} has {width} x {height} pixels, but a point of its label file is '
+            f'at {x} {y}'
+        )
     half = CROP // 2
     padded = cv2.copyMakeBorder(pixels, *(half,) * 4, cv2.BORDER_REFLECT_101)
     return padded[y : y + CROP, x : x + CROP]

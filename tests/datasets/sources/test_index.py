@@ -62,6 +62,11 @@ def test_columns_that_are_not_used_are_said(tmp_path):
     assert read_csv(tmp_path).unsure == ['columns that are not used: age']
 
 
+def test_the_column_of_groups_may_be_named_group(tmp_path):
+    folder = write_index(tmp_path, rows('ab', group='pq'))
+    assert [each.group for each in read_csv(folder, group='group').images] == ['p', 'q']
+
+
 def test_combinations_of_labels_are_said(tmp_path):
     write_index(tmp_path, rows(['A', 'B', 'A|B']))
     (sentence,) = read_csv(tmp_path).unsure

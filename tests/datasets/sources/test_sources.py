@@ -92,6 +92,10 @@ def test_official_rbc12_is_cropped_around_its_points(tmp_path):
     assert crop[41, 41].min() > 200 and crop[20, 20].max() < 50
     corner = cv2.imread(str(tmp_path / 'out/images/0_5_470_normal.png'))
     assert corner.shape == (80, 80, 3)
+    for x, y in ((641, 10), (10, -1)):
+        (tmp_path / 'Label/3.txt').write_text(f'{x} {y} 0\n')
+        with pytest.raises(ValueError, match=f'3.jpg has 640 x 480 .* at {x} {y}'):
+            write_dataset(read_rbc12(tmp_path), tmp_path / 'other')
 
 
 @pytest.mark.parametrize('part', ['Dataset', 'Label'])
