@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -38,8 +39,8 @@ def parse_args() -> argparse.Namespace:
         '--folds',
         type=at_least(2),
         default=5,
-        help='folds that are made if the data set has none, and no split of the '
-        'download; default: 5',
+        help='folds that are made if the data set has none, and no split that came '
+        'with the images; default: 5',
     )
     parser.add_argument(
         '--quick',
@@ -63,9 +64,9 @@ def prepare(args: argparse.Namespace, folder: Path, work_dir: Path) -> 'OwnData'
     from mmimbal.datasets.checking.check_result import read_check_result
     from mmimbal.experiments.own_data import describe_data, with_folds
 
-    data = describe_data(folder)
+    given, data = folder, describe_data(folder)
     if data.is_official:
-        print('The split of the download is kept, and its test images are tested on')
+        print('The split that came with the images is kept')
     elif data.folds == [None]:
         folder = with_folds(folder, work_dir / 'data', args.folds)
         data = describe_data(folder)
@@ -77,8 +78,11 @@ def prepare(args: argparse.Namespace, folder: Path, work_dir: Path) -> 'OwnData'
             [sys.executable, TOOLS / 'check_dataset.py', folder], check=False
         )
         if checked.returncode:
+            if folder != given:  # its folds are those of an index with errors
+                shutil.rmtree(folder)
             raise ToolFailedError(
-                f'{folder} has errors: correct those above, and run this again'
+                f'{given} has errors: correct those above in {given}, and run this '
+                'again'
             )
     return data
 

@@ -38,7 +38,7 @@ def parse_args() -> argparse.Namespace:
         'set',
     )
     parser.add_argument(
-        '--src', type=Path, required=True, help='the download: a folder or an archive'
+        '--src', type=Path, required=True, help='the images: a folder or an archive'
     )
     parser.add_argument(
         '--out',
@@ -55,8 +55,9 @@ def parse_args() -> argparse.Namespace:
         '--split',
         choices=['official', 'group'],
         default='official',
-        help='official (default): use the split of the download if it has one; group: '
-        'make a split 70/10/20, stratified by class, without groups in two splits',
+        help='official (default): keep the split that came with the images, if there '
+        'is one; group: make a split 70/10/20, stratified by class, without groups in '
+        'two splits',
     )
     parser.add_argument(
         '--folds', type=at_least(2), default=0, help='folds of cross-validation, e.g. 5'

@@ -1,4 +1,4 @@
-"""Print the whole config of an experiment, as train.py runs it."""
+"""Print the whole config of an experiment, before the flags of train.py alone."""
 
 import argparse
 import sys

@@ -20,7 +20,9 @@ def parse_args() -> argparse.Namespace:
         help='a checkpoint, a work dir (uses its best checkpoint, else its last), or '
         'the folder of a cross-validation; several are published as one ensemble',
     )
-    parser.add_argument('out', type=Path, help='e.g. isic.pth; isic.py is written too')
+    parser.add_argument(
+        'out', type=Path, help='e.g. isic.pth; isic.py and isic.md are written too'
+    )
     parser.add_argument(
         '--config', help='config of training; default: in the folder of the checkpoint'
     )

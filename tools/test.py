@@ -31,7 +31,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         'checkpoint',
         help='a checkpoint, a work dir (uses its best checkpoint, else its last), a '
-        'published ensemble, or the folder of a cross-validation',
+        'published file, or the folder of a cross-validation',
     )
     parser.add_argument(
         '--out',

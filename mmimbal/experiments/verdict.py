@@ -93,7 +93,8 @@ def limits(data: OwnData, comparison: Comparison, quick: bool) -> list[str]:
         sentences.append(comparison.caution())
     if data.is_official:
         sentences.append(
-            'The split of the download was kept, so each method was trained once.'
+            'The split that came with the images was kept, so each method was trained '
+            'once.'
         )
     if comparison.has_several_tests:
         sentences.append(

@@ -416,7 +416,22 @@ def test_errors_of_the_data_stop_it(data, monkeypatch):
     (data.folder / '5.png').write_bytes(b'no image')
     for _ in range(2):  # also when the errors are known
         message = explain('compare', 'data/cells', '--profile', '64px')
-        assert 'data/cells has errors: correct those above' in message
+        assert 'errors: correct those above in data/cells, and run this' in message
+
+
+def test_folds_of_an_index_with_errors_do_not_stay(data, tmp_path, monkeypatch):
+    """Or the corrected index would be refused, because it is another one."""
+    monkeypatch.setattr(
+        'subprocess.run', lambda command, check: run_forked(*map(str, command[1:]))
+    )
+    index = data.folder / 'index.csv'
+    rows = [line.rpartition(',')[0] for line in index.read_text().splitlines()]
+    index.write_text('\n'.join(line.rpartition(',')[0] for line in rows))
+    (data.folder / '5.png').write_bytes(b'no image')
+    message = explain('compare', 'data/cells', '--profile', '64px')
+    assert 'data/cells has errors: correct those above in data/cells' in message
+    assert not (tmp_path / 'work_dirs/compare/cells/data/cells').exists()
+    assert (data.folder / '6.png').is_file()
 
 
 @pytest.mark.parametrize('name', ['my-data', '2 cells', 'class'])

@@ -470,7 +470,7 @@ def test_no_file_of_a_folder_vanishes(data, tmp_path):
     found = [Path(file).name for file in find_images([folder])]
     assert found == ['a.png', 'b.avif', 'c.HEIC', 'd.png', 'z_mask.png']
     assert files_left_out([folder, folder / 'a.png']) == {
-        'no images (.txt)': 1,
+        'files that are no images (.txt)': 1,
         'files of the system': 1,
         'masks': 1,  # of a.png; z_mask.png is that of no image
     }

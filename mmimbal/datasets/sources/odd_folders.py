@@ -35,7 +35,12 @@ def refuse_odd_classes(src: Path, names: list[str]) -> None:
     if all(PART.fullmatch(name) or _split_in(name) for name in names):
         reason = f'{", ".join(names)} have names of parts of a data set'
     elif all(any(map(split_of, inside[name])) for name in names):
-        reason = f'{", ".join(names)} have folders with names of splits inside'
+        raise ValueError(
+            f'{src}: {", ".join(names)} have folders with names of splits inside. To '
+            'keep this split, move them to train/CLASS and test/CLASS, or write an '
+            'index.csv with a column split. --class-folders makes a new split. If they '
+            'are no classes, give one of them as --src'
+        )
     elif masks:
         reason = f'{", ".join(masks)} has the folders of the others inside'
     elif shared := _shared_folders(inside):
@@ -107,6 +112,7 @@ def odd_classes(
             'splits'
         )
     below = {PurePosixPath(image.name).parts[depth:-1] for image in images} - {()}
+    below = {parts for parts in below if not any(map(split_of, parts))}
     if below:
         first = sorted('/'.join(parts) for parts in below)[:3]
         lines.append(

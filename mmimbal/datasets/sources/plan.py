@@ -70,9 +70,9 @@ def plan_dataset(
     Args:
         source: The download.
         seed: Seed of the splits that are made here.
-        split: ``'official'`` keeps the split of the download, if there is one.
-            ``'group'`` makes a new one: 70/10/20, stratified by class and grouped.
-            Groups that share an identical image stay together.
+        split: ``'official'`` keeps the split that came with the images, if there
+            is one. ``'group'`` makes a new one: 70/10/20, stratified by class and
+            grouped. Groups that share an identical image stay together.
         folds: Number of cross-validation folds, added as columns ``fold0``, ``fold1``,
             ...
         keep_test: Whether all folds have the test images of the split: the members of
@@ -130,7 +130,7 @@ def plan_dataset(
             if 'val' in splits:
                 origin_of_split += f'; val is a part of train, {made_here}'
         if 'test' not in splits:
-            warnings = [*warnings, 'the download has no test images: use --split group']
+            warnings = [*warnings, 'there are no test images: use --split group']
     else:
         made = split_by_group(labels, joined_groups, seed)
         warnings = describe_uneven(

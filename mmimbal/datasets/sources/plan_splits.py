@@ -141,7 +141,7 @@ def with_validation(
     if 'val' not in new:
         return new.tolist(), []
     return new.tolist(), [
-        f'the download has no validation images: {(new == "val").sum()} images of '
+        f'there were no validation images: {(new == "val").sum()} images of '
         'train are val now, without groups in both'
     ]
 

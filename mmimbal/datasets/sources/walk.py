@@ -104,7 +104,7 @@ def reason_to_leave_out(
     if suffix in OTHER_IMAGES:
         return f'{CANNOT_DECODE} ({suffix})'
     if suffix not in SUFFIXES and not is_dicom(folder / file):
-        return f'no images ({suffix or "no suffix"})'
+        return f'files that are no images ({suffix or "no suffix"})'
     if (
         any(map(MASK_FOLDER.fullmatch, inside))
         or _belongs_to_another(file, names, MASK_ENDING)

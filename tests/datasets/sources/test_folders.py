@@ -74,6 +74,10 @@ def test_folders_inside_of_classes_are_said(tmp_path):
     paint(tmp_path, *grid('ab', [f'p{n}' for n in range(2)]), 'c')
     said = read_folders(tmp_path).unsure
     assert any('neither classes nor groups: p0, p1. If' in line for line in said)
+    paint(tmp_path / 'with splits', *grid('ab', ['train', 'test']))
+    said = read_folders(tmp_path / 'with splits', class_folders=True).unsure
+    assert any('test, train inside of classes were not' in line for line in said)
+    assert not any('neither classes nor groups' in line for line in said)
 
 
 def test_a_name_that_is_only_an_ending_is_an_image(tmp_path):
@@ -146,7 +150,7 @@ def test_splits_inside_of_classes_are_said(tmp_path):
         (['benign', 'evil', 'evil_masks'], 'evil_masks seems to hold masks of other'),
         (grid(['fold_1', 'fold_2', 'fold_3'], 'ab'), 'fold_3 have names of parts'),
         (grid(['v1', 'v2'], ['train', 'test']), 'v2 have folders with names of splits'),
-        (grid('ab', ['train', 'test']), 'a, b have folders with names of splits'),
+        (grid('ab', ['train', 'test']), 'splits inside. To keep this split, move them'),
         (grid(['images', 'masks'], 'ab'), 'masks has the folders of the others'),
         (grid(['img', 'lung_masks'], 'ab'), 'lung_masks has the folders of the others'),
     ],
@@ -225,7 +229,7 @@ def test_masks_previews_and_system_files_are_left_out_and_counted(tmp_path):
         'masks': 4,
         'previews': 3,
         'files of the system': 2,
-        'no images (.txt)': 1,
+        'files that are no images (.txt)': 1,
         'images that OpenCV cannot decode (.heic)': 1,
         'in no class folder': 1,
         'broken links': 1,

@@ -113,7 +113,7 @@ def test_what_the_index_does_not_list_is_counted(tmp_path):
     found = read_csv(tmp_path).left_out
     assert {reason: list(map(str, files)) for reason, files in found.items()} == {
         'images that index.csv does not list': ['images/x.png'],
-        'no images (.txt)': ['notes.txt'],
+        'files that are no images (.txt)': ['notes.txt'],
     }
 
 
