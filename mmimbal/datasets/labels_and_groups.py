@@ -140,9 +140,18 @@ def get_class_counts(dataset: Sized) -> np.ndarray:
     Raises:
         ValueError: If a label is outside the classes of the dataset.
     """
+    dataset = without_repeats(dataset)
+    return count_classes(get_labels(dataset), get_class_names(dataset))
+
+
+def without_repeats(dataset: Sized) -> Sized:
+    """Return the data set that a ``RepeatDataset`` repeats, or the data set itself.
+
+    Its indices are valid in the wrapper, too.
+    """
     while isinstance(dataset, wrappers.RepeatDataset):
         dataset = dataset.dataset
-    return count_classes(get_labels(dataset), get_class_names(dataset))
+    return dataset
 
 
 def count_classes(labels: np.ndarray, names: tuple[str, ...]) -> np.ndarray:

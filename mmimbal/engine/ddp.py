@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from mmengine.dist import all_reduce_params
+from mmengine.dist import all_reduce_params, get_rank
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
@@ -12,6 +12,12 @@ from torch.nn.modules.batchnorm import _NormBase
 def unwrap_model(model: nn.Module) -> nn.Module:
     """Return the model inside its distributed wrapper, or the model itself."""
     return model.module if is_model_wrapper(model) else model
+
+
+def seed_of_first_rank(runner: Runner) -> int:
+    """Return the seed of the first rank; others may have seeds of their own."""
+    differ = (runner.cfg.get('randomness') or {}).get('diff_rank_seed')
+    return runner.seed - (get_rank() if differ else 0)
 
 
 def rewrap_model(runner: Runner) -> None:

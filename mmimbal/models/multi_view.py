@@ -38,16 +38,17 @@ class MultiViewDataPreprocessor(ClsDataPreprocessor):
         data = dict(data, **rows_of(data['inputs'], samples))
         samples = data['data_samples']
         for_metric_loss = [sample for sample in samples if is_for_metric_loss(sample)]
-        if not (for_metric_loss and training and self.batch_augments):
-            return super().forward(data, training)
-        data = super().forward(data, training=False)
+        mixes = bool(for_metric_loss and training and self.batch_augments)
+        data = super().forward(data, training=training and not mixes)
+        for sample in for_metric_loss:
+            sample.pop('gt_score', None)  # of to_onehot
+        if not mixes:
+            return data
         inputs, mixed = data['inputs'], len(samples) - len(for_metric_loss)
         scores = torch.stack([sample.gt_score for sample in samples[:mixed]])
         images, scores = self.batch_augments(inputs[:mixed], scores)
         for sample, score in zip(samples[:mixed], scores, strict=True):
             sample.set_gt_score(score)
-        for sample in for_metric_loss:
-            del sample.gt_score
         return dict(inputs=torch.cat([images, inputs[mixed:]]), data_samples=samples)
 
 

@@ -155,6 +155,22 @@ def test_mixup_leaves_views_of_the_metric_loss_alone():
     assert all('gt_score' not in sample for sample in samples[4:])
 
 
+def test_views_of_the_metric_loss_have_no_shares_when_mixup_was_switched_off():
+    """As SwitchRecipeHook does, which leaves to_onehot as it is."""
+    preprocessor = mixing()
+    preprocessor.batch_augments = None
+    images = torch.randint(0, 256, (3, 3, 4, 4), dtype=torch.uint8)
+    samples = [
+        DataSample(metainfo=dict(sample_idx=index)).set_gt_label(int(index))
+        for index in [0, 1, MetricIndex(2)]
+    ]
+    batch = preprocessor(dict(inputs=images, data_samples=samples), training=True)
+    assert batch['inputs'].equal(images.float())
+    found = [sample.get('gt_score') for sample in batch['data_samples']]
+    assert found[0].tolist() == [1, 0, 0] and found[1].tolist() == [0, 1, 0]
+    assert found[2] is None
+
+
 def test_without_marks_mixup_is_that_of_mmpretrain():
     images = torch.randint(0, 256, (4, 3, 4, 4), dtype=torch.uint8)
 

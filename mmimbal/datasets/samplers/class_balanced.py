@@ -13,6 +13,7 @@ from mmimbal.datasets.labels_and_groups import (
     count_classes,
     get_class_names,
     get_labels,
+    without_repeats,
 )
 from mmimbal.datasets.samplers.permutations import endless_permutations
 from mmimbal.datasets.samplers.shares import (
@@ -70,7 +71,8 @@ class ClassBalancedSampler(Sampler):
         seed: int | None = None,
     ) -> None:
         _check_options(power, end_power, epochs, effective_number, length)
-        labels, names = get_labels(dataset), get_class_names(dataset)
+        images = without_repeats(dataset)
+        labels, names = get_labels(images), get_class_names(images)
         self.counts = count_classes(labels, names)
         check_no_class_is_empty(self.counts, names)
         self.dataset = dataset

@@ -1,11 +1,30 @@
-"""Rows of images of one class, of distinct groups where possible."""
+"""Rows of distinct images of one class, of distinct groups where possible."""
 
 import math
+from collections.abc import Sized
 
 import numpy as np
 
-from mmimbal.datasets.labels_and_groups import cumcount
+from mmimbal.datasets.labels_and_groups import cumcount, read_through_wrappers
 from mmimbal.datasets.samplers.permutations import EndlessSequence
+
+
+def get_image_numbers(dataset: Sized) -> np.ndarray:
+    """Return a number for each index of a dataset, (N,), the same for copies.
+
+    ``ClassBalancedDataset`` and ``Subset`` may hold an image several times.
+    """
+    first: dict[int, int] = {}  # of each data set that is not a wrapper
+    total = 0
+
+    def read(part: Sized) -> np.ndarray:
+        nonlocal total
+        if id(part) not in first:
+            first[id(part)] = total
+            total += len(part)
+        return first[id(part)] + np.arange(len(part))
+
+    return read_through_wrappers(dataset, read)
 
 
 def endless_rows(

@@ -15,9 +15,10 @@ from mmimbal.datasets.labels_and_groups import (
     get_class_names,
     get_groups,
     get_labels,
+    without_repeats,
 )
 from mmimbal.datasets.samplers.class_balanced import split_by_label
-from mmimbal.datasets.samplers.distinct_groups import endless_rows
+from mmimbal.datasets.samplers.distinct_groups import endless_rows, get_image_numbers
 from mmimbal.datasets.samplers.permutations import (
     EndlessSequence,
     endless_permutations,
@@ -114,7 +115,8 @@ class PKBatchSampler(Sampler):
         self.k = k
         self.slots, self.rest = divmod(size, k)
 
-        labels, names = get_labels(sampler.dataset), get_class_names(sampler.dataset)
+        dataset = without_repeats(sampler.dataset)
+        labels, names = get_labels(dataset), get_class_names(dataset)
         counts = count_classes(labels, names)
         check_no_class_is_empty(counts, names)
         if p is not None and (p > len(names) or p * k != size):
@@ -123,13 +125,10 @@ class PKBatchSampler(Sampler):
                 f'P x K part of the batch has {size} images. Without p, as many slots '
                 'as fit are used'
             )
-        groups = get_groups(sampler.dataset) if distinct_groups else None
+        groups = get_groups(dataset) if distinct_groups else get_image_numbers(dataset)
         members = split_by_label(labels, counts)
         group_codes = [
-            np.arange(len(images))
-            if groups is None
-            else np.unique(groups[images], return_inverse=True)[1]
-            for images in members
+            np.unique(groups[images], return_inverse=True)[1] for images in members
         ]
 
         def rows_of(k: int, kind: int) -> list[EndlessSequence]:

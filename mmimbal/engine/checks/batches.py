@@ -10,7 +10,7 @@ from torch import nn
 from torch.utils.data import BatchSampler, Sampler
 
 from mmimbal.datasets.views import makes_separate_views
-from mmimbal.engine.checks.needs import switched_losses
+from mmimbal.engine.checks.needs import switched_recipes
 from mmimbal.engine.ddp import unwrap_model
 
 
@@ -24,7 +24,10 @@ def check_batches(runner: Runner) -> None:
     head = getattr(unwrap_model(runner.model), 'head', None)
     batches = runner.train_dataloader.batch_sampler
     if head is not None:
-        check_ranks([head, *switched_losses(runner.hooks)], batches)
+        later = [
+            each['loss'] for each in switched_recipes(runner.hooks) if 'loss' in each
+        ]
+        check_ranks([head, *later], batches)
     drawn, read = (getattr(part, 'separate_views', False) for part in (batches, head))
     is_used = getattr(getattr(head, 'metric_weight', None), 'start', 0)
     if drawn != read and (drawn or is_used):

@@ -6,29 +6,42 @@ import logging
 from mmengine.logging import print_log
 from torch import nn
 
+from mmimbal.models.heads.cosine_head import check_scale_of_loss
+
 
 def check_head_loss(model: nn.Module) -> None:
-    """Check the classification loss of a head, before training.
-
-    A loss with a ``scale``, such as LDAM, expects cosines times this scale. With
-    another head, a line of the log says so.
+    """Check the classification loss of a model, before training.
 
     Raises:
-        ValueError: If it does not take ``avg_factor``, such as a loss of embeddings.
+        ValueError: As :func:`check_loss_of_head`.
     """
     head = getattr(model, 'head', None)
     loss = getattr(head, 'loss_module', None)
     if isinstance(loss, nn.ModuleList):  # of several experts
         loss = loss[0]
-    if loss is None:
-        return
+    if loss is not None:
+        check_loss_of_head(loss, head)
+
+
+def check_loss_of_head(loss: nn.Module, head: nn.Module) -> None:
+    """Check a classification loss for a head.
+
+    A loss with a ``scale``, such as LDAM, expects cosines times this scale. With
+    a head without a scale, a line of the log says so.
+
+    Raises:
+        ValueError: If the loss does not take ``avg_factor``, such as a loss of
+            embeddings, or the head has another scale.
+    """
     if not takes(loss.forward, 'avg_factor'):
         raise ValueError(
             f'model.head.loss must be a loss of logits that takes avg_factor, as those '
             f'of MMPretrain do, but {type(loss).__name__} does not. If it is a metric '
             'loss, give it as metric_loss of mmimbal.MetricLearningClsHead'
         )
-    if hasattr(loss, 'scale') and not hasattr(head, 'scale'):
+    if hasattr(head, 'scale'):
+        check_scale_of_loss(loss, float(head.scale))
+    elif hasattr(loss, 'scale'):
         print_log(
             f'{type(loss).__name__} is for cosines times {loss.scale}, but '
             f'{type(head).__name__} gives other logits: use it with '

@@ -12,6 +12,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from mmimbal.datasets.views import makes_separate_views, number_of_views
+from mmimbal.engine.checks.head_loss import check_loss_of_head
 from mmimbal.engine.ddp import unwrap_model
 from mmimbal.models.multi_view import MultiViewDataPreprocessor
 from mmimbal.models.needs import (
@@ -61,22 +62,35 @@ def check_needs(runner: Runner) -> None:
 
 
 def check_switched_losses(runner: Runner) -> None:
-    """Raise a ValueError if a loss that comes later lacks class counts or the epoch."""
+    """Raise a ValueError if a loss that comes later does not fit the run.
+
+    It may lack the class counts or the epoch, have another scale than the head, or need
+    one label per image while images are mixed.
+    """
     given = {need for hook in runner.hooks for need in getattr(hook, 'gives', ())}
-    for loss in switched_losses(runner.hooks):
+    model = unwrap_model(runner.model)
+    mixes = getattr(model.data_preprocessor, 'batch_augments', None) is not None
+    for recipe in switched_recipes(runner.hooks):
+        if 'batch_augments' in recipe:
+            mixes = recipe['batch_augments'] is not None
+        if 'loss' not in recipe:
+            continue
+        loss = recipe['loss']
         needs = needs_of(loss)
         by_hand = getattr(needs.get(CLASS_COUNTS), 'class_counts', None) is not None
         for need in {CLASS_COUNTS, EPOCH} & needs.keys() - given:
             if need == EPOCH or not by_hand:
                 raise ValueError(missing(need, type(needs[need]).__name__))
+        if mixes and ONE_LABEL in needs:
+            raise ValueError(missing(ONE_LABEL, type(needs[ONE_LABEL]).__name__))
+        check_loss_of_head(loss, model.head)
 
 
-def switched_losses(hooks: Iterable[Hook]) -> Iterator[nn.Module]:
-    """Yield the losses that SwitchRecipeHooks will put in."""
+def switched_recipes(hooks: Iterable[Hook]) -> Iterator[dict]:
+    """Yield what SwitchRecipeHooks will change, the first change first."""
     for hook in hooks:
         if isinstance(hook, SwitchRecipeHook):
-            recipes = hook.schedule.values()
-            yield from (each['loss'] for each in recipes if 'loss' in each)
+            yield from (hook.schedule[epoch] for epoch in sorted(hook.schedule))
 
 
 def check_one_preprocessor(cfg: Config) -> None:

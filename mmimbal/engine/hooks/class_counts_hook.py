@@ -10,6 +10,7 @@ from mmengine.runner.base_loop import BaseLoop
 from mmimbal.datasets import get_class_counts, get_class_names
 from mmimbal.datasets.labels_and_groups import check_no_class_is_empty
 from mmimbal.engine.ddp import unwrap_model
+from mmimbal.engine.hooks.stages import stage_of
 from mmimbal.models.needs import CLASS_COUNTS, give_class_counts
 from mmimbal.registry import HOOKS
 
@@ -20,7 +21,8 @@ class ClassCountsHook(Hook):
 
     The counts are those of the training dataset, (K,), int64. They are saved as
     ``meta['class_counts']`` in the checkpoint, from where a test run reads them. They
-    are set again in each epoch, because another hook may have replaced the loss.
+    are set again in each epoch, because another hook may have replaced the loss. Stage
+    2 of a single run, which may have other images, is counted when it begins.
 
     Raises:
         ValueError: At the start of training, if a class has no images, or the head, or
@@ -31,9 +33,21 @@ class ClassCountsHook(Hook):
     gives = (CLASS_COUNTS,)
     priority = 'BELOW_NORMAL'  # after hooks that switch losses
     counts: np.ndarray | None = None
+    counted: int | None = None  # the stage
 
     def before_train(self, runner: Runner) -> None:
         """Count the training images."""
+        self._count(runner)
+        self._set_counts(runner)
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Set the counts of losses that another hook has put in."""
+        if stage_of(runner) != self.counted:
+            self._count(runner)
+        self._set_counts(runner)
+
+    def _count(self, runner: Runner) -> None:
+        self.counted = stage_of(runner)
         dataset = runner.train_dataloader.dataset
         self.counts = get_class_counts(dataset)
         names = get_class_names(dataset)
@@ -48,11 +62,6 @@ class ClassCountsHook(Hook):
         runner.logger.info(
             f'Training images per class: {", ".join(f"{n}: {c}" for n, c in counted)}'
         )
-        self._set_counts(runner)
-
-    def before_train_epoch(self, runner: Runner) -> None:
-        """Set the counts of losses that another hook has put in."""
-        self._set_counts(runner)
 
     def before_test_epoch(self, runner: Runner) -> None:
         """Set the counts of the metrics, if a test follows training."""

@@ -16,6 +16,7 @@ from mmimbal.datasets import (
 )
 from mmimbal.datasets.views import is_for_metric_loss
 from mmimbal.engine.ddp import unwrap_model
+from mmimbal.models.heads import MetricLearningClsHead
 from mmimbal.registry import HOOKS
 
 
@@ -26,8 +27,8 @@ class DrawnClassesHook(Hook):
     Images and views that only the metric loss sees are not counted.
 
     Warns if the sampler balances classes and the loss uses the class counts too:
-    together they rebalance twice. Keeps the name of such a loss in checkpoints, for a
-    stage 2 that adjusts the classifier of stage 1.
+    together they rebalance twice. Keeps the name of such a loss of the classifier in
+    checkpoints, for a stage 2 that adjusts the classifier of stage 1.
     """
 
     priority = 'BELOW_NORMAL'  # after hooks that switch losses
@@ -60,8 +61,9 @@ class DrawnClassesHook(Hook):
         self.drawn += torch.bincount(labels.cpu(), minlength=len(self.names))
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Save the name of a loss that rebalances, if there is one."""
-        checkpoint['meta']['rebalanced_by'] = find_prior_based_loss(runner.model)
+        """Save the name of a loss that rebalances the classifier, if there is one."""
+        loss = find_prior_based_loss(runner.model, of_classifier=True)
+        checkpoint['meta']['rebalanced_by'] = loss
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Log the counts."""
@@ -93,12 +95,26 @@ def balances(loader: DataLoader, head: nn.Module | None) -> bool:
     return bool(np.abs(drawn - sampler.counts / sampler.counts.sum()).max() > 0.01)
 
 
-def find_prior_based_loss(model: nn.Module) -> str | None:
-    """Return the name of the first loss that rebalances by class counts, if any."""
+def find_prior_based_loss(model: nn.Module, of_classifier: bool = False) -> str | None:
+    """Return the name of the first loss that rebalances by class counts, if any.
+
+    A metric loss of weight 0 does not count.
+
+    Args:
+        model: The model.
+        of_classifier: Whether losses of embeddings alone do not count.
+    """
+    head = getattr(unwrap_model(model), 'head', None)
+    ignored = set()
+    if isinstance(head, MetricLearningClsHead):
+        sees_classifier = 'class_logits' in head.gives
+        if not head.metric_weight.start or (of_classifier and not sees_classifier):
+            ignored = set(head.metric_loss.modules())
     for module in model.modules():
         takes_counts = hasattr(module, 'set_class_counts')
         takes_counts = takes_counts and getattr(module, 'rebalances', True)
         weighs = getattr(module, 'class_weight', None) is not None
-        if takes_counts or weighs or type(module).__name__ == 'SeesawLoss':
+        rebalances = takes_counts or weighs or type(module).__name__ == 'SeesawLoss'
+        if rebalances and module not in ignored:
             return type(module).__name__
     return None

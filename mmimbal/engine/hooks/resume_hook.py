@@ -14,6 +14,7 @@ from pytorch_metric_learning.losses import CrossBatchMemory
 
 from mmimbal.datasets.labels_and_groups import check_trained_classes
 from mmimbal.engine.best_score import best_by, forget_best_score
+from mmimbal.engine.ddp import seed_of_first_rank
 from mmimbal.engine.hooks.stages import config_of_stage, first_epoch, single_run
 from mmimbal.engine.newest_checkpoint import newest_loadable
 from mmimbal.engine.resumed_numbers import (
@@ -106,7 +107,7 @@ class ResumeHook(Hook):
         self.pending = done.get(VALIDATED) != meta['epoch']
         switch = single_run(runner)
         if meta.get('stage') != 2 or switch is None:  # else it has built a new loader
-            check_seed_of_rank(runner, meta)
+            check_seed(meta.get('seed'), seed_of_first_rank(runner))
         check_start(runner.train_loop, meta, switch.epoch if switch else None)
         dataset = runner.train_dataloader.dataset
         check_trained_classes(meta, dataset, 'the checkpoint to resume')
@@ -204,17 +205,6 @@ class ResumeHook(Hook):
         if due and loop.epoch >= loop.val_begin:
             runner.logger.info(f'Running the missing validation of epoch {loop.epoch}')
             runner.val_loop.run()
-
-
-def check_seed_of_rank(runner: Runner, meta: dict) -> None:
-    """Raise a ValueError if a run had another seed; ranks may have seeds of their own.
-
-    Args:
-        runner: The runner.
-        meta: That of the checkpoint, which has the seed of the first rank.
-    """
-    differ = (runner.cfg.get('randomness') or {}).get('diff_rank_seed')
-    check_seed(meta.get('seed'), runner.seed - (get_rank() if differ else 0))
 
 
 def all_numbers(runner: Runner) -> dict:

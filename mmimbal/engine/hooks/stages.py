@@ -15,11 +15,17 @@ def single_run(runner: Runner) -> TwoStageHook | None:
     return next((hook for hook in hooks if hook.epoch is not None), None)
 
 
+def stage_of(runner: Runner) -> int:
+    """Return 2 in stage 2 of a single run, else 1."""
+    switch = single_run(runner)
+    return switch.stage if switch else 1
+
+
 def config_of_stage(runner: Runner) -> Config:
     """Return the config of the current stage, also in stage 2 of a single run."""
-    switch = single_run(runner)
-    in_stage2 = switch is not None and switch.stage == 2
-    return switch.config_of_stage2(runner) if in_stage2 else runner.cfg
+    if stage_of(runner) == 1:
+        return runner.cfg
+    return single_run(runner).config_of_stage2(runner)
 
 
 def iterations_of_pass(runner: Runner) -> int:

@@ -11,6 +11,7 @@ from mmimbal.engine.ddp import (
     average_statistics,
     norms_in_training,
     rewrap_model,
+    seed_of_first_rank,
     unwrap_model,
 )
 from mmimbal.engine.stage2_parts import (
@@ -155,7 +156,7 @@ class TwoStageHook(Hook):
             # Frozen statistics would stay those of the images of each rank.
             runner.model.train()
             average_statistics(norms_in_training(runner.model))
-            self._switch(runner, runner.seed)
+            self._switch(runner, seed_of_first_rank(runner))
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Save the stage."""
@@ -190,6 +191,8 @@ class TwoStageHook(Hook):
         stage1_iters = self.epoch * len(loop.dataloader)
         seed_worker = loop.dataloader.worker_init_fn
         loop.dataloader = None  # frees its cached images before the new one is built
+        # Without it, the seed of the first rank is drawn if those of ranks differ.
+        cfg.train_dataloader.sampler.setdefault('seed', seed)
         runner._train_dataloader = cfg.train_dataloader  # scale_lr reads its batch size
         loop.dataloader = runner.build_dataloader(
             cfg.train_dataloader,

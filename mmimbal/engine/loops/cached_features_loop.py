@@ -59,11 +59,11 @@ class CachedFeatures(Dataset):
         self.metainfo = dataset.metainfo
         self.features = features
         self.view = 0
+        # (N, 1): MMPretrain moves labels without a dimension to the CPU.
+        labels = torch.from_numpy(get_labels(dataset)).to(device)[:, None]
         self.samples = [
             DataSample(metainfo=dict(sample_idx=index)).set_gt_label(label)
-            for index, label in enumerate(
-                torch.from_numpy(get_labels(dataset)).to(device)
-            )
+            for index, label in enumerate(labels)
         ]
 
     def __len__(self) -> int:

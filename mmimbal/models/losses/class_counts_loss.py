@@ -83,7 +83,7 @@ class ClassCountsLoss(UsesClassCounts):
 
         Args:
             cls_score: Logits, (N, K).
-            label: (N,), or (N, K) with ``takes_mixtures``.
+            label: (N,), or (N, K): class shares with ``takes_mixtures``, else one-hot.
             weight: Weight of each image, (N,).
             avg_factor: Divisor of the sum over images; N if ``None``.
 
@@ -99,11 +99,12 @@ class ClassCountsLoss(UsesClassCounts):
                 'logits: set num_classes of the head to that of the training set'
             )
         if label.dim() > 1 and not self.takes_mixtures:
-            raise ValueError(
-                f'{type(self).__name__} needs one class per image, but labels are '
-                f'mixtures: {WITHOUT_MIXTURES}, and remove to_onehot=True from '
-                'data_preprocessor, or use mmimbal.LogitAdjustmentLoss'
-            )
+            if not ((label == 1).sum(1) == 1).all():  # one-hot labels are not mixed
+                raise ValueError(
+                    f'{type(self).__name__} needs one class per image, but labels are '
+                    f'mixtures: {WITHOUT_MIXTURES}, or use mmimbal.LogitAdjustmentLoss'
+                )
+            label = label.argmax(1)
         if label.dim() > 1:
             label = label.float()  # to_onehot gives integers
         losses = self.losses(cls_score.float(), label, counts)

@@ -22,7 +22,9 @@ def gather_embeddings(embeddings: torch.Tensor) -> torch.Tensor:
 
 def gather_without_gradient(values: torch.Tensor) -> torch.Tensor:
     """Concatenate values of all ranks, such as labels: (N, ...) to (W * N, ...)."""
-    return values if get_world_size() == 1 else torch.cat(all_gather(values))
+    if get_world_size() == 1:
+        return values
+    return torch.cat(all_gather(values.contiguous()))
 
 
 class _Gather(torch.autograd.Function):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from mmengine.dataset import RepeatDataset
 
 from mmimbal.datasets import ClassBalancedSampler, DigitsLT, get_labels
 from mmimbal.datasets.samplers import class_balanced
@@ -282,3 +283,12 @@ def test_ranks_split_a_stream_whatever_its_blocks(sizes, world_size):
     padding = len(merged) - len(stream)
     assert padding < world_size
     assert merged[len(stream) :] == (stream * padding)[:padding]
+
+
+@pytest.mark.parametrize('options', [{}, dict(effective_number=0.999)])
+def test_copies_of_a_repeated_dataset_are_the_same_images(digits, options):
+    plain = ClassBalancedSampler(digits, seed=0, length=500, **options)
+    repeated = RepeatDataset(digits, times=10)
+    sampler = ClassBalancedSampler(repeated, seed=0, length=500, **options)
+    assert list(sampler) == list(plain)
+    assert len(ClassBalancedSampler(repeated)) == 10 * len(digits)

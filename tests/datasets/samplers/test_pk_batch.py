@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mmengine.dataset import DefaultSampler
+from mmengine.dataset import (
+    ClassBalancedDataset,
+    ConcatDataset,
+    DefaultSampler,
+    RepeatDataset,
+)
+from torch.utils.data import ConcatDataset as TorchConcatDataset
 from torch.utils.data import SequentialSampler
 
 from mmimbal.datasets import (
@@ -16,7 +22,7 @@ from mmimbal.datasets import (
     get_labels,
 )
 from mmimbal.datasets.samplers import pk_batch
-from mmimbal.datasets.samplers.distinct_groups import deal
+from mmimbal.datasets.samplers.distinct_groups import deal, get_image_numbers
 from tests.conftest import write_index
 
 
@@ -288,3 +294,26 @@ def test_images_of_small_groups_are_repeated_first(seed):
     groups = np.array([0, 0, 0, 0, 1, 2, 2])
     counts = np.bincount(deal(groups, 4, np.random.default_rng(seed)).ravel())
     assert np.flatnonzero(counts == 2).tolist() == [4]
+
+
+@pytest.mark.parametrize(
+    'wrap',
+    [
+        lambda d: RepeatDataset(d, times=5),
+        lambda d: ConcatDataset([d, d]),
+        lambda d: ClassBalancedDataset(d, oversample_thr=0.9),
+        lambda d: TorchConcatDataset([RepeatDataset(d, times=2), d]),
+    ],
+    ids=['repeat', 'concat', 'class balanced', 'nested'],
+)
+def test_a_slot_holds_no_image_twice_although_the_dataset_does(wrap):
+    images = DigitsLT('train')
+    dataset = wrap(images)
+    numbers, labels = get_image_numbers(dataset), get_labels(dataset)
+    assert len(set(numbers.tolist())) == len(images)
+    for image in set(numbers.tolist()):
+        assert len(set(labels[numbers == image])) == 1
+    for batch in build(dataset, 40, 4):
+        for label in range(8):  # the others have fewer than 4 images
+            drawn = numbers[batch][labels[batch] == label]
+            assert len(set(drawn.tolist())) == 4

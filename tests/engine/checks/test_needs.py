@@ -161,6 +161,40 @@ def test_a_loss_that_comes_later_is_asked_too(loss, lacking, need, tmp_path):
         started('ce', tmp_path, **hooks, **lacking)
 
 
+ONE_LABEL_LATER = dict(loss=dict(type='mmimbal.SoftmaxEqualizationLoss'))
+COSINES = {
+    'model.head': dict(
+        _delete_=True, type='mmimbal.CosineClsHead', num_classes=10, in_channels=32
+    )
+}
+
+
+@pytest.mark.parametrize(
+    ('options', 'recipes', 'message'),
+    [
+        (MIXED, [ONE_LABEL_LATER], 'needs one label per image: remove Mixup'),
+        (MIXED, [dict(ONE_LABEL_LATER, batch_augments=None)], None),
+        (MIXED, [dict(batch_augments=None), ONE_LABEL_LATER], None),
+        (
+            COSINES,
+            [dict(loss=dict(type='mmimbal.LDAMLoss'))],
+            r'the head has scale=16\.0, but its loss has scale=30',
+        ),
+        (COSINES, [dict(loss=dict(type='mmimbal.LDAMLoss', scale=16.0))], None),
+    ],
+)
+def test_a_loss_that_comes_later_fits_head_and_labels(
+    options, recipes, message, tmp_path
+):
+    schedule = [dict(each, action_epoch=n) for n, each in enumerate(recipes, 2)]
+    hooks = dict(custom_hooks=[dict(type='SwitchRecipeHook', schedule=schedule)])
+    if message is None:
+        started('ce', tmp_path, **hooks, **options)
+        return
+    with pytest.raises(ValueError, match=message):
+        started('ce', tmp_path, **hooks, **options)
+
+
 @pytest.mark.parametrize(
     ('word', 'options'),
     [

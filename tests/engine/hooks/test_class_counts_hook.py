@@ -55,6 +55,29 @@ def test_counts_reach_a_loss_that_mmpretrain_s_hook_switches_in(tmp_path):
     assert train(cfg).model.head.loss_module.counts.tolist() == EXPECTED
 
 
+def test_other_images_of_stage_2_are_counted_in_its_first_and_in_a_resumed_epoch(
+    tmp_path,
+):
+    cfg = tiny_digits(
+        'two_stage_triplet_crt', tmp_path, default_hooks__two_stage__epoch=1
+    )
+    stage2 = cfg.default_hooks.two_stage.stage2
+    stage2.model.head.loss = dict(type='mmimbal.CountingLoss')
+    stage2.train_dataloader.dataset = dict(ratio=5)
+    runner = train(cfg)
+    images = runner.train_dataloader.dataset
+    samples = [images[index]['data_samples'] for index in range(len(images))]
+    expected = torch.cat([sample.gt_label for sample in samples]).bincount()
+    assert runner.model.head.loss_module.counts.tolist() == expected.tolist()
+    meta = load_from_local(tmp_path / 'epoch_2.pth')['meta']
+    assert meta['class_counts'] == expected.tolist()
+    of_stage1 = load_from_local(tmp_path / 'epoch_1.pth')['meta']['class_counts']
+    assert of_stage1 != expected.tolist()
+    cfg.merge_from_dict({'resume': True, 'train_cfg.max_epochs': 3})
+    resumed = train(cfg)
+    assert resumed.model.head.loss_module.counts.tolist() == expected.tolist()
+
+
 def test_test_run_reads_them_from_the_checkpoint(tmp_path):
     train(tiny_digits('stage1_ce', tmp_path))
     checkpoint = next(Path(tmp_path).glob('best_*.pth'))

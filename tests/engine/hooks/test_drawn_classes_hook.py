@@ -123,3 +123,42 @@ def test_a_checkpoint_names_the_loss_that_rebalances(loss, tmp_path):
     meta = load_from_local(tmp_path / 'epoch_1.pth')['meta']
     expected = 'LogitAdjustmentLoss' if 'mmimbal' in loss else None
     assert meta['rebalanced_by'] == expected
+
+
+@pytest.mark.parametrize(
+    ('kind', 'loss', 'weight', 'of_sampler', 'of_classifier'),
+    [
+        ('MetricLearningClsHead', 'ProCoLoss', 1.0, 'ProCoLoss', None),
+        (
+            'ParametricContrastiveClsHead',
+            'ParametricContrastiveLoss',
+            1.0,
+            'ParametricContrastiveLoss',
+            'ParametricContrastiveLoss',
+        ),
+        (
+            'ParametricContrastiveClsHead',
+            'ParametricContrastiveLoss',
+            0.0,
+            None,
+            None,
+        ),
+    ],
+)
+def test_a_metric_loss_rebalances_the_classifier_if_it_sees_its_logits(
+    kind, loss, weight, of_sampler, of_classifier
+):
+    """With plain cross-entropy: stage 2 may adjust the classifier of ProCo."""
+    model = nn.Module()
+    model.head = MODELS.build(
+        dict(
+            type=f'mmimbal.{kind}',
+            num_classes=3,
+            in_channels=8,
+            embedding_size=4,
+            metric_loss=dict(type=f'mmimbal.{loss}'),
+            metric_weight=weight,
+        )
+    )
+    assert find_prior_based_loss(model) == of_sampler
+    assert find_prior_based_loss(model, of_classifier=True) == of_classifier

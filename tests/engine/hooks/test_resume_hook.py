@@ -8,9 +8,11 @@ from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import nn
 
+from mmimbal.engine import ddp
 from mmimbal.engine.hooks import resume_hook
 from mmimbal.engine.hooks.resume_hook import ResumeHook, seed_all
 from mmimbal.engine.newest_checkpoint import newest_loadable
+from mmimbal.engine.resumed_numbers import check_seed
 from mmimbal.files.checkpoint import UnsafeCheckpointError, load_from_local
 from tests.conftest import log_of, tiny_digits, train
 
@@ -245,17 +247,18 @@ def test_a_run_is_not_resumed_with_another_seed(tmp_path):
 
 def test_ranks_may_have_seeds_of_their_own():
     """With diff_rank_seed, a rank has the seed of the checkpoint, plus its number."""
-    meta = dict(seed=5, epoch=1, iter=5, numbers={})
+    meta = dict(seed=5)
     for rank, differ, fits in ((1, True, True), (1, False, False), (0, True, True)):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(resume_hook, 'get_rank', lambda rank=rank: rank)
+            patch.setattr(ddp, 'get_rank', lambda rank=rank: rank)
             cfg = Config(dict(randomness=dict(seed=5, diff_rank_seed=differ)))
             runner = SimpleNamespace(cfg=cfg, seed=5 + rank)
+            seed = ddp.seed_of_first_rank(runner)
             if fits:
-                resume_hook.check_seed_of_rank(runner, meta)
+                check_seed(meta['seed'], seed)
             else:
                 with pytest.raises(ValueError, match='cannot resume with the seed 6'):
-                    resume_hook.check_seed_of_rank(runner, meta)
+                    check_seed(meta['seed'], seed)
 
 
 def test_a_checkpoint_of_another_name_is_resumed(tmp_path):

@@ -14,7 +14,7 @@ from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from mmengine.runner import Runner
 from torch import nn
 
-from mmimbal.datasets import ClassBalancedSampler
+from mmimbal.datasets import ClassBalancedSampler, get_sampler
 from mmimbal.engine.hooks import TwoStageHook
 from mmimbal.engine.test_run.tta import average_views, load_views
 from mmimbal.files.checkpoint import load_from_local
@@ -619,3 +619,17 @@ def test_the_schedule_of_stage_1_may_not_fit_stage_2(tmp_path):
         ValueError, match='This is the schedule of stage 1: give stage2'
     ):
         train(cfg)
+
+
+def test_ranks_with_seeds_of_their_own_resume_to_the_bit(tmp_path):
+    """mmengine then draws the seed of the sampler, after a resume another one."""
+    options = dict(randomness=dict(seed=0, diff_rank_seed=True))
+    whole = train(single_config(tmp_path / 'whole', **options))
+    cfg = single_config(tmp_path / 'stopped', **options, train_cfg__max_epochs=3)
+    train(cfg)
+    cfg.merge_from_dict({'resume': True, 'train_cfg.max_epochs': 4})
+    resumed = train(cfg)
+    seeds = {get_sampler(each.train_dataloader).seed for each in (whole, resumed)}
+    assert seeds == {0}
+    for key, value in whole.model.state_dict().items():
+        assert value.equal(resumed.model.state_dict()[key]), key

@@ -1,6 +1,11 @@
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 import torch
 
+from mmimbal.datasets import DigitsLT
+from mmimbal.engine.loops.cached_features_loop import CachedFeatures
 from tests.conftest import log_of, tiny_digits, train
 
 
@@ -178,3 +183,13 @@ def test_several_necks_are_cached(tmp_path):
     cfg = config(tmp_path / 'stage2', tmp_path / 'stage1')
     cfg.model.neck = necks
     assert 'Cached features of train_dataloader' in log_of(train(cfg))
+
+
+def test_labels_are_on_the_device_of_the_head():
+    """MMPretrain moves a label without a dimension to the CPU, from any device."""
+    images = DigitsLT('train')
+    loader = SimpleNamespace(dataset=images)
+    cached = CachedFeatures(loader, np.zeros((1, len(images), 4), 'f4'), 'meta')
+    labels = [sample.gt_label for sample in cached.samples]
+    assert {label.device.type for label in labels} == {'meta'}
+    assert {label.shape for label in labels} == {(1,)}

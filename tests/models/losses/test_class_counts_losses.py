@@ -165,14 +165,20 @@ def test_focal_gradient_is_finite_where_nothing_is_wrong(gamma):
 
 @pytest.mark.parametrize('name', NAMES)
 def test_mixtures_of_classes_are_taken_or_refused(name):
+    """One-hot labels are none: Mixup may be switched off in the course of a run."""
     logits, labels = map(torch.tensor, batch())
     shares = torch.nn.functional.one_hot(labels, K).float()
-    loss = build(name)
+    loss, found = build(name), []
+    for given in (labels, shares):
+        torch.manual_seed(0)  # GCL draws noise
+        found.append(loss(logits, given))
+    torch.testing.assert_close(*found)
+    mixed = 0.7 * shares + 0.3 * shares.flip(0)
     if loss.takes_mixtures:
-        torch.testing.assert_close(loss(logits, shares), loss(logits, labels))
+        assert loss(logits, mixed).isfinite()
     else:
         with pytest.raises(ValueError, match='remove Mixup and CutMix'):
-            loss(logits, shares)
+            loss(logits, mixed)
 
 
 def test_balanced_classes_are_plain_cross_entropy():
