@@ -147,14 +147,18 @@ def groups_by_class(
 def groups_of_shares(predictions: Predictions) -> dict[str, int]:
     """Return the number of groups that shares of images are measured on, by metric.
 
-    These are the accuracy and the recall of each class; the worst recall counts as
-    measured on the class with the fewest groups.
+    These are the accuracy and the recall of each class. The worst recall counts as
+    measured on the class with the fewest groups; if no image of some classes is found,
+    on that of these classes with the most groups, whose bound is the lowest.
     """
-    of_test = (predictions.groups, predictions.labels, predictions.classes)
-    counts = groups_by_class(*of_test)
+    labels, classes = predictions.labels, predictions.classes
+    counts = groups_by_class(predictions.groups, labels, classes)
     shares = {f'recall/{name}': number for name, number in counts.items()}
     shares['accuracy'] = len(np.unique(predictions.groups))
-    shares['worst_recall'] = min(filter(None, counts.values()))
+    found = np.unique(labels[predictions.scores.argmax(1) == labels])
+    never = [counts[name] for k, name in enumerate(classes) if k not in found]
+    fewest = min(filter(None, counts.values()))
+    shares['worst_recall'] = max(never, default=0) or fewest
     return shares
 
 

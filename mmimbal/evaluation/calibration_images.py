@@ -100,3 +100,23 @@ def draw_one_of_each_group(
     order = np.random.default_rng(seed).permutation(len(labels))
     pairs = np.stack([groups[order], labels[order]])
     return np.sort(order[np.unique(pairs, axis=1, return_index=True)[1]])
+
+
+def why_no_temperature(logits: np.ndarray, labels: np.ndarray) -> str:
+    """Return why the cross-entropy is lowest at temperature 0, or infinity; else ''.
+
+    The cross-entropy is convex in the factor 1 / temperature.
+
+    Args:
+        logits: Log-probabilities, (N, K).
+        labels: True class of each image, (N,).
+    """
+    true = logits[np.arange(len(labels)), labels]
+    if (true - logits.mean(1)).sum() <= 1e-9 * len(labels):  # its slope at factor 0
+        return (
+            'their probabilities are no better than chance, so that the highest '
+            'temperature is best'
+        )
+    if (true == logits.max(1)).all():
+        return 'all are classified correctly, so that the lowest temperature is best'
+    return ''

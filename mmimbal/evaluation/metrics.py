@@ -187,3 +187,20 @@ def never_predicted(scores: np.ndarray, classes: Sequence[str]) -> list[str]:
     """Return the names of the classes that were never predicted."""
     counts = np.bincount(scores.argmax(1), minlength=len(classes))
     return [name for name, count in zip(classes, counts, strict=True) if not count]
+
+
+def absent_classes(labels: np.ndarray, classes: Sequence[str]) -> str:
+    """Return a sentence on classes without images; '' if all have some.
+
+    Args:
+        labels: True class of each image, (N,).
+        classes: K class names.
+    """
+    images = np.bincount(labels, minlength=len(classes))
+    absent = [name for name, count in zip(classes, images, strict=True) if not count]
+    if not absent:
+        return ''
+    return (
+        f'There are no images of {", ".join(absent)}: means over classes are over '
+        f'{len(classes) - len(absent)} of {len(classes)} classes.'
+    )

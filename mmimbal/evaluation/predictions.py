@@ -55,7 +55,8 @@ class Predictions:
         class_counts: Training images of each class, (K,), if known.
         embeddings: Outputs of backbone and neck, (N, D), if saved.
         about: Origin of the predictions, as far as it is known: ``config``,
-            ``checkpoint``, ``model`` (hash), ``tta``, ``split``, ``leak``, ``curves``.
+            ``checkpoint``, ``model`` (hash), ``tta``, ``split``, ``leak``, ``curves``,
+            ``training_images`` (their number, without copies).
     """
 
     scores: np.ndarray

@@ -3,12 +3,17 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.optimize import minimize
+from scipy.optimize import minimize, minimize_scalar
 from scipy.special import log_softmax
 
-from mmimbal.evaluation.calibration_images import checked_images, class_shares
+from mmimbal.evaluation.calibration_images import (
+    checked_images,
+    class_shares,
+    why_no_temperature,
+)
 from mmimbal.evaluation.recalibration import Calibration, log_probabilities
 
+LOG_FACTORS = (-10.0, 10.0)  # between which the common factor is searched
 GRADIENT = 1e-8  # of the mean loss, where the search stops
 ROUNDING = 1e-6  # the search may end above GRADIENT by the rounding of the loss
 
@@ -18,10 +23,11 @@ def fit_vector_scaling(
 ) -> Calibration:
     """Fit a scale and a shift for each class on calibration images.
 
-    It is the vector scaling of https://arxiv.org/abs/1706.04599 on log-probabilities,
-    with a standard normal prior for each ``scale - 1`` and ``shift``. The prior is
-    worth about one image; it keeps rare classes finite, which a plain fit does not. The
-    predicted class of an image may change.
+    It is the vector scaling of https://arxiv.org/abs/1706.04599 on log-probabilities.
+    First one factor for all classes is fitted, then the scale of each class is this
+    factor times a number with a normal prior around 1; each shift has one around 0.
+    These priors have a standard deviation of 1. They keep rare classes finite, which a
+    plain fit does not. The predicted class of an image may change.
 
     Args:
         probabilities: Probabilities of N calibration images, (N, K).
@@ -35,10 +41,11 @@ def fit_vector_scaling(
     probabilities, labels = checked_images(probabilities, labels, classes)
     shares = class_shares(labels, classes)
     logits, number = log_probabilities(probabilities), len(classes)
+    factor = common_factor(logits, labels)
     found = minimize(
         loss_and_gradient,
         np.repeat([1.0, 0.0], number),
-        (logits, labels),
+        (factor * logits, labels),
         method='trust-exact',
         jac=True,
         hess=hessian,
@@ -49,10 +56,35 @@ def fit_vector_scaling(
             f'vector scaling finds no fit: {found.message}. Use --method temperature, '
             'which has one number to find'
         )
-    scale, shift = found.x.reshape(2, number).tolist()
+    scale, shift = found.x.reshape(2, number)
     return Calibration(
-        tuple(classes), 'vector', tuple(scale), tuple(shift), tuple(shares.tolist())
+        tuple(classes),
+        'vector',
+        tuple((factor * scale).tolist()),
+        tuple(shift.tolist()),
+        tuple(shares.tolist()),
     )
+
+
+def common_factor(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Return the factor of all logits, > 0, with the lowest cross-entropy.
+
+    It is 1 if none is lowest, because all images are classified correctly or the
+    probabilities are no better than chance.
+
+    Args:
+        logits: Log-probabilities, (N, K).
+        labels: True class of each image, (N,).
+    """
+    if why_no_temperature(logits, labels):
+        return 1.0
+    rows = np.arange(len(labels))
+
+    def loss(log_factor: float) -> float:
+        return -log_softmax(np.exp(log_factor) * logits, axis=1)[rows, labels].sum()
+
+    found = minimize_scalar(loss, bounds=LOG_FACTORS, method='bounded')
+    return float(np.exp(found.x))
 
 
 def loss_and_gradient(

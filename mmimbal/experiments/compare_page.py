@@ -85,7 +85,10 @@ def which_images(data: OwnData, comparison: Comparison) -> str:
         tested = 'Each image is a test image of one fold'
     else:
         tested = 'All folds test on the same images'
-    return f'{first}. {tested}, and the results below are of all folds together.'
+    return (
+        f'{first}. {tested}, and intervals and differences below are of all folds '
+        'together.'
+    )
 
 
 def _counts(data: OwnData) -> Table:

@@ -32,15 +32,25 @@ class Comparison:
         rows: Rows by name, with only the runs that are compared.
         not_compared: Names of the other rows: runs are missing or have diverged.
         folds: Test images of each fold.
-        metrics: By row and metric of :data:`JUDGED_BY`, values in %, (1 + R,): the
-            measured value, then R resamples. With few seeds, a resample may be above
-            100.
+        by_seed: By row and metric of :data:`JUDGED_BY`, for each seed of the row values
+            in %, (1 + R,): the measured value, then R resamples.
     """
 
     rows: Mapping[str, Row]
     not_compared: Sequence[str]
     folds: Mapping[int | None, Images]
-    metrics: Mapping[str, Mapping[str, np.ndarray]]
+    by_seed: Mapping[str, Mapping[str, Mapping[int, np.ndarray]]]
+
+    @cached_property
+    def metrics(self) -> Mapping[str, Mapping[str, np.ndarray]]:
+        """By row and metric, means over seeds, (1 + R,).
+
+        With few seeds, a resample may be above 100.
+        """
+        return {
+            name: {m: mean_over_seeds([*seeds.values()]) for m, seeds in row.items()}
+            for name, row in self.by_seed.items()
+        }
 
     @cached_property
     def _tested(self) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
@@ -105,8 +115,33 @@ class Comparison:
         )
 
     def difference(self, name: str, other: str, metric: str) -> np.ndarray:
-        """Return one row minus another, (1 + R,), in percentage points."""
-        return self.metrics[name][metric] - self.metrics[other][metric]
+        """Return one row minus another, (1 + R,), in percentage points.
+
+        It is of the seeds that both have, see :meth:`seeds_of`.
+        """
+
+        def values(row: str, seeds: Sequence[int]) -> np.ndarray:
+            return mean_over_seeds([self.by_seed[row][metric][seed] for seed in seeds])
+
+        ours, theirs = self.seeds_of(name, other)
+        return values(name, ours) - values(other, theirs)
+
+    def seeds_of(self, name: str, other: str) -> tuple[list[int], list[int]]:
+        """Return the seeds on which two rows are compared: those that both have.
+
+        Otherwise the variance over seeds of one row alone would be in the difference.
+        If they have none in common, these are all seeds of each.
+        """
+        ours, theirs = self.rows[name].seeds, self.rows[other].seeds
+        common = [seed for seed in ours if seed in theirs]
+        return (common, common) if common else (ours, theirs)
+
+    @property
+    def methods_with_fewer_seeds(self) -> list[str]:
+        """Methods of stage 1 that have fewer seeds than others."""
+        most = max(len(row.seeds) for row in self.rows.values())
+        rows = [row for row in self.rows.values() if len(row.seeds) < most]
+        return sorted({row.method for row in rows})
 
 
 def compare(
@@ -116,7 +151,8 @@ def compare(
 
     In each resample, all rows are measured on the same images, so differences are
     paired. Values of a row are means over its seeds, which are resampled too: those of
-    a method of stage 1 together for all its heads. While a grid is not finished, some
+    a method of stage 1 together for all its heads. Two rows are compared on the seeds
+    that both have. While a grid is not finished, some
     folds, seeds or rows are not compared; see :func:`common_runs`.
 
     Args:
@@ -139,18 +175,20 @@ def compare(
     drawn = np.concatenate([once, *draw_groups(number, resamples, seed=0)])
     # float32: half the memory; small integers stay exact
     drawn = np.ascontiguousarray(drawn.T, dtype=np.float32)
-    metrics = {}
+    by_seed = {}
     for name, row in comparable.items():
-        counts = [
-            drawn_counts(labels, predicted, classes, codes, drawn)
-            for predicted in predictions_of(row, folds)
-        ]
-        metrics[name] = {
-            metric: 100 * mean_over_seeds([function(each) for each in counts])
+        counts = {
+            seed: drawn_counts(labels, predicted, classes, codes, drawn)
+            for seed, predicted in zip(
+                row.seeds, predictions_of(row, folds), strict=True
+            )
+        }
+        by_seed[name] = {
+            metric: {seed: 100 * function(each) for seed, each in counts.items()}
             for metric, function in JUDGED_BY.items()
         }
     not_compared = [name for name in rows if name not in comparable]
-    return Comparison(comparable, not_compared, folds, metrics)
+    return Comparison(comparable, not_compared, folds, by_seed)
 
 
 def mean_over_seeds(values: Sequence[np.ndarray]) -> np.ndarray:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from statistics import mean, stdev
 
 from mmimbal.evaluation.bootstrap import caution, metrics_with_intervals
-from mmimbal.evaluation.metrics import RANKING_METRICS, summarise
+from mmimbal.evaluation.metrics import RANKING_METRICS, absent_classes, summarise
 from mmimbal.evaluation.origin import doubts
 from mmimbal.evaluation.pooling import averaged, pooled
 from mmimbal.evaluation.predictions import Predictions
@@ -59,7 +59,8 @@ def report(parts: Sequence[Predictions]) -> tuple[dict, str]:
         )
     doubtful: dict[str, list[str]] = {}
     for number, part in enumerate(parts):
-        for doubt in doubts(part.about):
+        absent = absent_classes(part.labels, part.classes)
+        for doubt in filter(None, (*doubts(part.about), absent)):
             doubtful.setdefault(doubt, []).append(str(number))
     about = (
         f'{len(together.labels)} test images in {len(set(together.groups.tolist()))} '

@@ -17,7 +17,8 @@ def p_value(
     Args:
         comparison: Comparison of a data set.
         pairs: Names of rows, each of which is compared with another one. The
-            difference of a fold is the mean over pairs, of means over seeds.
+            difference of a fold is the mean over pairs, of means over the seeds that
+            both rows have.
         metric: The metric.
 
     Returns:
@@ -28,12 +29,15 @@ def p_value(
     ratio = comparison.test_to_train
     if ratio is None:
         return None
-    by_fold = [
-        mean(
-            _of_fold(comparison.rows[ours], fold, metric)
-            - _of_fold(comparison.rows[other], fold, metric)
-            for ours, other in pairs
+
+    def difference(ours: str, other: str, fold: object) -> float:
+        ours_on, other_on = comparison.seeds_of(ours, other)
+        return _of_fold(comparison.rows[ours], fold, ours_on, metric) - _of_fold(
+            comparison.rows[other], fold, other_on, metric
         )
+
+    by_fold = [
+        mean(difference(ours, other, fold) for ours, other in pairs)
         for fold in comparison.folds
     ]
     found = corrected_t_test(by_fold, ratio)
@@ -47,7 +51,7 @@ def p_text(value: float | None) -> str:
     return '< 0.001' if value < 0.001 else f'{value:.3f}'
 
 
-def _of_fold(row: Row, fold: object, metric: str) -> float:
+def _of_fold(row: Row, fold: object, seeds: Sequence[int], metric: str) -> float:
     """Return the mean over seeds on the test images of a fold; NaN if one lacks."""
-    scores = (run.get('test') or {} for (of, _), run in row.runs.items() if of == fold)
+    scores = (row.runs[fold, seed].get('test') or {} for seed in seeds)
     return mean(each.get(metric, math.nan) for each in scores)

@@ -100,13 +100,20 @@ def read_grid_results(folder: Path, resamples: int) -> GridResults:
         for dataset, rows in tables.items()
         if about['judged_on'] == 'test' and common_runs(rows)
     }
+    remarks = {each for result in results for each in result.get('remarks', [])}
+    for dataset, comparison in comparisons.items():
+        if fewer := comparison.methods_with_fewer_seeds:
+            remarks.add(
+                f'{dataset}: {", ".join(fewer)} has fewer seeds than other methods. A '
+                'difference is of the seeds that both rows have'
+            )
     return GridResults(
         folder.name,
         about,
         Counter(result['device'] for result in results),
         results_not_in_grid(folder),
         unfinished,
-        sorted({each for result in results for each in result.get('remarks', [])}),
+        sorted(remarks),
         tables,
         comparisons,
     )

@@ -57,7 +57,8 @@ def write_images(predictions: Predictions, path: Path) -> str:
     )
     train = {}
     if predictions.class_counts is not None:  # of the method that is tested first
-        train['train'] = int(predictions.class_counts.sum())
+        images = predictions.about.get('training_images')  # without copies
+        train['train'] = images or int(predictions.class_counts.sum())
     if path.is_file():
         before = read_json(path)
         changed = [name for name, value in content.items() if before[name] != value]

@@ -175,4 +175,13 @@ def describe(decisions: Decisions) -> list[str]:
             f'Prediction sets of {100 * decisions.sets.confidence:.4g}% coverage'
         )
         lines += decisions.sets.notes()
+    if decisions.costs:
+        names = decisions.classes
+        costs = ', '.join(
+            f'{true} as {predicted} {cost:g}'
+            for true, row in zip(names, decisions.costs, strict=True)
+            for predicted, cost in zip(names, row, strict=True)
+            if cost
+        )
+        lines.append(f'Decisions are the classes of least expected cost: {costs}')
     return lines

@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 from mmimbal.evaluation.bootstrap import caution, metrics_with_intervals
+from mmimbal.evaluation.metrics import absent_classes
 from mmimbal.evaluation.origin import doubts
 from mmimbal.evaluation.predictions import Predictions
-from mmimbal.evaluation.recalibration import Calibration, calibrated
+from mmimbal.evaluation.recalibration import calibrated
 from mmimbal.inference.decisions import Decisions, describe
 from mmimbal.inference.image_size import size_of_images
 from mmimbal.inference.members import number_of_members
@@ -46,7 +47,7 @@ def model_card(
         '## Calibration and decisions',
         _decisions(decisions),
         '## Results',
-        _results(predictions, calibration),
+        _results(predictions, decisions),
         '## Limits',
         _limits(predictions),
     ]
@@ -115,13 +116,20 @@ def _decisions(decisions: Decisions | None) -> str:
     if decisions is None:
         return 'Not calibrated. `tools/calibrate.py` does it, on images not trained on.'
     lines = describe(decisions)
-    if decisions.groups:
+    fitted = (
+        decisions.calibration,
+        decisions.thresholds,
+        decisions.abstention,
+        decisions.sets,
+    )
+    if decisions.groups and any(fitted):
         lines.append(f'Fitted on {len(decisions.groups)} groups')
     return '\n'.join(f'- {line}' for line in lines)
 
 
-def _results(predictions: Predictions | None, calibration: Calibration | None) -> str:
+def _results(predictions: Predictions | None, decisions: Decisions | None) -> str:
     """Return a table of metrics; with a calibration, predictions are calibrated."""
+    calibration = decisions.calibration if decisions else None
     if predictions is None:
         return 'Not measured here. Give predictions with `--predictions`.'
     remark = ''
@@ -132,6 +140,10 @@ def _results(predictions: Predictions | None, calibration: Calibration | None) -
                 ' Probabilities are calibrated, but without the shares of classes that '
                 'decisions use: these images have others.'
             )
+    if absent := absent_classes(predictions.labels, predictions.classes):
+        remark += f' {absent}'
+    if decisions and decisions.costs:
+        remark += ' They are of the most probable class, not of that of least cost.'
     measured = metrics_with_intervals(predictions)
     rows = [
         _row(metric, f'{value:.1f} [{low:.1f}, {high:.1f}]')

@@ -12,6 +12,7 @@ from torch import nn
 
 from mmimbal.datasets import get_class_counts, get_class_names, get_labels
 from mmimbal.datasets.group_hashes import groups_or_files, hash_groups
+from mmimbal.datasets.samplers.distinct_groups import get_image_numbers
 from mmimbal.evaluation.metrics import summarise
 from mmimbal.evaluation.predictions import Predictions, predictions_for
 from mmimbal.files.atomic import check_is_no_file, write_text
@@ -96,12 +97,14 @@ class Sweep:
         Raises:
             FloatingPointError: If the training of the head has diverged.
         """
+        train = self.stage1.datasets['train']
         return predictions_for(
             self.stage1.datasets[split],
             probabilities(head, self.stage1.features[split][0]),
-            get_class_counts(self.stage1.datasets['train']),
+            get_class_counts(train),
             **about,
             split=split,
+            training_images=len(np.unique(get_image_numbers(train))),
         )
 
     def score(self, head: nn.Module, split: str) -> dict[str, float]:

@@ -238,3 +238,14 @@ def test_each_metric_that_is_defined_with_its_interval():
         low, high = interval_of(name, measured[name], values, groups=groups.get(name))
         assert metrics_with_intervals(found)[name] == (measured[name], low, high)
     assert metrics_with_intervals(found)['recall/a'][1] < 95  # exact, not 100
+
+
+def test_the_worst_recall_of_0_has_the_bound_of_the_class_with_most_groups():
+    """It cannot be above the bound of any class that is never found."""
+    labels = np.repeat([0, 1, 2, 3], (50, 30, 3, 8))
+    predicted = np.where(labels == 2, 2, 1)  # a and d are never found
+    files = np.arange(len(labels)).astype(str)
+    run = Predictions(np.eye(4)[predicted], labels, files, files, list('abcd'))
+    assert groups_of_shares(run)['worst_recall'] == 50
+    found = metrics_with_intervals(run)
+    assert found['worst_recall'] == found['recall/a'] != found['recall/d']

@@ -6,6 +6,7 @@ from scipy.special import softmax
 from mmimbal.evaluation import vector_scaling
 from mmimbal.evaluation.recalibration import log_probabilities
 from mmimbal.evaluation.vector_scaling import (
+    common_factor,
     fit_vector_scaling,
     hessian,
     loss_and_gradient,
@@ -26,10 +27,37 @@ def naive_loss(parameters, probabilities, labels):
 def test_it_is_what_l_bfgs_finds():
     true, labels = simulate(np.random.default_rng(0), 150)
     images = distorted(true, 1.7, (0.0, -1.0, 1.0)), labels
-    best = minimize(naive_loss, np.ones(6), images, method='L-BFGS-B')
+    factor = common_factor(log_probabilities(images[0]), images[1])
+    powers = images[0] ** factor
+    best = minimize(naive_loss, np.ones(6), (powers, labels), method='L-BFGS-B')
     fitted = fit_vector_scaling(*images, CLASSES)
-    assert fitted.scale + fitted.shift == pytest.approx(best.x, abs=2e-3)
-    assert naive_loss(np.array(fitted.scale + fitted.shift), *images) <= best.fun + 1e-9
+    scale, shift = np.array(fitted.scale) / factor, np.array(fitted.shift)
+    assert np.append(scale, shift) == pytest.approx(best.x, abs=2e-3)
+    assert naive_loss(np.append(scale, shift), powers, labels) <= best.fun + 1e-9
+
+
+@pytest.mark.parametrize('factor', [0.02, 0.3, 1.0, 5.0])
+def test_probabilities_of_any_sharpness_are_calibrated(factor):
+    """Nearest mean gives nearly equal ones: far from a scale of 1."""
+    true, labels = simulate(np.random.default_rng(0), 1000)
+    wrong = softmax(factor * np.log(true), axis=1)
+    logits = log_probabilities(wrong)
+    found = common_factor(logits, labels)
+    losses = [
+        -np.log(softmax(k * logits, axis=1)[np.arange(1000), labels]).mean()
+        for k in (0.99 * found, found, 1.01 * found)
+    ]
+    assert losses[1] == min(losses)
+    assert found * factor == pytest.approx(1, rel=0.1)
+    fitted = fit_vector_scaling(wrong, labels, CLASSES)
+    assert np.abs(fitted.apply(wrong) - true).mean() < 0.02
+
+
+@pytest.mark.parametrize('shape', ['right', 'equal'])
+def test_without_a_best_factor_it_is_1(shape):
+    labels = np.array([0] * 20 + [1] * 5 + [2])
+    rows = dict(right=np.eye(3)[labels] * 0.7 + 0.1, equal=np.full((26, 3), 1 / 3))
+    assert common_factor(np.log(rows[shape]), labels) == 1
 
 
 def test_derivatives_are_those_of_differences():
@@ -82,10 +110,10 @@ def test_a_search_that_ends_at_the_rounding_of_the_loss_has_found_the_fit(seed):
     logits[np.arange(1500), labels] += 5
     probabilities = softmax(logits, axis=1)
     fitted = fit_vector_scaling(probabilities, labels, list('abcdefg'))
-    parameters = np.array(fitted.scale + fitted.shift)
-    _, gradient = loss_and_gradient(
-        parameters, log_probabilities(probabilities), labels
-    )
+    logits = log_probabilities(probabilities)
+    factor = common_factor(logits, labels)
+    parameters = np.append(np.array(fitted.scale) / factor, fitted.shift)
+    _, gradient = loss_and_gradient(parameters, factor * logits, labels)
     assert np.abs(gradient).max() < 1e-6
 
 

@@ -6,6 +6,7 @@ from sklearn.metrics import balanced_accuracy_score, f1_score
 
 from mmimbal.evaluation.bootstrap import draw_weights
 from mmimbal.experiments.comparison import compare, mean_over_seeds
+from mmimbal.experiments.fold_test import p_value
 from mmimbal.experiments.results import images_file, read_images, unpack
 from mmimbal.experiments.rows import read_rows, read_runs
 from mmimbal.files.json_file import read_json, write_json
@@ -240,3 +241,34 @@ def test_folds_of_other_classes_are_not_pooled(folder):
     write_json(read_json(file) | dict(classes=['b', 'c', 'a']), file)
     with pytest.raises(ValueError, match='has the classes b, c, a, but another fold'):
         compare(rows_of(folder), folder, 'one', 20)
+
+
+def test_rows_are_compared_on_the_seeds_that_both_have(folder):
+    """Or a difference would have the variance over seeds of one row alone."""
+    for file in (folder / 'runs').glob('one_*_triplet_seed1.json'):
+        file.unlink()
+    names = 'triplet + crt', 'ce + crt'
+    found = compare(rows_of(folder), folder, 'one', resamples=20)
+    assert found.methods_with_fewer_seeds == ['triplet']
+    both, others = ('supcon + crt', 'ce + crt'), found.metrics
+    ours, theirs = (others[name]['macro_f1'] for name in both)
+    assert np.array_equal(found.difference(*both, 'macro_f1'), ours - theirs)
+    shown, p = found.difference(*names, 'macro_f1'), p_value(found, [names], 'macro_f1')
+    for file in (folder / 'runs').glob('one_*_seed1.json'):
+        file.unlink()
+    alone = compare(rows_of(folder), folder, 'one', resamples=20)
+    assert alone.methods_with_fewer_seeds == []
+    assert np.array_equal(shown, alone.difference(*names, 'macro_f1'))
+    assert p == p_value(alone, [names], 'macro_f1')
+    plain = (each[names[1]]['macro_f1'] for each in (others, alone.metrics))
+    assert not np.array_equal(*plain)
+
+
+def test_rows_without_a_common_seed_are_compared_all_the_same(folder):
+    for file in (folder / 'runs').glob('one_*.json'):
+        if ('triplet' in file.name) == ('seed0' in file.name):
+            file.unlink()
+    found = compare(rows_of(folder), folder, 'one', resamples=20)
+    names = 'triplet + crt', 'ce + crt'
+    ours, theirs = (found.metrics[name]['macro_f1'] for name in names)
+    assert np.array_equal(found.difference(*names, 'macro_f1'), ours - theirs)

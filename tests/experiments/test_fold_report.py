@@ -23,7 +23,8 @@ def test_a_fold_without_a_class_keeps_its_place():
     assert recall['folds'] == [None, pytest.approx(100 * right)]
     assert recall['sd'] is None and recall['mean'] == recall['folds'][1]
     assert f'{100 * right:.1f} (1 of 2)' in text and '9 test images in 9 groups' in text
-    assert '±' not in report(parts[1:])[1]
+    assert 'Fold 0: There are no images of c: means over classes are over 2 of' in text
+    assert '±' not in report(parts[1:])[1] and 'no images' not in report(parts[1:])[1]
 
 
 def test_members_with_the_same_test_images_are_shown_beside_their_ensemble():

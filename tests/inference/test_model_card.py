@@ -118,6 +118,26 @@ def test_other_shares_of_classes_are_named_and_not_measured(predictions):
     assert re.search(rf'\| ece \| {expected["ece"]:.1f} \[', card)
 
 
+def test_costs_are_named_and_not_measured(predictions):
+    classes, costs = ('mel', 'nv'), np.array([[0, 5], [0.5, 0]])
+    decisions = fit_decisions(predictions, Wanted(method='none', costs=costs))
+    card = model_card('skin', classes, CFG, [{}], PIPELINE, decisions, predictions)
+    assert 'the classes of least expected cost: mel as nv 5, nv as mel 0.5' in card
+    assert 'They are of the most probable class, not of that of least cost.' in card
+    assert 'Fitted on' not in card  # nothing was
+
+
+def test_a_class_without_test_images_is_said(predictions):
+    scores = np.pad(predictions.scores, ((0, 0), (0, 1)))
+    other = replace(predictions, scores=scores, classes=('mel', 'nv', 'df'))
+    card = model_card('skin', other.classes, CFG, [{}], PIPELINE, predictions=other)
+    assert 'no images of df: means over classes are over 2 of 3 classes' in card
+    card = model_card(
+        'skin', ('mel', 'nv'), CFG, [{}], PIPELINE, predictions=predictions
+    )
+    assert 'no images of' not in card
+
+
 @pytest.mark.parametrize('split', ['val', 'train'])
 def test_images_that_are_not_for_tests_are_said(predictions, split):
     other = replace(predictions, about=dict(split=split))
