@@ -150,3 +150,22 @@ def test_a_single_run_switches_stages(tmp_path):
     frozen = [name for name in last if name.startswith('backbone.')]
     assert frozen and all(torch.equal(last[name], switch[name]) for name in frozen)
     assert not torch.equal(last['head.fc.weight'], switch['head.fc.weight'])
+
+
+def test_stage_2_on_cached_features(tmp_path):
+    """Labels must be on the GPU, too: MMPretrain's samples move some to the CPU."""
+    train(tmp_path / 'stage1')
+    leaf = tmp_path / 'cached.py'
+    base = CONFIGS / 'digits_lt/stage2_crt.py'
+    loop = "dict(_delete_=True, type='mmimbal.CachedFeaturesTrainLoop', max_epochs=3)"
+    leaf.write_text(f"_base_ = '{base}'\ntrain_cfg = {loop}\n")
+    from_stage1 = ['--stage1', tmp_path / 'stage1']
+    first = train(tmp_path / 'run', *from_stage1, leaf=leaf)
+    again = train(
+        tmp_path / 'again', *from_stage1, leaf='configs/digits_lt/stage2_crt.py'
+    )
+    assert first.keys() == again.keys()
+    for name, value in first.items():
+        if not name.startswith('head.'):
+            assert torch.equal(value, again[name]), name
+    assert first['head.fc.weight'].isfinite().all()
