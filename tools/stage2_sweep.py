@@ -109,6 +109,7 @@ def main() -> None:
 
     from mmimbal.command_line.memory import keep_memory
     from mmimbal.datasets import get_class_names
+    from mmimbal.datasets.spelling import SPLITS
     from mmimbal.experiments.sweep_methods import load_methods
     from mmimbal.experiments.sweep_plan import (
         apply_options,
@@ -123,11 +124,7 @@ def main() -> None:
     from mmimbal.files.work_dir import find_checkpoint, find_config
     from mmimbal.stage2.config import stage2_config
     from mmimbal.stage2.head_run import HeadRun
-    from mmimbal.stage2.stage1_features import (
-        SPLITS,
-        build_datasets,
-        compute_stage1_features,
-    )
+    from mmimbal.stage2.stage1_features import build_datasets, compute_stage1_features
     from mmimbal.stage2.sweep import Sweep
     from mmimbal.stage2.sweep_result import SweepResult, best_first, report_text
 

@@ -8,10 +8,10 @@ from scipy.stats import binomtest
 
 from mmimbal.evaluation.bootstrap import LEVEL, RESAMPLES, draw_groups, interval
 from mmimbal.evaluation.calibration_images import (
-    checked_labels,
     draw_one_of_each_group,
     group_numbers,
 )
+from mmimbal.evaluation.metrics import checked_labels
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,8 @@ from mmimbal.datasets.index_file import (
     read_classes,
     read_description,
     read_index,
-    require_columns,
 )
-from mmimbal.datasets.index_header import names_of_folds
+from mmimbal.datasets.index_header import names_of_folds, require_columns
 from mmimbal.datasets.sources.plan import OF_DOWNLOAD
 from mmimbal.datasets.sources.walk import MADE_FROM, OWN_FILES
 from mmimbal.datasets.spelling import SPLITS

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 
 from mmimbal.datasets.checking.image_facts import LOADER
 from mmimbal.datasets.checking.unreadable import why_unreadable
-from mmimbal.datasets.checking.values import is_plain, read_unchanged
+from mmimbal.datasets.image_values import is_plain, read_unchanged
 from mmimbal.datasets.sources.depth import has_8_bits
 from mmimbal.datasets.sources.dicom import is_dicom, read_dicom
 from mmimbal.datasets.sources.pixel_range import MOST, read_in_range

@@ -23,9 +23,8 @@ from mmimbal.datasets.index_file import (
     known_groups,
     read_classes,
     read_index,
-    require_columns,
 )
-from mmimbal.datasets.index_header import names_of_folds
+from mmimbal.datasets.index_header import names_of_folds, require_columns
 from mmimbal.datasets.listed_files import check_paths, missing_files
 from mmimbal.datasets.spelling import SPLITS, is_unknown, near_equal, split_of
 from mmimbal.datasets.splits import straddling_groups

@@ -20,9 +20,9 @@ from mmcv.transforms import LoadImageFromFile
 from PIL import Image
 from tqdm import tqdm
 
-from mmimbal.datasets.checking.header import Header, is_cut_jpeg, read_header
 from mmimbal.datasets.checking.unreadable import why_unreadable
-from mmimbal.datasets.checking.values import Values, values_of
+from mmimbal.datasets.image_header import Header, is_cut_jpeg, read_header
+from mmimbal.datasets.image_values import Values, values_of
 
 _errors: BinaryIO | None = None  # of this process, see _prepare
 # What the decoders print.

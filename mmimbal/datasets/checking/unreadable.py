@@ -4,8 +4,8 @@ from pathlib import Path
 
 import cv2
 
-from mmimbal.datasets.checking.header import read_header
-from mmimbal.datasets.checking.values import (
+from mmimbal.datasets.image_header import read_header
+from mmimbal.datasets.image_values import (
     how_to_map,
     number,
     range_of,

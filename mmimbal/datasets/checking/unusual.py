@@ -6,7 +6,7 @@ import numpy as np
 
 from mmimbal.datasets.checking.finding import Finding, findings_of
 from mmimbal.datasets.checking.image_facts import ImageFacts
-from mmimbal.datasets.checking.values import how_to_map, number
+from mmimbal.datasets.image_values import how_to_map, number
 
 LITTLE = 16  # of 256 values: what spans fewer has almost no contrast
 SEEN_DIFFERENTLY = ('CMYK', 'LAB', 'HSV')  # modes; decoders disagree about colours

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mmimbal.datasets.checking.header import JPEG, PNG
-from mmimbal.datasets.checking.values import IHDR_BITS
+from mmimbal.datasets.image_header import JPEG, PNG
+from mmimbal.datasets.image_values import IHDR_BITS
 from mmimbal.datasets.sources.dicom import is_dicom
 from mmimbal.datasets.sources.pixel_range import MOST, check_range, read_values
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mmimbal.datasets import index_file
-from mmimbal.datasets.index_header import COLUMNS
+from mmimbal.datasets.index_header import COLUMNS, require_columns
 from mmimbal.datasets.listed_files import check_paths
 from mmimbal.datasets.sources.dicom import is_dicom
 from mmimbal.datasets.sources.source import Image, Source, missing_file
@@ -59,7 +59,7 @@ def read_csv(
     table = index_file.read_index(index)
     check_paths(table, index)
     if group is not None:
-        index_file.require_columns(table.column_names, (group,), index)
+        require_columns(table.column_names, (group,), index)
     description = {} if classes else index_file.read_description(index) or {}
     classes = classes or tuple(description.get('classes') or _classes(table, index))
     labels = index_file.encode_labels(table, classes, index)

@@ -13,8 +13,8 @@ from PIL import Image
 
 from mmimbal.datasets.checking import image_facts
 from mmimbal.datasets.checking.check import check_dataset
-from mmimbal.datasets.checking.header import is_cut_jpeg
 from mmimbal.datasets.checking.image_facts import read_facts_of
+from mmimbal.datasets.image_header import is_cut_jpeg
 from mmimbal.datasets.sources.pixel_range import read_in_range
 from tests.conftest import rows_of, write_index
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmimbal.datasets.checking.header import PNG
+from mmimbal.datasets.image_header import PNG
 from mmimbal.datasets.sources.depth import check_one_depth
 from mmimbal.datasets.sources.pixel_range import read_in_range
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from mmimbal.datasets.checking.header import JPEG, PNG
+from mmimbal.datasets.image_header import JPEG, PNG
 
 IHDR_BITS, IHDR_COLOURS = 24, 25  # offsets in a PNG file
 WITHOUT_ALPHA = (0, 2, 3)  # kinds of colours in IHDR
