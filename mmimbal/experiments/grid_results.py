@@ -104,8 +104,8 @@ def read_grid_results(folder: Path, resamples: int) -> GridResults:
     for dataset, comparison in comparisons.items():
         if fewer := comparison.methods_with_fewer_seeds:
             remarks.add(
-                f'{dataset}: {", ".join(fewer)} has fewer seeds than other methods. A '
-                'difference is of the seeds that both rows have'
+                f'{dataset}: fewer seeds than other methods: {", ".join(fewer)}. Each '
+                'difference is of the seeds that both rows have.'
             )
     return GridResults(
         folder.name,
