@@ -193,7 +193,7 @@ def read_experiment(leaf: Path) -> tuple[Experiment, str]:
     cfg = read_config(leaf)
     text = leaf.read_text()
     words = {Path(base).parent.name: Path(base).stem for base in _bases(text)}
-    hook = cfg.get('default_hooks', {}).get('two_stage') or {}
+    hook = (cfg.get('default_hooks') or {}).get('two_stage') or {}
     experiment = Experiment(
         *(words.get(group) for group in GROUPS.values()),
         single_run=hook.get('epoch') is not None,

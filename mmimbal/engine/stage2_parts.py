@@ -10,10 +10,12 @@ from mmengine.hooks import EarlyStoppingHook, EMAHook, Hook
 from mmengine.optim import build_optim_wrapper
 from mmengine.runner import Runner
 from mmpretrain.engine import SwitchRecipeHook
+from mmpretrain.registry import DATASETS
 from torch import nn
-from torch.utils.data import Sampler
+from torch.utils.data import Dataset, Sampler
 
-from mmimbal.datasets import get_class_counts
+from mmimbal.datasets import get_class_counts, get_class_names
+from mmimbal.datasets.labels_and_groups import check_no_class_is_empty
 from mmimbal.engine.checks.batches import check_batches
 from mmimbal.engine.checks.needs import check_needs
 from mmimbal.engine.ddp import unwrap_model
@@ -65,13 +67,13 @@ def check_parts(runner: Runner, cfg: Config, head: nn.Module, epochs: int) -> No
         epochs: Epochs of stage 2.
     """
     loader, dataset = cfg.train_dataloader, runner.train_dataloader.dataset
+    if loader.dataset != runner.cfg.train_dataloader.dataset:
+        dataset = _try('train_dataloader.dataset', _build_dataset, loader.dataset)
     trial = copy.copy(unwrap_model(runner.model))
     trial._modules = dict(trial._modules, head=head)
-    length = len(runner.train_dataloader)
-    if loader.dataset == runner.cfg.train_dataloader.dataset:
-        _, batches = _try('train_dataloader', build_batches, loader, dataset)
-        length = len(batches)
-        check_go_together(runner, trial, batches)
+    _, batches = _try('train_dataloader', build_batches, loader, dataset)
+    length = len(batches)
+    check_go_together(runner, trial, dataset, batches)
     optimizer = _try('optim_wrapper', build_optim_wrapper, trial, cfg.optim_wrapper)
     schedule = cfg.get('param_scheduler')
     try:
@@ -85,28 +87,34 @@ def check_parts(runner: Runner, cfg: Config, head: nn.Module, epochs: int) -> No
         ) from error
 
 
-def check_go_together(runner: Runner, model: nn.Module, batches: Sampler) -> None:
+def check_go_together(
+    runner: Runner, model: nn.Module, dataset: Dataset, batches: Sampler
+) -> None:
     """Raise a ValueError if the parts of stage 2 do not go together.
 
     Args:
         runner: The runner, before training.
         model: The model with a head of stage 2, which gets the class counts.
+        dataset: Training images of stage 2.
         batches: Batch sampler of stage 2.
     """
-    loader = runner.train_dataloader
     run = SimpleNamespace(
         model=model,
         hooks=runner.hooks,
         cfg=runner.cfg,
         train_dataloader=SimpleNamespace(
-            dataset=loader.dataset, batch_sampler=batches, collate_fn=loader.collate_fn
+            dataset=dataset,
+            batch_sampler=batches,
+            collate_fn=runner.train_dataloader.collate_fn,
         ),
     )
     try:
         check_needs(run)
         check_batches(run)
+        counts = get_class_counts(dataset)
+        check_no_class_is_empty(counts, get_class_names(dataset))
         if wants_class_counts(model.head):
-            give_class_counts(model.head.modules(), get_class_counts(loader.dataset))
+            give_class_counts(model.head.modules(), counts)
     except ValueError as error:
         raise ValueError(f'stage2 of the TwoStageHook: {error}') from error
 
@@ -126,6 +134,14 @@ def warn_of_schedule(runner: Runner, changes: dict) -> None:
             'and may not fall to its end. Add one to stage2 of the TwoStageHook; None '
             'keeps the learning rate'
         )
+
+
+def _build_dataset(cfg: dict) -> Dataset:
+    """Build a data set, as a Runner does."""
+    dataset = DATASETS.build(cfg)
+    if hasattr(dataset, 'full_init'):
+        dataset.full_init()
+    return dataset
 
 
 def _try(part: str, build: Callable, *args):

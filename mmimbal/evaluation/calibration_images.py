@@ -102,21 +102,21 @@ def draw_one_of_each_group(
     return np.sort(order[np.unique(pairs, axis=1, return_index=True)[1]])
 
 
-def why_no_temperature(logits: np.ndarray, labels: np.ndarray) -> str:
-    """Return why the cross-entropy is lowest at temperature 0, or infinity; else ''.
-
-    The cross-entropy is convex in the factor 1 / temperature.
+def are_no_better_than_chance(logits: np.ndarray, labels: np.ndarray) -> bool:
+    """Return whether factor 0 of all logits has the lowest cross-entropy.
 
     Args:
         logits: Log-probabilities, (N, K).
         labels: True class of each image, (N,).
     """
     true = logits[np.arange(len(labels)), labels]
-    if (true - logits.mean(1)).sum() <= 1e-9 * len(labels):  # its slope at factor 0
-        return (
-            'their probabilities are no better than chance, so that the highest '
-            'temperature is best'
-        )
-    if (true == logits.max(1)).all():
-        return 'all are classified correctly, so that the lowest temperature is best'
-    return ''
+    slope = (true - logits.mean(1)).sum()  # at 0; the cross-entropy is convex
+    return bool(slope <= 1e-9 * len(labels))
+
+
+def are_all_right(logits: np.ndarray, labels: np.ndarray) -> bool:
+    """Return whether all images are classified correctly: no factor is too high.
+
+    Arguments are those of :func:`are_no_better_than_chance`.
+    """
+    return bool((logits[np.arange(len(labels)), labels] == logits.max(1)).all())

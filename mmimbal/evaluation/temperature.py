@@ -8,9 +8,10 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 
 from mmimbal.evaluation.calibration_images import (
+    are_all_right,
+    are_no_better_than_chance,
     checked_images,
     class_shares,
-    why_no_temperature,
 )
 from mmimbal.evaluation.recalibration import Calibration, log_probabilities
 
@@ -38,11 +39,7 @@ def fit_temperature(
     probabilities, labels = checked_images(probabilities, labels, classes)
     shares = class_shares(labels, classes)
     logits = log_probabilities(probabilities)
-    if reason := why_no_temperature(logits, labels):
-        raise ValueError(
-            f'no temperature can be fitted on {len(labels)} calibration images: '
-            f'{reason}. Use more or other calibration images, or do not calibrate'
-        )
+    _check_best_exists(logits, labels)
     factor = _factor(logits, labels)
     number = len(classes)
     return Calibration(
@@ -79,6 +76,26 @@ class GivenLogits(ClassifierMixin, BaseEstimator):
     def decision_function(self, logits: np.ndarray) -> np.ndarray:
         """Return the logits, (N, K); for two classes x, (N,), that mean (-x, x)."""
         return logits if self.classes > 2 else (logits[:, 1] - logits[:, 0]) / 2
+
+
+def _check_best_exists(logits: np.ndarray, labels: np.ndarray) -> None:
+    """Raise a ValueError if the cross-entropy is lowest at temperature 0, or infinity.
+
+    The cross-entropy is convex in the factor 1 / temperature.
+    """
+    if are_no_better_than_chance(logits, labels):
+        reason = (
+            'their probabilities are no better than chance, so that the highest '
+            'temperature is best'
+        )
+    elif are_all_right(logits, labels):
+        reason = 'all are classified correctly, so that the lowest temperature is best'
+    else:
+        return
+    raise ValueError(
+        f'no temperature can be fitted on {len(labels)} calibration images: {reason}. '
+        'Use more or other calibration images, or do not calibrate'
+    )
 
 
 def _factor(logits: np.ndarray, labels: np.ndarray) -> float:

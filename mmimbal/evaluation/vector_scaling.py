@@ -7,9 +7,10 @@ from scipy.optimize import minimize, minimize_scalar
 from scipy.special import log_softmax
 
 from mmimbal.evaluation.calibration_images import (
+    are_all_right,
+    are_no_better_than_chance,
     checked_images,
     class_shares,
-    why_no_temperature,
 )
 from mmimbal.evaluation.recalibration import Calibration, log_probabilities
 
@@ -25,9 +26,10 @@ def fit_vector_scaling(
 
     It is the vector scaling of https://arxiv.org/abs/1706.04599 on log-probabilities.
     First one factor for all classes is fitted, then the scale of each class is this
-    factor times a number with a normal prior around 1; each shift has one around 0.
-    These priors have a standard deviation of 1. They keep rare classes finite, which a
-    plain fit does not. The predicted class of an image may change.
+    factor times a number with a normal prior around 1; each shift, of equal
+    probabilities, has one around 0. These priors have a standard deviation of 1. They
+    keep rare classes finite, which a plain fit does not. The predicted class of an
+    image may change.
 
     Args:
         probabilities: Probabilities of N calibration images, (N, K).
@@ -40,7 +42,11 @@ def fit_vector_scaling(
     """
     probabilities, labels = checked_images(probabilities, labels, classes)
     shares = class_shares(labels, classes)
-    logits, number = log_probabilities(probabilities), len(classes)
+    number = len(classes)
+    # Relative to equal probabilities; else scales and shifts of nearly equal ones would
+    # mean the same.
+    middle = np.log(number)
+    logits = log_probabilities(probabilities) + middle
     factor = common_factor(logits, labels)
     found = minimize(
         loss_and_gradient,
@@ -57,11 +63,12 @@ def fit_vector_scaling(
             'which has one number to find'
         )
     scale, shift = found.x.reshape(2, number)
+    scale = factor * scale
     return Calibration(
         tuple(classes),
         'vector',
-        tuple((factor * scale).tolist()),
-        tuple(shift.tolist()),
+        tuple(scale.tolist()),
+        tuple((shift + scale * middle).tolist()),
         tuple(shares.tolist()),
     )
 
@@ -69,19 +76,23 @@ def fit_vector_scaling(
 def common_factor(logits: np.ndarray, labels: np.ndarray) -> float:
     """Return the factor of all logits, > 0, with the lowest cross-entropy.
 
-    It is 1 if none is lowest, because all images are classified correctly or the
-    probabilities are no better than chance.
+    It is 1 if the probabilities are no better than chance. If all images are right,
+    the highest factor would be best; then the labels are smoothed by the worth of one
+    image in N + 1, as by Platt (1999) for two classes.
 
     Args:
-        logits: Log-probabilities, (N, K).
+        logits: Log-probabilities, (N, K), or with a constant added to each row.
         labels: True class of each image, (N,).
     """
-    if why_no_temperature(logits, labels):
+    if are_no_better_than_chance(logits, labels):
         return 1.0
     rows = np.arange(len(labels))
+    smoothed = 1 / (len(labels) + 1) if are_all_right(logits, labels) else 0.0
 
     def loss(log_factor: float) -> float:
-        return -log_softmax(np.exp(log_factor) * logits, axis=1)[rows, labels].sum()
+        logs = log_softmax(np.exp(log_factor) * logits, axis=1)
+        true = (1 - smoothed) * logs[rows, labels]
+        return -(true + smoothed * logs.mean(1)).sum()
 
     found = minimize_scalar(loss, bounds=LOG_FACTORS, method='bounded')
     return float(np.exp(found.x))

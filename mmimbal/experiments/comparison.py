@@ -137,11 +137,11 @@ class Comparison:
         return (common, common) if common else (ours, theirs)
 
     @property
-    def methods_with_fewer_seeds(self) -> list[str]:
-        """Methods of stage 1 that have fewer seeds than others."""
-        most = max(len(row.seeds) for row in self.rows.values())
-        rows = [row for row in self.rows.values() if len(row.seeds) < most]
-        return sorted({row.method for row in rows})
+    def methods_with_other_seeds(self) -> list[str]:
+        """Methods of stage 1 that have other seeds than the row with the most."""
+        rows = self.rows.values()
+        most = max((row.seeds for row in rows), key=len)
+        return sorted({row.method for row in rows if row.seeds != most})
 
 
 def compare(

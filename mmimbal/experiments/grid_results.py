@@ -102,10 +102,10 @@ def read_grid_results(folder: Path, resamples: int) -> GridResults:
     }
     remarks = {each for result in results for each in result.get('remarks', [])}
     for dataset, comparison in comparisons.items():
-        if fewer := comparison.methods_with_fewer_seeds:
+        if others := comparison.methods_with_other_seeds:
             remarks.add(
-                f'{dataset}: fewer seeds than other methods: {", ".join(fewer)}. Each '
-                'difference is of the seeds that both rows have.'
+                f'{dataset}: other seeds than the other methods: {", ".join(others)}. '
+                'Each difference is of the seeds that both rows have, if there are any.'
             )
     return GridResults(
         folder.name,

@@ -28,10 +28,11 @@ def test_it_is_what_l_bfgs_finds():
     true, labels = simulate(np.random.default_rng(0), 150)
     images = distorted(true, 1.7, (0.0, -1.0, 1.0)), labels
     factor = common_factor(log_probabilities(images[0]), images[1])
-    powers = images[0] ** factor
+    powers = (3 * images[0]) ** factor
     best = minimize(naive_loss, np.ones(6), (powers, labels), method='L-BFGS-B')
     fitted = fit_vector_scaling(*images, CLASSES)
-    scale, shift = np.array(fitted.scale) / factor, np.array(fitted.shift)
+    scale = np.array(fitted.scale) / factor
+    shift = np.array(fitted.shift) - np.array(fitted.scale) * np.log(3)
     assert np.append(scale, shift) == pytest.approx(best.x, abs=2e-3)
     assert naive_loss(np.append(scale, shift), powers, labels) <= best.fun + 1e-9
 
@@ -53,11 +54,26 @@ def test_probabilities_of_any_sharpness_are_calibrated(factor):
     assert np.abs(fitted.apply(wrong) - true).mean() < 0.02
 
 
-@pytest.mark.parametrize('shape', ['right', 'equal'])
-def test_without_a_best_factor_it_is_1(shape):
+def test_probabilities_no_better_than_chance_have_the_factor_1():
     labels = np.array([0] * 20 + [1] * 5 + [2])
-    rows = dict(right=np.eye(3)[labels] * 0.7 + 0.1, equal=np.full((26, 3), 1 / 3))
-    assert common_factor(np.log(rows[shape]), labels) == 1
+    assert common_factor(np.log(np.full((26, 3), 1 / 3)), labels) == 1
+
+
+@pytest.mark.parametrize('sharpness', [1e-4, 3e-3, 0.1, 1.0])
+@pytest.mark.parametrize('images', [60, 300])
+def test_images_that_are_all_right_stay_right(sharpness, images):
+    """Calibration does not predict the common class for all of them."""
+    random = np.random.default_rng(0)
+    labels = random.choice(5, 2 * images, p=[0.6, 0.25, 0.1, 0.035, 0.015])
+    labels[:5] = labels[-5:] = np.arange(5)
+    logits = random.normal(size=(2 * images, 5))
+    logits[np.arange(2 * images), labels] += 8
+    probabilities = softmax(sharpness * logits, axis=1)
+    assert (probabilities.argmax(1) == labels).all()
+    fitted = fit_vector_scaling(probabilities[:images], labels[:images], list('abcde'))
+    found = fitted.apply(probabilities[images:])
+    assert (found.argmax(1) == labels[images:]).mean() > 0.98
+    assert found.max(1).mean() > 0.9
 
 
 def test_derivatives_are_those_of_differences():
@@ -110,9 +126,10 @@ def test_a_search_that_ends_at_the_rounding_of_the_loss_has_found_the_fit(seed):
     logits[np.arange(1500), labels] += 5
     probabilities = softmax(logits, axis=1)
     fitted = fit_vector_scaling(probabilities, labels, list('abcdefg'))
-    logits = log_probabilities(probabilities)
+    logits = log_probabilities(probabilities) + np.log(7)
     factor = common_factor(logits, labels)
-    parameters = np.append(np.array(fitted.scale) / factor, fitted.shift)
+    shift = np.array(fitted.shift) - np.array(fitted.scale) * np.log(7)
+    parameters = np.append(np.array(fitted.scale) / factor, shift)
     _, gradient = loss_and_gradient(parameters, factor * logits, labels)
     assert np.abs(gradient).max() < 1e-6
 

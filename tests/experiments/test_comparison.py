@@ -249,7 +249,7 @@ def test_rows_are_compared_on_the_seeds_that_both_have(folder):
         file.unlink()
     names = 'triplet + crt', 'ce + crt'
     found = compare(rows_of(folder), folder, 'one', resamples=20)
-    assert found.methods_with_fewer_seeds == ['triplet']
+    assert found.methods_with_other_seeds == ['triplet']
     both, others = ('supcon + crt', 'ce + crt'), found.metrics
     ours, theirs = (others[name]['macro_f1'] for name in both)
     assert np.array_equal(found.difference(*both, 'macro_f1'), ours - theirs)
@@ -257,7 +257,7 @@ def test_rows_are_compared_on_the_seeds_that_both_have(folder):
     for file in (folder / 'runs').glob('one_*_seed1.json'):
         file.unlink()
     alone = compare(rows_of(folder), folder, 'one', resamples=20)
-    assert alone.methods_with_fewer_seeds == []
+    assert alone.methods_with_other_seeds == []
     assert np.array_equal(shown, alone.difference(*names, 'macro_f1'))
     assert p == p_value(alone, [names], 'macro_f1')
     plain = (each[names[1]]['macro_f1'] for each in (others, alone.metrics))

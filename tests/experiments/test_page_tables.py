@@ -171,5 +171,7 @@ def test_methods_on_other_devices_are_named(results, tmp_path):
 
 def test_few_seeds_are_said(page):
     text = page.read_text()
-    assert text.count('smears), and of seeds where both rows have several.') == 2
+    assert (
+        text.count('smears), and of seeds where both rows have several in common.') == 2
+    )
     assert text.count('With 2 seeds they are too narrow') == 2

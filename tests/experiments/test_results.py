@@ -53,3 +53,14 @@ def test_other_images_do_not_take_the_place_of_those_kept(tmp_path):
         with pytest.raises(ValueError, match=f'in {change}:'):
             write_images(changed, file)
     assert file.read_text() == content
+
+
+def test_training_images_count_once_although_some_are_drawn_more_often(tmp_path):
+    counts = np.array([900, 50, 50])
+    run = replace(predictions(np.array(list('abcd'))), class_counts=counts)
+    for number, (about, train) in enumerate(
+        (({}, 1000), ({'training_images': 920}, 920))
+    ):
+        file = tmp_path / f'{number}.json'
+        write_images(replace(run, about=about), file)
+        assert read_images(file).train == train

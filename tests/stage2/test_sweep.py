@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from torch.utils.data import Subset
 
 from mmimbal.experiments.sweep_methods import load_methods
 from mmimbal.stage2.config import stage2_config
 from mmimbal.stage2.head_run import HeadRun
+from mmimbal.stage2.head_training import build_head
 from mmimbal.stage2.stage1_features import Stage1Features
 from mmimbal.stage2.sweep import Sweep
 from tests.conftest import CONFIGS
@@ -187,3 +189,12 @@ def test_adjusting_twice_is_noted(sweep):
     assert sweep.note(run('crt')) == ''
     method.params['model.head.tau'] = 0.0
     assert sweep.note(method) == ''
+
+
+def test_predictions_know_the_number_of_different_training_images(sweep):
+    train = sweep.stage1.datasets['train']
+    head = build_head(run().config.model.head, 0, {}, (SIZE,))
+    assert sweep.predict(head, 'val').about['training_images'] == sum(COUNTS['train'])
+    sweep.stage1.datasets['train'] = Subset(train, [0, 1, 1, 0, 1, 1600, 1500])
+    found = sweep.predict(head, 'val')
+    assert found.about['training_images'] == 4 and found.class_counts.sum() == 7

@@ -24,9 +24,7 @@ def check_batches(runner: Runner) -> None:
     head = getattr(unwrap_model(runner.model), 'head', None)
     batches = runner.train_dataloader.batch_sampler
     if head is not None:
-        later = [
-            each['loss'] for each in switched_recipes(runner.hooks) if 'loss' in each
-        ]
+        later = [each['loss'] for each in switched_recipes(runner) if 'loss' in each]
         check_ranks([head, *later], batches)
     drawn, read = (getattr(part, 'separate_views', False) for part in (batches, head))
     is_used = getattr(getattr(head, 'metric_weight', None), 'start', 0)

@@ -3,6 +3,7 @@
 import inspect
 import logging
 
+import torch
 from mmengine.logging import print_log
 from torch import nn
 
@@ -26,8 +27,8 @@ def check_head_loss(model: nn.Module) -> None:
 def check_loss_of_head(loss: nn.Module, head: nn.Module) -> None:
     """Check a classification loss for a head.
 
-    A loss with a ``scale``, such as LDAM, expects cosines times this scale. With
-    a head without a scale, a line of the log says so.
+    A loss with a ``scale``, such as LDAM, expects cosines times this scale. With a head
+    that has none, or one for each class, a line of the log says so.
 
     Raises:
         ValueError: If the loss does not take ``avg_factor``, such as a loss of
@@ -39,8 +40,9 @@ def check_loss_of_head(loss: nn.Module, head: nn.Module) -> None:
             f'of MMPretrain do, but {type(loss).__name__} does not. If it is a metric '
             'loss, give it as metric_loss of mmimbal.MetricLearningClsHead'
         )
-    if hasattr(head, 'scale'):
-        check_scale_of_loss(loss, float(head.scale))
+    scale = getattr(head, 'scale', None)
+    if scale is not None and torch.as_tensor(scale).numel() == 1:
+        check_scale_of_loss(loss, float(scale))
     elif hasattr(loss, 'scale'):
         print_log(
             f'{type(loss).__name__} is for cosines times {loss.scale}, but '

@@ -1,6 +1,7 @@
 """Check before training that a run gives its model what it needs."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from operator import itemgetter
 
 from mmengine.config import Config
 from mmengine.dataset import default_collate
@@ -64,33 +65,37 @@ def check_needs(runner: Runner) -> None:
 def check_switched_losses(runner: Runner) -> None:
     """Raise a ValueError if a loss that comes later does not fit the run.
 
-    It may lack the class counts or the epoch, have another scale than the head, or need
-    one label per image while images are mixed.
+    It may lack the class counts or the epoch, have another scale than the head, or lack
+    Mixup; or images are mixed while the loss needs one label for each.
     """
     given = {need for hook in runner.hooks for need in getattr(hook, 'gives', ())}
     model = unwrap_model(runner.model)
     mixes = getattr(model.data_preprocessor, 'batch_augments', None) is not None
-    for recipe in switched_recipes(runner.hooks):
+    loss = getattr(model.head, 'loss_module', None)
+    for recipe in switched_recipes(runner):
         if 'batch_augments' in recipe:
             mixes = recipe['batch_augments'] is not None
-        if 'loss' not in recipe:
-            continue
-        loss = recipe['loss']
-        needs = needs_of(loss)
+        if 'loss' in recipe:
+            loss = recipe['loss']
+            check_loss_of_head(loss, model.head)
+        needs = needs_of(loss) if loss is not None else {}
         by_hand = getattr(needs.get(CLASS_COUNTS), 'class_counts', None) is not None
-        for need in {CLASS_COUNTS, EPOCH} & needs.keys() - given:
-            if need == EPOCH or not by_hand:
-                raise ValueError(missing(need, type(needs[need]).__name__))
-        if mixes and ONE_LABEL in needs:
-            raise ValueError(missing(ONE_LABEL, type(needs[ONE_LABEL]).__name__))
-        check_loss_of_head(loss, model.head)
+        lacks = {CLASS_COUNTS, EPOCH} - given - ({CLASS_COUNTS} if by_hand else set())
+        if mixes:
+            lacks.add(ONE_LABEL)
+        elif 'loss' in recipe:  # mixing may end before the loss does
+            lacks.add(MIXTURES)
+        for need in sorted(lacks & needs.keys()):
+            raise ValueError(missing(need, type(needs[need]).__name__))
 
 
-def switched_recipes(hooks: Iterable[Hook]) -> Iterator[dict]:
-    """Yield what SwitchRecipeHooks will change, the first change first."""
-    for hook in hooks:
-        if isinstance(hook, SwitchRecipeHook):
-            yield from (hook.schedule[epoch] for epoch in sorted(hook.schedule))
+def switched_recipes(runner: Runner) -> list[dict]:
+    """Return what SwitchRecipeHooks will change, the first change first."""
+    hooks = (hook for hook in runner.hooks if isinstance(hook, SwitchRecipeHook))
+    recipes = (each for hook in hooks for each in hook.schedule.items())
+    # A resumed run has those of its first epochs already.
+    done = runner.epoch if getattr(runner, '_resume', False) else 0
+    return [r for epoch, r in sorted(recipes, key=itemgetter(0)) if epoch > done]
 
 
 def check_one_preprocessor(cfg: Config) -> None:

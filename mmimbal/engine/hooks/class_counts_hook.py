@@ -25,9 +25,9 @@ class ClassCountsHook(Hook):
     2 of a single run, which may have other images, is counted when it begins.
 
     Raises:
-        ValueError: At the start of training, if a class has no images, or the head, or
-            a data preprocessor that makes labels one-hot, has another number of
-            classes.
+        ValueError: At the start of training, or of stage 2 with other images, if a
+            class has no images, or the head, or a data preprocessor that makes labels
+            one-hot, has another number of classes.
     """
 
     gives = (CLASS_COUNTS,)

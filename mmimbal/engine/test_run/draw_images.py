@@ -83,7 +83,7 @@ def drawing_hook(cfg: Config, folder: Path, interval: int) -> DrawImages:
         folder: Folder of the pictures.
         interval: Every which image is drawn.
     """
-    hook = cfg.get('default_hooks', {}).get('visualization') or {}
+    hook = (cfg.get('default_hooks') or {}).get('visualization') or {}
     others = ('type', 'enable', 'interval', 'show', 'out_dir')
     options = {name: value for name, value in hook.items() if name not in others}
     return DrawImages(folder, interval, **options)

@@ -1,5 +1,7 @@
 """A cosine classifier."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from mmpretrain.models import LinearClsHead
@@ -53,9 +55,10 @@ def use_cosine_classifier(head: LinearClsHead, scale: float) -> None:
 
 def check_scale_of_loss(loss: nn.Module, scale: float) -> None:
     """Raise a ValueError if a loss has another scale than the head before it."""
-    if getattr(loss, 'scale', scale) != scale:
+    # The scale of a head is a float32.
+    if not math.isclose(getattr(loss, 'scale', scale), scale, rel_tol=1e-6):
         raise ValueError(
-            f'the head has scale={scale}, but its loss has scale={loss.scale}: set '
+            f'the head has scale={scale:g}, but its loss has scale={loss.scale:g}: set '
             'both to the same value'
         )
 

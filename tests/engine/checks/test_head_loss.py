@@ -53,3 +53,23 @@ def test_a_loss_of_cosines_is_for_cosines(loss, said):
     check_head_loss(Model(loss))
     (line,) = said
     assert 'use it with mmimbal.CosineClsHead(scale=30.0)' in line
+
+
+@pytest.mark.parametrize('head', ['LWSClsHead', 'DisAlignClsHead', 'TauNormClsHead'])
+def test_a_scale_for_each_class_is_no_scale_of_cosines(head, said):
+    check_head_loss(Model('CrossEntropyLoss', f'mmimbal.{head}'))
+    assert not said
+
+
+@pytest.mark.parametrize('scale', [14.3, 1 / 0.07])
+def test_a_scale_of_a_head_is_rounded_to_float32(scale, said):
+    model = Model('CrossEntropyLoss', 'mmimbal.CosineClsHead', scale=scale)
+    for factor in (1, 1.001):
+        loss = MODELS.build(dict(type='mmimbal.LDAMLoss', scale=factor * scale))
+        model.head.loss_module = loss
+        if factor == 1:
+            check_head_loss(model)
+            continue
+        with pytest.raises(ValueError, match=f'scale={scale:g}, but its loss has'):
+            check_head_loss(model)
+    assert not said

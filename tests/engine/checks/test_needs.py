@@ -1,11 +1,16 @@
 """What a method needs and lacks is said before the first step."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from mmcv.transforms import BaseTransform
 from mmengine.runner import Runner
+from mmpretrain.engine import SwitchRecipeHook
+from mmpretrain.models.losses import CrossEntropyLoss, FocalLoss
 
 from mmimbal.command_line.compose import load_experiment
+from mmimbal.engine.checks.needs import switched_recipes
 from mmimbal.models.needs import needs_of
 from mmimbal.registry import MODELS, TRANSFORMS
 from tests.conftest import TINY
@@ -178,9 +183,20 @@ COSINES = {
         (
             COSINES,
             [dict(loss=dict(type='mmimbal.LDAMLoss'))],
-            r'the head has scale=16\.0, but its loss has scale=30',
+            'the head has scale=16, but its loss has scale=30',
         ),
         (COSINES, [dict(loss=dict(type='mmimbal.LDAMLoss', scale=16.0))], None),
+        (
+            {'model.head.loss': ONE_LABEL_LATER['loss']},
+            [dict(batch_augments=dict(augments=MIXUP))],
+            'SoftmaxEqualizationLoss needs one label per image: remove Mixup',
+        ),
+        ({}, [dict(loss=dict(type='mmimbal.RemixLoss'))], 'needs Mixup or CutMix'),
+        (
+            MIXED | {'model.head.loss': dict(type='mmimbal.RemixLoss')},
+            [dict(batch_augments=None)],
+            None,  # then it is plain cross-entropy
+        ),
     ],
 )
 def test_a_loss_that_comes_later_fits_head_and_labels(
@@ -193,6 +209,25 @@ def test_a_loss_that_comes_later_fits_head_and_labels(
         return
     with pytest.raises(ValueError, match=message):
         started('ce', tmp_path, **hooks, **options)
+
+
+@pytest.mark.parametrize(
+    ('resumed', 'epoch', 'names'),
+    [(False, 0, 'abc'), (True, 1, 'abc'), (True, 2, 'bc'), (True, 9, '')],
+)
+def test_changes_are_those_that_come_of_all_hooks_in_their_order(resumed, epoch, names):
+    hooks = [
+        SwitchRecipeHook([dict(action_epoch=n, loss=dict(type=kind))])
+        for n, kind in ((5, CrossEntropyLoss), (2, FocalLoss))
+    ]
+    hooks.append(SwitchRecipeHook([dict(action_epoch=3, batch_augments=None)]))
+    runner = SimpleNamespace(hooks=hooks, _resume=resumed, epoch=epoch)
+    letters = {'FocalLoss': 'a', None: 'b', 'CrossEntropyLoss': 'c'}
+    found = [
+        letters[type(each['loss']).__name__ if 'loss' in each else None]
+        for each in switched_recipes(runner)
+    ]
+    assert ''.join(found) == names
 
 
 @pytest.mark.parametrize(

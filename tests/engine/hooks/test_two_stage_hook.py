@@ -2,6 +2,7 @@ import gc
 import logging
 import weakref
 from pathlib import Path
+from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
@@ -15,6 +16,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from mmimbal.datasets import ClassBalancedSampler, get_sampler
+from mmimbal.engine import ddp
 from mmimbal.engine.hooks import TwoStageHook
 from mmimbal.engine.test_run.tta import average_views, load_views
 from mmimbal.files.checkpoint import load_from_local
@@ -491,6 +493,14 @@ def test_the_batch_size_of_stage_2_scales_its_learning_rate(tmp_path):
             ),
             'stage2 of the TwoStageHook: .*rare',
         ),
+        (
+            dict(train_dataloader=dict(dataset=dict(indices=60))),
+            r'stage2\.train_dataloader of .*: no training image of class',
+        ),
+        (
+            dict(train_dataloader=dict(dataset=dict(ratoi=5))),
+            r'stage2\.train_dataloader\.dataset .* cannot be built: .*ratoi',
+        ),
     ],
 )
 def test_mistakes_of_stage_2_are_found_before_stage_1(tmp_path, change, message):
@@ -633,3 +643,22 @@ def test_ranks_with_seeds_of_their_own_resume_to_the_bit(tmp_path):
     assert seeds == {0}
     for key, value in whole.model.state_dict().items():
         assert value.equal(resumed.model.state_dict()[key]), key
+
+
+@pytest.mark.parametrize('rank', [0, 1])
+def test_stage_2_begins_with_the_seed_of_the_first_rank_on_all(
+    rank, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(ddp, 'get_rank', lambda: rank)
+    cfg = Config(dict(randomness=dict(seed=5, diff_rank_seed=True)))
+    runner = SimpleNamespace(
+        cfg=cfg,
+        seed=5 + rank,
+        epoch=1,
+        model=nn.Linear(1, 1),
+        message_hub=SimpleNamespace(runtime_info={}),
+    )
+    hook, seeds = TwoStageHook(epoch=1), []
+    monkeypatch.setattr(hook, '_switch', lambda _, seed: seeds.append(seed))
+    hook.before_train_epoch(runner)
+    assert seeds == [5]

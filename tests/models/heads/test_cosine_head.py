@@ -59,7 +59,7 @@ def test_weights_of_other_precisions(cfg, dtype):
 
 def test_a_loss_with_another_scale_is_refused():
     loss = dict(type='mmimbal.LDAMLoss')
-    with pytest.raises(ValueError, match=r'has scale=16\.0, but its loss has scale=30'):
+    with pytest.raises(ValueError, match=r'has scale=16, but its loss has scale=30'):
         build(loss=loss)
     build(loss=loss, scale=30.0)
     build(loss=dict(loss, scale=16.0))
