@@ -104,7 +104,7 @@ def read_grid_results(folder: Path, resamples: int) -> GridResults:
     for dataset, comparison in comparisons.items():
         if others := comparison.methods_with_other_seeds:
             remarks.add(
-                f'{dataset}: other seeds than the other methods: {", ".join(others)}. '
+                f'{dataset}: not run with all seeds: {", ".join(others)}. '
                 'Each difference is of the seeds that both rows have, if there are any.'
             )
     return GridResults(
