@@ -26,10 +26,9 @@ def fit_vector_scaling(
 
     It is the vector scaling of https://arxiv.org/abs/1706.04599 on log-probabilities.
     First one factor for all classes is fitted, then the scale of each class is this
-    factor times a number with a normal prior around 1; each shift, of equal
-    probabilities, has one around 0. These priors have a standard deviation of 1. They
-    keep rare classes finite, which a plain fit does not. The predicted class of an
-    image may change.
+    factor times a number with a normal prior around 1; each shift has one around 0.
+    These priors have a standard deviation of 1. They keep rare classes finite, which a
+    plain fit does not. The predicted class of an image may change.
 
     Args:
         probabilities: Probabilities of N calibration images, (N, K).
@@ -42,16 +41,15 @@ def fit_vector_scaling(
     """
     probabilities, labels = checked_images(probabilities, labels, classes)
     shares = class_shares(labels, classes)
-    number = len(classes)
-    # Relative to equal probabilities; else scales and shifts of nearly equal ones would
-    # mean the same.
-    middle = np.log(number)
-    logits = log_probabilities(probabilities) + middle
+    logits, number = log_probabilities(probabilities), len(classes)
     factor = common_factor(logits, labels)
+    # Equal probabilities stay log-probabilities. Else those of a high factor would be
+    # far from 0, where scales and shifts mean the same.
+    moved = (factor - 1) * np.log(number)
     found = minimize(
         loss_and_gradient,
         np.repeat([1.0, 0.0], number),
-        (factor * logits, labels),
+        (factor * logits + moved, labels),
         method='trust-exact',
         jac=True,
         hess=hessian,
@@ -63,12 +61,11 @@ def fit_vector_scaling(
             'which has one number to find'
         )
     scale, shift = found.x.reshape(2, number)
-    scale = factor * scale
     return Calibration(
         tuple(classes),
         'vector',
-        tuple(scale.tolist()),
-        tuple((shift + scale * middle).tolist()),
+        tuple((factor * scale).tolist()),
+        tuple((shift + moved * scale).tolist()),
         tuple(shares.tolist()),
     )
 

@@ -28,11 +28,11 @@ def test_it_is_what_l_bfgs_finds():
     true, labels = simulate(np.random.default_rng(0), 150)
     images = distorted(true, 1.7, (0.0, -1.0, 1.0)), labels
     factor = common_factor(log_probabilities(images[0]), images[1])
-    powers = (3 * images[0]) ** factor
+    powers = images[0] ** factor * 3 ** (factor - 1)
     best = minimize(naive_loss, np.ones(6), (powers, labels), method='L-BFGS-B')
     fitted = fit_vector_scaling(*images, CLASSES)
     scale = np.array(fitted.scale) / factor
-    shift = np.array(fitted.shift) - np.array(fitted.scale) * np.log(3)
+    shift = np.array(fitted.shift) - scale * (factor - 1) * np.log(3)
     assert np.append(scale, shift) == pytest.approx(best.x, abs=2e-3)
     assert naive_loss(np.append(scale, shift), powers, labels) <= best.fun + 1e-9
 
@@ -126,11 +126,11 @@ def test_a_search_that_ends_at_the_rounding_of_the_loss_has_found_the_fit(seed):
     logits[np.arange(1500), labels] += 5
     probabilities = softmax(logits, axis=1)
     fitted = fit_vector_scaling(probabilities, labels, list('abcdefg'))
-    logits = log_probabilities(probabilities) + np.log(7)
+    logits = log_probabilities(probabilities)
     factor = common_factor(logits, labels)
-    shift = np.array(fitted.shift) - np.array(fitted.scale) * np.log(7)
-    parameters = np.append(np.array(fitted.scale) / factor, shift)
-    _, gradient = loss_and_gradient(parameters, factor * logits, labels)
+    moved, scale = (factor - 1) * np.log(7), np.array(fitted.scale) / factor
+    parameters = np.append(scale, np.array(fitted.shift) - moved * scale)
+    _, gradient = loss_and_gradient(parameters, factor * logits + moved, labels)
     assert np.abs(gradient).max() < 1e-6
 
 
