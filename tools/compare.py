@@ -81,8 +81,7 @@ def prepare(args: argparse.Namespace, folder: Path, work_dir: Path) -> 'OwnData'
             if folder != given:  # its folds are those of an index with errors
                 shutil.rmtree(folder)
             raise ToolFailedError(
-                f'{given} has errors: correct those above in {given}, and run this '
-                'again'
+                f'correct the errors above in {given}, and run this again'
             )
     return data
 

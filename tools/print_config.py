@@ -1,4 +1,4 @@
-"""Print the whole config of an experiment, before the flags of train.py alone."""
+"""Print the whole config of an experiment, without the flags that only train.py has."""
 
 import argparse
 import sys

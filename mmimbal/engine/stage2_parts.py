@@ -19,6 +19,7 @@ from mmimbal.datasets.labels_and_groups import check_no_class_is_empty
 from mmimbal.engine.checks.batches import check_batches
 from mmimbal.engine.checks.needs import check_needs
 from mmimbal.engine.ddp import unwrap_model
+from mmimbal.files.dataset_config import innermost
 from mmimbal.models.needs import give_class_counts, wants_class_counts
 from mmimbal.stage2.batches_and_schedule import build_batches, build_schedule
 
@@ -68,7 +69,7 @@ def check_parts(runner: Runner, cfg: Config, head: nn.Module, epochs: int) -> No
     """
     loader, dataset = cfg.train_dataloader, runner.train_dataloader.dataset
     if loader.dataset != runner.cfg.train_dataloader.dataset:
-        dataset = _try('train_dataloader.dataset', _build_dataset, loader.dataset)
+        dataset = _try('train_dataloader.dataset', build_without_cache, loader.dataset)
     trial = copy.copy(unwrap_model(runner.model))
     trial._modules = dict(trial._modules, head=head)
     _, batches = _try('train_dataloader', build_batches, loader, dataset)
@@ -136,12 +137,20 @@ def warn_of_schedule(runner: Runner, changes: dict) -> None:
         )
 
 
-def _build_dataset(cfg: dict) -> Dataset:
-    """Build a data set, as a Runner does."""
-    dataset = DATASETS.build(cfg)
+def build_without_cache(cfg: dict) -> Dataset:
+    """Build a data set as a Runner does, but decode no image for a cache."""
+    dataset = DATASETS.build(_without_cache(copy.deepcopy(cfg)))
     if hasattr(dataset, 'full_init'):
         dataset.full_init()
     return dataset
+
+
+def _without_cache(cfg: dict) -> dict:
+    inner = innermost(cfg, 'cache')
+    inner.pop('cache', None)
+    for part in inner.get('datasets') or ():
+        _without_cache(part)
+    return cfg
 
 
 def _try(part: str, build: Callable, *args):

@@ -38,19 +38,7 @@ def summarise(
     """Return the metrics of scores, in %, of images that count once.
 
     Metrics that are not defined, such as the recall of a class without images, are
-    missing in the result.
-
-    Args:
-        scores: Probabilities, (N, K).
-        labels: True class of each image, (N,).
-        classes: K class names.
-        groups: Class indices of each group, such as ``tail``.
-
-    Returns:
-        The metrics of :func:`metrics_of`, 100 times as high.
-
-    Raises:
-        ValueError: As there.
+    missing in the result. Arguments, names and errors are those of :func:`metrics_of`.
     """
     return measured_once(metrics_of(scores, labels, classes, groups), len(labels))
 
@@ -185,8 +173,7 @@ def check_probabilities(scores: np.ndarray) -> None:
 
 def never_predicted(scores: np.ndarray, classes: Sequence[str]) -> list[str]:
     """Return the names of the classes that were never predicted."""
-    counts = np.bincount(scores.argmax(1), minlength=len(classes))
-    return [name for name, count in zip(classes, counts, strict=True) if not count]
+    return _not_among(scores.argmax(1), classes)
 
 
 def absent_classes(labels: np.ndarray, classes: Sequence[str]) -> str:
@@ -196,11 +183,16 @@ def absent_classes(labels: np.ndarray, classes: Sequence[str]) -> str:
         labels: True class of each image, (N,).
         classes: K class names.
     """
-    images = np.bincount(labels, minlength=len(classes))
-    absent = [name for name, count in zip(classes, images, strict=True) if not count]
+    absent = _not_among(labels, classes)
     if not absent:
         return ''
     return (
         f'There are no images of {", ".join(absent)}: means over classes are over '
         f'{len(classes) - len(absent)} of {len(classes)} classes.'
     )
+
+
+def _not_among(labels: np.ndarray, classes: Sequence[str]) -> list[str]:
+    """Return the names of the classes that are not among labels, (N,)."""
+    counts = np.bincount(labels, minlength=len(classes))
+    return [name for name, count in zip(classes, counts, strict=True) if not count]

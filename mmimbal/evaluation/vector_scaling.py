@@ -78,7 +78,7 @@ def common_factor(logits: np.ndarray, labels: np.ndarray) -> float:
     image in N + 1, as by Platt (1999) for two classes.
 
     Args:
-        logits: Log-probabilities, (N, K), or with a constant added to each row.
+        logits: Log-probabilities, (N, K).
         labels: True class of each image, (N,).
     """
     if are_no_better_than_chance(logits, labels):

@@ -70,7 +70,7 @@ class Comparison:
         if self._few_groups or not names:
             return self._few_groups
         rows = (predictions_of(self.rows[name], self.folds) for name in names)
-        return caution(*self._tested, [seed for row in rows for seed in row])
+        return caution(*self._tested, [seed for row in rows for seed in row.values()])
 
     @property
     def groups(self) -> int:
@@ -152,8 +152,8 @@ def compare(
     In each resample, all rows are measured on the same images, so differences are
     paired. Values of a row are means over its seeds, which are resampled too: those of
     a method of stage 1 together for all its heads. Two rows are compared on the seeds
-    that both have. While a grid is not finished, some
-    folds, seeds or rows are not compared; see :func:`common_runs`.
+    that both have. While a grid is not finished, some folds, seeds or rows are not
+    compared; see :func:`common_runs`.
 
     Args:
         rows: Rows of one data set, by name.
@@ -179,9 +179,7 @@ def compare(
     for name, row in comparable.items():
         counts = {
             seed: drawn_counts(labels, predicted, classes, codes, drawn)
-            for seed, predicted in zip(
-                row.seeds, predictions_of(row, folds), strict=True
-            )
+            for seed, predicted in predictions_of(row, folds).items()
         }
         by_seed[name] = {
             metric: {seed: 100 * function(each) for seed, each in counts.items()}

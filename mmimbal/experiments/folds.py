@@ -64,9 +64,13 @@ def groups_of(folds: Mapping[int | None, Images]) -> np.ndarray:
     return np.unique(np.concatenate(list(names)), return_inverse=True)[1]
 
 
-def predictions_of(row: Row, folds: Mapping[int | None, Images]) -> list[np.ndarray]:
+def predictions_of(
+    row: Row, folds: Mapping[int | None, Images]
+) -> dict[int, np.ndarray]:
     """Return the predictions of each seed for the images of all folds, (N,) each."""
-    return [
-        np.concatenate([unpack(row.runs[fold, seed]['predicted']) for fold in folds])
+    return {
+        seed: np.concatenate(
+            [unpack(row.runs[fold, seed]['predicted']) for fold in folds]
+        )
         for seed in row.seeds
-    ]
+    }

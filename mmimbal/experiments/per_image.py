@@ -56,6 +56,6 @@ def columns_of(comparison: Comparison) -> dict[str, np.ndarray]:
         label=classes[labels_of(folds)],
     )
     for name, row in comparison.rows.items():
-        for seed, predicted in zip(row.seeds, predictions_of(row, folds), strict=True):
+        for seed, predicted in predictions_of(row, folds).items():
             columns[f'{name}, seed {seed}'] = classes[predicted]
     return columns

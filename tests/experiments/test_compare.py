@@ -416,7 +416,7 @@ def test_errors_of_the_data_stop_it(data, monkeypatch):
     (data.folder / '5.png').write_bytes(b'no image')
     for _ in range(2):  # also when the errors are known
         message = explain('compare', 'data/cells', '--profile', '64px')
-        assert 'errors: correct those above in data/cells, and run this' in message
+        assert 'correct the errors above in data/cells, and run this again' in message
 
 
 def test_folds_of_an_index_with_errors_do_not_stay(data, tmp_path, monkeypatch):
@@ -429,7 +429,7 @@ def test_folds_of_an_index_with_errors_do_not_stay(data, tmp_path, monkeypatch):
     index.write_text('\n'.join(line.rpartition(',')[0] for line in rows))
     (data.folder / '5.png').write_bytes(b'no image')
     message = explain('compare', 'data/cells', '--profile', '64px')
-    assert 'data/cells has errors: correct those above in data/cells' in message
+    assert 'correct the errors above in data/cells, and run this again' in message
     assert not (tmp_path / 'work_dirs/compare/cells/data/cells').exists()
     assert (data.folder / '6.png').is_file()
 

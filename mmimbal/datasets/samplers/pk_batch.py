@@ -37,7 +37,8 @@ class PKBatchSampler(Sampler):
     The batch over all ranks is divided into slots; a slot is K images of one class.
     Slots are spread evenly: no class gets its second slot before every class has one.
     If K does not divide the batch, the remaining places go to one class per batch, the
-    next class in the next batch. A class of fewer than K images repeats some in a slot.
+    next class in the next batch. A class of fewer than K images repeats some in a slot;
+    copies that a wrapper of the dataset makes are one image.
 
     Images of a class are drawn without replacement: all are used, within
     :attr:`coverage_epochs` epochs, before they are shuffled again. The batches depend

@@ -191,7 +191,7 @@ class TwoStageHook(Hook):
         stage1_iters = self.epoch * len(loop.dataloader)
         seed_worker = loop.dataloader.worker_init_fn
         loop.dataloader = None  # frees its cached images before the new one is built
-        # Without it, the seed of the first rank is drawn if those of ranks differ.
+        # With diff_rank_seed, mmengine gives none, and the sampler would draw one.
         cfg.train_dataloader.sampler.setdefault('seed', seed)
         runner._train_dataloader = cfg.train_dataloader  # scale_lr reads its batch size
         loop.dataloader = runner.build_dataloader(

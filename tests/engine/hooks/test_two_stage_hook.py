@@ -15,13 +15,20 @@ from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from mmengine.runner import Runner
 from torch import nn
 
-from mmimbal.datasets import ClassBalancedSampler, get_sampler
+from mmimbal.datasets import (
+    ClassBalancedSampler,
+    CSVDataset,
+    csv_dataset,
+    get_class_counts,
+    get_sampler,
+)
 from mmimbal.engine import ddp
 from mmimbal.engine.hooks import TwoStageHook
+from mmimbal.engine.stage2_parts import build_without_cache
 from mmimbal.engine.test_run.tta import average_views, load_views
 from mmimbal.files.checkpoint import load_from_local
 from mmimbal.registry import MODELS
-from tests.conftest import log_of, tiny_digits, train
+from tests.conftest import log_of, rows_of, tiny_digits, train, write_index
 
 
 @pytest.fixture(scope='module')
@@ -629,6 +636,30 @@ def test_the_schedule_of_stage_1_may_not_fit_stage_2(tmp_path):
         ValueError, match='This is the schedule of stage 1: give stage2'
     ):
         train(cfg)
+
+
+@pytest.mark.parametrize('wrapper', [None, 'RepeatDataset', 'ConcatDataset'])
+def test_other_images_of_stage_2_are_checked_without_decoding_them(
+    wrapper, tmp_path, monkeypatch
+):
+    """They are decoded for the cache when stage 2 begins."""
+    folder = write_index(tmp_path, rows_of(['a', 'b'], dict(train=4)))
+    images = dict(type='mmimbal.CSVDataset', data_root=str(folder), cache='ram')
+    images['pipeline'] = [dict(type='LoadImageFromFile')]
+    cfg = {
+        'RepeatDataset': dict(type=wrapper, times=2, dataset=images),
+        'ConcatDataset': dict(type=wrapper, datasets=[images, images]),
+    }.get(wrapper, images)
+
+    def decode(*_):
+        raise AssertionError('images were decoded')
+
+    monkeypatch.setattr(csv_dataset, 'cache_images', decode)
+    with pytest.raises(AssertionError, match='were decoded'):
+        CSVDataset(str(folder), pipeline=images['pipeline'], cache='ram').full_init()
+    counts = get_class_counts(build_without_cache(cfg))
+    assert counts.tolist() == ([8, 8] if wrapper == 'ConcatDataset' else [4, 4])
+    assert images['cache'] == 'ram'  # for the loader of stage 2
 
 
 def test_ranks_with_seeds_of_their_own_resume_to_the_bit(tmp_path):
