@@ -4,6 +4,7 @@ import copy
 import csv
 import logging
 import random
+from collections import Counter
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,6 +21,7 @@ from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
+from mmimbal.datasets.sources import Source, plan_dataset, write_plan
 from tests.processes import kill_what_is_left
 
 torch.set_num_threads(1)  # small tensors, and two test processes
@@ -146,6 +148,15 @@ def write_index(folder: Path, rows: list[dict], size: int = 16) -> Path:
         writer.writeheader()
         writer.writerows(rows)
     return folder
+
+
+def write_dataset(
+    source: Source, out: Path, link: bool = False, **options
+) -> dict[str, Counter]:
+    """Split a download, write it, and return its counts by split and class."""
+    plan = plan_dataset(source, **options)
+    write_plan(plan, out, link)
+    return plan.counts
 
 
 def rows_of(classes: list[str], splits: dict[str, int]) -> list[dict]:

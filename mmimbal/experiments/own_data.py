@@ -1,6 +1,5 @@
 """A data set to compare methods on: its folder, its folds, what is known of it."""
 
-import csv
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from mmimbal.datasets.spelling import SPLITS
 from mmimbal.datasets.splits import content_hash, folds_by_group, join_groups
 from mmimbal.files.atomic import atomic_folder
 from mmimbal.files.config_text import read_config
+from mmimbal.files.csv_file import write_columns
 from mmimbal.files.json_file import read_json, write_json
 
 
@@ -227,9 +227,6 @@ def with_folds(folder: Path, out: Path, folds: int, seed: int = 0) -> Path:
         for entry in folder.resolve().iterdir():
             if entry.name not in OWN_FILES - {'dataset.json'}:
                 (unfinished / entry.name).symlink_to(entry)
-        with open(unfinished / 'index.csv', 'w', newline='', encoding='utf-8') as file:
-            writer = csv.writer(file, lineterminator='\n')
-            writer.writerow(columns)
-            writer.writerows(zip(*columns.values(), strict=True))
+        write_columns(columns, unfinished / 'index.csv')
         write_json(made_from, unfinished / MADE_FROM)
     return target

@@ -1,6 +1,5 @@
 """Predictions for each test image as CSV, for statistics of your own."""
 
-import csv
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -8,7 +7,8 @@ import numpy as np
 
 from mmimbal.experiments.comparison import Comparison
 from mmimbal.experiments.folds import labels_of, predictions_of
-from mmimbal.files.atomic import atomic_write, check_is_no_file
+from mmimbal.files.atomic import check_is_no_file
+from mmimbal.files.csv_file import write_columns
 
 
 def write_per_image(comparisons: Mapping[str, Comparison], folder: Path) -> list[Path]:
@@ -29,14 +29,7 @@ def write_per_image(comparisons: Mapping[str, Comparison], folder: Path) -> list
     files = []
     for dataset, comparison in comparisons.items():
         file = folder / f'{dataset}.csv'
-        with (
-            atomic_write(file) as unfinished,
-            open(unfinished, 'w', newline='', encoding='utf-8') as opened,
-        ):
-            writer = csv.writer(opened, lineterminator='\n')
-            columns = columns_of(comparison)
-            writer.writerow(columns)
-            writer.writerows(zip(*columns.values(), strict=True))
+        write_columns(columns_of(comparison), file)
         files.append(file)
     return files
 

@@ -9,7 +9,7 @@ from .public_folders import read_kvasir, read_pbc
 from .rbc12 import read_rbc12
 from .retinopathy import read_aptos2019, read_eyepacs
 from .source import Image, Source
-from .write import write_dataset, write_plan
+from .write import write_plan
 
 READERS = {
     'aptos2019': read_aptos2019,

@@ -1,37 +1,16 @@
 """Writing a download as a folder that :class:`mmimbal.datasets.CSVDataset` reads."""
 
-import csv
 import json
 import shutil
-from collections import Counter
 from pathlib import Path
 
 import cv2
 from tqdm import tqdm
 
-from mmimbal.datasets.sources.plan import Plan, check_exists, plan_dataset
-from mmimbal.datasets.sources.source import Image, Source
-from mmimbal.files.atomic import atomic_folder, check_is_new
-
-
-def write_dataset(
-    source: Source, out: Path, link: bool = False, **options
-) -> dict[str, Counter]:
-    """Split a download and write it.
-
-    Args:
-        source: The download.
-        out: As in :func:`write_plan`.
-        link: As in :func:`write_plan`.
-        **options: As in :func:`plan_dataset`.
-
-    Returns:
-        Number of images per class, by split.
-    """
-    check_is_new(out)
-    plan = plan_dataset(source, **options)
-    write_plan(plan, out, link)
-    return plan.counts
+from mmimbal.datasets.sources.plan import Plan, check_exists
+from mmimbal.datasets.sources.source import Image
+from mmimbal.files.atomic import atomic_folder
+from mmimbal.files.csv_file import write_columns
 
 
 def write_plan(plan: Plan, out: Path, link: bool = False) -> None:
@@ -63,17 +42,13 @@ def write_plan(plan: Plan, out: Path, link: bool = False) -> None:
         for image, name in tqdm(pairs, 'images', len(plan.names), disable=None):
             _write_image(image, folder / 'images' / name, link)
         (folder / 'dataset.json').write_text(json.dumps(description, indent=2) + '\n')
-        with open(folder / 'index.csv', 'w', newline='', encoding='utf-8') as file:
-            writer = csv.writer(file, lineterminator='\n')
-            writer.writerow(('file', 'label', 'group', *plan.columns))
-            for image, name, group, *cells in zip(
-                source.images,
-                plan.names,
-                plan.groups,
-                *plan.columns.values(),
-                strict=True,
-            ):
-                writer.writerow((f'images/{name}', image.label, group, *cells))
+        columns = dict(
+            file=[f'images/{name}' for name in plan.names],
+            label=[image.label for image in source.images],
+            group=plan.groups,
+            **plan.columns,
+        )
+        write_columns(columns, folder / 'index.csv')
 
 
 def _write_image(image: Image, target: Path, link: bool) -> None:

@@ -9,9 +9,9 @@ import pytest
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from mmimbal.datasets.sources import write_dataset
 from mmimbal.datasets.sources.convert import with_conversions
 from mmimbal.datasets.sources.folders import read_folders
+from tests.conftest import write_dataset
 
 
 def write_dicom(path: Path, pixels: np.ndarray, patient: str) -> None:

@@ -11,8 +11,7 @@ import pytest
 from mmimbal.datasets.checking.check import check_dataset
 from mmimbal.datasets.sources.folders import read_folders
 from mmimbal.datasets.sources.plan import plan_dataset
-from mmimbal.datasets.sources.write import write_dataset
-from tests.conftest import write_index
+from tests.conftest import write_dataset, write_index
 
 
 def paint(folder, *names, each=3):

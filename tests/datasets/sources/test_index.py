@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from mmimbal.datasets import CSVDataset
-from mmimbal.datasets.sources import plan_dataset, read_csv, write_dataset
+from mmimbal.datasets.sources import plan_dataset, read_csv
 from mmimbal.datasets.sources.plan_splits import with_calibration
-from tests.conftest import write_index
+from tests.conftest import write_dataset, write_index
 
 
 def rows(labels, **columns):

@@ -9,9 +9,9 @@ import pytest
 
 from mmimbal.datasets import CSVDataset
 from mmimbal.datasets.checking.check import check_dataset
-from mmimbal.datasets.sources import READERS, isic2019, write_dataset
+from mmimbal.datasets.sources import READERS, isic2019
 from mmimbal.datasets.sources.retinopathy import CLASSES as GRADES
-from tests.conftest import tiny_digits, train
+from tests.conftest import tiny_digits, train, write_dataset
 
 EACH = 24  # images of a class
 

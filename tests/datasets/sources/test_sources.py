@@ -12,13 +12,12 @@ from mmimbal.datasets.sources import (
     read_csv,
     read_isic2018,
     read_rbc12,
-    write_dataset,
 )
 from mmimbal.datasets.sources.folders import read_folders
 from mmimbal.datasets.sources.isic2018 import CLASSES, IMAGES, LESIONS, TRUTH
 from mmimbal.datasets.sources.unsure import related_names
 from mmimbal.datasets.splits import check_groups
-from tests.conftest import rows_of, write_index
+from tests.conftest import rows_of, write_dataset, write_index
 
 
 @pytest.fixture
