@@ -92,8 +92,11 @@ def test_a_seed_gives_a_head():
     assert first.equal(again) and not first.equal(other)
 
 
-def test_a_head_of_another_size():
-    cfg = dict(type='LinearClsHead', num_classes=3, in_channels=8)
+@pytest.mark.parametrize(
+    'kind', ['LinearClsHead', 'mmimbal.NearestMeanClsHead', 'mmimbal.KNNClsHead']
+)
+def test_a_head_of_another_size(kind):
+    cfg = dict(type=kind, num_classes=3, in_channels=8)
     with pytest.raises(ValueError, match=r'in_channels=8, but .* size 4'):
         build_head(cfg, 0, {}, (4,))
 

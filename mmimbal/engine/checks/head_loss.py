@@ -16,12 +16,20 @@ def check_head_loss(model: nn.Module) -> None:
     Raises:
         ValueError: As :func:`check_loss_of_head`.
     """
-    head = getattr(model, 'head', None)
-    loss = getattr(head, 'loss_module', None)
+    owner = owner_of_loss(model)
+    loss = getattr(owner, 'loss_module', None)
     if isinstance(loss, nn.ModuleList):  # of several experts
         loss = loss[0]
     if loss is not None:
-        check_loss_of_head(loss, head)
+        check_loss_of_head(loss, owner)
+
+
+def owner_of_loss(model: nn.Module) -> nn.Module | None:
+    """Return the module whose ``loss_module`` is the classification loss, if any.
+
+    It is the head or, as in ``TimmClassifier``, the model.
+    """
+    return model if hasattr(model, 'loss_module') else getattr(model, 'head', None)
 
 
 def check_loss_of_head(loss: nn.Module, head: nn.Module) -> None:

@@ -13,7 +13,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from mmimbal.datasets.views import makes_separate_views, number_of_views
-from mmimbal.engine.checks.head_loss import check_loss_of_head
+from mmimbal.engine.checks.head_loss import check_loss_of_head, owner_of_loss
 from mmimbal.engine.ddp import unwrap_model
 from mmimbal.models.multi_view import MultiViewDataPreprocessor
 from mmimbal.models.needs import (
@@ -66,18 +66,31 @@ def check_switched_losses(runner: Runner) -> None:
     """Raise a ValueError if a loss that comes later does not fit the run.
 
     It may lack the class counts or the epoch, have another scale than the head, or lack
-    Mixup; or images are mixed while the loss needs one label for each.
+    Mixup; or images are mixed while the loss needs one label for each. Mixup that
+    begins later needs labels that can be mixed.
     """
     given = {need for hook in runner.hooks for need in getattr(hook, 'gives', ())}
     model = unwrap_model(runner.model)
     mixes = getattr(model.data_preprocessor, 'batch_augments', None) is not None
-    loss = getattr(model.head, 'loss_module', None)
+    owner = owner_of_loss(model)
+    loss = getattr(owner, 'loss_module', None)
     for recipe in switched_recipes(runner):
         if 'batch_augments' in recipe:
             mixes = recipe['batch_augments'] is not None
+            if mixes and not getattr(model.data_preprocessor, 'to_onehot', True):
+                raise ValueError(
+                    'batch_augments of SwitchRecipeHook mix nothing without shares of '
+                    'the classes: add to_onehot=True and num_classes to '
+                    'data_preprocessor'
+                )
         if 'loss' in recipe:
+            if isinstance(loss, nn.ModuleList):
+                raise ValueError(
+                    f'{type(owner).__name__} has a loss for each expert, which loss of '
+                    'SwitchRecipeHook cannot replace: remove it'
+                )
             loss = recipe['loss']
-            check_loss_of_head(loss, model.head)
+            check_loss_of_head(loss, owner)
         needs = needs_of(loss) if loss is not None else {}
         by_hand = getattr(needs.get(CLASS_COUNTS), 'class_counts', None) is not None
         lacks = {CLASS_COUNTS, EPOCH} - given - ({CLASS_COUNTS} if by_hand else set())

@@ -1,43 +1,24 @@
 """Train stage 2 on features that are computed only once."""
 
-from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
-from mmpretrain.engine import PreciseBNHook, SwitchRecipeHook
 from mmpretrain.structures import DataSample
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from mmimbal.datasets.labels_and_groups import get_labels, read_through_wrappers
-from mmimbal.engine.ddp import unwrap_model
+from mmimbal.engine.checks.hooks_of_images import check_no_hook_needs_images
+from mmimbal.engine.ddp import seed_of_first_rank, unwrap_model
 from mmimbal.engine.hooks.stages import config_of_stage
 from mmimbal.models.needs import WITHOUT_MIXTURES
 from mmimbal.registry import LOOPS
 from mmimbal.stage2.freezing import FROZEN_PARTS
 from mmimbal.stage2.frozen_features import frozen_features
 from mmimbal.stage2.head_training import check_size
-
-
-def check_no_hook_needs_images(hooks: Iterable[Hook]) -> None:
-    """Raise a ValueError if a hook needs images, which cached features replace."""
-    for hook in hooks:
-        if isinstance(hook, PreciseBNHook):
-            raise ValueError(
-                'PreciseBNHook passes images through a net, but batch norm is frozen '
-                'and features are cached: remove it from custom_hooks'
-            )
-        recipes = hook.schedule.values() if isinstance(hook, SwitchRecipeHook) else ()
-        for key in ('train_pipeline', 'batch_augments'):
-            if any(recipe.get(key) is not None for recipe in recipes):
-                raise ValueError(
-                    f'{key} of SwitchRecipeHook changes images, but features are '
-                    'cached: remove it, or train with EpochBasedTrainLoop'
-                )
 
 
 class CachedFeatures(Dataset):
@@ -198,7 +179,7 @@ class CachedFeaturesTrainLoop(EpochBasedTrainLoop):
                 key,
                 self.cache_dir,
                 views=views,
-                seed=self.runner.seed,
+                seed=seed_of_first_rank(self.runner),  # one cache for all ranks
                 dtype=self.dtype,
                 batch_size=loader.batch_size or cfg[key].batch_size,
                 num_workers=loader.num_workers,

@@ -36,6 +36,7 @@ class NearestMeanClsHead(FittedHead, ClsHead):
     def __init__(self, num_classes: int, in_channels: int, **kwargs) -> None:
         super().__init__(**kwargs)
         self.num_classes = num_classes
+        self.in_channels = in_channels
         self.register_buffer('means', torch.zeros(num_classes, in_channels))
 
     def fit(self, features: torch.Tensor, labels: torch.Tensor) -> None:
@@ -95,6 +96,7 @@ class KNNClsHead(FittedHead, ClsHead):
     ) -> None:
         super().__init__(**kwargs)
         self.num_classes = num_classes
+        self.in_channels = in_channels
         self.k = whole_number('k', k)
         self.balanced = balanced
         self.register_buffer('features', torch.zeros(0, in_channels))

@@ -5,9 +5,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from mmcv.transforms import BaseTransform
+from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from mmpretrain.engine import SwitchRecipeHook
 from mmpretrain.models.losses import CrossEntropyLoss, FocalLoss
+from torch import nn
 
 from mmimbal.command_line.compose import load_experiment
 from mmimbal.engine.checks.needs import switched_recipes
@@ -166,6 +168,13 @@ def test_a_loss_that_comes_later_is_asked_too(loss, lacking, need, tmp_path):
         started('ce', tmp_path, **hooks, **lacking)
 
 
+LATE_MIXUP = dict(batch_augments=dict(augments=MIXUP))
+ONE_HOT = {
+    'model.data_preprocessor.to_onehot': True,
+    'model.data_preprocessor.num_classes': 10,
+}
+OF_EXPERTS = load_experiment('digits_lt/digits/experts').model.head
+EXPERTS = {'model.head': dict(OF_EXPERTS, _delete_=True)}
 ONE_LABEL_LATER = dict(loss=dict(type='mmimbal.SoftmaxEqualizationLoss'))
 COSINES = {
     'model.head': dict(
@@ -187,11 +196,14 @@ COSINES = {
         ),
         (COSINES, [dict(loss=dict(type='mmimbal.LDAMLoss', scale=16.0))], None),
         (
-            {'model.head.loss': ONE_LABEL_LATER['loss']},
-            [dict(batch_augments=dict(augments=MIXUP))],
+            {'model.head.loss': ONE_LABEL_LATER['loss']} | ONE_HOT,
+            [LATE_MIXUP],
             'SoftmaxEqualizationLoss needs one label per image: remove Mixup',
         ),
         ({}, [dict(loss=dict(type='mmimbal.RemixLoss'))], 'needs Mixup or CutMix'),
+        ({}, [LATE_MIXUP], 'mix nothing without shares of the classes: add to_onehot'),
+        (ONE_HOT, [LATE_MIXUP], None),
+        (EXPERTS, [dict(loss=dict(type='FocalLoss'))], 'has a loss for each expert'),
         (
             MIXED | {'model.head.loss': dict(type='mmimbal.RemixLoss')},
             [dict(batch_augments=None)],
@@ -209,6 +221,38 @@ def test_a_loss_that_comes_later_fits_head_and_labels(
         return
     with pytest.raises(ValueError, match=message):
         started('ce', tmp_path, **hooks, **options)
+
+
+@MODELS.register_module()
+class WithoutHead(BaseModel):
+    """A model with a loss and no head, as TimmClassifier."""
+
+    def __init__(self, data_preprocessor=None):
+        super().__init__(data_preprocessor)
+        self.net = nn.Linear(1, 1)
+        self.loss_module = CrossEntropyLoss()
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        """Return nothing: it is not trained."""
+
+
+@pytest.mark.parametrize(
+    ('loss', 'message'),
+    [
+        (dict(type='FocalLoss'), None),
+        (dict(type='mmimbal.BalancedSoftmaxLoss'), 'needs class counts'),
+        (dict(type='mmimbal.SupConLoss'), 'SupConLoss does not'),
+    ],
+)
+def test_a_model_may_have_no_head(loss, message, tmp_path):
+    hook = dict(type='SwitchRecipeHook', schedule=[dict(action_epoch=2, loss=loss)])
+    model = dict(_delete_=True, type='mmimbal.WithoutHead')
+    options = NO_COUNTS | dict(model=model, custom_hooks=[hook])
+    if message is None:
+        started('ce', tmp_path, **options)
+        return
+    with pytest.raises(ValueError, match=message):
+        started('ce', tmp_path, **options)
 
 
 @pytest.mark.parametrize(

@@ -206,8 +206,9 @@ def test_what_cannot_be_trained_is_named(change, message, tmp_path):
         train(cfg)
 
 
-def train_on_rank(rank, world_size, folder):
+def train_on_rank(rank, world_size, folder, diff_rank_seed=False):
     cfg = config(folder / str(world_size), 'stage1_ce')
+    cfg.randomness.diff_rank_seed = diff_rank_seed
     if world_size > 1:
         os.environ['LOCAL_RANK'] = str(rank)
         cfg.launcher = 'pytorch'
@@ -223,3 +224,9 @@ def test_two_ranks_take_the_steps_of_one_process(tmp_path):
     for weights in run_on_ranks(2, train_on_rank, 2, tmp_path):
         for key, value in weights.items():
             assert np.allclose(value, alone[key], rtol=1e-3, atol=1e-5), key
+
+
+def test_ranks_with_seeds_of_their_own_share_the_features(tmp_path):
+    first, second = run_on_ranks(2, train_on_rank, 2, tmp_path, True)
+    assert all(np.array_equal(value, second[key]) for key, value in first.items())
+    assert len(list(tmp_path.rglob('features.bin'))) == 2  # of train and val

@@ -157,10 +157,12 @@ def test_what_is_fitted_is_not_averaged(stage1, tmp_path):
             'batch_augments of SwitchRecipeHook changes images',
         ),
         (dict(type='PreciseBNHook'), 'PreciseBNHook passes images through a net'),
+        (dict(type='VisualizationHook', enable=True), 'VisualizationHook draws images'),
     ],
 )
 def test_hooks_that_need_images_are_refused(stage1, tmp_path, hook, message):
     cfg = config(tmp_path, stage1)
+    cfg.model.data_preprocessor = dict(to_onehot=True, num_classes=10)
     cfg.custom_hooks = [*cfg.get('custom_hooks', []), hook]
     with pytest.raises(ValueError, match=message):
         train(cfg)
