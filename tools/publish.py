@@ -60,7 +60,7 @@ def write_onnx_beside(out: Path, size: tuple[int, int], images: list[str]) -> No
     print(f'{file}: RGB images, uint8, (N, 3, {size[0]}, {size[1]}), to probabilities')
     if images:
         try:
-            largest = difference_from_torch(predictor, file, images)
+            largest, found = difference_from_torch(predictor, file, images)
             if largest > LARGEST_DIFFERENCE:
                 raise ValueError(
                     f'{file} does not compute what PyTorch does: probabilities differ '
@@ -69,7 +69,8 @@ def write_onnx_beside(out: Path, size: tuple[int, int], images: list[str]) -> No
         except ValueError as error:
             file.unlink()
             raise ValueError(f'{error}. The ONNX file was removed') from None
-        print(f'Largest difference from PyTorch on {len(images)} images: {largest:.1e}')
+        number = f'{found} of {len(images)}' if found < len(images) else found
+        print(f'Largest difference from PyTorch on {number} images: {largest:.1e}')
     else:
         print(f'{file} was not compared with PyTorch: give --images')
 
@@ -103,7 +104,7 @@ def main() -> None:
     from mmimbal.inference.image_size import size_of_images
     from mmimbal.inference.members import find_members, load_member
     from mmimbal.inference.model_card import model_card
-    from mmimbal.inference.onnx_file import check_packages
+    from mmimbal.inference.onnx_file import check_fits_in_one_file, check_packages
     from mmimbal.inference.published import check_place, published_model
     from mmimbal.inference.stored_decisions import check_made_by, check_not_fitted_on
 
@@ -131,6 +132,8 @@ def main() -> None:
     if args.onnx:
         size = size_of_images(members[0].pipeline)  # before anything is written
     cfg, published = published_model(members)
+    if args.onnx:
+        check_fits_in_one_file(published['state_dict'])
     classes = members[0].classes
     stored = published['meta'].get('decisions')
     decisions = Decisions.from_dict(stored, classes) if stored else None
@@ -139,6 +142,7 @@ def main() -> None:
         model_hash = state_hash(published['state_dict'])
         check_made_by(predictions, model_hash, str(args.out))
         check_not_fitted_on(predictions, published['meta'], decisions, str(args.out))
+    args.out.with_suffix('.onnx').unlink(missing_ok=True)  # of an earlier model
     save_checkpoint_file(published, args.out)
     write_text(cfg.pretty_text, args.out.with_suffix('.py'))
     metas = [member.meta for member in members]

@@ -126,6 +126,7 @@ def main() -> None:
     from mmimbal.engine.ddp import unwrap_model
     from mmimbal.engine.test_run.curves import read_curves
     from mmimbal.engine.test_run.draw_images import drawing_hook
+    from mmimbal.engine.test_run.head_inputs import head_of
     from mmimbal.engine.test_run.keep_samples import KeepSamples, write
     from mmimbal.engine.test_run.keep_scores import KeepScores
     from mmimbal.engine.test_run.tta import average_views, load_views
@@ -181,7 +182,10 @@ def main() -> None:
             tested = load_checkpoint_for_test(runner, checkpoint, args.config, split)
     if tested.leak:
         print_log(tested.leak, 'current', logging.WARNING)
-    head = unwrap_model(runner.model).head if args.embeddings else None
+    head = None
+    if args.embeddings:
+        with messages_for_mistakes():
+            head = head_of(unwrap_model(runner.model))
     if args.tta:
         with messages_for_config_mistakes():
             average_views(runner)

@@ -16,6 +16,7 @@ from mmimbal.inference.predictor import Predictor
 
 INPUT, OUTPUT = 'images', 'probabilities'
 HOW_TO_INSTALL = "pip install 'mmimbal[onnx]'"
+LARGEST = 1536 * 2**20  # bytes; torch writes the weights of larger models elsewhere
 
 
 class FromBytes(nn.Module):
@@ -53,8 +54,7 @@ class FromBytes(nn.Module):
         if hasattr(self.model, 'probabilities'):
             scores = self.model.probabilities(inputs)
         else:
-            logits = self.model.head(self.model.extract_feat(inputs))
-            scores = logits.float().softmax(1)
+            scores = self.model(inputs).float().softmax(1)
         if not self.is_calibrated:
             return scores
         return (scores.clamp(min=LOWEST).log() * self.scale + self.offset).softmax(1)
@@ -77,6 +77,16 @@ def check_packages(compares: bool) -> None:
             import onnxruntime  # noqa: F401
     except ImportError as error:
         raise ImportError(f'{error}. Install: {HOW_TO_INSTALL}') from None
+
+
+def check_fits_in_one_file(state: dict[str, torch.Tensor]) -> None:
+    """Raise a ValueError if the weights of a model are too large for one ONNX file."""
+    size = sum(value.numel() * value.element_size() for value in state.values())
+    if size > LARGEST:
+        raise ValueError(
+            f'the weights have {size / 1e9:.1f} GB, but one ONNX file holds at most '
+            f'{LARGEST / 1e9:.1f} GB: publish without --onnx, or fewer members'
+        )
 
 
 def write_onnx(predictor: Predictor, file: Path, size: tuple[int, int]) -> None:
@@ -109,13 +119,16 @@ def write_onnx(predictor: Predictor, file: Path, size: tuple[int, int]) -> None:
 
 def difference_from_torch(
     predictor: Predictor, file: Path, images: Sequence[str]
-) -> float:
-    """Return the largest difference of a probability between ONNX and PyTorch.
+) -> tuple[float, int]:
+    """Compare the probabilities of ONNX and PyTorch.
 
     Args:
         predictor: The model.
         file: The ONNX file.
         images: Paths of images.
+
+    Returns:
+        The largest difference, and the number of images that could be predicted.
 
     Raises:
         ImportError: If onnxruntime is not installed.
@@ -146,7 +159,7 @@ def difference_from_torch(
         found += len(inputs)
     if not found:
         raise ValueError(f'none of the {len(images)} images can be predicted')
-    return largest
+    return largest, found
 
 
 def open_session(file: Path):

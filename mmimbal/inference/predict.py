@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
 from mmimbal.datasets import CSVDataset
-from mmimbal.engine.test_run.head_inputs import HeadInputs
+from mmimbal.engine.test_run.head_inputs import HeadInputs, head_of
 from mmimbal.engine.test_run.tta import VIEWS, AverageScores
 from mmimbal.evaluation.predictions import Predictions, predictions_for
 from mmimbal.evaluation.threads import limited_threads
@@ -131,14 +131,11 @@ def _hash(value: object) -> str:
 
 
 def _head_inputs(predictor: Predictor, tta: str | None) -> HeadInputs:
-    head = getattr(predictor.model, 'head', None)
-    if head is None:
-        raise ValueError('neighbours need one model: an ensemble has many embeddings')
     if tta:
         raise ValueError(
             'neighbours need one view of each image, but --tta has several'
         )
-    return HeadInputs(head)
+    return HeadInputs(head_of(predictor.model))
 
 
 def _cells(scores: list[np.ndarray], decisions: Decisions) -> list[list[str]]:

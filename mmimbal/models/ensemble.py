@@ -67,8 +67,5 @@ class EnsembleClassifier(BaseModel):
 
     def probabilities(self, inputs: torch.Tensor) -> torch.Tensor:
         """Return the mean of the members' probabilities, (N, K)."""
-        scores = [
-            member.head(member.extract_feat(inputs)).float().softmax(1)
-            for member in self.members
-        ]
+        scores = [member(inputs).float().softmax(1) for member in self.members]
         return torch.stack(scores).mean(0)

@@ -107,7 +107,7 @@ def test_what_does_not_fit_is_refused(data, members, index, tmp_path):
             predictor, files, out, workers=0, tta='flips', neighbours=neighbours
         )
     ensemble = load_predictor([members])
-    with pytest.raises(ValueError, match='one model: an ensemble'):
+    with pytest.raises(ValueError, match='but EnsembleClassifier has none'):
         predict_files(ensemble, files, out, workers=0, neighbours=neighbours)
 
 

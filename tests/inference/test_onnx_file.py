@@ -65,13 +65,21 @@ def test_a_published_ensemble(data, members, tmp_path):
     predictor = load_predictor([members])
     write_onnx(predictor, tmp_path / 'x.onnx', (8, 8))
     files = find_images([data], 'test')
-    assert difference_from_torch(predictor, tmp_path / 'x.onnx', files) < 1e-5
+    largest, found = difference_from_torch(predictor, tmp_path / 'x.onnx', files)
+    assert largest < 1e-5 and found == len(files)
     onnx.checker.check_model(onnx.load(tmp_path / 'x.onnx'))
     assert [path.name for path in tmp_path.iterdir()] == ['x.onnx']  # one file
     for batch in (1, 7):
         images = np.zeros((batch, 3, 8, 8), np.uint8)
         (found,) = open_session(tmp_path / 'x.onnx').run(None, {'images': images})
         assert found.shape == (batch, 3)
+
+
+def test_a_model_without_a_head(tmp_path):
+    model = dict(type='TimmClassifier', model_name='test_resnet', num_classes=3)
+    predictor = predictor_of(model)
+    write_onnx(predictor, tmp_path / 'x.onnx', SIZE)
+    assert_equal(predictor, tmp_path / 'x.onnx')
 
 
 def test_the_calibration_is_inside(data, members, tmp_path):
@@ -87,8 +95,14 @@ def test_the_calibration_is_inside(data, members, tmp_path):
     predictor = replace(plain, decisions=Decisions(tuple('abc'), calibration))
     write_onnx(predictor, tmp_path / 'x.onnx', (8, 8))
     files = find_images([data], 'test')
-    assert difference_from_torch(predictor, tmp_path / 'x.onnx', files) < 1e-5
-    assert difference_from_torch(plain, tmp_path / 'x.onnx', files) > 0.1
+    largest, found = difference_from_torch(predictor, tmp_path / 'x.onnx', files)
+    assert largest < 1e-5 and found == len(files)
+    assert difference_from_torch(plain, tmp_path / 'x.onnx', files)[0] > 0.1
+    files[0] = str(tmp_path / 'missing.png')
+    assert (
+        difference_from_torch(predictor, tmp_path / 'x.onnx', files)[1]
+        == len(files) - 1
+    )
 
 
 def test_a_file_that_gives_nan_is_refused(data, members, tmp_path, monkeypatch):

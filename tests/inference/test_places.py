@@ -130,6 +130,26 @@ def test_nothing_is_published_if_onnx_is_impossible(members, tmp_path, monkeypat
     assert not list(tmp_path.iterdir())
 
 
+def test_a_failed_export_leaves_no_file_of_the_earlier_model(
+    published, members, monkeypatch
+):
+    def fail(*_):
+        raise ValueError('no export')
+
+    onnx = published.with_suffix('.onnx')
+    onnx.write_text('of the earlier model')
+    monkeypatch.setattr('mmimbal.inference.onnx_file.write_onnx', fail)
+    message = explain('publish', members / 'fold1', published, '--onnx')
+    assert message == 'publish: no export' and not onnx.exists()
+
+
+def test_weights_for_several_onnx_files_are_refused(members, tmp_path, monkeypatch):
+    monkeypatch.setattr('mmimbal.inference.onnx_file.LARGEST', 1000)
+    message = explain('publish', members / 'fold0', tmp_path / 'x.pth', '--onnx')
+    assert 'one ONNX file holds at most 0.0 GB' in message
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_published_model_is_published_again_beside_itself(published):
     """It has a config of its name, which is not confused with another."""
     again = published.with_name('y.pth')

@@ -8,6 +8,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS
 
+from mmimbal.engine.test_run.head_inputs import head_of
 from mmimbal.inference.for_inference import inference_config
 from mmimbal.inference.members import check_members, load_member
 from mmimbal.inference.predictor import load_predictor
@@ -112,6 +113,18 @@ def test_the_tool_writes_the_table_of_an_ensemble(members, data, tmp_path, capsy
     code = explain('predict', members, data, '--split', 'val', '--out', out)
     assert code is None and len(out.read_text().splitlines()) == 10
     assert '9 images by the mean of 2 models' in capsys.readouterr().out
+
+
+def test_an_ensemble_of_models_without_heads():
+    member = dict(type='TimmClassifier', model_name='test_resnet', num_classes=3)
+    cfg = dict(type='mmimbal.EnsembleClassifier', members=[member, member])
+    model = MODELS.build(cfg).eval()
+    images = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        expected = sum(member.model(images).softmax(1) for member in model.members) / 2
+        assert torch.allclose(model(images), expected, atol=1e-6)
+    with pytest.raises(ValueError, match='but TimmClassifier has none'):
+        head_of(model.members[0])
 
 
 def test_an_ensemble_is_built_without_a_default_scope(monkeypatch):

@@ -4,6 +4,21 @@ import torch
 from torch import nn
 
 
+def head_of(model: nn.Module) -> nn.Module:
+    """Return the head of a classifier.
+
+    Raises:
+        ValueError: If it has none, as an ensemble or a ``TimmClassifier``.
+    """
+    head = getattr(model, 'head', None)
+    if head is None:
+        raise ValueError(
+            f'embeddings are the inputs of a head, but {type(model).__name__} has '
+            'none: give one model with backbone, neck and head'
+        )
+    return head
+
+
 class HeadInputs:
     """The embeddings of the last batch.
 
