@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.conftest import rows_of, write_index
+from tests.conftest import CONFIGS, rows_of, write_index
 from tests.tools import explain
 
 LEAF = 'configs/digits_lt/stage1_ce.py'
@@ -78,3 +78,22 @@ def test_a_sweep_needs_a_folder(taken):
     flags = (taken / 'stage1.pth', '--work-dir', taken / 'file')
     assert f'{taken}/file is a file' in explain('stage2_sweep', *flags)
     assert (taken / 'file').read_text() == 'kept'
+
+
+@pytest.mark.parametrize(
+    ('tool', 'file'),
+    [
+        ('methods', 'methods.md'),
+        ('benchmark', 'results.md'),
+        ('benchmark', 'results/study.md'),
+    ],
+)
+def test_a_page_of_a_user_is_not_replaced(tool, file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = tmp_path / 'docs' / file
+    page.parent.mkdir(parents=True)
+    page.write_text('mine')
+    grid = [CONFIGS / 'grids/study.py', '--page-only'] if tool == 'benchmark' else []
+    message = explain(tool, *grid)
+    assert f'{file} is not a page that this tool has written' in message
+    assert page.read_text() == 'mine'

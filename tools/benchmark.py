@@ -62,7 +62,7 @@ def main() -> None:
     from mmimbal.experiments.executors import build_executor
     from mmimbal.experiments.grid_results import read_grid_results
     from mmimbal.experiments.grid_runner import GridFolders
-    from mmimbal.experiments.page import write_index, write_page
+    from mmimbal.experiments.page import check_is_page, write_index, write_page
     from mmimbal.experiments.per_image import write_per_image
 
     work_dir = args.work_dir or Path('work_dirs', args.grid.stem)
@@ -71,6 +71,8 @@ def main() -> None:
         raise ValueError('--results of another folder needs a --page of its own')
     page = args.page or INDEX.with_suffix('') / f'{args.grid.stem}.md'
     check_can_be_file(page, args.grid)
+    for each in (page, *([] if args.page else [INDEX])):
+        check_is_page(each)
     if args.page_only and args.only != '*':
         raise ValueError('--only is for running: a page has all results of its grid')
     for folder in filter(None, (args.results, work_dir, args.per_image)):

@@ -36,8 +36,16 @@ def parse_args() -> argparse.Namespace:
         parser.add_argument(
             f'--{name}', nargs='+', default=[], metavar='CLASS=SHARE', help=what
         )
-    parser.add_argument('--accuracy', type=float, help='of the images with an answer')
-    parser.add_argument('--sets', type=float, help='coverage of prediction sets: 0.9')
+    parser.add_argument(
+        '--accuracy',
+        type=float,
+        help='answer only images of high confidence: this share of the answers is right',
+    )
+    parser.add_argument(
+        '--sets',
+        type=float,
+        help='prediction sets that have the true class this often, for each class',
+    )
     parser.add_argument(
         '--costs',
         type=Path,

@@ -21,8 +21,10 @@ def main() -> None:
     from mmengine.registry import init_default_scope
 
     from mmimbal.experiments.methods_table import methods_page
+    from mmimbal.experiments.page import check_is_page
 
     check_can_be_file(args.out)
+    check_is_page(args.out)
     init_default_scope('mmpretrain')
     write_text(methods_page(), args.out)
     print(f'Written: {args.out}')

@@ -28,6 +28,19 @@ from mmimbal.visualization.templating import render
 SPLIT_NAMES = {'val': 'validation', 'test': 'test'}
 
 
+def check_is_page(path: Path) -> None:
+    """Refuse to replace a file that no tool of ours has written.
+
+    Raises:
+        FileExistsError: If there is such a file.
+    """
+    if path.is_file() and 'written by `tools/' not in path.read_text('utf-8', 'ignore'):
+        raise FileExistsError(
+            f'{path} is not a page that this tool has written, and would be replaced: '
+            'name another file, or move this one'
+        )
+
+
 def write_page(
     folder: Path, page: Path, resamples: int = RESAMPLES, command: str = ''
 ) -> None:
