@@ -39,7 +39,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--accuracy',
         type=float,
-        help='answer only images of high confidence: this share of the answers is right',
+        help='answer only images of high confidence: this share of answers is right',
     )
     parser.add_argument(
         '--sets',
