@@ -71,7 +71,7 @@ def main() -> None:
         raise ValueError('--results of another folder needs a --page of its own')
     page = args.page or INDEX.with_suffix('') / f'{args.grid.stem}.md'
     check_can_be_file(page, args.grid)
-    for each in (page, *([] if args.page else [INDEX])):
+    for each in (page,) if args.page else (page, INDEX):
         check_is_page(each)
     if args.page_only and args.only != '*':
         raise ValueError('--only is for running: a page has all results of its grid')

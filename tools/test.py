@@ -148,11 +148,6 @@ def main() -> None:
             )
         ensemble = load_ensemble(Path(args.checkpoint), cfg)
         if ensemble:
-            if args.embeddings:
-                raise ValueError(
-                    '--embeddings needs one model: each member of an ensemble has '
-                    'embeddings of its own'
-                )
             checkpoint, cfg.model = Path(args.checkpoint), ensemble.model_cfg
         else:
             (checkpoint,) = find_members(Path(args.checkpoint))

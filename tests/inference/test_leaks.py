@@ -164,7 +164,7 @@ def test_an_ensemble_is_tested_with_the_config_of_its_members(
     assert 'was trained on 24 of the 24 groups' in leaking
     assert not (tmp_path / 'leak.npz').exists()
     embeddings = explain(*test, '--embeddings', '--out', tmp_path / 'leak.npz')
-    assert '--embeddings needs one model' in embeddings
+    assert 'but EnsembleClassifier has none: give one model' in embeddings
 
 
 def test_a_published_file_of_another_version_is_told(published, data, tmp_path):

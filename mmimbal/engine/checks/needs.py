@@ -69,7 +69,7 @@ def check_switched_losses(runner: Runner) -> None:
     Mixup; or images are mixed while the loss needs one label for each. Mixup that
     begins later needs labels that can be mixed.
     """
-    given = {need for hook in runner.hooks for need in getattr(hook, 'gives', ())}
+    given = given_by_hooks(runner.hooks)
     model = unwrap_model(runner.model)
     mixes = getattr(model.data_preprocessor, 'batch_augments', None) is not None
     owner = owner_of_loss(model)
@@ -77,11 +77,10 @@ def check_switched_losses(runner: Runner) -> None:
     for recipe in switched_recipes(runner):
         if 'batch_augments' in recipe:
             mixes = recipe['batch_augments'] is not None
-            if mixes and not getattr(model.data_preprocessor, 'to_onehot', True):
+            if mixes and not has_shares(model, runner.train_dataloader.dataset):
                 raise ValueError(
-                    'batch_augments of SwitchRecipeHook mix nothing without shares of '
-                    'the classes: add to_onehot=True and num_classes to '
-                    'data_preprocessor'
+                    'batch_augments of SwitchRecipeHook mix nothing if labels are '
+                    'numbers: add to_onehot=True and num_classes to data_preprocessor'
                 )
         if 'loss' in recipe:
             if isinstance(loss, nn.ModuleList):
@@ -100,6 +99,13 @@ def check_switched_losses(runner: Runner) -> None:
             lacks.add(MIXTURES)
         for need in sorted(lacks & needs.keys()):
             raise ValueError(missing(need, type(needs[need]).__name__))
+
+
+def has_shares(model: nn.Module, dataset: Dataset) -> bool:
+    """Return whether labels are shares of the classes, which can be mixed."""
+    if getattr(model.data_preprocessor, 'to_onehot', True):
+        return True
+    return hasattr(dataset, 'get_data_info') and 'gt_score' in dataset.get_data_info(0)
 
 
 def switched_recipes(runner: Runner) -> list[dict]:
@@ -148,9 +154,14 @@ def check_images_are_known(model: nn.Module, dataset: Dataset) -> None:
         dataset = getattr(dataset, 'dataset', None)
 
 
+def given_by_hooks(hooks: Iterable[Hook]) -> set[str]:
+    """Return what hooks give to the model; each says it in its ``gives``."""
+    return {need for hook in hooks for need in getattr(hook, 'gives', ())}
+
+
 def given_by(runner: Runner, model: nn.Module) -> set[str]:
-    """Return what a run gives to its model; a hook says it in its ``gives``."""
-    given = {need for hook in runner.hooks for need in getattr(hook, 'gives', ())}
+    """Return what a run gives to its model."""
+    given = given_by_hooks(runner.hooks)
     modules = [each for each in model.modules() if hasattr(each, 'class_counts')]
     if all(each.class_counts is not None for each in modules):  # set by hand
         given.add(CLASS_COUNTS)

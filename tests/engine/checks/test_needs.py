@@ -201,7 +201,7 @@ COSINES = {
             'SoftmaxEqualizationLoss needs one label per image: remove Mixup',
         ),
         ({}, [dict(loss=dict(type='mmimbal.RemixLoss'))], 'needs Mixup or CutMix'),
-        ({}, [LATE_MIXUP], 'mix nothing without shares of the classes: add to_onehot'),
+        ({}, [LATE_MIXUP], 'mix nothing if labels are numbers: add to_onehot'),
         (ONE_HOT, [LATE_MIXUP], None),
         (EXPERTS, [dict(loss=dict(type='FocalLoss'))], 'has a loss for each expert'),
         (
@@ -221,6 +221,19 @@ def test_a_loss_that_comes_later_fits_head_and_labels(
         return
     with pytest.raises(ValueError, match=message):
         started('ce', tmp_path, **hooks, **options)
+
+
+def test_labels_that_are_shares_can_be_mixed(tmp_path):
+    """As in a data set of somebody's own, with ``gt_score``."""
+
+    def give_shares(runner):
+        dataset = runner.train_loop.dataloader.dataset
+        info, score = dataset.get_data_info, np.full(10, 0.1)
+        dataset.get_data_info = lambda index: info(index) | dict(gt_score=score)
+
+    schedule = [dict(LATE_MIXUP, action_epoch=2)]
+    hook = dict(type='SwitchRecipeHook', schedule=schedule)
+    started('ce', tmp_path, give_shares, custom_hooks=[hook])
 
 
 @MODELS.register_module()
