@@ -7,8 +7,9 @@ The rows "augment" are for images of noise in memory, 120 x 120 pixels, on one c
 MMPretrain's transforms, which our configs use and which work on arrays, and those of
 torchvision on uint8 tensors. Each image is augmented by itself. The two kinds of
 RandAugment choose from different operations.
-The rows "waiting" are for the recommended recipe in training on ISIC 2018: 128 images
-with RandAugment, and two views of 64 others; 40 steps, once.
+The rows "waiting" are for the recommended recipe in training on ISIC 2018, but with
+RandAugment on the 128 images of cross-entropy, which is more work than the recipe has;
+two views of 64 others; 40 steps, once.
 """
 
 import json
